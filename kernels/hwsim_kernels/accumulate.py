@@ -1,0 +1,436 @@
+"""Multiply and accumulate, step by step, as ``docs/arithmetic.md`` section 4 defines it.
+
+This is the meaning of a convolution; whatever runs faster is held to it. All values are int64; the caller has proved
+that no exact sum leaves 63 bits. A block of output positions times the channels of a group makes the *lanes* over
+which every inner loop runs; lane = position in the block * channels + channel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim_kernels._jit import njit
+from hwsim_kernels._types import Codes, Int, Ints
+from hwsim_kernels.counting import (
+    FIRST,
+    HIGH,
+    LOW,
+    MAXIMUM,
+    MINIMUM,
+    NEVER,
+    PERSISTENT,
+    SUMS,
+    TRANSIENT,
+    VALUES,
+    count_bits,
+    count_injected,
+    count_range,
+    count_rounding,
+)
+from hwsim_kernels.fields import (
+    BITS,
+    CHECK_EACH,
+    FIRST_STEP,
+    HIT,
+    HITS_HIGH,
+    HITS_LOW,
+    INJECTED,
+    LARGEST,
+    OVERFLOW,
+    ROUNDING,
+    ROWS,
+    SATURATED_BITS,
+    SHIFT,
+    SIGNED,
+    SMALLEST,
+    SUM,
+    TERMS,
+    TREE,
+)
+from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, WRAP, fit_outside, highest, lowest
+from hwsim_kernels.rounding import draw_at, round_up, shift_fraction
+
+LANES = 256
+"""About how many lanes a block has: small enough for the first-level cache, large enough to hide the overhead."""
+
+
+@njit
+def round_lanes(
+    values: Ints,
+    field: Ints,
+    step: Int,
+    steps: Int,
+    draws: Ints,
+    numbers: Ints,
+    first: Int,
+    outputs: Int,
+    counts: Ints,
+) -> None:
+    """Drop the least significant bits of each lane and count what they held.
+
+    ``numbers`` (lanes,) is each lane's output number in its sample, by which it draws; ``first`` is the first channel.
+    """
+    shift = field[SHIFT]
+    for lane in range(values.size):
+        value = values[lane]
+        quotient = value >> shift
+        fraction, sticky = shift_fraction(value, shift)
+        draw = draw_at(draws, numbers[lane] * steps + step)
+        up = round_up(fraction, sticky, value < 0, quotient & 1 != 0, field[ROUNDING], draw)
+        count_rounding(counts, first + lane % outputs, fraction, sticky, up)
+        values[lane] = quotient + up
+
+
+@njit
+def note_outside(lanes: Ints, low: Int, high: Int, step: Int) -> None:
+    """Note in each lane whether its sum lies outside; loops that touch few rows are the ones that vectorise."""
+    for i in range(lanes.shape[1]):
+        lanes[HITS_LOW, i] += np.int64(lanes[SUM, i] < low)
+    for i in range(lanes.shape[1]):
+        lanes[HITS_HIGH, i] += np.int64(lanes[SUM, i] > high)
+    for i in range(lanes.shape[1]):
+        outside = lanes[SUM, i] < low or lanes[SUM, i] > high
+        lanes[HIT, i] = np.int64(1) if outside else lanes[HIT, i]
+    for i in range(lanes.shape[1]):
+        lanes[SMALLEST, i] = min(lanes[SMALLEST, i], lanes[SUM, i] if lanes[SUM, i] < low else np.int64(NEVER))
+    for i in range(lanes.shape[1]):
+        lanes[SMALLEST, i] = min(lanes[SMALLEST, i], lanes[SUM, i] if lanes[SUM, i] > high else np.int64(NEVER))
+    for i in range(lanes.shape[1]):
+        lanes[LARGEST, i] = max(lanes[LARGEST, i], lanes[SUM, i] if lanes[SUM, i] > high else np.int64(-NEVER))
+    for i in range(lanes.shape[1]):
+        lanes[LARGEST, i] = max(lanes[LARGEST, i], lanes[SUM, i] if lanes[SUM, i] < low else np.int64(-NEVER))
+    for i in range(lanes.shape[1]):
+        outside = lanes[SUM, i] < low or lanes[SUM, i] > high
+        lanes[FIRST_STEP, i] = min(lanes[FIRST_STEP, i], np.int64(step) if outside else np.int64(NEVER))
+
+
+@njit
+def fit_lanes(lanes: Ints, field: Ints, step: Int) -> None:
+    """Fit the sum of each lane, and keep what that injected; the two modes that hardware mostly has run vectorised."""
+    low = lowest(field[BITS], field[SIGNED], field[OVERFLOW])
+    high = highest(field[BITS], field[SIGNED])
+    outside = np.int64(0)
+    for i in range(lanes.shape[1]):
+        outside |= np.int64(lanes[SUM, i] < low) | np.int64(lanes[SUM, i] > high)
+    if outside == 0:
+        return
+    note_outside(lanes, low, high, step)
+    mode = field[OVERFLOW]
+    for i in range(lanes.shape[1]):
+        lanes[INJECTED, i] -= lanes[SUM, i]
+    if mode in (SATURATE, SATURATE_SYMMETRIC):
+        for i in range(lanes.shape[1]):
+            lanes[SUM, i] = min(max(lanes[SUM, i], low), high)
+    elif mode == WRAP and field[SATURATED_BITS] == 0:
+        mask = ~(np.int64(-1) << field[BITS])
+        for i in range(lanes.shape[1]):
+            lanes[SUM, i] = low + ((lanes[SUM, i] - low) & mask)
+    else:
+        for i in range(lanes.shape[1]):
+            value = lanes[SUM, i]
+            if value < low or value > high:
+                lanes[SUM, i] = fit_outside(value, field[BITS], field[SIGNED], mode, field[SATURATED_BITS])
+    for i in range(lanes.shape[1]):
+        lanes[INJECTED, i] += lanes[SUM, i]
+
+
+@njit
+def settle(
+    lanes: Ints,
+    field: Ints,
+    step: Int,
+    steps: Int,
+    draws: Ints,
+    numbers: Ints,
+    first: Int,
+    outputs: Int,
+    counts: Ints,
+) -> None:
+    """Round and fit the sum of each lane: what a register does when it takes a value."""
+    if field[SHIFT] > 0:
+        round_lanes(lanes[SUM], field, step, steps, draws, numbers, first, outputs, counts)
+    fit_lanes(lanes, field, step)
+
+
+@njit
+def multiply(operands: Codes, weights: Codes, products: Ints) -> None:
+    """Form the exact products of each position's operand with the weights of all channels of the group."""
+    outputs = weights.size
+    if outputs == 1:
+        for position in range(operands.size):
+            products[position] = np.int64(operands[position]) * np.int64(weights[0])
+        return
+    for position in range(operands.size):
+        operand = operands[position]
+        row = products[position * outputs : (position + 1) * outputs]
+        for c in range(outputs):
+            row[c] = np.int64(operand) * np.int64(weights[c])
+
+
+@njit
+def add_lanes(values: Ints, sums: Ints, shift: Int) -> None:
+    """Add a value to each sum, which is first brought to the value's finer unit."""
+    if shift == 0:
+        for i in range(sums.size):
+            sums[i] += values[i]
+    else:
+        for i in range(sums.size):
+            sums[i] = (sums[i] << shift) + values[i]
+
+
+@njit
+def close_sums(lanes: Ints, field: Ints, first: Int, outputs: Int, counts: Ints) -> None:
+    """Count what the fits have done to each finished sum."""
+    low = lowest(field[BITS], field[SIGNED], field[OVERFLOW])
+    high = highest(field[BITS], field[SIGNED])
+    hits = np.int64(0)
+    for i in range(lanes.shape[1]):
+        hits |= lanes[HIT, i]
+    if hits == 0:
+        return
+    for i in range(lanes.shape[1]):
+        if lanes[HIT, i] != 0:
+            exact = lanes[SUM, i] - lanes[INJECTED, i]
+            counts[TRANSIENT if low <= exact <= high else PERSISTENT, first + i % outputs] += 1
+            count_injected(counts, first + i % outputs, lanes[INJECTED, i])
+
+
+@njit
+def reduce_tree(
+    leaves: Ints,
+    lanes: Ints,
+    field: Ints,
+    step: Int,
+    steps: Int,
+    draws: Ints,
+    numbers: Ints,
+    first: Int,
+    outputs: Int,
+    counts: Ints,
+) -> Int:
+    """Add ``leaves`` (terms, lanes) in pairs, level by level, into the lanes' sums; return the number of nodes."""
+    width = field[TERMS]
+    nodes = 0
+    while width > 1 or nodes == 0:
+        for pair in range((width + 1) // 2):
+            lanes[SUM] = leaves[2 * pair]
+            if 2 * pair + 1 < width:
+                lanes[SUM] += leaves[2 * pair + 1]
+            if 2 * pair + 1 < width or field[TERMS] == 1:
+                settle(lanes, field, step, steps, draws, numbers, first, outputs, counts)
+                nodes += 1
+            leaves[pair] = lanes[SUM]
+        width = (width + 1) // 2
+    lanes[SUM] = leaves[0]
+    return nodes
+
+
+@njit
+def accumulate_block(
+    operands: Codes,
+    weights: Codes,
+    product: Ints,
+    stages: Ints,
+    draws: Ints,
+    numbers: Ints,
+    first: Int,
+    lanes: Ints,
+    leaves: Ints,
+    product_counts: Ints,
+    counts: Ints,
+) -> None:
+    """Accumulate one block of positions for one group of channels.
+
+    operands: (k, positions). weights: (k, outputs). numbers: (lanes,) output number in the sample.
+    lanes: (stages + 1, ROWS, lanes), the last stage's SUM holding what it starts from; row ``stages`` is the product.
+    leaves: (stages, terms, lanes) for adder trees.
+    """
+    steps, positions = operands.shape
+    outputs = weights.shape[1]
+    levels = stages.shape[0]
+    filled = np.zeros(levels, np.int64)
+    settled = np.zeros(levels, np.int64)
+    handed = np.zeros(levels, np.int64)
+    values = lanes[levels, SUM]
+    for k in range(steps):
+        multiply(operands[k], weights[k], values)
+        if product[BITS] > 0:
+            settle(lanes[levels], product, k, steps, draws, numbers, first, outputs, product_counts)
+            close_sums(lanes[levels], product, first, outputs, product_counts)
+            lanes[levels, INJECTED] = 0
+            lanes[levels, HIT] = 0
+        for level in range(levels):
+            field = stages[level]
+            filled[level] += 1
+            finished = k == steps - 1 or filled[level] == field[TERMS]
+            if field[TREE] != 0:
+                leaves[level, filled[level] - 1] = values
+                if finished:
+                    leaves[level, filled[level] :] = 0
+                    settled[level] += reduce_tree(
+                        leaves[level],
+                        lanes[level],
+                        field,
+                        k,
+                        steps,
+                        draws,
+                        numbers,
+                        first,
+                        outputs,
+                        counts[level],
+                    )
+            else:
+                add_lanes(values, lanes[level, SUM], field[SHIFT] if field[CHECK_EACH] != 0 else 0)
+                if finished or field[CHECK_EACH] != 0:
+                    settle(lanes[level], field, k, steps, draws, numbers, first, outputs, counts[level])
+                    settled[level] += 1
+            if not finished:
+                break
+            close_sums(lanes[level], field, first, outputs, counts[level])
+            filled[level] = 0
+            handed[level] += 1
+            if level < levels - 1:
+                values[:] = lanes[level, SUM]
+                lanes[level, SUM] = 0
+                lanes[level, INJECTED] = 0
+                lanes[level, HIT] = 0
+    for level in range(levels):
+        counts[level, VALUES, first : first + outputs] += settled[level] * positions
+        counts[level, SUMS, first : first + outputs] += handed[level] * positions
+    if product[BITS] > 0:
+        product_counts[VALUES, first : first + outputs] += steps * positions
+
+
+@njit
+def count_lanes(lanes: Ints, keys: Ints, first: Int, outputs: Int, counts: Ints) -> None:
+    """Add a block's hits to the counters of their channels; ``keys`` is each lane's key of step 0."""
+    for i in range(lanes.shape[1]):
+        c = first + i % outputs
+        counts[LOW, c] += lanes[HITS_LOW, i]
+        counts[HIGH, c] += lanes[HITS_HIGH, i]
+        counts[MINIMUM, c] = min(counts[MINIMUM, c], lanes[SMALLEST, i])
+        counts[MAXIMUM, c] = max(counts[MAXIMUM, c], lanes[LARGEST, i])
+        if lanes[FIRST_STEP, i] != NEVER:
+            counts[FIRST, c] = min(counts[FIRST, c], keys[i] + lanes[FIRST_STEP, i])
+
+
+@njit
+def gather(
+    codes: Codes,
+    zero_point: Int,
+    taps: Ints,
+    window: Ints,
+    channel: Int,
+    position: Int,
+    columns: Int,
+    operands: Codes,
+) -> None:
+    """Collect operands (k, positions) from ``position`` on: codes (n, h, w, c) less the zero point, 0 outside.
+
+    Positions count through samples, rows and columns; ``window`` is (stride of rows, of columns, positions per sample).
+    """
+    height, width = codes.shape[1], codes.shape[2]
+    for p in range(operands.shape[1]):
+        n = (position + p) // window[2]
+        row = (position + p) % window[2] // columns * window[0]
+        column = (position + p) % window[2] % columns * window[1]
+        for k in range(taps.shape[0]):
+            y = row + taps[k, 0]
+            x = column + taps[k, 1]
+            inside = 0 <= y < height and 0 <= x < width
+            operands[k, p] = codes[n, y, x, channel + taps[k, 2]] - zero_point if inside else 0
+
+
+@njit
+def accumulate(
+    codes: Codes,
+    zero_point: Int,
+    taps: Ints,
+    strides: Ints,
+    weights: Codes,
+    start: Ints,
+    product: Ints,
+    stages: Ints,
+    draws: Ints,
+    first_sample: Int,
+    out: Ints,
+    product_counts: Ints,
+    counts: Ints,
+    histogram: Ints,
+) -> None:
+    """Multiply and accumulate a whole batch.
+
+    codes: (n, h, w, c) stored codes, |code - zero_point| < 2**17.
+    taps: (k, 3) row, column and channel of each step, relative to the window's corner and the group's first channel.
+    strides: (2,) rows and columns between windows.
+    weights: (groups, k, outputs) weight codes less their zero points.
+    start: (groups * outputs,) what the last stage starts from.
+    product: (FIELDS,) the product's format, BITS = 0 where products are exact.
+    stages: (levels, FIELDS) from the inside out; TERMS = 0 in the last.
+    draws: random numbers for stochastic rounding, or one 0.
+    first_sample: number of codes[0] in the whole run.
+    out: (n, oh, ow, groups * outputs) the sums of the last stage.
+    product_counts, counts: (COLUMNS, channels) and (levels, COLUMNS, channels) of docs/ledger.md.
+    histogram: (BINS,) of the last stage's exact sums.
+    """
+    samples, rows, columns, channels = out.shape
+    groups, steps, outputs = weights.shape
+    levels = stages.shape[0]
+    terms = max(1, stages[:, TERMS].max()) if stages[:, TREE].max() > 0 else 1
+    last = stages[levels - 1]
+    start_shift = last[SHIFT] if last[CHECK_EACH] == 0 else 0
+    window = np.array([strides[0], strides[1], rows * columns])
+    block = max(1, LANES // outputs)
+    total = samples * rows * columns
+    flat = out.reshape(total, channels)
+    for position in range(0, total, block):
+        size = min(block, total - position)
+        operands = np.empty((steps, size), np.int32)
+        lanes = np.empty((levels + 1, ROWS, size * outputs), np.int64)
+        leaves = np.zeros((levels, terms, size * outputs), np.int64)
+        numbers = np.empty(size * outputs, np.int64)
+        keys = np.empty(size * outputs, np.int64)
+        for group in range(groups):
+            first = group * outputs
+            gather(
+                codes,
+                zero_point,
+                taps,
+                window,
+                group * (codes.shape[3] // groups),
+                position,
+                columns,
+                operands,
+            )
+            lanes[:] = 0
+            lanes[:, SMALLEST] = NEVER
+            lanes[:, LARGEST] = -NEVER
+            lanes[:, FIRST_STEP] = NEVER
+            for i in range(size * outputs):
+                place, c = position + i // outputs, first + i % outputs
+                numbers[i] = place % window[2] * channels + c
+                keys[i] = (first_sample * window[2] + place) * steps
+                lanes[levels - 1, SUM, i] = start[c] << start_shift
+            accumulate_block(
+                operands,
+                weights[group],
+                product,
+                stages,
+                draws,
+                numbers,
+                first,
+                lanes,
+                leaves,
+                product_counts,
+                counts,
+            )
+            for level in range(levels):
+                count_lanes(lanes[level], keys, first, outputs, counts[level])
+            count_lanes(lanes[levels], keys, first, outputs, product_counts)
+            for i in range(size * outputs):
+                place, c = position + i // outputs, first + i % outputs
+                result = lanes[levels - 1, SUM, i]
+                exact = result - lanes[levels - 1, INJECTED, i]
+                flat[place, c] = result
+                count_range(counts[levels - 1], c, exact)
+                count_bits(histogram, exact)

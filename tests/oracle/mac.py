@@ -1,0 +1,175 @@
+"""Multiply-accumulate (docs/arithmetic.md, section 4, 1 to 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from oracle.ledger import Place, Point
+from oracle.lfsr import Draws
+from oracle.overflow import Format
+from oracle.rounding import rounded_shift
+
+NO_RANDOM = {"bits": 16, "taps": (16, 15, 13, 4), "seed": 1}
+
+
+class Step(NamedTuple):
+    """A value and the step k at which it is there."""
+
+    k: int
+    value: int
+
+
+class Where(NamedTuple):
+    """The output that is being computed: its place, its number in the sample, and K."""
+
+    sample: int
+    position: int
+    channel: int
+    number: int
+    steps: int
+
+    def place(self, k: int = 0) -> Place:
+        """Return the place of step k."""
+        return Place(self.sample, self.position, self.channel, k)
+
+
+def steps(height: int, width: int, channels: int, mac: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    """Return (row, column, channel of the group) of every step, in the order of accumulation."""
+    tile: int = mac["tile"]["input_channel"] if mac.get("tile") else channels
+    sizes = {"kernel_height": height, "kernel_width": width}
+
+    def choices(axis: str, at: Mapping[str, int]) -> range:
+        if axis == "input_channel_tile":
+            return range(0, channels, tile)
+        if axis == "input_channel" and "input_channel_tile" in at:
+            begin = at["input_channel_tile"]
+            return range(begin, min(begin + tile, channels))
+        return range(sizes.get(axis, channels))
+
+    def visit(axes: Sequence[str], at: dict[str, int]) -> Iterator[tuple[int, int, int]]:
+        if not axes:
+            yield at["kernel_height"], at["kernel_width"], at["input_channel"]
+            return
+        for one in choices(axes[0], at):
+            yield from visit(axes[1:], {**at, axes[0]: one})
+
+    return list(visit(tuple(mac["order"]), {}))
+
+
+class Sum:
+    """One sum of one stage: the fits it went through, what they injected, whether one was hit."""
+
+    def __init__(self, stage: Mapping[str, Any], point: Point, where: Where, draws: Draws) -> None:
+        """Begin a sum."""
+        self.stage, self.point, self.where, self.draws = stage, point, where, draws
+        self.format = Format.of(stage)
+        self.injected = 0
+        self.hit = False
+
+    def narrow(self, exact: int, k: int) -> int:
+        """Round and fit a value at step k."""
+        mode = self.stage["rounding"]
+        draw = self.draws.draw(self.where.number * self.where.steps + k, mode)
+        rounded = rounded_shift(exact, self.stage["shift"], mode, draw, self.draws.bits)
+        x = self.point.round(rounded, self.where.place(k))
+        fitted = self.point.fit_in_sum(x, self.format, self.where.place(k))
+        self.injected += fitted - x
+        self.hit = self.hit or not self.format.holds(x)
+        return fitted
+
+    def chain_each(self, values: Sequence[Step], start: int) -> int:
+        """Add one value after another, fitting after each."""
+        total = start
+        for k, value in values:
+            total = self.narrow(total * 2 ** self.stage["shift"] + value, k)
+        return total
+
+    def chain_last(self, values: Sequence[Step], start: int) -> int:
+        """Add all values exactly, then fit once."""
+        exact = start * 2 ** self.stage["shift"] + sum(value for _, value in values)
+        return self.narrow(exact, values[-1].k)
+
+    def tree(self, values: Sequence[Step]) -> int:
+        """Add in pairs, level by level, fitting every node; values missing at the end are 0."""
+        if self.stage["shift"]:
+            raise ValueError("a tree has no shift")
+        k = values[-1].k
+        level = [value for _, value in values] + [0] * (self.stage["terms"] - len(values))
+        if len(level) == 1:
+            return self.narrow(level[0], k)
+        while len(level) > 1:
+            pairs = zip(level[0::2], level[1::2], strict=False)
+            odd_one_out = level[-1:] if len(level) % 2 else []
+            level = [self.narrow(x + y, k) for x, y in pairs] + odd_one_out
+        return level[0]
+
+    def run(self, values: Sequence[Step], start: int) -> Step:
+        """Return the finished sum, with the step of its last value."""
+        if self.stage["shape"] == "tree":
+            total = self.tree(values)
+        elif self.stage["check"] == "each":
+            total = self.chain_each(values, start)
+        else:
+            total = self.chain_last(values, start)
+        self.point.hand_up(total, self.injected, self.hit, self.format, self.where.channel)
+        return Step(values[-1].k, total)
+
+
+class Datapath:
+    """The multiply-accumulate datapath of one layer, and its ledger."""
+
+    def __init__(
+        self, mac: Mapping[str, Any], position: str, random: Mapping[str, Any] = NO_RANDOM, channels: int = 1
+    ) -> None:
+        """Begin an empty ledger; ``position`` is where the bias enters, ``first`` or ``last``."""
+        self.mac, self.position = mac, position
+        self.draws = Draws(random)
+        self.product_point = Point("product", channels, watch_all=False)
+        last = mac["stages"][-1]
+        if last["terms"] is not None or last["shape"] == "tree":
+            raise ValueError("the last stage takes all that is left, one after another")
+        self.stage_points = [Point(stage["name"], channels, last=stage is last) for stage in mac["stages"]]
+        self.bias_point = Point("bias_sum", channels)
+        self.bias_format = Format.of(last)
+
+    @property
+    def points(self) -> list[Point]:
+        """The points in the order in which values come to them."""
+        product = [self.product_point] if self.mac["product"] else []
+        bias = [self.bias_point] if self.position == "last" else []
+        return [*product, *self.stage_points, *bias]
+
+    def product(self, k: int, a: int, w: int, where: Where) -> Step:
+        """Multiply, and bring the product to its width if it has one."""
+        section = self.mac["product"]
+        if not section:
+            return Step(k, a * w)
+        draw = self.draws.draw(where.number * where.steps + k, section["rounding"])
+        rounded = rounded_shift(a * w, section["shift"], section["rounding"], draw, self.draws.bits)
+        x = self.product_point.round(rounded, where.place(k))
+        return Step(k, self.product_point.fit(x, Format.of(section), where.place(k)))
+
+    def run(self, pairs: Sequence[tuple[int, int]], bias: int, where: Where) -> int:
+        """Return the sum of the products of ``pairs``, which stand in the order of accumulation."""
+        values = [self.product(k, a, w, where) for k, (a, w) in enumerate(pairs)]
+        for stage, point in zip(self.mac["stages"], self.stage_points, strict=True):
+            start = bias if point.last and self.position == "first" else 0
+            terms = stage["terms"] or len(values)
+            groups = [values[i : i + terms] for i in range(0, len(values), terms)]
+            values = [Sum(stage, point, where, self.draws).run(group, start) for group in groups]
+        total = values[0].value
+        if self.position == "last":
+            return self.bias_point.fit(total + bias, self.bias_format, where.place())
+        return total
+
+
+def dot(
+    pairs: Sequence[tuple[int, int]],
+    mac: Mapping[str, Any],
+    bias: int = 0,
+    position: str = "first",
+    random: Mapping[str, Any] = NO_RANDOM,
+) -> int:
+    """Return one output: the accumulated products of (input, weight) pairs in the order of accumulation."""
+    return Datapath(mac, position, random).run(pairs, bias, Where(0, 0, 0, 0, len(pairs)))

@@ -1,0 +1,171 @@
+"""conv2d, depthwise_conv2d, dense and scale_shift (docs/arithmetic.md, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from oracle.finish import Finish
+from oracle.ledger import Place, Point
+from oracle.mac import Datapath, Where, steps
+from oracle.overflow import Format
+from oracle.quantize import Quantizer
+from oracle.tensor import Layer, Made, Shape, flat, index_of, size_of, windows
+
+
+class Geometry(NamedTuple):
+    """Any of these operations as a convolution of (h, w, c) by a kernel (kh, kw, c / groups, outputs)."""
+
+    size: Shape
+    kernel: list[Any]
+    strides: list[int]
+    dilation: list[int]
+    padding: list[list[int]]
+    groups: int
+
+    @property
+    def outputs(self) -> int:
+        """How many output channels there are."""
+        return len(self.kernel[0][0][0])
+
+    @property
+    def kernel_shape(self) -> tuple[int, int, int, int]:
+        """(kh, kw, c / groups, outputs)."""
+        return (len(self.kernel), len(self.kernel[0]), len(self.kernel[0][0]), self.outputs)
+
+    @property
+    def rows_and_columns(self) -> tuple[int, int]:
+        """How many windows there are each way."""
+        rows, columns = (
+            windows(self.size[i], self.kernel_shape[i], self.strides[i], self.padding[i], self.dilation[i])
+            for i in (0, 1)
+        )
+        return rows, columns
+
+    def source(self, y: int, x: int, at: tuple[int, int, int], channel: int) -> int | None:
+        """Return the index of the input value that a step of an output reads; None for padding."""
+        row = y * self.strides[0] - self.padding[0][0] + at[0] * self.dilation[0]
+        column = x * self.strides[1] - self.padding[1][0] + at[1] * self.dilation[1]
+        if not (0 <= row < self.size[0] and 0 <= column < self.size[1]):
+            return None
+        group = channel // (self.outputs // self.groups)
+        return index_of((row, column, group * self.kernel_shape[2] + at[2]), self.size)
+
+
+def geometry(operation: Mapping[str, Any], shape: Shape) -> Geometry:
+    """Return the operation as a convolution; dense and scale_shift see a column of positions."""
+    one, none = [1, 1], [[0, 0], [0, 0]]
+    column = (size_of(shape) // shape[-1], 1, shape[-1])
+    if operation["op"] == "Dense":
+        return Geometry(column, [[operation["kernel"]]], one, one, none, 1)
+    if operation["op"] == "ScaleShift":
+        return Geometry(column, [[[operation["scale"]]]], one, one, none, shape[-1])
+    return Geometry(
+        shape,
+        operation["kernel"],
+        operation.get("strides", one),
+        operation.get("dilation", one),
+        operation.get("padding", none),
+        operation.get("groups", 1),
+    )
+
+
+def output_shape(operation: Mapping[str, Any], shape: Shape, geo: Geometry) -> Shape:
+    """Return the shape of one sample of the result."""
+    if operation["op"] == "Conv2D":
+        return (*geo.rows_and_columns, geo.outputs)
+    return (*shape[:-1], geo.outputs)
+
+
+def per_channel(entries: list[Any], channel: int) -> Any:
+    """Return a channel's entry of a list with one entry for each channel or one for all."""
+    return entries[channel] if len(entries) > 1 else entries[0]
+
+
+class Parameters:
+    """Weights (codes less their zero points), bias codes and units of one layer, with their ledger."""
+
+    def __init__(self, layer: Layer, geo: Geometry) -> None:
+        """Quantise weights and biases."""
+        self.layer, self.outputs = layer, geo.outputs
+        self.units = [self._unit(channel) for channel in range(geo.outputs)]
+        self.points = [Point("weight", geo.outputs), Point("bias", geo.outputs)]
+        self.weights = self._weights(geo)
+        self.biases = self._biases()
+
+    def _unit(self, channel: int) -> float:
+        """Return what one step of the channel's sum is worth."""
+        mac = self.layer.settings["mac"]
+        shift = sum(stage["shift"] for stage in mac["stages"])
+        shift += mac["product"]["shift"] if mac["product"] else 0
+        scale = per_channel(self.layer.weights["scale"], channel)
+        return float(self.layer.inputs[0].scale * scale * 2.0**shift)
+
+    def _weights(self, geo: Geometry) -> list[int]:
+        """Return the weights in the kernel's row-major order."""
+        plan = self.layer.weights
+        rounding = self.layer.settings["weights"]["rounding"]
+        quantizer = Quantizer(self.points[0], Format.stored(plan), rounding)
+        weights = []
+        for number, real in enumerate(flat(geo.kernel)):
+            place = Place(0, number // self.outputs, number % self.outputs)
+            scale, zero = (per_channel(plan[key], place.channel) for key in ("scale", "zero_point"))
+            weights.append(quantizer.code(real, scale, zero, place) - zero)
+        return weights
+
+    def _biases(self) -> list[int]:
+        """Return the biases in units of the sums."""
+        section = self.layer.settings["bias"]
+        target = Format(section["bits"], True, section["overflow"])
+        quantizer = Quantizer(self.points[1], target, section["rounding"])
+        reals = self.layer.operation["bias"]
+        return [
+            quantizer.code(real, unit, 0, Place(0, 0, channel))
+            for channel, (real, unit) in enumerate(zip(reals, self.units, strict=True))
+        ]
+
+
+def multiply(layer: Layer) -> Made:
+    """Compute an operation that multiplies by weights and accumulates."""
+    operation, settings, source = layer.operation, layer.settings, layer.inputs[0]
+    geo = geometry(operation, source.shape)
+    shape = output_shape(operation, source.shape, geo)
+    parameters = Parameters(layer, geo)
+    datapath = Datapath(settings["mac"], settings["bias"]["position"], settings["random"], geo.outputs)
+    finish = Finish(operation.get("activation"), settings, layer.plan, geo.outputs)
+    made = Made(shape, [], [*parameters.points, *datapath.points, *finish.points])
+    made.values = {"accumulator": [], "requantize": []}
+    height, width, depth, _ = geo.kernel_shape
+    order = steps(height, width, depth, settings["mac"])
+    for sample, codes in enumerate(source.samples):
+        inputs = [code - source.zero_point for code in codes]
+        stored = []
+        for number in range(size_of(shape)):
+            position, channel = divmod(number, geo.outputs)
+            pairs = _pairs(inputs, parameters.weights, geo, order, (position, channel))
+            where = Where(sample, position, channel, number, len(order))
+            total = datapath.run(pairs, parameters.biases[channel], where)
+            finished = finish.run(total, parameters.units[channel], number, where.place())
+            made.values["accumulator"].append(total)
+            made.values["requantize"].append(finished.before)
+            stored.append(finished.code)
+        made.samples.append(stored)
+    return made
+
+
+def _pairs(
+    inputs: list[int],
+    weights: list[int],
+    geo: Geometry,
+    order: list[tuple[int, int, int]],
+    output: tuple[int, int],
+) -> list[tuple[int, int]]:
+    """Return (input, weight) of every step of the output (position, channel)."""
+    position, channel = output
+    y, x = divmod(position, geo.rows_and_columns[1])
+    pairs = []
+    for at in order:
+        index = geo.source(y, x, at, channel)
+        weight = weights[index_of((*at, channel), geo.kernel_shape)]
+        pairs.append((0 if index is None else inputs[index], weight))
+    return pairs

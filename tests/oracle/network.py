@@ -1,0 +1,105 @@
+"""Whole networks: every code, the values inside the multiply-accumulate operations, and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from oracle.finish import Finish
+from oracle.ledger import Point
+from oracle.merge import add, concatenate
+from oracle.movement import crop, pad, reshape
+from oracle.multiply import multiply
+from oracle.overflow import Format
+from oracle.pooling import average_pool, max_pool
+from oracle.quantize import Quantizer
+from oracle.softmax import softmax
+from oracle.tensor import Layer, Made, Tensor, flat, place_of
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Result:
+    """Of every operation: its codes, values of its pipeline and its ledger, as plain lists."""
+
+    codes: dict[str, list[Any]] = field(default_factory=dict)
+    values: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    ledger: dict[str, dict[str, Json]] = field(default_factory=dict)
+
+
+def activation(layer: Layer) -> Made:
+    """Compute an activation that stands alone."""
+    source = layer.inputs[0]
+    finish = Finish(layer.operation["function"], layer.settings, layer.plan, source.shape[-1])
+    made = Made(source.shape, [], finish.points)
+    for sample, codes in enumerate(source.samples):
+        made.samples.append(
+            [
+                finish.run(code - source.zero_point, source.scale, number, place_of(sample, number, source.shape)).code
+                for number, code in enumerate(codes)
+            ]
+        )
+    return made
+
+
+def network_input(layer: Layer, data: list[Any]) -> Made:
+    """Quantise an input of the network."""
+    shape = tuple(layer.operation["shape"])
+    point = Point("input", shape[-1])
+    rounding = layer.settings["activations"]["rounding"]
+    quantizer = Quantizer(point, Format.stored(layer.plan), rounding)
+    scale, zero_point = layer.plan["scale"], layer.plan["zero_point"]
+    samples = [
+        [
+            quantizer.code(real, scale, zero_point, place_of(sample, number, shape))
+            for number, real in enumerate(flat(nested))
+        ]
+        for sample, nested in enumerate(data)
+    ]
+    return Made(shape, samples, [point])
+
+
+OPERATIONS: dict[str, Callable[[Layer], Made]] = {
+    "Activation": activation,
+    "Add": add,
+    "AveragePool": average_pool,
+    "Concatenate": concatenate,
+    "Conv2D": multiply,
+    "Crop": crop,
+    "Dense": multiply,
+    "MaxPool": max_pool,
+    "Pad": pad,
+    "Reshape": reshape,
+    "ScaleShift": multiply,
+}
+
+
+def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
+    """Run ``inputs`` (for each input of the network, nested lists with the samples outermost)."""
+    result = Result()
+    tensors: dict[str, Tensor] = {}
+    waiting = list(inputs)
+    for operation in network["operations"]:
+        name = operation["name"]
+        sources = [tensors[one] for one in operation.get("inputs", ())]
+        if operation["op"] == "Softmax":
+            result.codes[name] = flat(softmax(sources[0], operation["axis"]))
+            result.ledger[name] = {}
+            continue
+        entry = plan["tensors"][name]
+        layer = Layer(operation, settings[name], entry, plan["weights"].get(name, {}), sources)
+        is_input = operation["op"] == "Input"
+        made = network_input(layer, waiting.pop(0)) if is_input else OPERATIONS[operation["op"]](layer)
+        tensors[name] = Tensor(made.shape, made.samples, entry)
+        _keep(result, name, made)
+    return result
+
+
+def _keep(result: Result, name: str, made: Made) -> None:
+    """Enter what an operation made into the result."""
+    result.codes[name] = flat(made.samples)
+    result.ledger[name] = {point.name: point.figures() for point in made.points}
+    if made.values:
+        result.values[name] = made.values

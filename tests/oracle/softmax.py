@@ -1,0 +1,34 @@
+"""The softmax on the host, in float64 (docs/arithmetic.md, section 5)."""
+
+from __future__ import annotations
+
+from math import exp
+
+from oracle.tensor import Shape, Tensor, coordinates, size_of
+
+
+def softmax(source: Tensor, axis: int) -> list[list[float]]:
+    """Return the softmax along ``axis`` for each sample, flat."""
+    return [
+        _one(
+            [source.scale * (code - source.zero_point) for code in codes],
+            source.shape,
+            axis % len(source.shape),
+        )
+        for codes in source.samples
+    ]
+
+
+def _one(reals: list[float], shape: Shape, axis: int) -> list[float]:
+    """Return the softmax of one sample."""
+    lines: dict[tuple[int, ...], list[int]] = {}
+    for number in range(size_of(shape)):
+        at = coordinates(number, shape)
+        lines.setdefault(at[:axis] + at[axis + 1 :], []).append(number)
+    result = [0.0] * len(reals)
+    for line in lines.values():
+        largest = max(reals[i] for i in line)
+        powers = [exp(reals[i] - largest) for i in line]
+        for i, power in zip(line, powers, strict=True):
+            result[i] = power / sum(powers)
+    return result

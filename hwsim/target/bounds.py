@@ -1,0 +1,116 @@
+"""How wide the values of a datapath can get, for any weights and inputs: intervals from operand to sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from hwsim.formats import IntFormat, Overflow, bits_needed
+from hwsim.target.settings import Fit, Settings, Stage, TensorFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """All integers from ``low`` to ``high``; 0 is among them."""
+
+    low: int
+    high: int
+
+    def times(self, other: Interval) -> Interval:
+        """Return what a product of two values can be."""
+        corners = [one * two for one in (self.low, self.high) for two in (other.low, other.high)]
+        return Interval(low=min(corners), high=max(corners))
+
+    def sum_of(self, count: int) -> Interval:
+        """Return what a sum of ``count`` values can be."""
+        return Interval(low=self.low * count, high=self.high * count)
+
+    def shifted(self, shift: int) -> Interval:
+        """Return what is left after a rounding shift, in any mode."""
+        return self if shift == 0 else Interval(low=self.low >> shift, high=(self.high >> shift) + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """One fitted level of the datapath: what arrives at it in the worst case, and whether it holds that.
+
+    ``safe_products`` counts the products that its last stage is sure to hold, None for no limit.
+    """
+
+    name: str
+    fit: Fit
+    arrives: Interval | None
+    safe_products: int | None = None
+
+    @property
+    def bits(self) -> int:
+        """The width that the worst case needs."""
+        return bits_needed(self.arrives.low, self.arrives.high, self.fit.signed) if self.arrives else 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing can leave the width."""
+        return self.arrives is not None and _inside(self.fit, self.arrives)
+
+
+def operand(tensor: TensorFormat) -> Interval:
+    """Return what a code less its zero point can be."""
+    codes = tensor.integer_format()
+    if tensor.symmetric:
+        return Interval(low=codes.minimum, high=codes.maximum)
+    span = codes.maximum - codes.minimum
+    return Interval(low=-span, high=span)
+
+
+def exact_product(settings: Settings) -> Interval:
+    """Return what an exact product of activation and weight can be."""
+    return operand(settings.activations).times(operand(settings.weights))
+
+
+def levels(settings: Settings) -> list[Level]:
+    """Return the fitted levels from the product to the last stage."""
+    value, found = exact_product(settings), list[Level]()
+    product = settings.mac.product
+    if product is not None:
+        value = value.shifted(product.shift)
+        found.append(Level(name="product", fit=product, arrives=value))
+        value = _fitted(product, value)
+    for stage in settings.mac.stages[:-1]:
+        value = _summed(stage, value, stage.terms or 1)
+        found.append(Level(name=stage.name, fit=stage, arrives=value))
+        value = _fitted(stage, value)
+    last = settings.mac.stages[-1]
+    below = prod(stage.terms or 1 for stage in settings.mac.stages[:-1])
+    sums = _safe_count(last, value.shifted(last.shift))
+    found.append(Level(name=last.name, fit=last, arrives=None, safe_products=None if sums is None else sums * below))
+    return found
+
+
+def _summed(stage: Stage, value: Interval, count: int) -> Interval:
+    """Return what a sum can be; with ``check: each`` every addition rounds."""
+    if stage.check == "each":
+        return value.shifted(stage.shift).sum_of(count)
+    return value.sum_of(count).shifted(stage.shift)
+
+
+def _limits(fit: Fit) -> Interval:
+    codes = IntFormat(bits=fit.bits, signed=fit.signed)
+    symmetric = fit.signed and fit.overflow is Overflow.SATURATE_SYMMETRIC
+    return Interval(low=codes.minimum + int(symmetric), high=codes.maximum)
+
+
+def _inside(fit: Fit, value: Interval) -> bool:
+    limits = _limits(fit)
+    return limits.low <= value.low and value.high <= limits.high
+
+
+def _fitted(fit: Fit, value: Interval) -> Interval:
+    return value if _inside(fit, value) else _limits(fit)
+
+
+def _safe_count(fit: Fit, value: Interval) -> int | None:
+    """Return how many values are sure to fit, None if any number does."""
+    limits = _limits(fit)
+    counts = [limits.high // value.high] if value.high > 0 else []
+    counts += [limits.low // value.low] if value.low < 0 else []
+    return min(counts, default=None)

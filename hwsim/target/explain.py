@@ -1,0 +1,175 @@
+"""A target in words: the datapath as a drawing, its formats, and where it can lose bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from textwrap import wrap
+from typing import cast
+
+import yaml
+
+from hwsim.formats import bits_needed
+from hwsim.target.bounds import exact_product
+from hwsim.target.drawing import drawing, format_name
+from hwsim.target.losses import losses
+from hwsim.target.mistake import Location, dotted
+from hwsim.target.settings import Settings, TensorFormat
+from hwsim.target.target import Target, name_first
+
+WIDTH = 100
+"""No line is longer."""
+
+_LABEL = 14
+
+
+def explain(target: Target) -> str:
+    """Return the datapath of ``target`` in words and a small drawing, for a reader who knows hardware.
+
+    >>> print(explain(Target(name="tiny")).splitlines()[0])
+    tiny
+    """
+    parts = [
+        _title(target),
+        drawing(target),
+        _section("Formats", _formats(target)),
+        _section("Accumulation", _accumulation(target)),
+        _section("From sum to output", _output(target)),
+        _section("Where bits can be lost (clamping | round-off)", losses(target)),
+        _section("Other operations", _others(target)),
+        _section("Overrides", _overrides(target)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _title(target: Target) -> str:
+    return "\n".join([target.name, *wrap(target.description, WIDTH)])
+
+
+def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Write a heading and labelled paragraphs under it; a long label gets a line of its own."""
+    lines, indent = [title], " " * (2 + _LABEL)
+    for label, text in rows:
+        folded = [indent + line for line in wrap(text, WIDTH - len(indent))]
+        if len(label) < _LABEL:
+            folded[0] = f"  {label:<{_LABEL}}{folded[0].lstrip()}"
+        else:
+            lines += [line if line.startswith(" ") else f"  {line}" for line in wrap(label, WIDTH - 2)]
+        lines += folded
+    return "\n".join(lines)
+
+
+def _formats(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield "weights", f"{_tensor(settings.weights)}; one scale per {_scales(settings)}"
+    yield "activations", f"{_tensor(settings.activations)}; one scale per tensor"
+    exact = exact_product(settings)
+    yield "product", f"{exact.low} to {exact.high}: {bits_needed(exact.low, exact.high)} bits when exact"
+
+
+def _scales(settings: Settings) -> str:
+    return settings.weights.granularity.replace("_", " ")
+
+
+def _tensor(tensor: TensorFormat) -> str:
+    codes = tensor.integer_format()
+    zero = "zero point 0" if tensor.symmetric else "free zero point"
+    step = "power-of-two" if tensor.step == "power_of_two" else "free"
+    method = tensor.range
+    span = "minimum and maximum" if method.method == "minmax" else f"percentile {method.percent:g}"
+    width = f"{format_name(tensor.bits, tensor.signed)}, codes {codes.minimum} to {codes.maximum}"
+    return f"{width}, {zero}, {step} scales, range by {span}, rounded {tensor.rounding}"
+
+
+def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
+    mac, bias = settings.mac, settings.bias
+    tile = f"; blocks of {mac.tile.input_channel} input channels" if mac.tile else ""
+    yield "order", " > ".join(mac.order) + f" (outermost first){tile}"
+    if mac.product is None:
+        yield "product", "exact"
+    else:
+        dropped = _dropped(mac.product.shift, mac.product.rounding)
+        yield (
+            "product",
+            f"{format_name(mac.product.bits, mac.product.signed)}, {mac.product.overflow}{dropped}",
+        )
+    for stage in mac.stages:
+        takes = f"sums {stage.terms} values" if stage.terms else "sums all that is left"
+        moment = "fitted after every addition" if stage.check == "each" else "summed exactly, fitted once"
+        moment = "added in pairs, every node fitted" if stage.shape == "tree" else moment
+        kept = f" with {stage.saturated_bits} saturated bits" if stage.saturated_bits else ""
+        width = format_name(stage.bits, stage.signed)
+        dropped = _dropped(stage.shift, stage.rounding)
+        yield stage.name, f"{width}, {takes}, {moment}: {stage.overflow}{kept}{dropped}"
+    enters = "the last stage starts from it" if bias.position == "first" else "added to the finished sum"
+    yield "bias", f"{format_name(bias.bits, True)}, {enters}; rounded {bias.rounding}, {bias.overflow}"
+
+
+def _dropped(shift: int, rounding: str) -> str:
+    return f"; {shift} low bits dropped by {rounding}" if shift else ""
+
+
+def _output(settings: Settings) -> Iterator[tuple[str, str]]:
+    requantize, function = settings.requantize, settings.activation
+    ways = {
+        "fixed": f"times a {requantize.multiplier_bits}-bit integer, one shift rounded {requantize.rounding}",
+        "fixed_double": "times a 32-bit integer, high half rounded half_up, then a shift rounded half_away",
+        "float32": f"times a float32 in float32, rounded {requantize.rounding}",
+        "float64": f"times a float64 in float64, rounded {requantize.rounding}",
+        "power_of_two": f"a shift alone, rounded {requantize.rounding}",
+        "none": "the sum itself is the output",
+    }
+    yield "requantize", f"{requantize.kind}: {ways[requantize.kind]}"
+    place = function.position.replace("_", " ")
+    yield (
+        "activation",
+        f"{place}; leaky slopes of {function.multiplier_bits} bits, rounded {function.rounding}",
+    )
+    width = format_name(settings.activations.bits, settings.activations.signed)
+    yield "output", f"plus the zero point, to {width}: {settings.output.overflow}"
+
+
+def _others(target: Target) -> Iterator[tuple[str, str]]:
+    pooling = target.settings("average_pool", "").pooling
+    width = format_name(pooling.accumulator.bits, pooling.accumulator.signed)
+    codes = "less their zero point" if pooling.zero_point == "removed" else "as they are stored"
+    text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, quotient rounded {pooling.rounding}"
+    yield "average_pool", text
+    addition = target.settings("add", "").addition
+    width = format_name(addition.accumulator.bits, addition.accumulator.signed)
+    yield (
+        "add",
+        f"inputs times 2^{addition.left_shift}, rescaled, sum {width} {addition.accumulator.overflow}",
+    )
+    yield "softmax", "on the host, in float64"
+    if _draws(target):
+        random = target.random
+        taps = ", ".join(map(str, random.taps))
+        yield "random", f"shift register of {random.bits} bits, taps {taps}, seed {random.seed}"
+
+
+def _draws(target: Target) -> bool:
+    """Whether any rounding, overrides included, draws random numbers."""
+    return "stochastic_" in str(target.model_dump(mode="json", exclude={"name", "description"}))
+
+
+def _overrides(target: Target) -> Iterator[tuple[str, str]]:
+    sections: list[tuple[Location, Settings]] = [(("operations", name), own) for name, own in target.operations.items()]
+    sections += [(("layers", name), own) for name, own in target.layers.items()]
+    for place, settings in sections:
+        given = settings.model_dump(mode="json", exclude_unset=True)
+        yield dotted(place), "; ".join(f"{key}: {value}" for key, value in _flat(given, ())) or "nothing"
+    if not sections:
+        yield "none", "every operation and layer has the settings above"
+
+
+def _flat(data: Mapping[str, object], at: Location) -> Iterator[tuple[str, str]]:
+    """Yield every single key of nested mappings with its dotted name."""
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _flat(cast("Mapping[str, object]", value), (*at, key))
+        else:
+            yield (
+                dotted((*at, key)),
+                yaml.safe_dump(name_first(value), sort_keys=False, default_flow_style=True, width=1 << 20).split("\n")[
+                    0
+                ],
+            )

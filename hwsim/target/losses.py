@@ -1,0 +1,74 @@
+"""Where a datapath can lose bits: clamping and round-off of each truncation point, told for any network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hwsim.formats import Overflow
+from hwsim.target.bounds import Level, levels
+from hwsim.target.settings import Settings, Stage, TensorFormat
+
+_FOREVER = 1 << 40
+"""More products than any sum has."""
+
+
+def losses(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield each truncation point with its clamping and its round-off."""
+    weights, bias = settings.weights, settings.bias
+    yield "weight", f"{_stored(weights, 'none: the range covers every weight')} | {weights.rounding}"
+    clamped = _stored(settings.activations, "possible: saturate, values beyond the calibrated range")
+    yield "input", f"{clamped} | {settings.activations.rounding}"
+    yield "bias", f"{bias.overflow}, if a bias needs more than {bias.bits} bits | {bias.rounding}"
+    for level in levels(settings):
+        yield level.name, f"{_clamping(level)} | {_round_off(level)}"
+    if bias.position == "last":
+        last = settings.mac.stages[-1]
+        yield "bias_sum", f"possible: {last.overflow} at {last.bits} bits | none"
+    yield from _after_sum(settings)
+
+
+def _stored(tensor: TensorFormat, otherwise: str) -> str:
+    """Tell of the way from real values to codes; ``otherwise`` is said of a range without tails."""
+    percentile = tensor.range.method == "percentile"
+    clamped = f"by design: saturate, the tails beyond percentile {tensor.range.percent:g}" if percentile else otherwise
+    return clamped + ("; all negative values become 0" if tensor.symmetric and not tensor.signed else "")
+
+
+def _clamping(level: Level) -> str:
+    fit = level.fit
+    if level.arrives is not None:
+        if level.holds:
+            return f"impossible: the worst case needs {level.bits} of {fit.bits} bits"
+        need = (
+            f"the worst case needs {level.bits} bits" if fit.signed or level.arrives.low >= 0 else "it can be negative"
+        )
+        return f"possible: {fit.overflow}, {need}"
+    if level.safe_products is None or level.safe_products >= _FOREVER:
+        return "practically impossible"
+    if level.safe_products == 0:
+        return f"possible: {fit.overflow}, from the first product on"
+    return f"possible: {fit.overflow}, in sums of more than {level.safe_products} products (bias aside)"
+
+
+def _round_off(level: Level) -> str:
+    shift, rounding = getattr(level.fit, "shift", 0), getattr(level.fit, "rounding", "")
+    if not shift:
+        return "none"
+    every = isinstance(level.fit, Stage) and level.fit.check == "each"
+    return f"{shift} bits, {rounding}" + (", at every addition" if every else "")
+
+
+def _after_sum(settings: Settings) -> Iterator[tuple[str, str]]:
+    requantize, activations = settings.requantize, settings.activations
+    if requantize.kind == "fixed_double":
+        yield "high_multiply", "possible: wrap at 32 bits | half_up"
+        yield "requantize", "none | half_away"
+    elif requantize.kind != "none":
+        source = f" (and the ratio itself, to {requantize.multiplier_bits} bits)" if requantize.kind == "fixed" else ""
+        source = " (and the sum itself beyond 24 bits)" if requantize.kind == "float32" else source
+        yield "requantize", f"none | {requantize.rounding}{source}"
+    yield "activation", f"none | leaky slopes only: {settings.activation.rounding}"
+    overflow = settings.output.overflow
+    if activations.narrow and overflow is Overflow.SATURATE:
+        overflow = Overflow.SATURATE_SYMMETRIC
+    yield "output", f"possible: {overflow} at {activations.bits} bits | none"

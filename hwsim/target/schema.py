@@ -1,0 +1,53 @@
+"""The JSON Schema of a target file, with which editors complete and check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from hwsim.target.short import HOME, own_keys
+from hwsim.target.target import KINDS, Target
+
+_VERSION = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema (draft 2020-12) of target files: every key with its meaning, limits and default.
+
+    What depends on several keys at once, such as that a bias fits its accumulator, is checked when a
+    target is read and not said here.
+
+    >>> json_schema()["required"]
+    ['name']
+    """
+    schema = Target.model_json_schema(schema_generator=_Plain)
+    operations = schema["properties"]["operations"]
+    override: object = operations.pop("additionalProperties")
+    operations.pop("propertyNames", None)
+    kinds = {kind: _with_own_keys(kind, override, schema["$defs"]) for kind in KINDS}
+    operations |= {"properties": kinds, "additionalProperties": False}
+    head = {
+        "$schema": _VERSION,
+        "title": "hwsim target",
+        "description": "The description of one integer datapath.",
+    }
+    return head | {key: value for key, value in schema.items() if key not in head}
+
+
+def _with_own_keys(kind: str, override: object, definitions: dict[str, Any]) -> object:
+    """Return the schema of one kind's overrides, with the keys of its short form."""
+    if not own_keys(kind):
+        return override
+    settings = definitions["Settings"]
+    section = definitions[settings["properties"][HOME[kind]]["$ref"].rsplit("/", 1)[-1]]
+    own = {key: value for key, value in section["properties"].items() if key in own_keys(kind)}
+    return settings | {"properties": settings["properties"] | own}
+
+
+class _Plain(GenerateJsonSchema):
+    """Leaves out the titles that repeat the names of keys."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 (pydantic's own)
+        """Return False: no key has a title."""
+        return False

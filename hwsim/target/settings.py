@@ -1,0 +1,270 @@
+"""The sections of a target file: what each may say, its unit, its limits and its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hwsim.formats import IntFormat, Overflow, Rounding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """The words for a number outside its limits: "65 bits, but an accumulator has 1 to 64"."""
+
+    unit: str = ""
+    limit: str
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """The words for text that does not match its pattern: "must be" and then this."""
+
+    rule: str
+
+
+StoredBits = Annotated[int, Field(ge=1, le=16, strict=True), Measure(unit="bits", limit="a stored code has")]
+AccumulatorBits = Annotated[int, Field(ge=1, le=64, strict=True), Measure(unit="bits", limit="an accumulator has")]
+MultiplierBits = Annotated[int, Field(ge=2, le=32, strict=True), Measure(unit="bits", limit="a multiplier has")]
+Shift = Annotated[int, Field(ge=0, le=62, strict=True), Measure(unit="bits", limit="a shift drops")]
+Flag = Annotated[bool, Field(strict=True)]
+
+Axis = Literal["kernel_height", "kernel_width", "input_channel", "input_channel_tile"]
+
+
+class Section(BaseModel):
+    """A section of a target file: unknown keys are mistakes, and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class RangeMethod(Section):
+    """How a range is chosen from the values seen."""
+
+    method: Literal["minmax", "percentile"] = "minmax"
+    """`minmax` covers every value seen; `percentile` leaves the tails outside."""
+    percent: Annotated[
+        float,
+        Field(gt=50, le=100, strict=True, allow_inf_nan=False),
+        Measure(unit="per cent", limit="a percentile is"),
+    ] = 99.99
+    """With `percentile`: each end of the range leaves out 100 - percent per cent of the values."""
+
+
+class TensorFormat(Section):
+    """What weights and activations share: a stored integer format and how real values get into it."""
+
+    bits: StoredBits = 8
+    """Width of a stored code, in bits."""
+    signed: Flag = True
+    """Whether codes are two's complement."""
+    symmetric: Flag = True
+    """Whether the zero point is 0; otherwise it is chosen so that the range is used fully."""
+    narrow: Flag = False
+    """Whether the most negative code is left out (-127 to 127)."""
+    step: Literal["uniform", "power_of_two"] = "uniform"
+    """Whether scales are free, or powers of two."""
+    rounding: Rounding = Rounding.HALF_EVEN
+    """How a real value becomes a code; deterministic modes only."""
+    range: RangeMethod = RangeMethod()
+    """How the real range is chosen."""
+
+    def integer_format(self) -> IntFormat:
+        """The format of a code."""
+        return IntFormat(bits=self.bits, signed=self.signed, narrow=self.narrow)
+
+
+class Weights(TensorFormat):
+    """How weights are stored."""
+
+    granularity: Literal["layer", "output_channel"] = "output_channel"
+    """One scale for the layer, or one for each output channel."""
+
+
+class Activations(TensorFormat):
+    """How inputs and feature maps are stored."""
+
+    symmetric: Flag = False
+    """Whether the zero point is 0; otherwise it is chosen so that the range is used fully."""
+    granularity: Literal["layer"] = "layer"
+    """One scale for the whole tensor."""
+
+
+class Fit(Section):
+    """A width and what becomes of a value outside it."""
+
+    bits: AccumulatorBits = 32
+    """Width in bits."""
+    signed: Flag = True
+    """Whether the value is two's complement."""
+    overflow: Overflow = Overflow.WRAP
+    """What becomes of a value outside the width."""
+    saturated_bits: Annotated[
+        int, Field(ge=0, le=64, strict=True), Measure(unit="bits", limit="the saturated part of a wrap has")
+    ] = 0
+    """For `wrap` and `wrap_sign_magnitude`: how many top bits keep the sign or saturate, as in ap_fixed."""
+
+
+class Product(Fit):
+    """The product of two operands, before it is accumulated."""
+
+    shift: Shift = 0
+    """Least significant bits dropped from the product."""
+    rounding: Rounding = Rounding.FLOOR
+    """How they are dropped."""
+
+
+class Stage(Fit):
+    """One level of accumulation, fed by the level before it."""
+
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=24),
+        Spelling("a lower-case letter, then lower-case letters, digits and _, 24 characters at most"),
+    ]
+    """The stage's name in the ledger."""
+    terms: Annotated[int, Field(ge=1, strict=True), Measure(unit="terms", limit="a sum has")] | None = None
+    """How many consecutive values of the level below one sum takes; the last stage takes all and has none."""
+    check: Literal["each", "last"] = "each"
+    """Whether the width applies after every addition or once, after the last."""
+    shape: Literal["chain", "tree"] = "chain"
+    """Whether values are added one after another, or in pairs, with every node fitted."""
+    shift: Shift = 0
+    """Least significant bits dropped whenever the width is applied (some chips round on every MAC)."""
+    rounding: Rounding = Rounding.FLOOR
+    """How they are dropped."""
+
+
+class Tile(Section):
+    """Blocks of an axis that the order of accumulation visits one after another."""
+
+    input_channel: Annotated[int, Field(ge=1, strict=True), Measure(unit="input channels", limit="a block has")]
+    """Input channels per block; the last block may be shorter."""
+
+
+class Mac(Section):
+    """The multiply-accumulate datapath."""
+
+    order: tuple[Axis, ...] = ("kernel_height", "kernel_width", "input_channel")
+    """Loops from the outermost inwards; `input_channel_tile` may stand anywhere before `input_channel`."""
+    tile: Tile | None = None
+    """Block sizes, needed when the order names `input_channel_tile`."""
+    product: Product | None = None
+    """The product's width; without it products are exact."""
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage(name="accumulator"),)
+    """The levels of accumulation, from the inside out."""
+
+
+class Bias(Section):
+    """How biases are stored and where they enter."""
+
+    bits: AccumulatorBits = 32
+    """Width of a stored bias, in bits."""
+    position: Literal["first", "last"] = "first"
+    """Whether the accumulator starts from the bias, or the bias is added to the finished sum."""
+    rounding: Rounding = Rounding.HALF_EVEN
+    """How a real bias becomes an integer; deterministic modes only."""
+    overflow: Overflow = Overflow.SATURATE
+    """What becomes of a bias that its format cannot hold."""
+
+
+class Requantize(Section):
+    """How an accumulator becomes an output code: a multiplication by a ratio, in integers or in float."""
+
+    kind: Literal["fixed", "fixed_double", "float32", "float64", "power_of_two", "none"] = "fixed"
+    """`fixed`: integer multiplier, one rounding shift. `fixed_double`: TensorFlow Lite's two roundings.
+    `float32`, `float64`: a multiplication in float. `power_of_two`: a shift. `none`: the sum as it is."""
+    multiplier_bits: MultiplierBits = 32
+    """Width of the signed multiplier of `fixed`, in bits."""
+    rounding: Rounding = Rounding.HALF_UP
+    """How the fraction is dropped (`fixed_double` has roundings of its own)."""
+
+
+class ActivationFunction(Section):
+    """How ReLU and its relatives are computed."""
+
+    position: Literal["before_requantize", "after_requantize"] = "after_requantize"
+    """Whether the function sees the accumulator or the requantised value."""
+    multiplier_bits: MultiplierBits = 16
+    """Width of the signed multiplier by which a leaky slope is applied, in bits."""
+    rounding: Rounding = Rounding.HALF_UP
+    """How the fraction of a leaky slope is dropped."""
+
+
+class Output(Section):
+    """How the value at the end of the pipeline becomes a stored code."""
+
+    overflow: Overflow = Overflow.SATURATE
+    """What becomes of a value outside the format of the activations."""
+
+
+class Pooling(Section):
+    """Average pooling."""
+
+    accumulator: Fit = Fit()
+    """The running sum, fitted after every addition."""
+    rounding: Rounding = Rounding.HALF_AWAY
+    """How the quotient of sum and count is rounded."""
+    zero_point: Literal["removed", "kept"] = "removed"
+    """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
+
+
+class Addition(Section):
+    """Element-wise addition."""
+
+    left_shift: Annotated[
+        int, Field(ge=0, le=30, strict=True), Measure(unit="bits", limit="a shift to the left has")
+    ] = 8
+    """Bits by which inputs are shifted left before they are brought to one scale."""
+    accumulator: Fit = Fit()
+    """The running sum, fitted after every addition."""
+
+
+class SoftmaxUnit(Section):
+    """The softmax."""
+
+    run_on: Literal["host"] = "host"
+    """`host`: values leave the datapath and the softmax is computed in float64."""
+
+
+Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]
+
+
+class Generator(Section):
+    """The linear feedback shift register that stochastic rounding draws from."""
+
+    bits: Annotated[int, Field(ge=2, le=20, strict=True), Measure(unit="bits", limit="the register has")] = 16
+    """Width of the register, in bits."""
+    taps: Annotated[tuple[Tap, ...], Field(min_length=1)] = (16, 15, 13, 4)
+    """Bits that are fed back, counted from 1: the exponents of the feedback polynomial."""
+    seed: Annotated[int, Field(ge=1, strict=True), Measure(limit="a seed is")] = 1
+    """The register's first state."""
+
+
+class Settings(Section):
+    """Everything that a target says of one layer; `operations` and `layers` override single keys of it."""
+
+    weights: Weights = Weights()
+    """How weights are stored."""
+    activations: Activations = Activations()
+    """How inputs and feature maps are stored."""
+    mac: Mac = Mac()
+    """The multiply-accumulate datapath."""
+    bias: Bias = Bias()
+    """How biases are stored and where they enter."""
+    requantize: Requantize = Requantize()
+    """How an accumulator becomes an output code."""
+    activation: ActivationFunction = ActivationFunction()
+    """How ReLU and its relatives are computed."""
+    output: Output = Output()
+    """How the final value becomes a stored code."""
+    pooling: Pooling = Pooling()
+    """Average pooling."""
+    addition: Addition = Addition()
+    """Element-wise addition."""
+    softmax: SoftmaxUnit = SoftmaxUnit()
+    """The softmax."""
+    random: Generator = Generator()
+    """The generator of stochastic rounding."""

@@ -1,0 +1,168 @@
+"""The explanation says what the file says, within 100 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hwsim.target import Target, explain, load_target, shipped_targets
+
+EVERYTHING: dict[str, Any] = {
+    "name": "everything",
+    "description": "a target " * 30,
+    "weights": {"signed": False, "range": {"method": "percentile", "percent": 99}},
+    "mac": {
+        "order": ["input_channel_tile", "kernel_height", "kernel_width", "input_channel"],
+        "tile": {"input_channel": 32},
+        "product": {"bits": 12, "shift": 2, "rounding": "half_up"},
+        "stages": [
+            {"name": "pairs_of_a_very_long_na", "terms": 2, "shape": "tree", "bits": 16, "signed": False},
+            {
+                "name": "group",
+                "terms": 1000,
+                "bits": 9,
+                "overflow": "wrap_sign_magnitude",
+                "saturated_bits": 2,
+            },
+            {"name": "accumulator", "bits": 60, "signed": False, "shift": 3, "overflow": "error"},
+        ],
+    },
+    "bias": {"position": "last"},
+    "activation": {"position": "before_requantize"},
+    "requantize": {"rounding": "stochastic_weighted"},
+    "operations": {"average_pool": {"pooling": {"zero_point": "kept", "rounding": "floor"}}},
+    "layers": {
+        "a_pattern_of_a_very_long_layer_name_" * 5: {"mac": {"stages": [{"name": "accumulator", "bits": 40}]}},
+        "*": {"weights": {"bits": 4}},
+        "nothing": {},
+    },
+}
+
+TEXTS = {name: load_target(name) for name in shipped_targets()} | {"everything": Target.from_dict(EVERYTHING)}
+
+
+@pytest.mark.parametrize("target", TEXTS.values(), ids=TEXTS.keys())
+def test_width_and_characters(target: Target) -> None:
+    text = explain(target)
+    assert text.isascii()
+    assert text.endswith("\n") and not text.endswith("\n\n")
+    assert [line for line in text.splitlines() if len(line) > 100 or line != line.rstrip()] == []
+
+
+def test_edge_npu_in_full() -> None:
+    expected = """\
+edge-npu-acc20
+8-bit NPU, 16-lane adder trees feeding a 20-bit saturating accumulator
+
+  input s8   weight s8 narrow
+        \\     /
+          (x)
+           |
+    [   product   ]  s16  wrap
+           |
+    [ adder_tree  ]  s20  16 terms, check last, wrap
+           |
+    [ accumulator ]  s20  all that is left, check each, saturate   <-- bias s20
+           |
+    [ requantize  ]       x 16-bit integer, >> n half_up
+           |
+    [ activation  ]       ReLU, clip, leaky slope
+           |
+    [   output    ]  s8   + zero point, saturate
+
+Formats
+  weights       s8, codes -127 to 127, zero point 0, free scales, range by minimum and maximum,
+                rounded half_even; one scale per output channel
+  activations   s8, codes -128 to 127, free zero point, free scales, range by percentile 99.99,
+                rounded half_even; one scale per tensor
+  product       -32385 to 32385: 16 bits when exact
+
+Accumulation
+  order         kernel_height > kernel_width > input_channel (outermost first)
+  product       s16, wrap
+  adder_tree    s20, sums 16 values, summed exactly, fitted once: wrap
+  accumulator   s20, sums all that is left, fitted after every addition: saturate
+  bias          s20, the last stage starts from it; rounded half_even, saturate
+
+From sum to output
+  requantize    fixed: times a 16-bit integer, one shift rounded half_up
+  activation    after requantize; leaky slopes of 16 bits, rounded half_up
+  output        plus the zero point, to s8: saturate
+
+Where bits can be lost (clamping | round-off)
+  weight        none: the range covers every weight | half_even
+  input         by design: saturate, the tails beyond percentile 99.99 | half_even
+  bias          saturate, if a bias needs more than 20 bits | half_even
+  product       impossible: the worst case needs 16 of 16 bits | none
+  adder_tree    impossible: the worst case needs 20 of 20 bits | none
+  accumulator   possible: saturate, in sums of more than 16 products (bias aside) | none
+  requantize    none | half_up (and the ratio itself, to 16 bits)
+  activation    none | leaky slopes only: half_up
+  output        possible: saturate at 8 bits | none
+
+Other operations
+  average_pool  codes less their zero point, sum s20 saturate, quotient rounded half_away
+  add           inputs times 2^8, rescaled, sum s20 saturate
+  softmax       on the host, in float64
+
+Overrides
+  none          every operation and layer has the settings above
+"""
+    assert explain(load_target("edge-npu-acc20")) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "input_channel_tile > kernel_height > kernel_width > input_channel (outermost first); blocks of 32",
+        "s12, wrap; 2 low bits dropped by half_up",
+        "u16, sums 2 values, added in pairs, every node fitted: wrap",
+        "with 2 saturated bits",
+        "[        bias_sum         ]  u60  error   <-- bias s32",
+        "bias_sum      possible: error at 60 bits | none",
+        "all negative values become 0",
+        "by design: saturate, the tails beyond percentile 99",
+        "possible: wrap, it can be negative",
+        "3 bits, floor, at every addition",
+        "codes as they are stored, sum s32 wrap, quotient rounded floor",
+        "shift register of 16 bits, taps 16, 15, 13, 4, seed 1",
+        "pooling.rounding: floor; pooling.zero_point: kept",
+        "mac.stages: [{name: accumulator, bits: 40}]",
+        "weights.bits: 4",
+    ],
+)
+def test_everything_is_said(words: str) -> None:
+    assert words in " ".join(explain(TEXTS["everything"]).split("\n                "))
+
+
+def test_the_drawing_follows_the_order_of_the_datapath() -> None:
+    lines = explain(TEXTS["everything"]).splitlines()
+    boxes = [line.split("[")[1].split("]")[0].strip() for line in lines if line.startswith("    [")]
+    stages = ["pairs_of_a_very_long_na", "group", "accumulator"]
+    assert boxes == ["product", *stages, "bias_sum", "activation", "requantize", "output"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("fixed_double", "high_multiply possible: wrap at 32 bits | half_up"),
+        ("float32", "times a float32 in float32, rounded half_up"),
+        ("float64", "times a float64 in float64, rounded half_up"),
+    ],
+)
+def test_requantisation(kind: str, words: str) -> None:
+    text = explain(Target.from_dict({"name": "t", "requantize": {"kind": kind}}))
+    assert words in " ".join(text.split())
+
+
+def test_no_requantisation_has_no_box() -> None:
+    data = {
+        "name": "t",
+        "weights": {"granularity": "layer"},
+        "activations": {"symmetric": True},
+        "requantize": {"kind": "none"},
+    }
+    text = explain(Target.from_dict(data))
+    assert "[ requantize" not in text
+    assert "none: the sum itself is the output" in text

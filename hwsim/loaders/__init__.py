@@ -1,0 +1,64 @@
+"""Reading models: a Keras model or a model file becomes a Network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwsim.errors import ModelError
+from hwsim.network import Network
+from hwsim.network.rewrite import simplify
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["load", "load_with_model"]
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def load(model: keras.Model | Network | str | Path) -> Network:
+    """Return the network of a Keras model, of a ``.keras`` or ``.h5`` file, or the network given.
+
+    Batch normalisations are folded and activations fused where that is exact in real numbers. Raises
+    ModelError for what cannot be read or is refused, UnsupportedError (all layers at once) for layers
+    without an integer form.
+    """
+    return load_with_model(model)[0]
+
+
+def load_with_model(model: keras.Model | Network | str | Path) -> tuple[Network, Any]:
+    """Return what `load` returns, and the Keras model it came from (None for a Network)."""
+    if isinstance(model, Network):
+        return model, None
+    source: Any = _read(Path(model)) if isinstance(model, str | Path) else model
+    if not _is_keras_model(source):
+        kind = f"{type(source).__module__}.{type(source).__qualname__}"
+        allowed = f"a keras.Model, a hwsim.Network or a path ending in {_suffixes()}"
+        raise ModelError(f"a model is {allowed}, not a {kind}")
+    from hwsim.loaders.keras import import_model
+
+    return simplify(import_model(source)), source
+
+
+def _read(path: Path) -> Any:
+    if path.suffix not in SUFFIXES:
+        kind = "directory" if path.is_dir() else f"file ending in {path.suffix!r}"
+        raise ModelError(f"{path}: a model file ends in {_suffixes()}, this is a {kind}")
+    if not path.is_file():
+        reason = "is a directory" if path.is_dir() else "does not exist"
+        raise ModelError(f"{path}: {reason}; a model is one file ending in {_suffixes()}")
+    from hwsim.loaders.keras_file import read_model
+
+    return read_model(path)
+
+
+def _is_keras_model(candidate: Any) -> bool:
+    # An object can be a Keras model only if somebody has imported Keras: no need to import it here.
+    model_class = getattr(sys.modules.get("keras"), "Model", None)
+    return model_class is not None and isinstance(candidate, model_class)
+
+
+def _suffixes() -> str:
+    return f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"

@@ -1,0 +1,108 @@
+"""A Keras model object becomes a Network of the same operations, not yet simplified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hwsim.errors import ModelError, UnsupportedError
+from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm
+from hwsim.loaders.keras_layers import importer
+from hwsim.loaders.keras_weights import check_finite
+from hwsim.network import Input, Network
+
+
+def import_model(model: Any) -> Network:
+    """Return the network of a Functional or built Sequential model, nested models included.
+
+    Raises ModelError for other models, for inputs of unknown size and for weights that are not finite;
+    UnsupportedError with all layers that have no integer form.
+    """
+    graph = graph_of(model)
+    if graph is None:
+        raise ModelError(_why_no_graph(model))
+    draft = Draft()
+    for tensor in graph.inputs:
+        _add_input(tensor, draft)
+    outputs = _walk(graph, [operation.name for operation in draft.operations], "", draft)
+    if draft.unsupported:
+        raise UnsupportedError(draft.unsupported)
+    return Network(name=str(model.name), operations=tuple(draft.operations), outputs=tuple(outputs))
+
+
+def graph_of(model: Any) -> Any:
+    """Return the graph of calls by which Keras runs ``model``, or None where it runs by Python code.
+
+    The graph has ``inputs``, ``outputs``, ``_inputs_struct`` and ``_nodes_by_depth``; Keras publishes no
+    other way to see one call of a shared layer apart from the next.
+    """
+    if not type(model).call.__module__.startswith("keras."):
+        return None
+    graph = getattr(model, "_functional", model)
+    return graph if hasattr(graph, "_nodes_by_depth") else None
+
+
+def _why_no_graph(model: Any) -> str:
+    if hasattr(model, "_functional") and type(model).call.__module__.startswith("keras."):
+        advice = "call model.build((None, height, width, channels)) first"
+        return f"{model.name}: this Sequential model is not built; {advice}"
+    advice = "rebuild it as a Functional model: keras.Model(inputs, outputs)"
+    return f"{model.name}: {type(model).__name__} is a subclassed model, a Python program; {advice}"
+
+
+def _add_input(tensor: Any, draft: Draft) -> None:
+    name = draft.unique(str(tensor._keras_history.operation.name))
+    shape = tuple(tensor.shape[1:])
+    if None in shape:
+        raise ModelError(
+            f"{name}: the input shape {tuple(tensor.shape)} leaves sizes open; "
+            "build the model with a fixed input shape, as in keras.Input((224, 224, 3))"
+        )
+    draft.add([Input(name=name, shape=shape)])
+
+
+def _walk(graph: Any, inputs: Sequence[str], prefix: str, draft: Draft) -> list[str]:
+    """Import every call inside ``graph``, fed by the tensors ``inputs``; return the names of its results."""
+    names = {id(tensor): name for tensor, name in zip(graph.inputs, inputs, strict=True)}
+    for node in _nodes(graph):
+        if all(id(tensor) in names for tensor in node.input_tensors):
+            results = _import_call(node, [names[id(tensor)] for tensor in node.input_tensors], prefix, draft)
+            names.update(zip(map(id, node.outputs), results, strict=True))
+    return [names[id(tensor)] for tensor in graph.outputs]
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """Yield the calls in the order in which Keras runs them."""
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        yield from (node for node in graph._nodes_by_depth[depth] if not node.is_input)
+
+
+def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) -> list[str]:
+    layer = node.operation
+    name = draft.unique(f"{prefix}{layer.name}")
+    graph = graph_of(layer) if hasattr(layer, "inputs") and hasattr(layer, "layers") else None
+    try:
+        if node.arguments.kwargs.get("training"):
+            raise NoIntegerForm("called with training=True")
+        if graph is not None:
+            return _walk(graph, inputs, f"{name}/", draft)
+        return [_import_layer(node, name, inputs, draft)]
+    except NoIntegerForm as reason:
+        draft.unsupported.append(f"{name} ({type(layer).__name__}: {reason})")
+    return _stand_ins(node, name, draft)
+
+
+def _import_layer(node: Any, name: str, inputs: Sequence[str], draft: Draft) -> str:
+    layer = node.operation
+    translate = importer(layer, len(inputs))
+    check_finite(layer, name)
+    shapes = tuple(shape for shape in map(draft.shapes.__getitem__, inputs) if shape is not None)
+    if len(shapes) < len(inputs):
+        return _stand_ins(node, name, draft)[0]
+    operations = translate(Call(layer=layer, name=name, inputs=tuple(inputs), shapes=shapes))
+    draft.add(operations)
+    return operations[-1].name if operations else inputs[0]
+
+
+def _stand_ins(node: Any, name: str, draft: Draft) -> list[str]:
+    return [draft.stand_in(f"{name}#{index}", tensor.shape[1:]) for index, tensor in enumerate(node.outputs)]

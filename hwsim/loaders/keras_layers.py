@@ -1,0 +1,136 @@
+"""The table from Keras classes to the functions that import them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+from hwsim.loaders.keras_activation import activation_layer, function_layer, sample_axis
+from hwsim.loaders.keras_draft import Call, NoIntegerForm
+from hwsim.loaders.keras_multiply import (
+    batch_normalization,
+    conv2d,
+    dense,
+    depthwise_conv2d,
+    normalization,
+    rescaling,
+    separable_conv2d,
+)
+from hwsim.loaders.keras_window import (
+    average_pooling,
+    cropping,
+    global_average_pooling,
+    global_max_pooling,
+    max_pooling,
+    zero_padding,
+)
+from hwsim.network import Add, Concatenate, Operation, Reshape
+
+Importer = Callable[[Call], tuple[Operation, ...]]
+"""Returns a chain of operations, whose last one makes the layer's result; empty if the input passes on."""
+
+
+def nothing(call: Call) -> tuple[Operation, ...]:
+    """Import a layer that does nothing at inference."""
+    return ()
+
+
+def add(call: Call) -> tuple[Operation, ...]:
+    """Import Add, and ``x + y`` of tensors."""
+    if len(call.inputs) < 2:
+        raise NoIntegerForm("adds a constant")
+    return (Add(name=call.name, inputs=call.inputs),)
+
+
+def concatenate(call: Call) -> tuple[Operation, ...]:
+    """Import Concatenate."""
+    axis = sample_axis(int(call.layer.axis), call.shapes[0])
+    return (Concatenate(name=call.name, inputs=call.inputs, axis=axis),)
+
+
+def flatten(call: Call) -> tuple[Operation, ...]:
+    """Import Flatten."""
+    return _reshaped(call, (prod(call.shapes[0]),))
+
+
+def reshape(call: Call) -> tuple[Operation, ...]:
+    """Import Reshape, whose target may hold one -1."""
+    target = tuple(int(size) for size in call.layer.target_shape)
+    rest = prod(size for size in target if size != -1)
+    return _reshaped(call, tuple(prod(call.shapes[0]) // rest if size == -1 else size for size in target))
+
+
+def _reshaped(call: Call, shape: tuple[int, ...]) -> tuple[Operation, ...]:
+    if shape == call.shapes[0]:
+        return ()
+    return (Reshape(name=call.name, inputs=call.inputs, shape=shape),)
+
+
+IMPORTERS: Mapping[str, Importer] = {
+    "Activation": activation_layer,
+    "ActivityRegularization": nothing,
+    "Add": add,
+    "AlphaDropout": nothing,
+    "AveragePooling2D": average_pooling,
+    "BatchNormalization": batch_normalization,
+    "Concatenate": concatenate,
+    "Conv2D": conv2d,
+    "Cropping2D": cropping,
+    "Dense": dense,
+    "DepthwiseConv2D": depthwise_conv2d,
+    "Dropout": nothing,
+    "Flatten": flatten,
+    "GaussianDropout": nothing,
+    "GaussianNoise": nothing,
+    "GlobalAveragePooling2D": global_average_pooling,
+    "GlobalMaxPooling2D": global_max_pooling,
+    "Identity": nothing,
+    "InputLayer": nothing,
+    "LeakyReLU": function_layer,
+    "MaxPooling2D": max_pooling,
+    "Normalization": normalization,
+    "ReLU": function_layer,
+    "Rescaling": rescaling,
+    "Reshape": reshape,
+    "SeparableConv2D": separable_conv2d,
+    "Softmax": function_layer,
+    "SpatialDropout1D": nothing,
+    "SpatialDropout2D": nothing,
+    "SpatialDropout3D": nothing,
+    "ZeroPadding2D": zero_padding,
+    "ops.Add": add,
+    "ops.Relu": function_layer,
+    "ops.Relu6": function_layer,
+}
+"""One importer for each class of keras.layers and, under ``ops.``, for each operation of keras.ops."""
+
+
+MERGES = (add, concatenate)
+"""Importers of layers that take several tensors."""
+
+
+def importer(layer: Any, tensors: int) -> Importer:
+    """Return the importer of ``layer``, called with so many ``tensors``; raise NoIntegerForm without one."""
+    kind, module = type(layer).__name__, type(layer).__module__
+    if kind == "Lambda":
+        raise NoIntegerForm("runs Python code")
+    if not module.startswith("keras."):
+        raise NoIntegerForm("not a class of Keras")
+    found = IMPORTERS.get(f"ops.{kind}" if ".ops." in module else kind)
+    if found is None:
+        raise NoIntegerForm("hwsim does not know this operation")
+    if tensors != 1 and found not in MERGES:
+        raise NoIntegerForm(f"called with {tensors} tensors, perhaps a mask")
+    _require_plain(layer)
+    return found
+
+
+def _require_plain(layer: Any) -> None:
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise NoIntegerForm("data_format channels_first; hwsim wants channels_last")
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise NoIntegerForm(f"already quantised by Keras ({layer.quantization_mode})")
+    dtype = getattr(layer, "compute_dtype", "float32")
+    if dtype not in ("float32", None):
+        raise NoIntegerForm(f"computes in {dtype}; hwsim wants float32")

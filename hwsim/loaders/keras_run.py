@@ -1,0 +1,36 @@
+"""Running a Keras model as Keras does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.loaders.framework import keras
+from hwsim.loaders.keras import graph_of
+
+
+def samples(model: Any, count: int, generator: np.random.Generator) -> list[NDArray[Any]]:
+    """Return random data (count, …) for each input: uniform in [-1, 1), whole 0 to 127 for integer inputs.
+
+    A model built for a fixed batch size gets that many samples.
+    """
+    return [_sample(tensor, count, generator) for tensor in model.inputs]
+
+
+def predict(model: Any, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+    """Return what ``model`` predicts at inference for ``inputs``, one array for each of its outputs."""
+    tree = keras().tree
+    packed = tree.pack_sequence_as(graph_of(model)._inputs_struct, list(inputs))
+    outputs = tree.flatten(model(packed, training=False))
+    return [np.asarray(output.numpy() if hasattr(output, "numpy") else output, np.float32) for output in outputs]
+
+
+def _sample(tensor: Any, count: int, generator: np.random.Generator) -> NDArray[Any]:
+    shape = (tensor.shape[0] or count, *tensor.shape[1:])
+    if "int" in str(tensor.dtype):
+        # Images come as int8 or as uint8: these values fit both.
+        return generator.integers(0, 128, shape).astype(str(tensor.dtype))
+    return generator.uniform(-1, 1, shape).astype(np.float32)

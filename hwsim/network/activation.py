@@ -1,0 +1,28 @@
+"""Activation functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwsim.network.operation import Operation, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relu:
+    """``x`` where positive, limited to ``max_value``; ``negative_slope * x`` where negative."""
+
+    max_value: float | None = None
+    negative_slope: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Activation(Operation):
+    """An activation function that stands alone because it could not be fused."""
+
+    kind: ClassVar[str] = "activation"
+    function: Relu
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape of the input."""
+        return inputs[0]

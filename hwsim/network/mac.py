@@ -1,0 +1,80 @@
+"""Operations that multiply by weights and accumulate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.network.activation import Relu
+from hwsim.network.operation import Operation, Shape, Sides, windows
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Multiply(Operation):
+    """What the multiply-accumulate operations share: a bias per output channel and a fused activation."""
+
+    bias: Floats
+    activation: Relu | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conv2D(Multiply):
+    """A 2-D convolution of (h, w, c) by ``kernel`` (kh, kw, c / groups, outputs), zeros padded outside.
+
+    Output channel o belongs to group o // (outputs / groups) and reads the input channels
+    group * (c / groups) onwards. A depthwise convolution has as many groups as input channels.
+    """
+
+    kernel: Floats
+    strides: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: Sides = ((0, 0), (0, 0))
+    groups: int = 1
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """``depthwise_conv2d`` where every input channel is a group of its own, else ``conv2d``."""
+        return "depthwise_conv2d" if self.groups > 1 and self.kernel.shape[2] == 1 else "conv2d"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (oh, ow, outputs)."""
+        sizes = (
+            windows(
+                inputs[0][axis],
+                self.kernel.shape[axis],
+                self.strides[axis],
+                self.padding[axis],
+                self.dilation[axis],
+            )
+            for axis in (0, 1)
+        )
+        return (*sizes, self.kernel.shape[3])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dense(Multiply):
+    """A product of the last axis (…, n) by ``kernel`` (n, outputs)."""
+
+    kind: ClassVar[str] = "dense"
+    kernel: Floats
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (…, outputs)."""
+        return (*inputs[0][:-1], self.kernel.shape[1])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScaleShift(Multiply):
+    """``x * scale + bias`` per channel of the last axis: a batch normalisation that could not be folded."""
+
+    kind: ClassVar[str] = "scale_shift"
+    scale: Floats
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape of the input."""
+        return inputs[0]

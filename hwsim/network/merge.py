@@ -1,0 +1,37 @@
+"""Operations at which branches meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwsim.network.activation import Relu
+from hwsim.network.operation import Operation, Shape
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Add(Operation):
+    """The sum of two or more tensors of one shape, with a fused activation."""
+
+    kind: ClassVar[str] = "add"
+    activation: Relu | None = None
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape that all inputs have; raise ValueError if they differ."""
+        if len(set(inputs)) != 1:
+            raise ValueError(f"{self.name}: add needs inputs of one shape, got {list(inputs)}")
+        return inputs[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Concatenate(Operation):
+    """Two or more tensors joined along ``axis`` of the sample (0 is the first axis after the batch)."""
+
+    kind: ClassVar[str] = "concatenate"
+    axis: int
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape of the first input with ``axis`` summed over all."""
+        shape = list(inputs[0])
+        shape[self.axis] = sum(one[self.axis] for one in inputs)
+        return tuple(shape)

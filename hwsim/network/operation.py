@@ -1,0 +1,50 @@
+"""What every operation of a network has: a name, its inputs, and a rule for its shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+Shape = tuple[int, ...]
+"""The shape of one sample: (h, w, c) or (n,), without the batch axis."""
+
+Sides = tuple[tuple[int, int], tuple[int, int]]
+"""Rows added or cut ((top, bottom), (left, right))."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Operation:
+    """One operation; it makes one tensor, which bears the operation's name.
+
+    ``inputs`` are the names of the operations whose tensors it takes. ``kind`` is the word by
+    which a target's ``operations`` section addresses it.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    inputs: tuple[str, ...] = ()
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape of one sample of the result, given those of the inputs."""
+        raise TypeError(f"{type(self).__name__} does not say its output shape")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Input(Operation):
+    """An input of the network; ``shape`` is that of one sample."""
+
+    kind: ClassVar[str] = "input"
+    shape: Shape
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the declared shape."""
+        return self.shape
+
+
+def windows(size: int, window: int, stride: int, pads: tuple[int, int], dilation: int = 1) -> int:
+    """Return how many windows fit along one axis of ``size`` values with ``pads`` added.
+
+    >>> windows(8, 3, 2, (0, 1))
+    4
+    """
+    return (size + sum(pads) - dilation * (window - 1) - 1) // stride + 1

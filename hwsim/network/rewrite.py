@@ -1,0 +1,65 @@
+"""Rewrites that leave a network's real-valued function as it is and give it fewer operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from hwsim.network.fold import fold_into_next, fold_into_previous
+from hwsim.network.fuse import fuse_activation
+from hwsim.network.graph import Network
+from hwsim.network.operation import Input, Operation
+
+Rule = Callable[[Operation, Operation], Operation | None]
+"""Given a producer and its only consumer, returns one operation for both (under the name of one), or None."""
+
+
+def simplify(network: Network) -> Network:
+    """Return ``network`` with unused operations gone, scale-and-shifts folded, and activations fused."""
+    network = drop_unused(network)
+    for rule in (fold_into_previous, fold_into_next, fuse_activation):
+        network = merge_pairs(network, rule)
+    return network
+
+
+def drop_unused(network: Network) -> Network:
+    """Return ``network`` without operations that no output depends on; inputs stay."""
+    used = set(network.outputs)
+    for operation in reversed(network.operations):
+        if operation.name in used:
+            used.update(operation.inputs)
+    kept = (one for one in network.operations if one.name in used or isinstance(one, Input))
+    return replace(network, operations=tuple(kept))
+
+
+def merge_pairs(network: Network, rule: Rule) -> Network:
+    """Return ``network`` with ``rule`` applied to each operation and the maker of its one input.
+
+    The maker qualifies only if nothing else reads its tensor, neither another operation nor a network
+    output. Whoever read a name that is gone reads the name that survived.
+    """
+    kept: dict[str, Operation] = {}
+    survivor: dict[str, str] = {}
+    uses = dict(network.uses)
+    for original in network.operations:
+        operation = replace(original, inputs=tuple(survivor.get(name, name) for name in original.inputs))
+        merged = _merged(operation, kept, uses, rule)
+        if merged is None:
+            kept[operation.name] = operation
+        elif merged.name == operation.name:
+            del kept[operation.inputs[0]]
+            kept[operation.name] = merged
+        else:
+            kept[merged.name] = merged
+            survivor[operation.name] = merged.name
+            uses[merged.name] = uses[operation.name]
+    outputs = tuple(survivor.get(name, name) for name in network.outputs)
+    return replace(network, operations=tuple(kept.values()), outputs=outputs)
+
+
+def _merged(
+    operation: Operation, kept: Mapping[str, Operation], uses: Mapping[str, int], rule: Rule
+) -> Operation | None:
+    if len(operation.inputs) != 1 or uses[operation.inputs[0]] != 1:
+        return None
+    return rule(kept[operation.inputs[0]], operation)

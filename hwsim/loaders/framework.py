@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+
+_CHATTER = re.compile(rb"^(I\d{4} |WARNING: All log messages before absl)")
+"""What TensorFlow's C++ says at every import, before any level of logging holds."""
 
 
 def tensorflow() -> Any:
@@ -20,6 +28,28 @@ def keras() -> Any:
 
 
 def _import(name: str) -> Any:
-    for variable, value in QUIET.items():
-        os.environ.setdefault(variable, value)
-    return importlib.import_module(name)
+    if name in sys.modules:
+        return sys.modules[name]
+    if LEVEL in os.environ:
+        return importlib.import_module(name)
+    os.environ[LEVEL] = "3"
+    with _without_chatter():
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _without_chatter() -> Generator[None]:
+    """Hold back what goes to standard error, then let through all but the chatter."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            held.seek(0)
+            rest = b"".join(line for line in held if not _CHATTER.match(line))
+            os.write(2, rest)

@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from hwsim.target.aliases import hint
 from hwsim.target.fields import Allowed, allowed
 from hwsim.target.mistake import Location, Mistake
-from hwsim.target.short import HOME
 from hwsim.target.settings import Measure, Settings
+from hwsim.target.short import HOME
 
 _RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 _SPELLING = ("string_pattern_mismatch", "string_too_long", "string_too_short")

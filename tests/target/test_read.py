@@ -7,9 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from hwsim.formats import Rounding
-
 from hwsim.errors import TargetError
+from hwsim.formats import Rounding
 from hwsim.target.read import LARGEST, read_target
 
 ROUNDINGS = (

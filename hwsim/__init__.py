@@ -1,0 +1,111 @@
+"""Simulate neural networks on integer hardware, bit for bit, and see where bits are lost.
+
+>>> import hwsim
+>>> result = hwsim.run("model.keras", "generic-int8")  # doctest: +SKIP
+>>> print(result.report)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hwsim.engine import Execution, Ledger, execute
+    from hwsim.errors import (
+        DataError,
+        DatapathOverflow,
+        HwsimError,
+        ModelError,
+        PlanError,
+        ProgramError,
+        TargetError,
+        UnsupportedError,
+        WidthError,
+    )
+    from hwsim.formats import IntFormat, Overflow, Rounding
+    from hwsim.loaders import load
+    from hwsim.network import Network
+    from hwsim.pipeline import Result, run
+    from hwsim.program import Program, lower
+    from hwsim.quantize import Plan, Profile, decide, profile
+    from hwsim.report import Report
+    from hwsim.target import Target, load_target, shipped_targets
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "DataError": "errors",
+    "DatapathOverflow": "errors",
+    "Execution": "engine",
+    "HwsimError": "errors",
+    "IntFormat": "formats",
+    "Ledger": "engine",
+    "ModelError": "errors",
+    "Network": "network",
+    "Overflow": "formats",
+    "Plan": "quantize",
+    "PlanError": "errors",
+    "Profile": "quantize",
+    "Program": "program",
+    "ProgramError": "errors",
+    "Report": "report",
+    "Result": "pipeline",
+    "Rounding": "formats",
+    "Target": "target",
+    "TargetError": "errors",
+    "UnsupportedError": "errors",
+    "WidthError": "errors",
+    "decide": "quantize",
+    "execute": "engine",
+    "load": "loaders",
+    "load_target": "target",
+    "lower": "program",
+    "profile": "quantize",
+    "run": "pipeline",
+    "shipped_targets": "target",
+}
+"""The room each public name comes from, when it is first used: `import hwsim` is quick."""
+
+__all__ = [
+    "DataError",
+    "DatapathOverflow",
+    "Execution",
+    "HwsimError",
+    "IntFormat",
+    "Ledger",
+    "ModelError",
+    "Network",
+    "Overflow",
+    "Plan",
+    "PlanError",
+    "Profile",
+    "Program",
+    "ProgramError",
+    "Report",
+    "Result",
+    "Rounding",
+    "Target",
+    "TargetError",
+    "UnsupportedError",
+    "WidthError",
+    "__version__",
+    "decide",
+    "execute",
+    "load",
+    "load_target",
+    "lower",
+    "profile",
+    "run",
+    "shipped_targets",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"hwsim.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,225 @@
+"""The ledger: what was lost at every truncation point. ``docs/ledger.md`` defines each figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+import hwsim_kernels as kernels
+from hwsim.formats import IntFormat, bits_needed
+from hwsim.program import Program
+from hwsim.program.records import IntOperation, MultiplyAccumulate, Point
+from hwsim_kernels import counting
+
+Ints = NDArray[np.int64]
+
+UNITS_OF_ROUNDING = 1 << 16
+"""Rounding errors are counted in this fraction of an LSB."""
+
+
+@dataclass
+class Counts:
+    """The counters of one operation: (points, COLUMNS, channels) and (points, BINS)."""
+
+    counts: Ints
+    histograms: Ints
+
+    @staticmethod
+    def of(operation: IntOperation) -> Counts:
+        """Return counters at rest."""
+        points = len(operation.points)
+        return Counts(kernels.new_counts(points, operation.channels), np.zeros((points, kernels.BINS), np.int64))
+
+    def merge(self, other: Counts) -> None:
+        """Add another part of the run."""
+        kernels.merge(self.counts, other.counts)
+        self.histograms += other.histograms
+
+
+@dataclass(frozen=True, kw_only=True)
+class First:
+    """Where a value first left its format: sample, position (row-major over all axes but the last), channel, step."""
+
+    sample: int
+    position: int
+    channel: int
+    step: int
+
+    def __str__(self) -> str:
+        return f"sample {self.sample}, position {self.position}, channel {self.channel}, step {self.step}"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One layer and truncation point: the counts, and what follows from them.
+
+    ``counts`` (COLUMNS, channels) and ``histogram`` (BINS,) are as the kernels kept them.
+    """
+
+    layer: str
+    kind: str
+    point: Point
+    counts: Ints
+    histogram: Ints
+    positions: int
+
+    def _total(self, column: int) -> int:
+        return int(self.counts[column].sum())
+
+    @property
+    def values(self) -> int:
+        """How many values were fitted or rounded here."""
+        return self._total(counting.VALUES)
+
+    @property
+    def sums(self) -> int:
+        """How many sums were handed up; at points other than stages every value stands for itself."""
+        return self._total(counting.SUMS) if self.point.stage else self.values
+
+    @property
+    def low(self) -> int:
+        """How many came from below the format."""
+        return self._total(counting.LOW)
+
+    @property
+    def high(self) -> int:
+        """How many came from above the format."""
+        return self._total(counting.HIGH)
+
+    @property
+    def hits(self) -> int:
+        """How many came from outside the format: the clamping."""
+        return self.low + self.high
+
+    @property
+    def hit_rate(self) -> float:
+        """The share of values that came from outside."""
+        return self.hits / self.values if self.values else 0.0
+
+    @property
+    def transient(self) -> int:
+        """Sums that left the format on the way though their exact value lies inside (stages only)."""
+        return self._total(counting.TRANSIENT)
+
+    @property
+    def persistent(self) -> int:
+        """Sums whose exact value lies outside; at points other than stages, all hits."""
+        return self._total(counting.PERSISTENT) if self.point.stage else self.hits
+
+    @property
+    def seen(self) -> tuple[int, int] | None:
+        """The smallest and the largest value that was looked at, or None."""
+        low, high = int(self.counts[counting.MINIMUM].min()), int(self.counts[counting.MAXIMUM].max())
+        return (low, high) if low <= high else None
+
+    @property
+    def bits_needed(self) -> int | None:
+        """The width that would have held every value seen, or None if none was looked at."""
+        form = self.point.format
+        if self.seen is None or form is None:
+            return None
+        return bits_needed(*self.seen, signed=form.signed)
+
+    @property
+    def headroom(self) -> int | None:
+        """Bits of the format that were not needed; negative if too few."""
+        form: IntFormat | None = self.point.format
+        return None if form is None or self.bits_needed is None else form.bits - self.bits_needed
+
+    @property
+    def clamp_energy(self) -> int:
+        """The sum of squared errors that clamping injected, in LSB²."""
+        return sum(kernels.long_sum(self.counts, counting.CLAMP_ENERGY))
+
+    @property
+    def inexact(self) -> int:
+        """How many roundings dropped bits that were not all 0."""
+        return self._total(counting.INEXACT)
+
+    @property
+    def round_bias(self) -> float:
+        """The mean signed error of rounding, in LSB."""
+        return self._total(counting.ROUND_BIAS) / UNITS_OF_ROUNDING / self.values if self.values else 0.0
+
+    @property
+    def round_energy(self) -> float:
+        """The sum of squared rounding errors, in LSB²."""
+        return sum(kernels.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
+
+    @property
+    def clamp_rms(self) -> float:
+        """The root mean square error that clamping injected into a sum or value, in LSB."""
+        return (self.clamp_energy / self.sums) ** 0.5 if self.sums else 0.0
+
+    @property
+    def round_rms(self) -> float:
+        """The root mean square error of rounding, in LSB; 0.289 for values spread evenly between codes."""
+        return (self.round_energy / self.values) ** 0.5 if self.values else 0.0
+
+    def _real(self, energies: list[int]) -> float:
+        units = np.broadcast_to(self.point.unit, (len(energies),)).tolist()
+        return float(sum(energy * unit**2 for energy, unit in zip(energies, units, strict=True)))
+
+    @property
+    def clamp_energy_real(self) -> float:
+        """The sum of squared clamping errors in real units."""
+        return self._real(kernels.long_sum(self.counts, counting.CLAMP_ENERGY))
+
+    @property
+    def round_energy_real(self) -> float:
+        """The sum of squared rounding errors in real units."""
+        return self._real(kernels.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
+
+    @cached_property
+    def first(self) -> First | None:
+        """The first value that came from outside, or None."""
+        keys = self.counts[counting.FIRST]
+        channel = int(keys.argmin())
+        key = int(keys[channel])
+        if key == counting.NEVER or self.point.once:
+            return None
+        place, step = divmod(key, self.point.steps)
+        sample, position = divmod(place, self.positions)
+        return First(sample=sample, position=position, channel=channel, step=step)
+
+
+class Ledger:
+    """The counters of every operation of a program; parts of a run merge exactly, in any order."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.parts = {one.name: Counts.of(one) for one in program.operations if one.points}
+        for one in program.operations:
+            if isinstance(one, MultiplyAccumulate):
+                kernels.merge(self.parts[one.name].counts, one.initial)
+
+    def merge(self, operation: IntOperation, part: Counts) -> None:
+        """Add what a part of the data did to one operation."""
+        if operation.points:
+            self.parts[operation.name].merge(part)
+
+    def __iter__(self) -> Iterator[Row]:
+        for one in self.program.operations:
+            for index, point in enumerate(one.points):
+                part = self.parts[one.name]
+                yield Row(one.layer, one.kind, point, part.counts[index], part.histograms[index], positions_of(one))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ledger) or self.parts.keys() != other.parts.keys():
+            return NotImplemented if not isinstance(other, Ledger) else False
+        return all(
+            np.array_equal(part.counts, other.parts[name].counts)
+            and np.array_equal(part.histograms, other.parts[name].histograms)
+            for name, part in self.parts.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def positions_of(operation: IntOperation) -> int:
+    """Return how many positions one sample of an operation's output has."""
+    return int(np.prod(operation.output.shape[:-1], dtype=np.int64))

@@ -1,0 +1,102 @@
+"""Run single operations on parts of the data in threads. The result depends neither on the parts nor on the threads."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engine.ledger import Counts, Row, positions_of
+from hwsim.engine.operations import RUN
+from hwsim.engine.tally import Tally
+from hwsim.errors import DatapathOverflow
+from hwsim.formats import Overflow
+from hwsim.program.records import IntOperation
+
+Array = NDArray[Any]
+Traces = dict[str, dict[str, list[Array]]]
+
+
+def threads() -> int:
+    """Return how many threads a run may use: HWSIM_THREADS, else the processors this process may run on."""
+    wanted = os.environ.get("HWSIM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Engine:
+    """Runs operations on at most ``batch_size`` samples at a time, so that memory does not grow with the data.
+
+    ``trace`` names the layers whose intermediate values are kept in ``traces`` (layer, point, batches).
+    """
+
+    def __init__(self, batch_size: int, trace: Collection[str] = ()) -> None:
+        self.batch_size = batch_size
+        self.trace = frozenset(trace)
+        self.traces: Traces = {}
+        self._threads = threads()
+        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def silent(self) -> Engine:
+        """Return an engine that shares the threads but traces nothing."""
+        quiet = copy.copy(self)
+        quiet.trace, quiet.traces = frozenset(), {}
+        return quiet
+
+    def run(self, one: IntOperation, inputs: Sequence[Array], first_sample: int) -> tuple[Array, Counts]:
+        """Return the result (n, …) of an operation and what it dropped; ``inputs`` start at ``first_sample``.
+
+        Raises DatapathOverflow where a value left a format whose overflow mode is ``error``.
+        """
+        samples = len(inputs[0])
+        size = max(1, min(self.batch_size, -(-samples // self._threads)))
+        starts = range(0, samples, size)
+        traced = one.layer in self.trace
+
+        def part(start: int) -> tuple[Array, Tally]:
+            tally = Tally.of(one, first_sample + start, trace=traced)
+            return RUN[type(one)](one, [array[start : start + size] for array in inputs], tally), tally
+
+        parallel = self._pool is not None and len(starts) > 1
+        parts = list(self._pool.map(part, starts) if parallel and self._pool else map(part, starts))
+        counts = Counts.of(one)
+        for _, tally in parts:
+            counts.merge(Counts(tally.counts, tally.histograms))
+            self._keep(one.layer, tally)
+        refuse_overflow(one, counts)
+        return np.concatenate([result for result, _ in parts]), counts
+
+    def _keep(self, layer: str, tally: Tally) -> None:
+        for point, values in (tally.trace or {}).items():
+            self.traces.setdefault(layer, {}).setdefault(point, []).append(values)
+
+
+def refuse_overflow(one: IntOperation, counts: Counts) -> None:
+    """Raise DatapathOverflow if a value came from outside a format whose overflow mode is ``error``."""
+    for index, point in enumerate(one.points):
+        if point.overflow is not Overflow.ERROR or point.once:
+            continue
+        row = Row(one.layer, one.kind, point, counts.counts[index], counts.histograms[index], positions_of(one))
+        if row.hits and point.format is not None:
+            raise DatapathOverflow(
+                f"{one.layer}: {point.name} left {point.format} "
+                f"({point.format.minimum} to {point.format.maximum}) first at "
+                f"{row.first}; values seen there reach from {row.seen[0] if row.seen else 0} to "
+                f"{row.seen[1] if row.seen else 0}, {row.bits_needed} bits"
+            )

@@ -1,0 +1,115 @@
+"""Run a whole program over the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.data import Data, Samples
+from hwsim.engine.ledger import Ledger
+from hwsim.engine.parallel import Engine, threads
+from hwsim.errors import ProgramError
+from hwsim.program import Program
+from hwsim.program.records import IntOperation, Tensor
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """What a run of a program gave.
+
+    ``codes`` and ``outputs`` hold each result by its name, integers and real values; a result that the host computed
+    is real in both. ``trace`` holds intermediate values of the layers that were asked for: layer, point, array of
+    (rows, channels).
+    """
+
+    codes: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    ledger: Ledger
+    samples: int
+    trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+
+
+def execute(program: Program, data: Data, *, batch_size: int = 32, trace: Sequence[str] = ()) -> Execution:
+    """Run a program on real inputs, streaming: integers only.
+
+    ``data`` is anything that ``hwsim.run`` takes. Results, ledger and trace do not depend on ``batch_size``.
+    """
+    samples = Samples(data, [(one.name, one.shape) for one in program.inputs])
+    ledger, count = Ledger(program), 0
+    kept: dict[str, list[Array]] = {name: [] for name in program.outputs}
+    with Engine(check_batch_size(batch_size), check_trace(program, trace)) as engine:
+        for block in samples.blocks(batch_size * threads()):
+            results = run_block(program, engine, ledger, block, count)
+            count += len(block[0])
+            for name, values in results.items():
+                kept[name].append(values)
+    codes = {name: np.concatenate(parts) for name, parts in kept.items()}
+    return Execution(
+        codes=by_output(codes),
+        outputs=by_output({name: dequantize(program.tensors[name], values) for name, values in codes.items()}),
+        ledger=ledger,
+        samples=count,
+        trace=joined(engine),
+    )
+
+
+def run_block(
+    program: Program, engine: Engine, ledger: Ledger, block: Sequence[Array], first_sample: int
+) -> dict[str, Array]:
+    """Run every operation on one block of samples and return the program's results."""
+    tensors: dict[str, Array] = {one.name: values for one, values in zip(program.inputs, block, strict=True)}
+    for number, one in enumerate(program.operations):
+        result, counts = engine.run(one, [tensors[name] for name in one.inputs], first_sample)
+        ledger.merge(one, counts)
+        tensors[one.output.name] = result
+        forget(program, tensors, one, number)
+    return {name: tensors[name] for name in program.outputs}
+
+
+def forget(program: Program, tensors: dict[str, Array], one: IntOperation, number: int) -> None:
+    """Drop the tensors that no operation after ``number`` reads."""
+    for name in {*one.inputs, one.output.name}:
+        if program.last_use.get(name, -1) <= number:
+            tensors.pop(name, None)
+
+
+def dequantize(tensor: Tensor, values: Array) -> Array:
+    """Return real values: ``scale * (code - zero_point)`` in float64; what the host computed stays as it is."""
+    if tensor.format is None:
+        return values
+    return tensor.scale * (values.astype(np.float64) - tensor.zero_point)
+
+
+def by_output(values: Mapping[str, Array]) -> dict[str, Array]:
+    """Return results under the names that the network gives them."""
+    return {name.removesuffix("/codes"): array for name, array in values.items()}
+
+
+def joined(engine: Engine) -> dict[str, dict[str, Array]]:
+    """Return traces with their batches joined."""
+    return {
+        layer: {point: np.concatenate(parts) for point, parts in points.items()}
+        for layer, points in engine.traces.items()
+    }
+
+
+def check_batch_size(batch_size: int) -> int:
+    """Return a batch size; raise ValueError unless it is at least 1."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1 sample, not {batch_size}")
+    return batch_size
+
+
+def check_trace(program: Program, trace: Sequence[str]) -> Sequence[str]:
+    """Return the layers to trace; raise ProgramError for names the program does not have."""
+    layers = {one.layer for one in program.operations}
+    strangers = [name for name in trace if name not in layers]
+    if strangers:
+        raise ProgramError(f"cannot trace {strangers}: the program has no such layers")
+    return trace

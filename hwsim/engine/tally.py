@@ -1,0 +1,50 @@
+"""Where one operation on one part of the data counts what it drops, and keeps values that are to be traced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import hwsim_kernels as kernels
+from hwsim.engine.ledger import Counts
+from hwsim.program.records import IntOperation
+
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class Tally:
+    """Counters (points, COLUMNS, channels) and (points, BINS) for samples from ``first_sample`` on.
+
+    ``index`` finds a point by its name. ``trace`` collects copies of intermediate values where it is not None.
+    """
+
+    counts: Ints
+    histograms: Ints
+    index: dict[str, int]
+    first_sample: int
+    trace: dict[str, Ints] | None = None
+
+    @staticmethod
+    def of(operation: IntOperation, first_sample: int, *, trace: bool = False) -> Tally:
+        """Return counters at rest for an operation."""
+        fresh = Counts.of(operation)
+        index = {point.name: number for number, point in enumerate(operation.points)}
+        return Tally(fresh.counts, fresh.histograms, index, first_sample, {} if trace else None)
+
+    def part(self, channels: int) -> Tally:
+        """Return a tally at rest for other ``channels``; histograms and traces are shared."""
+        fresh = kernels.new_counts(len(self.counts), channels)
+        return Tally(fresh, self.histograms, self.index, self.first_sample, self.trace)
+
+    def point(self, name: str) -> Ints:
+        """Return the counters (COLUMNS, channels) of a point."""
+        counts: Ints = self.counts[self.index[name]]
+        return counts
+
+    def note(self, name: str, values: Ints) -> None:
+        """Keep a copy of intermediate values if they are traced."""
+        if self.trace is not None:
+            self.trace[name] = values.copy()

@@ -1,0 +1,192 @@
+"""Describe the stages of accumulation to the kernel, and prove what cannot leave them.
+
+With operands within [low, high] and weights w, the partial sums of any selection of products lie between the sum of
+the smallest and the sum of the largest value that each product, or its absence, can have. What these bounds keep inside
+a stage's width can never leave it, in any order, for any input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import hwsim_kernels as kernels
+from hwsim.errors import WidthError
+from hwsim.formats import IntFormat
+from hwsim.program.pipeline import LIMIT
+from hwsim.program.records import Codes, Ints, Point, Reals
+from hwsim.target.settings import Mac, Product, Stage
+from hwsim_kernels.fields import (
+    BITS,
+    CHECK_EACH,
+    FIELDS,
+    OVERFLOW,
+    ROUNDING,
+    SATURATED_BITS,
+    SHIFT,
+    SIGNED,
+    TERMS,
+    TREE,
+)
+
+Bounds = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """The stages as the kernel takes them, their points, and what is proved of them.
+
+    ``bound`` holds every sum that the last stage hands up. ``exact``: nothing is lost before that, for any input.
+    """
+
+    product: Ints
+    stages: Ints
+    points: tuple[Point, ...]
+    bound: Bounds
+    exact: bool
+
+
+def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bounds, unit: Reals) -> Proof:
+    """Prove what ``weights`` (groups, steps, outputs) and ``operands`` allow to be proved.
+
+    ``start`` is what the last stage starts from, ``unit`` the real value of its LSB, both (channels,). Raises
+    WidthError if a sum could leave the simulator's own 64 bits.
+    """
+    steps = weights.shape[1]
+    ends = np.stack([weights.astype(np.int64) * end for end in operands])
+    low, high = np.minimum(ends.min(0), 0), np.maximum(ends.max(0), 0)
+    shifts = sum(stage.shift for stage in mac.stages)
+    points: list[Point] = []
+    exact = True
+    bound = (int(low.min()), int(high.max()))
+    if mac.product is not None:
+        point = product_point(mac.product, bound, steps, unit * 2.0**-shifts)
+        points.append(point)
+        exact = point.proven and mac.product.shift == 0
+        bound = passed_on(point, bound, mac.product.shift)
+    entering, products = steps, 1
+    for stage in mac.stages:
+        count = stage.terms or entering
+        first = start if stage.terms is None else np.zeros(1, np.int64)
+        before = bound_before_fit(layer, stage, max(-bound[0], bound[1]), first, count)
+        shifts -= stage.shift
+        products *= count
+        bound = grouped_bound(low, high, products, first) if exact and stage.shift == 0 else (-before, before)
+        point = stage_point(stage, bound, steps, unit * 2.0**-shifts)
+        points.append(point)
+        exact = exact and point.proven and stage.shift == 0
+        bound = passed_on(point, bound, 0)
+        entering = -(-entering // count)
+    safe = max(-bound[0], bound[1]) < kernels.EXACT_LIMIT
+    return Proof(
+        product=product_field(mac.product),
+        stages=np.stack([stage_field(stage) for stage in mac.stages]),
+        points=tuple(points),
+        bound=bound,
+        exact=exact and safe,
+    )
+
+
+def grouped_bound(low: Ints, high: Ints, terms: int, start: Ints) -> Bounds:
+    """Return what bounds every partial sum of ``terms`` consecutive products, from ``start`` (channels,) or (1,)."""
+    groups, steps, outputs = low.shape
+    cuts = np.arange(0, steps, terms)
+    begin = np.broadcast_to(start, (groups * outputs,)).reshape(groups, 1, outputs)
+    smallest = np.add.reduceat(low, cuts, axis=1) + begin
+    largest = np.add.reduceat(high, cuts, axis=1) + begin
+    return int(smallest.min()), int(largest.max())
+
+
+def bound_before_fit(layer: str, stage: Stage, widest: int, start: Ints, count: int) -> int:
+    """Return a magnitude that no sum of ``count`` values of magnitude ``widest`` exceeds when it comes to its fit.
+
+    Raises WidthError if one could leave 62 bits on the way, before its LSBs are dropped.
+    """
+    first = int(np.abs(start).max())
+    if stage.check == "each" and stage.shape == "chain":
+        held = min(1 << (stage.bits - int(stage.signed)), first + count * (widest + 1))
+        most = (held << stage.shift) + widest
+    else:
+        most = (first << stage.shift) + count * widest
+    if most >= LIMIT:
+        needed = most.bit_length() + 1
+        raise WidthError(f"{layer}: stage '{stage.name}' needs {needed} bits while it adds, the simulator has 63")
+    return (most >> stage.shift) + (1 if stage.shift else 0)
+
+
+def passed_on(point: Point, bound: Bounds, shift: int) -> Bounds:
+    """Return the bound of what leaves a point."""
+    assert point.format is not None
+    if not point.proven:
+        return point.format.minimum, point.format.maximum
+    return bound[0] >> shift, (bound[1] >> shift) + (1 if shift else 0)
+
+
+def product_point(product: Product, bound: Bounds, steps: int, unit: Reals) -> Point:
+    """Describe the truncation of products."""
+    form = IntFormat(bits=product.bits, signed=product.signed)
+    after = bound[0] >> product.shift, (bound[1] >> product.shift) + (1 if product.shift else 0)
+    return Point(
+        name="product",
+        unit=unit,
+        format=form,
+        overflow=product.overflow,
+        saturated_bits=product.saturated_bits,
+        rounding=product.rounding if product.shift else None,
+        shift=product.shift,
+        steps=steps,
+        proven=form.under(product.overflow).holds(*after),
+        bound=after,
+    )
+
+
+def stage_point(stage: Stage, bound: Bounds, steps: int, unit: Reals) -> Point:
+    """Describe a stage of accumulation."""
+    form = IntFormat(bits=stage.bits, signed=stage.signed)
+    return Point(
+        name=stage.name,
+        unit=unit,
+        format=form,
+        overflow=stage.overflow,
+        saturated_bits=stage.saturated_bits,
+        rounding=stage.rounding if stage.shift else None,
+        shift=stage.shift,
+        steps=steps,
+        stage=True,
+        proven=form.under(stage.overflow).holds(*bound),
+        bound=bound,
+    )
+
+
+def product_field(product: Product | None) -> Ints:
+    """Return the product's format as the kernel takes it."""
+    field = np.zeros(FIELDS, np.int64)
+    if product is not None:
+        field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]] = (
+            product.bits,
+            product.signed,
+            product.overflow.code,
+            product.saturated_bits,
+        )
+        field[[SHIFT, ROUNDING]] = product.shift, product.rounding.code
+    return field
+
+
+def stage_field(stage: Stage) -> Ints:
+    """Return a stage as the kernel takes it."""
+    field = np.zeros(FIELDS, np.int64)
+    field[[TERMS, BITS, SIGNED, OVERFLOW, SATURATED_BITS]] = (
+        stage.terms or 0,
+        stage.bits,
+        stage.signed,
+        stage.overflow.code,
+        stage.saturated_bits,
+    )
+    field[[CHECK_EACH, TREE, SHIFT, ROUNDING]] = (
+        stage.check == "each",
+        stage.shape == "tree",
+        stage.shift,
+        stage.rounding.code,
+    )
+    return field

@@ -1,0 +1,31 @@
+"""Lower activation functions that stand alone."""
+
+from __future__ import annotations
+
+from hwsim.network import Activation
+from hwsim.program.context import Context
+from hwsim.program.merge import from_code, refuse_unscaled
+from hwsim.program.records import Rescale
+
+
+def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
+    """Lower an activation: rescale to the output's scale, and the function before or after that."""
+    settings = context.settings(operation)
+    source, output = context.codes(operation.inputs[0]), context.planned(operation.name)
+    if settings.requantize.kind == "none":
+        refuse_unscaled(operation.name, [source], output)
+    pipeline = from_code(operation.name, source, output.shape[-1])
+    pipeline.finish(operation.function, settings, output)
+    points = tuple(pipeline.points)
+    return [
+        Rescale(
+            name=operation.name,
+            layer=operation.name,
+            kind=operation.kind,
+            inputs=(source.name,),
+            output=output,
+            points=points,
+            steps=tuple(pipeline.steps),
+            draws=context.draws(operation, points),
+        )
+    ]

@@ -1,0 +1,88 @@
+"""Lower a network by its plan for a target: from here on there are only integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hwsim.errors import PlanError
+from hwsim.network import (
+    Activation,
+    Add,
+    AveragePool,
+    Concatenate,
+    Conv2D,
+    Crop,
+    Dense,
+    Input,
+    MaxPool,
+    Multiply,
+    Network,
+    Operation,
+    Pad,
+    Reshape,
+    ScaleShift,
+    Softmax,
+)
+from hwsim.program.activation import lower_activation
+from hwsim.program.context import Context
+from hwsim.program.host import lower_input, lower_softmax
+from hwsim.program.mac import lower_multiply
+from hwsim.program.merge import lower_add, lower_concatenate
+from hwsim.program.pooling import lower_average_pool, lower_max_pool
+from hwsim.program.program import Program
+from hwsim.program.records import IntOperation, Tensor
+from hwsim.program.shape import lower_crop, lower_pad, lower_reshape
+from hwsim.quantize.plan import Plan
+from hwsim.target import Target
+
+LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperation]]] = {
+    Activation: lower_activation,
+    Add: lower_add,
+    AveragePool: lower_average_pool,
+    Concatenate: lower_concatenate,
+    Conv2D: lower_multiply,
+    Crop: lower_crop,
+    Dense: lower_multiply,
+    Input: lower_input,
+    MaxPool: lower_max_pool,
+    Pad: lower_pad,
+    Reshape: lower_reshape,
+    ScaleShift: lower_multiply,
+    Softmax: lower_softmax,
+}
+
+
+def lower(network: Network, plan: Plan, target: Target) -> Program:
+    """Turn a network and its plan into a program of integers for a target.
+
+    Raises PlanError where the plan does not fit the network or the target, and WidthError where a value could leave the
+    simulator's own 64 bits.
+    """
+    check_names(network, plan)
+    context = Context(network=network, plan=plan, target=target)
+    for one in network.inputs:
+        context.tensors[one.name] = Tensor(name=one.name, shape=one.shape, format=None)
+    operations: list[IntOperation] = []
+    for operation in network.operations:
+        for lowered in LOWERINGS[type(operation)](operation, context):
+            operations.append(lowered)
+            context.tensors[lowered.output.name] = lowered.output
+    inputs = {one.name for one in network.inputs}
+    return Program(
+        network=network.name,
+        target=target.name,
+        inputs=tuple(context.tensors[one.name] for one in network.inputs),
+        outputs=tuple(f"{name}/codes" if name in inputs else name for name in network.outputs),
+        operations=tuple(operations),
+    )
+
+
+def check_names(network: Network, plan: Plan) -> None:
+    """Raise PlanError if the plan names what the network does not have."""
+    strangers = sorted({*plan.tensors, *plan.weights} - set(network.shapes))
+    if strangers:
+        raise PlanError(f"the plan names {', '.join(strangers)}, which the network {network.name!r} does not have")
+    weightless = sorted(name for name in plan.weights if not isinstance(network.by_name[name], Multiply))
+    if weightless:
+        raise PlanError(f"the plan gives weights to {', '.join(weightless)}, which have none")

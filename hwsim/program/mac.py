@@ -1,0 +1,179 @@
+"""Lower the operations that multiply by weights and accumulate."""
+
+from __future__ import annotations
+
+from itertools import product as loops
+from math import prod
+
+import numpy as np
+
+import hwsim_kernels as kernels
+from hwsim.errors import PlanError
+from hwsim.formats import IntFormat, Overflow, Rounding
+from hwsim.network import Conv2D, Dense, Multiply
+from hwsim.program.accumulator import Bounds, prove_stages
+from hwsim.program.context import Context
+from hwsim.program.pipeline import Pipeline
+from hwsim.program.records import Codes, Ints, MultiplyAccumulate, Point, Reals, Tensor
+from hwsim.quantize.decide import accumulator_unit, kernel_of
+from hwsim.quantize.plan import WeightPlan
+from hwsim.target import Settings
+from hwsim.target.settings import Bias, Mac
+
+
+def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumulate]:
+    """Lower a convolution, a dense layer or a scale-and-shift."""
+    settings = context.settings(operation)
+    source = context.codes(operation.inputs[0])
+    output = context.planned(operation.name)
+    kernel = kernel_of(operation)
+    channels = kernel.shape[-1]
+    entry = context.weights(operation.name, channels)
+    unit = np.broadcast_to(accumulator_unit(source.scale, entry, settings), (channels,)).copy()
+    if settings.requantize.kind == "none" and output.scale != unit[0]:
+        raise PlanError(
+            f"{operation.name}: the target does not requantise, so the plan must give the output the "
+            f"accumulator's scale {float(unit[0])!r}, not {output.scale!r}"
+        )
+    weight_codes, weight_point, weight_counts = quantize_weights(kernel, entry, settings)
+    bias_codes, bias_point, bias_counts = quantize_bias(operation.bias, unit, settings.bias)
+    taps, order = taps_in_order(operation, kernel.shape, settings.mac)
+    weights = arrange_weights(operation, weight_codes, order)
+    start = bias_codes if settings.bias.position == "first" else np.zeros(channels, np.int64)
+    proof = prove_stages(operation.name, settings.mac, weights, start, operand_range(source), unit)
+    pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
+    if settings.bias.position == "last":
+        pipeline.add(bias_codes)
+        pipeline.fit_section("bias_sum", settings.mac.stages[-1])
+    pipeline.finish(operation.activation, settings, output)
+    points = (weight_point, bias_point, *proof.points, *pipeline.points)
+    initial = kernels.new_counts(len(points), channels)
+    initial[0], initial[1] = weight_counts, bias_counts
+    return [
+        MultiplyAccumulate(
+            name=operation.name,
+            layer=operation.name,
+            kind=operation.kind,
+            inputs=(source.name,),
+            output=output,
+            points=points,
+            view=as_image(operation, source.shape),
+            output_view=as_image(operation, output.shape),
+            zero_point=source.zero_point,
+            taps=taps,
+            strides=np.array(operation.strides if isinstance(operation, Conv2D) else (1, 1), np.int64),
+            weights=weights,
+            start=start,
+            product=proof.product,
+            stages=proof.stages,
+            steps=tuple(pipeline.steps),
+            draws=context.draws(operation, points),
+            exact=proof.exact,
+            initial=initial,
+        )
+    ]
+
+
+def operand_range(source: Tensor) -> Bounds:
+    """The range of an operand: a code less its zero point, or 0 from the padding."""
+    assert source.format is not None
+    return min(source.format.minimum - source.zero_point, 0), max(source.format.maximum - source.zero_point, 0)
+
+
+def as_image(operation: Multiply, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (h, w, c) as the kernel sees a tensor: a vector becomes one pixel, leading axes become rows."""
+    if isinstance(operation, Conv2D):
+        return shape[0], shape[1], shape[2]
+    return prod(shape[:-1]), 1, shape[-1]
+
+
+def quantize_weights(kernel: np.ndarray, entry: WeightPlan, settings: Settings) -> tuple[Ints, Point, Ints]:
+    """Return the weight codes less their zero points (the kernel's shape), their point, and what was lost."""
+    channels = kernel.shape[-1]
+    scale = np.broadcast_to(np.asarray(entry.scale, np.float64), (channels,)).copy()
+    zero_point = np.broadcast_to(np.asarray(entry.zero_point, np.int64), (channels,)).copy()
+    mode = settings.weights.rounding
+    codes, counts = quantize_reals(kernel, scale, zero_point, entry.format, entry.format.clamping, mode)
+    point = Point(
+        name="weight",
+        unit=scale,
+        format=entry.format,
+        overflow=entry.format.clamping,
+        rounding=mode,
+        once=True,
+    )
+    return codes - zero_point, point, counts
+
+
+def quantize_bias(bias: np.ndarray, unit: Reals, settings: Bias) -> tuple[Ints, Point, Ints]:
+    """Return the bias codes (channels,), their point, and what was lost."""
+    form = IntFormat(bits=settings.bits)
+    zero = np.zeros(bias.size, np.int64)
+    codes, counts = quantize_reals(bias, unit, zero, form, settings.overflow, settings.rounding)
+    point = Point(
+        name="bias", unit=unit, format=form, overflow=settings.overflow, rounding=settings.rounding, once=True
+    )
+    return codes, point, counts
+
+
+def quantize_reals(
+    values: np.ndarray,
+    scale: Reals,
+    zero_point: Ints,
+    form: IntFormat,
+    overflow: Overflow,
+    rounding: Rounding,
+) -> tuple[Ints, Ints]:
+    """Return the codes of ``values`` (…, channels) and the counts (COLUMNS, channels) of what was lost."""
+    rows = values.reshape(-1, scale.size).astype(np.float64)
+    codes = np.empty(rows.shape, np.int64)
+    counts = kernels.new_counts(scale.size)
+    field = np.array([form.bits, form.signed, overflow.code, 0, rounding.code], np.int64)
+    kernels.quantize(rows, scale, zero_point, field, np.array([0, rows.shape[0]]), codes, counts)
+    return codes.reshape(values.shape), counts
+
+
+def taps_in_order(operation: Multiply, shape: tuple[int, ...], mac: Mac) -> tuple[Ints, Ints]:
+    """Return each step's (row, column, channel) in the image and in the kernel, in the target's order.
+
+    Both are (steps, 3); rows and columns of the image are relative to the window's corner.
+    """
+    height, width, depth = kernel_extent(operation, shape)
+    tile = mac.tile.input_channel if mac.tile else depth
+    sizes = {
+        "kernel_height": range(height),
+        "kernel_width": range(width),
+        "input_channel_tile": range(0, depth, tile),
+        "input_channel": range(tile),
+    }
+    order = []
+    for indices in loops(*(sizes[axis] for axis in mac.order)):
+        at = dict(zip(mac.order, indices, strict=True))
+        channel = at.get("input_channel_tile", 0) + at["input_channel"]
+        if channel < depth:
+            order.append((at["kernel_height"], at["kernel_width"], channel))
+    places = np.array(order, np.int64).reshape(-1, 3)
+    taps = places.copy()
+    if isinstance(operation, Conv2D):
+        taps[:, :2] = places[:, :2] * operation.dilation - (operation.padding[0][0], operation.padding[1][0])
+    return taps, places
+
+
+def kernel_extent(operation: Multiply, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (height, width, channels) of the products that one output takes."""
+    if isinstance(operation, Conv2D):
+        return shape[0], shape[1], shape[2]
+    return 1, 1, shape[0] if isinstance(operation, Dense) else 1
+
+
+def arrange_weights(operation: Multiply, codes: Ints, order: Ints) -> Codes:
+    """Return the weights as (groups, steps, outputs of a group), steps in the target's order."""
+    if isinstance(operation, Conv2D):
+        groups = operation.groups
+        steps = codes[order[:, 0], order[:, 1], order[:, 2]]
+    elif isinstance(operation, Dense):
+        groups, steps = 1, codes[order[:, 2]]
+    else:
+        groups, steps = codes.size, codes.reshape(1, -1)
+    arranged = steps.reshape(len(steps), groups, -1).transpose(1, 0, 2)
+    return np.ascontiguousarray(arranged, np.int32)

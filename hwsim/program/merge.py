@@ -1,0 +1,162 @@
+"""Lower the operations at which branches meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hwsim.errors import PlanError
+from hwsim.formats import IntFormat
+from hwsim.network import Add, Concatenate
+from hwsim.program.context import Context
+from hwsim.program.pipeline import Pipeline
+from hwsim.program.records import Join, Point, Sum, Tensor
+from hwsim.target import Settings
+
+
+def widest(pipelines: Sequence[Pipeline]) -> tuple[int, int]:
+    """Return what bounds the results of all of several pipelines."""
+    return min(one.bound[0] for one in pipelines), max(one.bound[1] for one in pipelines)
+
+
+def shared_points(pipelines: Sequence[Pipeline], *, side_by_side: bool = False) -> tuple[Point, ...]:
+    """Return the points that several inputs count into, with bounds that hold for all of them.
+
+    ``side_by_side`` says that the inputs' channels stand next to each other in the output, each with a unit of its own.
+    """
+    counting = [one for one in pipelines if one.points]
+    return tuple(
+        shared_point(same, pipelines, side_by_side) for same in zip(*(one.points for one in counting), strict=True)
+    )
+
+
+def shared_point(same: Sequence[Point], pipelines: Sequence[Pipeline], side_by_side: bool) -> Point:
+    """Return one point that stands for the ``same`` point of several inputs."""
+    units = iter(point.unit for point in same)
+    parts = [next(units) if one.points else one.unit for one in pipelines] if side_by_side else [same[0].unit]
+    bounds = [point.bound for point in same if point.bound is not None]
+    return replace(
+        same[0],
+        unit=np.concatenate(parts),
+        bound=(min(low for low, _ in bounds), max(high for _, high in bounds)),
+        proven=all(point.proven for point in same),
+        shift=max(point.shift for point in same),
+    )
+
+
+def from_code(layer: str, source: Tensor, channels: int) -> Pipeline:
+    """Start a pipeline at a stored code: take off its zero point."""
+    assert source.format is not None
+    low, high = source.format.minimum, source.format.maximum
+    pipeline = Pipeline(layer=layer, bound=(low, high), unit=np.full(channels, source.scale))
+    if source.zero_point:
+        pipeline.add(np.full(channels, -source.zero_point, np.int64))
+    return pipeline
+
+
+def lower_add(operation: Add, context: Context) -> list[Sum]:
+    """Lower a sum: inputs brought to one scale, added, activated, requantised."""
+    settings = context.settings(operation)
+    sources = [context.codes(name) for name in operation.inputs]
+    output = context.planned(operation.name)
+    channels = output.shape[-1]
+    common = 2 * max(source.scale for source in sources)
+    unit = np.full(channels, common / 2.0**settings.addition.left_shift)
+    if settings.requantize.kind == "none":
+        refuse_unscaled(operation.name, sources, output)
+        unit = np.full(channels, output.scale)
+    inputs = [bring_to_common(operation.name, source, common, unit, settings) for source in sources]
+    accumulator = settings.addition.accumulator
+    form = IntFormat(bits=accumulator.bits, signed=accumulator.signed)
+    low, high = widest(inputs)
+    sums = min(low, 0) * len(sources), max(high, 0) * len(sources)
+    proven = form.under(accumulator.overflow).holds(*sums)
+    point = Point(
+        name="accumulator",
+        unit=unit,
+        format=form,
+        overflow=accumulator.overflow,
+        saturated_bits=accumulator.saturated_bits,
+        steps=len(sources),
+        stage=True,
+        proven=proven,
+        bound=sums,
+    )
+    pipeline = Pipeline(layer=operation.name, bound=sums if proven else (form.minimum, form.maximum), unit=unit)
+    pipeline.finish(operation.activation, settings, output)
+    points = (*shared_points(inputs), point, *pipeline.points)
+    field = [accumulator.bits, accumulator.signed, accumulator.overflow.code, accumulator.saturated_bits]
+    return [
+        Sum(
+            name=operation.name,
+            layer=operation.name,
+            kind=operation.kind,
+            inputs=tuple(source.name for source in sources),
+            output=output,
+            points=points,
+            input_steps=tuple(tuple(one.steps) for one in inputs),
+            field=np.array(field, np.int64),
+            steps=tuple(pipeline.steps),
+            draws=context.draws(operation, points),
+        )
+    ]
+
+
+def bring_to_common(layer: str, source: Tensor, common: float, unit: np.ndarray, settings: Settings) -> Pipeline:
+    """Bring one input of a sum to the unit in which the inputs are added."""
+    pipeline = from_code(layer, source, unit.size)
+    if settings.requantize.kind != "none":
+        pipeline.shift_left([settings.addition.left_shift] * unit.size)
+        ratio = np.full(unit.size, source.scale / common)
+        pipeline.rescale(ratio, settings.requantize, "input", unit)
+    return pipeline
+
+
+def refuse_unscaled(layer: str, sources: Sequence[Tensor], output: Tensor) -> None:
+    """Raise PlanError if tensors of different scales meet on a target that cannot rescale them."""
+    scales = sorted({tensor.scale for tensor in [*sources, output]})
+    if len(scales) > 1:
+        raise PlanError(f"{layer}: the target does not requantise, so inputs and output need one scale, not {scales}")
+
+
+def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:
+    """Lower a concatenation: inputs of another scale than the output's are rescaled first."""
+    settings = context.settings(operation)
+    sources = [context.codes(name) for name in operation.inputs]
+    output = context.planned(operation.name)
+    inputs = [bring_to_output(operation.name, source, output, settings) for source in sources]
+    points = shared_points(inputs, side_by_side=operation.axis == len(output.shape) - 1)
+    return [
+        Join(
+            name=operation.name,
+            layer=operation.name,
+            kind=operation.kind,
+            inputs=tuple(source.name for source in sources),
+            output=output,
+            points=points,
+            axis=operation.axis,
+            input_steps=tuple(tuple(one.steps) for one in inputs),
+            draws=context.draws(operation, points),
+        )
+    ]
+
+
+def bring_to_output(layer: str, source: Tensor, output: Tensor, settings: Settings) -> Pipeline:
+    """Rescale one input of a concatenation to the output's scale, or leave it alone where they agree."""
+    channels = source.shape[-1]
+    same = (source.scale, source.zero_point, source.format) == (
+        output.scale,
+        output.zero_point,
+        output.format,
+    )
+    if same:
+        return Pipeline(layer=layer, bound=(0, 0), unit=np.full(channels, output.scale))
+    if settings.requantize.kind == "none":
+        refuse_unscaled(layer, [source], output)
+    pipeline = from_code(layer, source, channels)
+    unit = np.full(channels, output.scale)
+    pipeline.rescale(pipeline.unit / output.scale, settings.requantize, "input", unit)
+    pipeline.output(output, settings.output.overflow)
+    return pipeline

@@ -1,0 +1,248 @@
+"""What a program is made of: operations on integers, their steps and their truncation points.
+
+Everything a machine needs and nothing else: no real weights, no framework. Records are frozen and hold plain values
+and int64, int32 or float64 arrays, so that a program can be saved and loaded as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.formats import IntFormat, Overflow, Rounding
+
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tensor:
+    """A tensor between operations; ``format`` is None where real values have left the datapath for the host.
+
+    ``shape`` is that of one sample; a code q stands for ``scale * (q - zero_point)``.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    format: IntFormat | None
+    scale: float = 1.0
+    zero_point: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Point:
+    """A truncation point: a place where bits can be dropped.
+
+    ``unit`` (channels,) is the real value of one LSB. ``steps`` is how many steps a value takes here, by which a first
+    occurrence is located. ``stage`` marks sums, whose overflows are transient or persistent. ``proven`` says that no
+    input can leave the format; ``bound`` is what values are proved to lie within. ``zero_point`` is part of the values
+    seen here and of no meaning to their size.
+    """
+
+    name: str
+    unit: Reals
+    format: IntFormat | None = None
+    overflow: Overflow | None = None
+    saturated_bits: int = 0
+    rounding: Rounding | None = None
+    shift: int = 0
+    steps: int = 1
+    stage: bool = False
+    once: bool = False
+    proven: bool = False
+    bound: tuple[int, int] | None = None
+    zero_point: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """One step behind the accumulator; ``point`` names where it counts what it drops."""
+
+    point: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AddConstant(Step):
+    """Add ``constant`` (channels,), exactly."""
+
+    constant: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShiftLeft(Step):
+    """Multiply by 2**shift (channels,), exactly."""
+
+    shift: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitTo(Step):
+    """Fit to ``field`` (4,): bits, signed, overflow, saturated_bits; ``offset`` is taken off for the histogram."""
+
+    field: Ints
+    histogram: bool = False
+    offset: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScaleFixed(Step):
+    """Multiply by multiplier / 2**shift (channels,) and round; ``ranged`` notes the results' range."""
+
+    multiplier: Ints
+    shift: Ints
+    rounding: Rounding
+    ranged: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScaleFloat(Step):
+    """Multiply by ``ratio`` (channels,) in float of ``precision`` bits and round."""
+
+    ratio: Reals
+    precision: int
+    rounding: Rounding
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Clip(Step):
+    """Limit to low … high (channels,): the function of a ReLU, no loss."""
+
+    low: Ints
+    high: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Leak(Step):
+    """Multiply negative values by multiplier / 2**shift and round."""
+
+    multiplier: int
+    shift: int
+    rounding: Rounding
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntOperation:
+    """One operation of a program. ``inputs`` name tensors, ``output`` describes the one it makes.
+
+    ``layer`` is the network's operation it came from, ``kind`` that operation's kind. ``draws`` are the random numbers
+    of its stochastic roundings, or one 0.
+    """
+
+    name: str
+    layer: str
+    kind: str
+    inputs: tuple[str, ...]
+    output: Tensor
+    points: tuple[Point, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """The size of the output's last axis, by which the ledger keeps its counts."""
+        return self.output.shape[-1]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quantize(IntOperation):
+    """Real values to codes."""
+
+    field: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MultiplyAccumulate(IntOperation):
+    """Every operation with weights. The arrays are those of ``hwsim_kernels.accumulate``.
+
+    ``view`` and ``output_view`` are the input's and the output's (h, w, c) as the kernel sees them. ``exact`` says that
+    no product and no sum can lose anything, so that any order gives the result. ``initial`` (points, COLUMNS, channels)
+    holds what was lost once, when weights and biases became integers.
+    """
+
+    view: tuple[int, int, int]
+    output_view: tuple[int, int, int]
+    zero_point: int
+    taps: Ints
+    strides: Ints
+    weights: Codes
+    start: Ints
+    product: Ints
+    stages: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+    exact: bool
+    initial: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoolMax(IntOperation):
+    """The largest code of each window."""
+
+    window: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoolAverage(IntOperation):
+    """The rounded mean of each window."""
+
+    window: Ints
+    zero_point: int
+    field: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sum(IntOperation):
+    """The sum of tensors, each rescaled by its own steps first."""
+
+    input_steps: tuple[tuple[Step, ...], ...]
+    field: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Join(IntOperation):
+    """Tensors joined along ``axis`` of the sample, those of another scale rescaled first (no steps: copied)."""
+
+    axis: int
+    input_steps: tuple[tuple[Step, ...], ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rescale(IntOperation):
+    """Steps on each value of one tensor."""
+
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Relabel(IntOperation):
+    """The same codes under another shape."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PadCodes(IntOperation):
+    """Zero points around (h, w, c)."""
+
+    padding: tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CropCodes(IntOperation):
+    """Codes cut off the borders of (h, w, c)."""
+
+    cropping: tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HostSoftmax(IntOperation):
+    """A softmax over ``axis`` of the sample, computed by the host in float64 from dequantised codes."""
+
+    axis: int
+    scale: float
+    zero_point: int

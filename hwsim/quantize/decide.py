@@ -1,0 +1,126 @@
+"""Decide the format, scale and zero point of every tensor: the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.network import (
+    AveragePool,
+    Conv2D,
+    Crop,
+    Dense,
+    MaxPool,
+    Multiply,
+    Network,
+    Operation,
+    Pad,
+    Reshape,
+    ScaleShift,
+    Softmax,
+)
+from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
+from hwsim.quantize.profile import Profile, weight_range
+from hwsim.quantize.scales import choose_scale
+from hwsim.target import Settings, Target
+from hwsim.target.settings import TensorFormat
+
+PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
+"""Operations whose output has its input's format, scale and zero point."""
+
+
+def decide(network: Network, profile: Profile, target: Target) -> Plan:
+    """Choose scales and zero points from the ``profile`` by the ranges and formats that the target asks for."""
+    draft = _Draft(network, profile, target)
+    for operation in network.operations:
+        draft.add(operation)
+    return Plan(network=network.name, target=target.name, tensors=draft.tensors, weights=draft.weights)
+
+
+def kernel_of(operation: Multiply) -> NDArray[np.float32]:
+    """Return an operation's weights, output channels on the last axis.
+
+    Raises TypeError for an operation that has none.
+    """
+    if isinstance(operation, Conv2D | Dense):
+        return operation.kernel
+    if isinstance(operation, ScaleShift):
+        return operation.scale
+    raise TypeError(f"{operation.name}: {type(operation).__name__} has no weights")
+
+
+@dataclass
+class _Draft:
+    network: Network
+    profile: Profile
+    target: Target
+    tensors: dict[str, TensorPlan] = field(default_factory=dict)
+    weights: dict[str, WeightPlan] = field(default_factory=dict)
+
+    def add(self, operation: Operation) -> None:
+        """Decide about one operation's weights and output."""
+        settings = self.target.settings(operation.kind, operation.name)
+        if isinstance(operation, Multiply):
+            self.weights[operation.name] = plan_weights(operation, settings)
+        if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
+            self.tensors[operation.name] = self.tensors[operation.inputs[0]]
+        elif isinstance(operation, Multiply) and settings.requantize.kind == "none":
+            self.tensors[operation.name] = self._unscaled(operation, settings)
+        elif not self._stays_on_host(operation):
+            self.tensors[operation.name] = self._from_range(operation, settings)
+
+    def _stays_on_host(self, operation: Operation) -> bool:
+        """Whether real values leave the datapath here and no later operation brings them back."""
+        return isinstance(operation, Softmax) and not any(
+            operation.name in other.inputs for other in self.network.operations
+        )
+
+    def _from_range(self, operation: Operation, settings: Settings) -> TensorPlan:
+        form = settings.activations
+        low, high = self.profile.tensors[operation.name].range(form.range.method, form.range.percent)
+        scale, zero_point = _scale(low, high, form)
+        return TensorPlan(
+            bits=form.bits,
+            signed=form.signed,
+            narrow=form.narrow,
+            scale=scale,
+            zero_point=zero_point,
+            minimum=low,
+            maximum=high,
+        )
+
+    def _unscaled(self, operation: Multiply, settings: Settings) -> TensorPlan:
+        """The plan of an output that is the accumulator itself."""
+        form = settings.activations
+        unit = accumulator_unit(self.tensors[operation.inputs[0]].scale, self.weights[operation.name], settings)
+        return TensorPlan(bits=form.bits, signed=form.signed, narrow=form.narrow, scale=float(unit[0]))
+
+
+def plan_weights(operation: Multiply, settings: Settings) -> WeightPlan:
+    """Choose the scale, or the scales, of an operation's weights."""
+    form = settings.weights
+    kernel = kernel_of(operation)
+    channels = kernel.reshape(-1, kernel.shape[-1]).T if form.granularity == "output_channel" else kernel.reshape(1, -1)
+    pairs = [_scale(*weight_range(one, form.range.method, form.range.percent), form) for one in channels]
+    return WeightPlan(
+        bits=form.bits,
+        signed=form.signed,
+        narrow=form.narrow,
+        scale=tuple(scale for scale, _ in pairs),
+        zero_point=tuple(zero_point for _, zero_point in pairs),
+    )
+
+
+def accumulator_unit(input_scale: float, weights: WeightPlan, settings: Settings) -> NDArray[np.float64]:
+    """Return the real value of one LSB of the last stage: (1,) or (output channels,)."""
+    product = settings.mac.product
+    shift = (product.shift if product else 0) + sum(stage.shift for stage in settings.mac.stages)
+    return (input_scale * np.asarray(weights.scale, np.float64)) * 2.0**shift
+
+
+def _scale(low: float, high: float, form: TensorFormat) -> tuple[float, int]:
+    return choose_scale(
+        low, high, form.integer_format(), symmetric=form.symmetric, power_of_two=form.step == "power_of_two"
+    )

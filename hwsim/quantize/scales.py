@@ -1,0 +1,43 @@
+"""From a real range and a format to a scale and a zero point, as ``docs/arithmetic.md`` section 3 defines it."""
+
+from __future__ import annotations
+
+import math
+
+from hwsim.formats import IntFormat
+
+
+def power_of_two_above(scale: float) -> float:
+    """Return the smallest power of two that is not below ``scale``.
+
+    >>> power_of_two_above(0.3), power_of_two_above(0.25)
+    (0.5, 0.25)
+    """
+    mantissa, exponent = math.frexp(scale)
+    return math.ldexp(1.0, exponent - 1 if mantissa == 0.5 else exponent)  # noqa: PLR2004
+
+
+def symmetric_scale(low: float, high: float, form: IntFormat) -> float:
+    """Return the scale with which the range fits a format whose zero point is 0."""
+    if form.signed and form.bits == 1:
+        return -low
+    if form.signed:
+        return max(-low, high) / form.maximum
+    return high / form.maximum
+
+
+def choose_scale(low: float, high: float, form: IntFormat, *, symmetric: bool, power_of_two: bool) -> tuple[float, int]:
+    """Return (scale, zero point) for values from ``low`` to ``high``, a range that is first widened to hold 0.
+
+    >>> choose_scale(0.0, 255.0, IntFormat(bits=8), symmetric=False, power_of_two=False)
+    (1.0, -128)
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = symmetric_scale(low, high, form) if symmetric else (high - low) / (form.maximum - form.minimum)
+    # a range of subnormal width would give a scale by which nothing can be divided
+    scale = scale if scale >= 2.0**-126 else 1.0
+    if power_of_two:
+        scale = power_of_two_above(scale)
+    if symmetric:
+        return scale, 0
+    return scale, min(max(round(form.minimum - low / scale), form.minimum), form.maximum)

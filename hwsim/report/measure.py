@@ -1,0 +1,206 @@
+"""Measure the integer run against the float reference, layer by layer, while both stream by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.engine import Ledger, Row
+from hwsim.errors import DataError
+from hwsim.formats import Overflow
+from hwsim.program import Program
+from hwsim.program.records import IntOperation, MultiplyAccumulate
+from hwsim.report.exact import ExactSum
+from hwsim.report.figures import LayerFigures, OutputFigures, PointFigures
+
+Array = NDArray[Any]
+
+MOST_FLIPS = 1000
+
+
+@dataclass
+class Noise:
+    """The energies of a signal and of its error, summed exactly, and the largest error."""
+
+    signal: ExactSum = field(default_factory=ExactSum)
+    error: ExactSum = field(default_factory=ExactSum)
+    largest: float = 0.0
+    values: int = 0
+
+    def add(self, reference: Array, result: Array) -> None:
+        """Take in a block (n, …) of float values and of what stands for them."""
+        exact = reference.reshape(len(reference), -1).astype(np.float64)
+        error = result.reshape(len(reference), -1) - exact
+        self.signal.add((exact * exact).sum(axis=1).tolist())
+        self.error.add((error * error).sum(axis=1).tolist())
+        self.largest = max(self.largest, float(np.abs(error).max(initial=0.0)))
+        self.values += error.size
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """The signal-to-quantisation-noise ratio in dB: infinite without error, None before anything was measured."""
+        if not self.values:
+            return None
+        signal, error = float(self.signal), float(self.error)
+        if error == 0:
+            return math.inf
+        return 10 * math.log10(signal / error) if signal > 0 else -math.inf
+
+    @property
+    def rmse(self) -> float | None:
+        """The root mean square error in real units, None before anything was measured."""
+        return math.sqrt(float(self.error) / self.values) if self.values else None
+
+
+@dataclass
+class Agreement:
+    """How often the largest value of a result stays where float has it; along the last axis."""
+
+    positions: int = 0
+    agreeing: int = 0
+    flips: list[int] = field(default_factory=list)
+    flip_count: int = 0
+
+    def add(self, reference: Array, result: Array, first_sample: int) -> None:
+        """Take in a block (n, …, classes)."""
+        same = (reference.argmax(axis=-1) == result.argmax(axis=-1)).reshape(len(reference), -1)
+        self.positions += same.size
+        self.agreeing += int(same.sum())
+        flipped = np.flatnonzero(~same.all(axis=1)) + first_sample
+        self.flip_count += flipped.size
+        self.flips.extend(flipped[: MOST_FLIPS - len(self.flips)].tolist())
+
+
+class Measurement:
+    """The comparison of a program's run with the float reference, one entry a layer and one a result."""
+
+    def __init__(self, program: Program, outputs: Mapping[str, bool]) -> None:
+        """Begin; ``outputs`` says of each result of the network whether its last axis holds classes."""
+        self.program = program
+        self.local = {one.layer: Noise() for one in program.operations}
+        self.cumulative = {one.layer: Noise() for one in program.operations}
+        self.outputs_of = outputs
+        self.agreement = {name: Agreement() for name, classes in outputs.items() if classes}
+
+    def add_cumulative(self, layer: str, reference: Array, result: Array, first_sample: int) -> None:
+        """Take in a block of a layer's result with what the integer run had before.
+
+        Raises DataError where the float run left the range of float32.
+        """
+        if not np.isfinite(reference).all():
+            raise DataError(f"{layer}: the float run gives infinity or NaN; the data or the weights are too large")
+        self.cumulative[layer].add(reference, result)
+        if layer in self.agreement:
+            self.agreement[layer].add(reference, result, first_sample)
+
+    def layers(self) -> tuple[LayerFigures, ...]:
+        """Return the figures of every layer, in the order of the network."""
+        last = {one.layer: one for one in self.program.operations}
+        return tuple(self._layer(one) for one in last.values())
+
+    def _layer(self, one: IntOperation) -> LayerFigures:
+        tensor, cumulative = one.output, self.cumulative[one.layer]
+        rmse = cumulative.rmse
+        return LayerFigures(
+            name=one.layer,
+            kind=one.kind,
+            shape=tensor.shape,
+            format="float" if tensor.format is None else str(tensor.format),
+            scale=None if tensor.format is None else tensor.scale,
+            zero_point=None if tensor.format is None else tensor.zero_point,
+            path=path_of(one),
+            sqnr_local_db=self.local[one.layer].sqnr_db,
+            sqnr_cumulative_db=cumulative.sqnr_db,
+            rmse_lsb=None if rmse is None or tensor.format is None else rmse / tensor.scale,
+            max_error=cumulative.largest if cumulative.values else None,
+        )
+
+    def outputs(self) -> tuple[OutputFigures, ...]:
+        """Return the figures of every result of the network."""
+        return tuple(self._output(name) for name in self.outputs_of)
+
+    def _output(self, name: str) -> OutputFigures:
+        agreement = self.agreement.get(name, Agreement())
+        noise = self.cumulative[name]
+        return OutputFigures(
+            name=name,
+            sqnr_db=noise.sqnr_db,
+            max_error=noise.largest if noise.values else None,
+            top1_agreement=agreement.agreeing / agreement.positions if agreement.positions else None,
+            flip_count=agreement.flip_count,
+            flips=tuple(agreement.flips),
+        )
+
+
+def path_of(one: IntOperation) -> str:
+    """Say how an operation's sums are computed, and why that is exact."""
+    if not isinstance(one, MultiplyAccumulate):
+        return ""
+    return "any order: proved that nothing can be lost" if one.exact else "step by step in the declared order"
+
+
+def point_figures(ledger: Ledger) -> tuple[PointFigures, ...]:
+    """Return the figures of every truncation point, in the order of the network and of the datapath."""
+    return tuple(point_of(row) for row in ledger)
+
+
+def point_of(row: Row) -> PointFigures:
+    """Return the figures of one row of the ledger."""
+    point, seen = row.point, row.seen
+    form = point.format
+    return PointFigures(
+        layer=row.layer,
+        kind=row.kind,
+        point=point.name,
+        kind_of_point="once" if point.once else "stage" if point.stage else "value",
+        format="" if form is None else str(form),
+        bits=None if form is None else form.bits,
+        overflow=overflow_text(point.overflow, point.saturated_bits),
+        rounding="" if point.rounding is None else str(point.rounding),
+        values=row.values,
+        sums=row.sums if point.stage else 0,
+        low=row.low,
+        high=row.high,
+        hit_rate=row.hit_rate,
+        transient=row.transient,
+        persistent=row.persistent,
+        minimum=None if seen is None else seen[0],
+        maximum=None if seen is None else seen[1],
+        bits_needed=row.bits_needed,
+        headroom=row.headroom,
+        proven=point.proven,
+        bound=point.bound,
+        clamp_rms_lsb=row.clamp_rms,
+        clamp_rms_real=mean_root(row.clamp_energy_real, row.sums),
+        inexact=row.inexact,
+        round_bias_lsb=row.round_bias,
+        round_rms_lsb=row.round_rms,
+        round_rms_real=mean_root(row.round_energy_real, row.values),
+        first="" if row.first is None else str(row.first),
+        channel_hits=channel_hits(row),
+        histogram=tuple(row.histogram.tolist()) if row.histogram.any() else (),
+        unit=float(np.median(point.unit)),
+    )
+
+
+def overflow_text(overflow: Overflow | None, saturated_bits: int) -> str:
+    """Return an overflow mode as it reads in a table."""
+    if overflow is None:
+        return ""
+    return f"{overflow} ({saturated_bits})" if saturated_bits else str(overflow)
+
+
+def channel_hits(row: Row) -> tuple[int, ...]:
+    """Return the hits of each channel, or nothing where there were none."""
+    hits = row.counts[1] + row.counts[2]
+    return tuple(hits.tolist()) if hits.any() else ()
+
+
+def mean_root(energy: float, values: int) -> float:
+    """Return the root of the mean of an energy over values."""
+    return math.sqrt(energy / values) if values else 0.0

@@ -1,0 +1,313 @@
+"""Random networks, targets, plans and data, small enough for an oracle in plain Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy, composite
+
+from hwsim.formats import Overflow, Rounding
+from hwsim.network import (
+    Activation,
+    Add,
+    AveragePool,
+    Concatenate,
+    Conv2D,
+    Crop,
+    Dense,
+    Input,
+    MaxPool,
+    Network,
+    Operation,
+    Pad,
+    Relu,
+    Reshape,
+    ScaleShift,
+    Softmax,
+)
+from hwsim.quantize import Profile, Statistics
+from hwsim.target import Target
+
+ROUNDINGS = [str(mode) for mode in Rounding]
+STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
+OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
+
+Json = dict[str, Any]
+
+
+def reals(draw: DrawFn, *shape: int) -> np.ndarray:
+    """Return random float32 values: mostly a bell, sometimes with outliers or zeros."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values = generator.normal(size=shape)
+    match draw(st.sampled_from(["bell", "bell", "outlier", "zero", "grid"])):
+        case "outlier":
+            values = values**5
+        case "zero":
+            values *= generator.random(shape) < 0.5
+        case "grid":
+            values = np.rint(values * 2) / 2
+    return values.astype(np.float32)
+
+
+@composite
+def fits(draw: DrawFn, low: int = 2, high: int = 40, *, error: bool = False) -> Json:
+    """Return a width with an overflow mode."""
+    overflow = draw(st.sampled_from(OVERFLOWS))
+    signed = overflow == "wrap_sign_magnitude" or draw(st.sampled_from([True, True, True, False]))
+    bits = draw(st.integers(low, high))
+    wraps = overflow in ("wrap", "wrap_sign_magnitude")
+    saturated = draw(st.integers(0, bits)) if wraps and draw(st.booleans()) else 0
+    return {"bits": bits, "signed": signed, "overflow": overflow, "saturated_bits": saturated}
+
+
+@composite
+def stage_lists(draw: DrawFn) -> list[Json]:
+    """Return one to three stages, from the inside out."""
+    stages: list[Json] = []
+    for level in range(draw(st.integers(0, 2))):
+        tree = draw(st.booleans())
+        stage = {
+            **draw(fits(3, 20)),
+            "name": f"level{level}",
+            "terms": draw(st.integers(1, 7)),
+            "shape": "tree" if tree else "chain",
+            "check": "each" if tree else draw(st.sampled_from(["each", "last"])),
+        }
+        if not tree and draw(st.booleans()):
+            stage |= {"shift": draw(st.integers(0, 4)), "rounding": draw(st.sampled_from(ROUNDINGS))}
+        stages.append(stage)
+    last = {**draw(fits(8, 40)), "name": "accumulator", "check": draw(st.sampled_from(["each", "last"]))}
+    if draw(st.integers(0, 3)) == 0:
+        last |= {"shift": draw(st.integers(0, 4)), "rounding": draw(st.sampled_from(ROUNDINGS))}
+    return [*stages, last]
+
+
+@composite
+def macs(draw: DrawFn) -> Json:
+    """Return a multiply-accumulate datapath."""
+    order = draw(st.permutations(["kernel_height", "kernel_width", "input_channel"]))
+    mac: Json = {"order": order, "stages": draw(stage_lists())}
+    if draw(st.booleans()):
+        at = draw(st.integers(0, order.index("input_channel")))
+        mac["order"] = [*order[:at], "input_channel_tile", *order[at:]]
+        mac["tile"] = {"input_channel": draw(st.integers(1, 3))}
+    if draw(st.booleans()):
+        mac["product"] = {
+            **draw(fits(4, 20)),
+            "shift": draw(st.integers(0, 5)),
+            "rounding": draw(st.sampled_from(ROUNDINGS)),
+        }
+    return mac
+
+
+@composite
+def requantizations(draw: DrawFn) -> Json:
+    """Return a way to requantise that works for any scales."""
+    kind = draw(st.sampled_from(["fixed", "fixed", "fixed_double", "float32", "float64"]))
+    bits = draw(st.integers(4, 32)) if kind == "fixed" else 32
+    return {"kind": kind, "multiplier_bits": bits, "rounding": draw(st.sampled_from(ROUNDINGS))}
+
+
+@composite
+def tensor_formats(draw: DrawFn, granularities: list[str], *, low: int = 2) -> Json:
+    """Return how weights or activations are stored."""
+    signed = draw(st.sampled_from([True, True, False]))
+    bits = draw(st.integers(low, 10))
+    return {
+        "bits": bits,
+        "signed": signed,
+        "symmetric": draw(st.booleans()),
+        "narrow": signed and bits > 1 and draw(st.booleans()),
+        "step": draw(st.sampled_from(["uniform", "uniform", "power_of_two"])),
+        "rounding": draw(st.sampled_from(STEADY)),
+        "granularity": draw(st.sampled_from(granularities)),
+    }
+
+
+def generators() -> SearchStrategy[Json]:
+    """Return a shift register for stochastic rounding."""
+    return st.sampled_from(
+        [
+            {"bits": 4, "taps": [4, 3], "seed": 9},
+            {"bits": 16, "taps": [16, 15, 13, 4], "seed": 1},
+            {"bits": 3, "taps": [3], "seed": 5},
+        ]
+    )
+
+
+@composite
+def targets(draw: DrawFn) -> Target:
+    """Return a target with any mixture of modes."""
+    mac = draw(macs())
+    last = mac["stages"][-1]
+    activations = draw(tensor_formats(["layer"]))
+    narrow = activations["narrow"]
+    position = draw(st.sampled_from(["first", "last"])) if last["signed"] else "last"
+    bias_bits = draw(st.integers(2, last["bits"] if position == "first" else 40))
+    return Target.from_dict(
+        {
+            "name": "random",
+            "weights": draw(tensor_formats(["layer", "output_channel"])),
+            "activations": activations,
+            "mac": mac,
+            "bias": {
+                "bits": bias_bits,
+                "position": position,
+                "rounding": draw(st.sampled_from(STEADY)),
+                "overflow": draw(st.sampled_from(["saturate", "wrap", "saturate_zero", "saturate_symmetric"])),
+            },
+            "requantize": draw(requantizations()),
+            "activation": {
+                "position": draw(st.sampled_from(["before_requantize", "after_requantize"])),
+                "multiplier_bits": draw(st.integers(3, 20)),
+                "rounding": draw(st.sampled_from(ROUNDINGS)),
+            },
+            "output": {
+                "overflow": draw(
+                    st.sampled_from(["saturate", "saturate_symmetric", *([] if narrow else ["wrap", "saturate_zero"])])
+                )
+            },
+            "pooling": {
+                "accumulator": draw(fits(6, 24)),
+                "rounding": draw(st.sampled_from(ROUNDINGS)),
+                "zero_point": draw(st.sampled_from(["removed", "kept"])),
+            },
+            "addition": {"left_shift": draw(st.integers(0, 12)), "accumulator": draw(fits(6, 30))},
+            "random": draw(generators()),
+        }
+    )
+
+
+def sides(draw: DrawFn, most: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return paddings or croppings of 0 to ``most`` rows and columns on each side."""
+    one = st.tuples(st.integers(0, most), st.integers(0, most))
+    return draw(one), draw(one)
+
+
+def relus(draw: DrawFn) -> Relu | None:
+    """Return a fused activation, or none."""
+    return draw(
+        st.sampled_from(
+            [
+                None,
+                Relu(),
+                Relu(max_value=2.0),
+                Relu(negative_slope=0.3),
+                Relu(max_value=1.5, negative_slope=0.1),
+            ]
+        )
+    )
+
+
+@composite
+def networks(draw: DrawFn) -> Network:
+    """Return a random graph of up to five operations behind its inputs."""
+    shape = (draw(st.integers(2, 5)), draw(st.integers(2, 5)), draw(st.integers(1, 4)))
+    operations: list[Operation] = [Input(name="in0", shape=shape)]
+    if draw(st.integers(0, 3)) == 0:
+        operations.append(Input(name="in1", shape=shape))
+    shapes: dict[str, tuple[int, ...]] = {one.name: shape for one in operations}
+    for number in range(draw(st.integers(1, 5))):
+        source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
+        one = draw_operation(draw, f"op{number}", source, shapes)
+        shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
+        operations.append(one)
+    source = operations[-1].name
+    if draw(st.booleans()) and len(shapes[source]) == 3:
+        operations.extend(head(draw, source, shapes))
+    used = {name for one in operations for name in one.inputs}
+    outputs = tuple(one.name for one in operations if one.name not in used and not isinstance(one, Input))
+    return Network(name="random", operations=tuple(operations), outputs=outputs)
+
+
+def head(draw: DrawFn, source: str, shapes: dict[str, tuple[int, ...]]) -> list[Operation]:
+    """Return a flatten, a dense layer and perhaps a softmax."""
+    size, classes = int(np.prod(shapes[source])), draw(st.integers(1, 4))
+    flat = Reshape(name="flat", inputs=(source,), shape=(size,))
+    dense = Dense(
+        name="dense",
+        inputs=("flat",),
+        kernel=reals(draw, size, classes),
+        bias=reals(draw, classes),
+        activation=relus(draw),
+    )
+    tail: list[Operation] = [Softmax(name="softmax", inputs=("dense",), axis=0)] if draw(st.booleans()) else []
+    return [flat, dense, *tail]
+
+
+def draw_operation(  # noqa: PLR0911
+    draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]]
+) -> Operation:
+    """Return one operation that fits the shape of ``source``."""
+    height, width, channels = shapes[source]
+    window = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
+    strides = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    alike = sorted(other for other, shape in shapes.items() if shape == shapes[source])
+    match draw(
+        st.sampled_from(["conv", "conv", "depthwise", "scale", "max", "mean", "add", "concat", "relu", "pad", "crop"])
+    ):
+        case "conv" | "depthwise" as which:
+            groups = (
+                channels if which == "depthwise" else draw(st.sampled_from([g for g in (1, 2) if channels % g == 0]))
+            )
+            outputs = groups * draw(st.integers(1, 2))
+            dilation = (1, 1) if strides != (1, 1) else (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+            padding = sides(draw, 2)
+            extent = [dilation[i] * (window[i] - 1) + 1 - sum(padding[i]) - (height, width)[i] for i in (0, 1)]
+            if max(extent) > 0:
+                dilation = (1, 1)
+            return Conv2D(
+                name=name,
+                inputs=(source,),
+                kernel=reals(draw, *window, channels // groups, outputs),
+                bias=reals(draw, outputs),
+                strides=strides,
+                dilation=dilation,
+                padding=padding,
+                groups=groups,
+                activation=relus(draw),
+            )
+        case "scale":
+            return ScaleShift(
+                name=name,
+                inputs=(source,),
+                scale=reals(draw, channels),
+                bias=reals(draw, channels),
+                activation=relus(draw),
+            )
+        case "max" | "mean" as which:
+            most = min(window) - 1
+            kind = MaxPool if which == "max" else AveragePool
+            return kind(name=name, inputs=(source,), window=window, strides=strides, padding=sides(draw, most))
+        case "add":
+            others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2))
+            return Add(name=name, inputs=(source, *others), activation=relus(draw))
+        case "concat":
+            axis = draw(st.integers(0, 2))
+            return Concatenate(name=name, inputs=(source, draw(st.sampled_from(alike))), axis=axis)
+        case "relu":
+            return Activation(name=name, inputs=(source,), function=relus(draw) or Relu())
+        case "pad":
+            return Pad(name=name, inputs=(source,), padding=sides(draw, 1))
+        case _:
+            rows, columns = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+            return Crop(name=name, inputs=(source,), cropping=((rows, 0), (0, columns)))
+
+
+@composite
+def profiles(draw: DrawFn, network: Network) -> Profile:
+    """Return made-up ranges of every tensor: some too narrow, some too wide, so that values clamp and vanish."""
+    found = {}
+    for name in network.shapes:
+        low, high = draw(st.floats(-8, 0)), draw(st.floats(0, 8))
+        if draw(st.booleans()):
+            low = 0.0
+        found[name] = Statistics(count=1, minimum=low, maximum=high)
+    return Profile(found)
+
+
+def data_for(draw: DrawFn, network: Network, samples: int) -> list[np.ndarray]:
+    """Return one array of samples for each input."""
+    return [reals(draw, samples, *one.shape) * np.float32(2) for one in network.inputs]

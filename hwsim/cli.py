@@ -1,0 +1,215 @@
+"""The command line: arguments in, text or JSON out. Each command calls the function that a notebook would call."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import hwsim
+from hwsim.errors import HwsimError, TargetError
+
+if TYPE_CHECKING:
+    from hwsim.pipeline import Result
+
+INVALID, FAILED = 1, 2
+"""Exit codes: a target that was to be validated is wrong; anything else that went wrong."""
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def errors_in_words() -> Generator[None]:
+    """Print an error that was raised on purpose, or of a file, without a traceback, and exit."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (HwsimError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+
+
+def say_version(wanted: bool) -> None:
+    """Print the version and exit."""
+    if wanted:
+        typer.echo(f"hwsim {hwsim.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def describe(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Simulate neural networks on integer hardware, bit for bit, and see where bits are lost."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Folder for the two reports.")] = None,
+) -> None:
+    """Run a small shipped network on two targets and show why one of them errs."""
+    with errors_in_words():
+        from hwsim.demo import run_demo
+
+        run_demo(out)
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917  one argument for each option
+    model: Annotated[Path, typer.Argument(help="A .keras or .h5 file.")],
+    target: Annotated[str, typer.Option("--target", "-t", help="Name of a shipped target, or a YAML file.")],
+    data: Annotated[Path | None, typer.Option(help="Inputs, .npy or .npz; synthetic ones if not given.")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Inputs that choose the ranges, .npy or .npz.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="A saved plan, instead of a calibration.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples at a time; results do not depend on it.")] = 32,
+    no_reference: Annotated[bool, typer.Option("--no-reference", help="Do not compare with float.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for report, plan, program and outputs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a model on a target, bit for bit, and report where bits are lost."""
+    with errors_in_words():
+        check_files(model, data, calibration, plan)
+        result = hwsim.run(
+            model,
+            target,
+            data,
+            calibration=calibration,
+            plan=plan,
+            reference=not no_reference,
+            batch_size=batch_size,
+        )
+        typer.echo(result.report.to_json() if as_json else str(result.report), nl=not as_json)
+        if out is not None:
+            save(result, out)
+            typer.echo(f"written to {out}", err=True)
+
+
+@app.command()
+def targets(
+    target: Annotated[str | None, typer.Argument(help="Explain this one: a shipped name, or a YAML file.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of target files.")] = False,
+    validate: Annotated[Path | None, typer.Option(help="Check a YAML file; exit 1 if it is wrong.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the shipped targets, explain one, or validate a file."""
+    if sum((target is not None, schema, validate is not None)) > 1:
+        raise typer.BadParameter("give one of TARGET, --schema and --validate")
+    with errors_in_words():
+        if schema:
+            print_schema()
+        elif validate is not None:
+            validate_file(validate)
+        elif target is not None:
+            explain_target(target, as_json=as_json)
+        else:
+            list_targets(as_json=as_json)
+
+
+def list_targets(*, as_json: bool) -> None:
+    """Print name and description of every shipped target."""
+    from hwsim.target import load_target, shipped_targets
+
+    found = [load_target(name) for name in shipped_targets()]
+    if as_json:
+        print_json([{"name": one.name, "description": one.description} for one in found])
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("target", "description", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for one in found:
+        table.add_row(Text(one.name, no_wrap=True), Text(one.description))
+    Console().print(table)
+
+
+def print_schema() -> None:
+    """Print the JSON Schema of target files."""
+    from hwsim.target import json_schema
+
+    print_json(json_schema())
+
+
+def explain_target(name: str, *, as_json: bool) -> None:
+    """Print a target in words, or all its settings."""
+    from hwsim.target import explain, load_target
+
+    found = load_target(name)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        typer.echo(explain(found), nl=False)
+
+
+def validate_file(path: Path) -> None:
+    """Print the mistakes of a target file, one on a line, and exit 1; or say that it has none."""
+    from hwsim.target import load_target
+
+    try:
+        found = load_target(path)
+    except TargetError as error:
+        for mistake in error.mistakes:
+            typer.echo(f"error: {mistake}", err=True)
+        raise typer.Exit(INVALID) from error
+    typer.echo(f"{path}: valid, target {found.name!r}")
+
+
+def check_files(*paths: Path | None) -> None:
+    """Raise HwsimError naming all files that do not exist, before anything slow is imported."""
+    missing = [f"{path}: no such file" for path in paths if path is not None and not path.exists()]
+    if missing:
+        raise HwsimError("\n".join(missing))
+
+
+def save(result: Result, folder: Path) -> None:
+    """Write everything that a run gave into a folder."""
+    import numpy as np
+
+    from hwsim.files import write_whole
+
+    result.report.to_html(folder / "report.html")
+    result.report.to_json(folder / "report.json")
+    result.report.to_csv(folder / "report.csv")
+    result.plan.save(folder / "plan.json")
+    result.program.save(folder / "program.hwsim")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **named_arrays(result))
+    write_whole(folder / "outputs.npz", buffer.getvalue())
+
+
+def named_arrays(result: Result) -> dict[str, Any]:
+    """Return codes, outputs and reference by name; for several results by ``codes/name`` and so on."""
+    found: dict[str, Any] = {}
+    for name in ("codes", "outputs", "reference"):
+        values = getattr(result, name)
+        if isinstance(values, Mapping):
+            found |= {f"{name}/{one}": array for one, array in values.items()}
+        elif values is not None:
+            found[name] = values
+    return found
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=2))

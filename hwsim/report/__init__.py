@@ -1,0 +1,6 @@
+"""The report: what a run lost, measured against float, as text, page, table and file."""
+
+from hwsim.report.figures import LayerFigures, OutputFigures, PointFigures
+from hwsim.report.report import Report
+
+__all__ = ["LayerFigures", "OutputFigures", "PointFigures", "Report"]

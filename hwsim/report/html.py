@@ -1,0 +1,125 @@
+"""A report as one page of HTML: nothing is loaded from anywhere, and whatever a name holds stays text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from hwsim.report import plots, wording
+from hwsim.report.ranking import Loss, point_losses
+from hwsim.report.text import agreement, clamped_text, hit_channels, proofs, sizes, story, verdict
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from hwsim.report.report import Report
+
+MOST_STORIES = 5
+EXCERPT_POINTS = 10
+
+
+def page_of(report: Report) -> str:
+    """Return the whole page."""
+    layers, points = report.layer_losses(), point_losses(report.layers, report.points)
+    sums = plots.histograms([one for one in report.points if one.kind_of_point == "stage"], report.layers)
+    results = plots.histograms([one for one in report.points if one.kind_of_point != "stage"], report.layers)
+    script = _file("page.js")
+    end = plots.scale_end([one.clamping for one in layers] + [one.round_off for one in layers])
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            sizes=sizes(report),
+            proofs=proofs(report.points),
+            layers=layers,
+            points=_numbered_worst_first(report, points),
+            stories=[story(one) for one in report.worst_points() if one.figures.hits][:MOST_STORIES],
+            chart=plots.sqnr_chart(report.layers),
+            overflowed=[one for one in sums if one.figures.hits],
+            kept=[one for one in sums if not one.figures.hits],
+            results=results,
+            end=end,
+            plots=plots,
+            style=Markup(_file("page.css")),
+            script=Markup(script),
+            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+def excerpt_of(report: Report) -> str:
+    """Return a fragment for a notebook: the verdict and the worst points."""
+    worst = report.worst_points()
+    return (
+        _environment()
+        .get_template("excerpt.html.j2")
+        .render(
+            report=report,
+            sizes=sizes(report),
+            proofs=proofs(report.points),
+            verdicts=[verdict(one) for one in report.outputs],
+            points=worst[:EXCERPT_POINTS],
+            more=max(len(worst) - EXCERPT_POINTS, 0),
+        )
+    )
+
+
+def _numbered_worst_first(report: Report, points: Sequence[Loss]) -> list[tuple[int, Loss]]:
+    """Return the points, each with its place in the datapath: the worst first, then those that lost nothing."""
+    numbers = {id(one.figures): number for number, one in enumerate(points, start=1)}
+    lost = [(numbers[id(one.figures)], one) for one in report.worst_points()]
+    return lost + [(number, one) for number, one in enumerate(points, start=1) if not one.anything]
+
+
+def sort_key(value: float | None) -> str:
+    """Return a figure as JavaScript reads it; what was not measured sorts lowest.
+
+    >>> sort_key(0.25), sort_key(float("inf")), sort_key(None)
+    ('0.25', '1e999', '-1e999')
+    """
+    if value is None or math.isnan(value):
+        return "-1e999"
+    return str(value) if math.isfinite(value) else "1e999" if value > 0 else "-1e999"
+
+
+@cache
+def _environment() -> Environment:
+    """Return templates that escape everything and refuse to leave anything out."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("hwsim", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(_filters())
+    return made
+
+
+def _filters() -> dict[str, Any]:
+    return {
+        "printable": wording.printable,
+        "percent": wording.percent,
+        "lsb": wording.lsb,
+        "decibel": wording.decibel,
+        "counted": wording.counted,
+        "agreement": agreement,
+        "clamped": clamped_text,
+        "bar": plots.bar_width,
+        "key": sort_key,
+        "channels": hit_channels,
+    }
+
+
+def _file(name: str) -> str:
+    return (files("hwsim") / "report" / name).read_text(encoding="utf-8")

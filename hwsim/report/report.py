@@ -1,0 +1,95 @@
+"""The report: all figures of a run as one value, which prints itself and is saved in several forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwsim.files import write_whole
+from hwsim.report.figures import LayerFigures, OutputFigures, PointFigures
+from hwsim.report.ranking import LayerLoss, Loss, layer_losses, worst_first
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a run lost, and where. ``notes`` are its first lines: where the data came from, how well the import fits.
+
+    >>> facts = {"network": "net", "target": "npu", "description": "", "samples": 1, "notes": ()}
+    >>> report = Report(**facts, layers=(), points=(), outputs=())
+    >>> print(report)
+    net on npu: 1 sample, 0 layers, 0 truncation points
+    >>> Report.from_json(report.to_json()) == report
+    True
+    """
+
+    network: str
+    target: str
+    description: str
+    samples: int
+    notes: tuple[str, ...]
+    layers: tuple[LayerFigures, ...]
+    points: tuple[PointFigures, ...]
+    outputs: tuple[OutputFigures, ...]
+
+    def worst_points(self) -> tuple[Loss, ...]:
+        """Return the truncation points that lost something, the largest loss first (see ``hwsim.report.ranking``)."""
+        return worst_first(self.layers, self.points)
+
+    def layer_losses(self) -> tuple[LayerLoss, ...]:
+        """Return every layer with what its points lost, in the order of the network."""
+        return layer_losses(self.layers, self.points)
+
+    def __str__(self) -> str:
+        """Return the report as plain text, no line longer than 100 columns."""
+        from hwsim.report.text import text_of
+
+        return text_of(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per truncation point; ``docs/ledger.md`` defines the figures."""
+        from hwsim.report.frame import points_frame
+
+        return points_frame(self)
+
+    def layers_frame(self) -> pd.DataFrame:
+        """Return one row per layer: its output against the float reference, and what its points lost together."""
+        from hwsim.report.frame import layers_frame
+
+        return layers_frame(self)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write ``to_frame`` as CSV, whole or not at all."""
+        text: str = self.to_frame().to_csv(index=False, lineterminator="\n")
+        write_whole(Path(path), text.encode("utf-8", "backslashreplace"))
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the report as JSON, one layer or point to a line, and write it if a path is given."""
+        from hwsim.report.document import encode
+
+        text = encode(self)
+        if path is not None:
+            write_whole(Path(path), text.encode())
+        return text
+
+    @staticmethod
+    def from_json(text: str) -> Report:
+        """Return the report that ``to_json`` gave as ``text``; raises HwsimError if it is none."""
+        from hwsim.report.document import decode
+
+        return decode(text)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report as one page of HTML that needs nothing else, whole or not at all."""
+        from hwsim.report.html import page_of
+
+        write_whole(Path(path), page_of(self).encode("utf-8", "backslashreplace"))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the verdict and the worst points; ``to_html`` writes the whole."""
+        from hwsim.report.html import excerpt_of
+
+        return excerpt_of(self)

@@ -1,0 +1,213 @@
+"""Reports made up for tests: realistic ones of any number of layers, and single rows to vary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, get_type_hints
+
+from hypothesis import strategies as st
+
+from hwsim.report import LayerFigures, OutputFigures, PointFigures, Report
+
+POINT = PointFigures(
+    layer="conv1",
+    kind="conv2d",
+    point="accumulator",
+    kind_of_point="stage",
+    format="s20",
+    bits=20,
+    overflow="saturate",
+    rounding="",
+    values=250_000,
+    low=12,
+    high=700,
+    hit_rate=712 / 250_000,
+    transient=10,
+    persistent=90,
+    minimum=-700_000,
+    maximum=900_000,
+    bits_needed=21,
+    headroom=-1,
+    proven=False,
+    bound=(-1_200_000, 1_300_000),
+    clamp_rms_lsb=321.0,
+    clamp_rms_real=0.0321,
+    inexact=0,
+    round_bias_lsb=0.0,
+    round_rms_lsb=0.0,
+    round_rms_real=0.0,
+    first="sample 0, position 17, channel 3, step 141",
+    channel_hits=(0, 12, 0, 700),
+    histogram=(),
+    unit=1e-4,
+)
+
+LAYER = LayerFigures(
+    name="conv1",
+    kind="conv2d",
+    shape=(32, 32, 16),
+    format="s8",
+    scale=0.02,
+    zero_point=-128,
+    path="step by step in the declared order",
+    sqnr_local_db=31.2,
+    sqnr_cumulative_db=28.4,
+    rmse_lsb=0.61,
+    max_error=0.31,
+)
+
+OUTPUT = OutputFigures(
+    name="softmax", sqnr_db=24.5, max_error=0.34, top1_agreement=0.9725, flip_count=3, flips=(3, 77, 391)
+)
+
+NO_CLAMPING: dict[str, Any] = {
+    "low": 0,
+    "high": 0,
+    "hit_rate": 0.0,
+    "transient": 0,
+    "persistent": 0,
+    "clamp_rms_lsb": 0.0,
+    "clamp_rms_real": 0.0,
+    "first": "",
+    "channel_hits": (),
+}
+
+
+def bell(middle: float, width: float, total: int) -> tuple[int, ...]:
+    """Return 65 counts around a bin, as histograms of sums look."""
+    shares = [math.exp(-(((j - middle) / width) ** 2)) for j in range(65)]
+    return tuple(int(total * share / sum(shares)) for share in shares)
+
+
+def layer_points(layer: LayerFigures, number: int, *, severe: bool) -> tuple[PointFigures, ...]:
+    """Return the points of a convolution; a severe one overflows."""
+    name, kind, count = layer.name, layer.kind, 250_000
+    needed = 22 if severe else 14 + number % 5
+    stage = replace(
+        POINT,
+        layer=name,
+        kind=kind,
+        bits_needed=needed,
+        headroom=20 - needed,
+        proven=not severe and number % 3 != 0,
+        histogram=bell(needed - 4.0, 2.2, count),
+        **({} if severe else NO_CLAMPING),
+    )
+    rounding: dict[str, Any] = {
+        "inexact": count,
+        "round_bias_lsb": 0.002,
+        "round_rms_lsb": 0.2887,
+        "round_rms_real": 0.2887 * 0.02,
+    }
+    plain = replace(stage, **NO_CLAMPING, kind_of_point="value", proven=False, bound=None, histogram=(), unit=0.02)
+    weight = replace(
+        plain, point="weight", kind_of_point="once", values=2304, format="s8", bits=8, rounding="half_even", **rounding
+    )
+    requantize = replace(plain, point="requantize", format="", bits=None, overflow="", rounding="half_up", **rounding)
+    output = replace(
+        plain,
+        point="output",
+        format="s8",
+        bits=8,
+        low=0,
+        high=40 * (number % 4),
+        persistent=40 * (number % 4),
+        hit_rate=40 * (number % 4) / count,
+        clamp_rms_lsb=0.01 * (number % 4),
+        clamp_rms_real=0.0002 * (number % 4),
+        first="sample 4, position 9, channel 7, step 0" if number % 4 else "",
+        channel_hits=(0, 40 * (number % 4)) if number % 4 else (),
+        histogram=bell(4.5, 2.0, count),
+        bits_needed=9,
+        headroom=-1,
+    )
+    return weight, replace(stage, point="accumulator"), requantize, output
+
+
+def synthetic_report(layers: int = 12) -> Report:
+    """Return a report of convolutions of which every fifth overflows."""
+    figures = tuple(
+        replace(
+            LAYER,
+            name=f"block{number // 4}_branch{number % 4}x3_convolution_{number}",
+            kind=("conv2d", "depthwise_conv2d", "dense")[number % 3],
+            sqnr_local_db=38.0 - 11 * (number % 5 == 2) - number % 3,
+            sqnr_cumulative_db=36.0 - number * 20 / layers,
+            scale=0.02 * (1 + number % 3),
+        )
+        for number in range(layers)
+    )
+    points = (
+        one for number, layer in enumerate(figures) for one in layer_points(layer, number, severe=number % 5 == 2)
+    )
+    return Report(
+        network="digits",
+        target="edge-npu-acc20",
+        description="8-bit NPU, 16-lane adder trees feeding a 20-bit saturating accumulator",
+        samples=400,
+        notes=(
+            "data: 16 synthetic samples (seed 0), since none were given",
+            "import: largest difference to Keras 3.1e-06",
+        ),
+        layers=figures,
+        points=tuple(points),
+        outputs=(OUTPUT,),
+    )
+
+
+def _figures(record: type[Any], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return a strategy of records whose every field takes the extremes of its type."""
+    hints = get_type_hints(record)
+    return st.builds(record, **{name: fixed[name] if name in fixed else _values(hint) for name, hint in hints.items()})
+
+
+NAMES = (
+    st.sampled_from(["", "conv1", "<script>x</script>", "ü" * 80, "宽" * 70, "a\nb\x1b[31m", "\ud800", "weight"])
+    | st.text()
+)
+COUNTS = st.sampled_from([0, 1, 999, 1000, 999_950, 2**63 - 1, 2**70]) | st.integers(0, 10**6)
+INTEGERS = st.sampled_from([0, -(2**63), 2**63 - 1, -(2**80), 2**80]) | st.integers(-1000, 1000)
+REALS = st.sampled_from([0.0, 1e-300, 1e300, -1e-9, 0.28867, 12345.6]) | st.floats(-1e6, 1e6)
+ERRORS = st.none() | st.sampled_from([math.inf, -math.inf]) | REALS
+POSITIVE = st.sampled_from([0.0, 1e-30, 1e100]) | st.floats(0, 1e6)
+
+
+def _values(hint: Any) -> st.SearchStrategy[Any]:
+    by_type = {
+        str: NAMES,
+        bool: st.booleans(),
+        int: COUNTS,
+        float: POSITIVE,
+        int | None: st.none() | INTEGERS,
+        float | None: ERRORS,
+        tuple[int, int] | None: st.none() | st.tuples(INTEGERS, INTEGERS),
+        tuple[int, ...]: st.lists(COUNTS, max_size=3).map(tuple),
+        tuple[str, ...]: st.lists(NAMES, max_size=2).map(tuple),
+    }
+    return by_type[hint]
+
+
+def reports() -> st.SearchStrategy[Report]:
+    """Return a strategy of reports with extreme figures: nothing measured, zeros, huge numbers, names of all kinds."""
+    bits = st.none() | st.integers(1, 64)
+    shares = st.floats(0, 1)
+    points = _figures(
+        PointFigures,
+        kind_of_point=st.sampled_from(["once", "stage", "value"]),
+        format=st.sampled_from(["", "s8", "u16", "s64"]),
+        bits=bits,
+        bits_needed=bits,
+        hit_rate=shares,
+        round_bias_lsb=REALS,
+        histogram=st.just(()) | st.lists(COUNTS, min_size=65, max_size=65).map(tuple),
+    )
+    scales = st.none() | st.sampled_from([0.0, 1e-30, 0.02, 1e30])
+    layers = _figures(LayerFigures, scale=scales, zero_point=st.none() | st.integers(-(2**15), 2**15))
+    outputs = _figures(OutputFigures, top1_agreement=st.none() | shares)
+    return _figures(
+        Report,
+        layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
+        points=st.lists(points, max_size=4).map(tuple),
+        outputs=st.lists(outputs, max_size=2).map(tuple),
+    )

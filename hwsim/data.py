@@ -35,6 +35,7 @@ class Samples:
     def __init__(self, data: Data, inputs: Inputs) -> None:
         self.inputs = inputs
         self.source = data
+        self.synthetic = False
         self.arrays = self._as_arrays(data)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -86,6 +87,7 @@ def run(
     network = prove_import(network, keras_model)
     samples, notes = read_samples(network, data)
     wanted = decided(network, chosen, samples, (calibration, plan), notes)
+    notes += idle_patterns(network, chosen)
     program = lower(network, wanted, chosen)
     check_trace(program, trace)
     simulation = Simulation(network, program, samples)
@@ -97,12 +99,13 @@ def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str
     """Return the data as samples, and the report's first lines about it."""
     inputs = [(one.name, one.shape) for one in network.inputs]
     notes = []
-    if data is None:
-        data = synthetic(inputs, SYNTHETIC_SAMPLES)
+    samples = Samples(synthetic(inputs, SYNTHETIC_SAMPLES) if data is None else data, inputs)
+    samples.synthetic = data is None
+    if samples.synthetic:
         notes.append(f"data: {SYNTHETIC_SAMPLES} synthetic samples, uniform in [0, 1), seed 0, since none were given")
     if network.import_error is not None:
         notes.append(f"import: the float network differs from Keras by {network.import_error:.2g} at most")
-    return Samples(data, inputs), notes
+    return samples, notes
 
 
 def decided(
@@ -126,6 +129,12 @@ def decided(
     with tracked("profiling in float", samples.count) as advance:
         statistics = profile(network, counted(samples.blocks(block_size(network), limit), advance))
     return decide(network, statistics, target)
+
+
+def idle_patterns(network: Network, target: Target) -> list[str]:
+    """Return a line for each pattern of the target's ``layers`` that matches no layer: likely a misspelling."""
+    idle = [pattern for pattern in target.layers if not fnmatch.filter(network.by_name, pattern)]
+    return [f"target: the pattern {pattern!r} of layers matches no layer of this network" for pattern in idle]
 
 
 def block_size(network: Network) -> int:
@@ -238,6 +247,7 @@ class Simulation:
             target=target.name,
             description=target.description,
             samples=self.count,
+            synthetic=self.samples.synthetic,
             notes=tuple(notes),
             layers=self.measurement.layers(),
             points=point_figures(self.ledger),

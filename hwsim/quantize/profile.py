@@ -42,7 +42,14 @@ class Statistics:
         self.bins += other.bins
 
     def quantile(self, share: float) -> float:
-        """Return the value below which ``share`` of all values lie, to the width of a bin (less than 1 %)."""
+        """Return the value below which ``share`` of all values lie, to the width of a bin (less than 1 %).
+
+        The smallest and the largest value are exact.
+        """
+        if share * self.count <= 1:
+            return self.minimum
+        if share * self.count > self.count - 1:
+            return self.maximum
         order, edges = _sorted_bins()
         below = np.cumsum(self.bins[order])
         index = int(np.searchsorted(below, share * self.count, side="left"))

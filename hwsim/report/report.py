@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a run lost, and where. ``notes`` are its first lines: where the data came from, how well the import fits.
+    """What a run lost, and where. ``synthetic`` says that the samples are random numbers of hwsim's own.
+
+    ``notes`` are its first lines: where the data came from, how well the import fits.
 
     >>> facts = {"network": "net", "target": "npu", "description": "", "samples": 1, "notes": ()}
     >>> report = Report(**facts, layers=(), points=(), outputs=())
@@ -30,6 +32,7 @@ class Report:
     target: str
     description: str
     samples: int
+    synthetic: bool = False
     notes: tuple[str, ...]
     layers: tuple[LayerFigures, ...]
     points: tuple[PointFigures, ...]

@@ -69,7 +69,8 @@ def _head(report: Report) -> list[str]:
 
 def sizes(report: Report) -> str:
     """Say how large a run was."""
-    counts = (report.samples, "sample"), (len(report.layers), "layer"), (len(report.points), "truncation point")
+    noun = "SYNTHETIC sample" if report.synthetic else "sample"
+    counts = (report.samples, noun), (len(report.layers), "layer"), (len(report.points), "truncation point")
     return ", ".join(counted(count, noun) for count, noun in counts)
 
 

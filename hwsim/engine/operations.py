@@ -54,11 +54,11 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
     product = tally.counts[2] if has_product else kernels.new_counts(one.channels)
     first = 3 if has_product else 2
     counts, histogram = tally.counts[first : first + levels], tally.histograms[first + levels - 1]
-    where = (codes, one.zero_point, one.taps, one.strides, one.weights, one.start, one.product, one.stages)
+    where = (codes, one.zero_point, one.taps, one.strides, one.weights, one.start)
     if one.exact and one.weights.shape[2] >= SMALLEST_PRODUCT:
-        kernels.accumulate_exact(*where, out, product, counts, histogram)
+        kernels.accumulate_exact(*where, one.stages, out, product, counts, histogram)
     else:
-        kernels.accumulate(*where, one.draws, tally.first_sample, out, product, counts, histogram)
+        kernels.accumulate(*where, one.product, one.stages, one.draws, tally.first_sample, out, product, counts, histogram)
     values = out.reshape(-1, one.channels)
     tally.note("accumulator", values)
     run_steps(one.steps, values, one.draws, samples, tally)

@@ -58,12 +58,12 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
     low, high = np.minimum(ends.min(0), 0), np.maximum(ends.max(0), 0)
     shifts = sum(stage.shift for stage in mac.stages)
     points: list[Point] = []
-    exact = True
+    exact = products_exact = True
     bound = (int(low.min()), int(high.max()))
     if mac.product is not None:
         point = product_point(mac.product, bound, steps, unit * 2.0**-shifts)
         points.append(point)
-        exact = point.proven and mac.product.shift == 0
+        exact = products_exact = point.proven and mac.product.shift == 0
         bound = passed_on(point, bound, mac.product.shift)
     entering, products = steps, 1
     for stage in mac.stages:
@@ -80,7 +80,7 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
         entering = -(-entering // count)
     safe = max(-bound[0], bound[1]) < kernels.EXACT_LIMIT
     return Proof(
-        product=product_field(mac.product),
+        product=product_field(None if products_exact else mac.product),
         stages=np.stack([stage_field(stage) for stage in mac.stages]),
         points=tuple(points),
         bound=bound,

@@ -50,7 +50,7 @@ from hwsim_kernels.fields import (
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, WRAP, fit_outside, highest, lowest
 from hwsim_kernels.rounding import draw_at, round_up, shift_fraction
 
-LANES = 256
+LANES = 1024
 """About how many lanes a block has: small enough for the first-level cache, large enough to hide the overhead."""
 
 
@@ -297,8 +297,7 @@ def accumulate_block(
     for level in range(levels):
         counts[level, VALUES, first : first + outputs] += settled[level] * positions
         counts[level, SUMS, first : first + outputs] += handed[level] * positions
-    if product[BITS] > 0:
-        product_counts[VALUES, first : first + outputs] += steps * positions
+    product_counts[VALUES, first : first + outputs] += steps * positions
 
 
 @njit
@@ -365,7 +364,7 @@ def accumulate(
     strides: (2,) rows and columns between windows.
     weights: (groups, k, outputs) weight codes less their zero points.
     start: (groups * outputs,) what the last stage starts from.
-    product: (FIELDS,) the product's format, BITS = 0 where products are exact.
+    product: (FIELDS,) the product's format, BITS = 0 where products are exact or proved to stay inside it.
     stages: (levels, FIELDS) from the inside out; TERMS = 0 in the last.
     draws: random numbers for stochastic rounding, or one 0.
     first_sample: number of codes[0] in the whole run.

@@ -12,7 +12,7 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Int, Ints
 from hwsim_kernels.accumulate import gather
 from hwsim_kernels.counting import SUMS, VALUES, count_bits, count_range
-from hwsim_kernels.fields import BITS, CHECK_EACH, TERMS, TREE
+from hwsim_kernels.fields import CHECK_EACH, TERMS, TREE
 
 EXACT_LIMIT = 1 << 53
 """Sums of magnitudes below this are exact in float64."""
@@ -51,7 +51,6 @@ def accumulate_exact(
     strides: Ints,
     weights: Codes,
     start: Ints,
-    product: Ints,
     stages: Ints,
     out: Ints,
     product_counts: Ints,
@@ -91,5 +90,4 @@ def accumulate_exact(
     for level, (fits, sums) in enumerate(fits_and_sums(stages, steps)):
         counts[level, VALUES] += fits * total
         counts[level, SUMS] += sums * total
-    if product[BITS] > 0:
-        product_counts[VALUES] += steps * total
+    product_counts[VALUES] += steps * total

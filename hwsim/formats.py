@@ -85,6 +85,11 @@ class IntFormat:
         """The largest code."""
         return (1 << (self.bits - int(self.signed))) - 1
 
+    @property
+    def magnitude(self) -> int:
+        """The largest magnitude of a code."""
+        return max(-self.minimum, self.maximum)
+
     def holds(self, low: int, high: int) -> bool:
         """Whether every integer from ``low`` to ``high`` is a code of this format."""
         return self.minimum <= low and high <= self.maximum

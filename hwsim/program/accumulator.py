@@ -101,17 +101,24 @@ def grouped_bound(low: Ints, high: Ints, terms: int, start: Ints) -> Bounds:
 def bound_before_fit(layer: str, stage: Stage, widest: int, start: Ints, count: int) -> int:
     """Return a magnitude that no sum of ``count`` values of magnitude ``widest`` exceeds when it comes to its fit.
 
-    Raises WidthError if one could leave 62 bits on the way, before its LSBs are dropped.
+    Raises WidthError if a sum could leave 62 bits on the way: the register with its LSBs still there, or the exact sum
+    that the ledger compares it with.
     """
     first = int(np.abs(start).max())
-    if stage.check == "each" and stage.shape == "chain":
-        held = min(1 << (stage.bits - int(stage.signed)), first + count * (widest + 1))
+    exact = first + count * (widest + 1)
+    form = IntFormat(bits=stage.bits, signed=stage.signed)
+    # what was fitted once can be anything in the format, however small the values are: an unsigned wrap of -1
+    held = exact if form.under(stage.overflow).holds(-exact, exact) else form.magnitude
+    if stage.shape == "tree":
+        most = max(2 * held, count * widest)
+    elif stage.check == "each":
         most = (held << stage.shift) + widest
     else:
         most = (first << stage.shift) + count * widest
-    if most >= LIMIT:
-        needed = most.bit_length() + 1
-        raise WidthError(f"{layer}: stage '{stage.name}' needs {needed} bits while it adds, the simulator has 63")
+    needed = max(most, exact, held)
+    if needed >= LIMIT:
+        bits = needed.bit_length() + 1
+        raise WidthError(f"{layer}: stage '{stage.name}' needs {bits} bits while it adds, the simulator has 63")
     return (most >> stage.shift) + (1 if stage.shift else 0)
 
 

@@ -11,7 +11,7 @@ from hwsim.errors import PlanError
 from hwsim.formats import IntFormat
 from hwsim.network import Add, Concatenate
 from hwsim.program.context import Context
-from hwsim.program.pipeline import Pipeline
+from hwsim.program.pipeline import Pipeline, check_room
 from hwsim.program.records import Join, Point, Sum, Tensor
 from hwsim.target import Settings
 
@@ -73,6 +73,7 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
     low, high = widest(inputs)
     sums = min(low, 0) * len(sources), max(high, 0) * len(sources)
     proven = form.under(accumulator.overflow).holds(*sums)
+    check_room(f"{operation.name}: accumulator", form, proven, max(-sums[0], sums[1]))
     point = Point(
         name="accumulator",
         unit=unit,

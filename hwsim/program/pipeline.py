@@ -49,6 +49,16 @@ def draws_for(settings_random: tuple[int, tuple[int, ...], int]) -> NDArray[np.i
     return np.asarray(states, np.int64) << (32 - bits)
 
 
+def check_room(place: str, form: IntFormat, proven: bool, widest: int) -> None:
+    """Raise WidthError if a sum in a format, with one more value of magnitude ``widest``, could leave 62 bits.
+
+    What is proved never to leave the format needs no more room than it takes.
+    """
+    needed = widest if proven else form.magnitude + widest
+    if needed >= LIMIT:
+        raise WidthError(f"{place} needs {needed.bit_length() + 1} bits while it adds, the simulator has 63")
+
+
 @dataclass
 class Pipeline:
     """Steps under construction for values of ``channels`` channels that lie within ``bound`` (low, high).
@@ -97,6 +107,7 @@ class Pipeline:
             overflow = Overflow.ERROR if overflow is Overflow.ERROR else form.clamping
         proven = form.under(overflow).holds(*self.bound)
         low, high = self.bound
+        check_room(f"{self.layer}: {point}", form, proven, max(-low, high))
         self._note(
             point,
             format=form,

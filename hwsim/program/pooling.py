@@ -8,7 +8,7 @@ from hwsim.formats import IntFormat
 from hwsim.network import AveragePool, MaxPool
 from hwsim.network.pooling import Pool
 from hwsim.program.context import Context
-from hwsim.program.pipeline import Pipeline
+from hwsim.program.pipeline import Pipeline, check_room
 from hwsim.program.records import Ints, Point, PoolAverage, PoolMax
 
 
@@ -45,6 +45,7 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
     form = IntFormat(bits=accumulator.bits, signed=accumulator.signed)
     unit = np.full(output.shape[-1], output.scale)
     proven = form.under(accumulator.overflow).holds(*sums)
+    check_room(f"{operation.name}: accumulator", form, proven, max(-sums[0], sums[1]))
     held = (min(low, 0), max(high, 0)) if proven else (form.minimum, form.maximum)
     points: tuple[Point, ...] = (
         Point(

@@ -10,6 +10,17 @@ from hwsim_kernels.rounding import LIMIT, float_fraction, round_up
 
 
 @njit
+def divide_clipped(value: float, scale: float) -> float:
+    """Return value / scale, clipped to ±2**62 before it can overflow; scale > 0."""
+    most = float(LIMIT) * scale
+    if value >= most:
+        return float(LIMIT)
+    if value <= -most:
+        return -float(LIMIT)
+    return value / scale
+
+
+@njit
 def quantize(
     values: Reals,
     scale: Reals,
@@ -30,7 +41,7 @@ def quantize(
     for row in range(rows):
         key = position[0] * position[1] + row
         for c in range(channels):
-            value = min(max(values[row, c] / scale[c], -float(LIMIT)), float(LIMIT))
+            value = divide_clipped(values[row, c], scale[c])
             quotient, fraction, sticky = float_fraction(value)
             up = round_up(fraction, sticky, value < 0, quotient & 1 != 0, field[4], 0)
             count_rounding(counts, c, fraction, sticky, up)

@@ -108,7 +108,7 @@ def round_shift(value: Int, shift: Int, mode: Int, draw: Int = 0) -> Int:
 def divide_fraction(value: Int, divisor: Int) -> tuple[Int, Int, Int]:
     """Return (floor, first 32 bits of the fraction, sticky) of value / divisor, 1 <= divisor < 2**31."""
     quotient: Int = np.int64(value) // np.int64(divisor)
-    rest = (np.int64(value) - quotient * divisor) << 32
+    rest = np.int64(value) % np.int64(divisor) << 32
     fraction = rest // divisor
     return quotient, fraction, np.int64(1) if fraction * divisor != rest else np.int64(0)
 

@@ -1,0 +1,138 @@
+"""Pooling against loops over each window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, composite
+from kernels.plain import (
+    GENERATORS,
+    ROUNDINGS,
+    Json,
+    array,
+    code_of,
+    draw_of,
+    draws_of,
+    figures,
+    figures_of,
+    fit_field,
+    fits,
+)
+
+import hwsim_kernels as kernels
+from hwsim_kernels import counting
+from oracle.ledger import Place, Point
+from oracle.overflow import Format
+from oracle.rounding import rounded_divide
+
+
+@dataclass(frozen=True)
+class Case:
+    """Codes (n, h, w, c), a window as the kernels take it, and the output's rows and columns."""
+
+    codes: np.ndarray
+    window: tuple[int, int, int, int, int, int]
+    shape: tuple[int, int]
+
+    def inside(self, n: int, row: int, column: int, channel: int) -> list[int]:
+        """Return the codes of a window that lie inside, row by row."""
+        height, width, row_stride, column_stride, above, before = self.window
+        top, left = row * row_stride - above, column * column_stride - before
+        return [
+            int(self.codes[n, y, x, channel])
+            for y in range(top, top + height)
+            for x in range(left, left + width)
+            if 0 <= y < self.codes.shape[1] and 0 <= x < self.codes.shape[2]
+        ]
+
+    def outputs(self) -> list[tuple[Place, list[int]]]:
+        """Return every output's place and the codes of its window, in row-major order."""
+        samples, channels = self.codes.shape[0], self.codes.shape[3]
+        return [
+            (Place(n, row * self.shape[1] + column, channel), self.inside(n, row, column, channel))
+            for n in range(samples)
+            for row in range(self.shape[0])
+            for column in range(self.shape[1])
+            for channel in range(channels)
+        ]
+
+
+@composite
+def cases(draw: DrawFn, bits: int = 16) -> Case:
+    """Return a case in which every window holds something, its end perhaps outside."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    size = (draw(st.integers(1, 6)), draw(st.integers(1, 6)))
+    window = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    strides = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    before = (draw(st.integers(0, window[0] - 1)), draw(st.integers(0, window[1] - 1)))
+    shape = tuple(draw(st.integers(1, 1 + (size[i] - 1 + before[i]) // strides[i])) for i in (0, 1))
+    limit = 1 << draw(st.integers(0, bits))
+    codes = generator.integers(-limit, limit, (draw(st.integers(1, 2)), *size, draw(st.integers(1, 3))))
+    return Case(codes.astype(np.int32), (*window, *strides, *before), (shape[0], shape[1]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases(31))
+def test_max_pool(case: Case) -> None:
+    out = np.zeros((len(case.codes), *case.shape, case.codes.shape[3]), np.int32)
+    kernels.max_pool(case.codes, array(case.window), out)
+    assert out.ravel().tolist() == [max(codes) for _, codes in case.outputs()]
+
+
+def test_the_padding_takes_no_part_in_a_maximum() -> None:
+    codes = np.array([[[[-5], [-7]], [[-6], [-(2**31)]]]], np.int32)
+    out = np.zeros((1, 3, 3, 1), np.int32)
+    kernels.max_pool(codes, array([2, 2, 1, 1, 1, 1]), out)
+    assert out[0, ..., 0].tolist() == [[-5, -5, -7], [-5, -5, -7], [-6, -6, -(2**31)]]
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    case=cases(),
+    zero_point=st.sampled_from([0, 1, -128, 77]),
+    accumulator=fits(1, 40),
+    mode=st.sampled_from(ROUNDINGS),
+    random=st.sampled_from(GENERATORS),
+    first_sample=st.sampled_from([0, 0, 5]),
+)
+def test_average_pool(
+    case: Case, zero_point: int, accumulator: Json, mode: str, random: Json, first_sample: int
+) -> None:
+    channels, positions = case.codes.shape[3], case.shape[0] * case.shape[1]
+    sums, division, wanted = Point("accumulator", channels, last=True), Point("division", channels), []
+    for place, codes in case.outputs():
+        here = place._replace(sample=first_sample + place.sample)
+        total = sums.add_up([code - zero_point for code in codes], Format.of(accumulator), here)
+        drawn = draw_of(random, place.position * channels + place.channel, mode)
+        wanted.append(division.round_only(rounded_divide(total, len(codes), mode, *drawn), here))
+    out = np.zeros((len(case.codes), *case.shape, channels), np.int64)
+    counts, histogram = kernels.new_counts(2, channels), np.zeros(counting.BINS, np.int64)
+    field = fit_field(accumulator, code_of(mode))
+    kernels.average_pool(
+        case.codes, zero_point, array(case.window), field, draws_of(random), first_sample, out, counts, histogram
+    )
+    assert out.ravel().tolist() == wanted
+    area = case.window[0] * case.window[1]
+    assert figures_of(counts[0], steps=area, positions=positions, stage=True) == figures(sums)
+    assert figures_of(counts[1], positions=positions) == figures(division)
+    assert histogram.tolist() == sums.histogram
+
+
+def test_an_average_of_windows_at_the_border() -> None:
+    codes = np.arange(1, 10, dtype=np.int32).reshape(1, 3, 3, 1)
+    out = np.zeros((1, 2, 2, 1), np.int64)
+    counts, histogram = kernels.new_counts(2, 1), np.zeros(counting.BINS, np.int64)
+    field = array([5, 1, kernels.SATURATE, 0, kernels.HALF_AWAY])
+    kernels.average_pool(codes, 0, array([2, 2, 2, 2, 1, 1]), field, array([0]), 0, out, counts, histogram)
+    # 1 / 1 = 1; (2 + 3) / 2 = 2.5, up to 3; (4 + 7) / 2 = 5.5, up to 6;
+    # 5 + 6 = 11, 11 + 8 = 19 saturates to 15, 15 + 9 = 24 saturates to 15, 15 / 4 = 3.75, up to 4
+    assert out[0, ..., 0].tolist() == [[1, 3], [6, 4]]
+    assert counts[0, counting.VALUES].tolist() == [1 + 2 + 2 + 4]
+    assert counts[0, counting.HIGH].tolist() == [2]
+    assert counts[0, counting.FIRST].tolist() == [3 * 4 + 2]
+    assert kernels.long_sum(counts[0], counting.CLAMP_ENERGY) == [(4 + 9) ** 2]
+    # the exact sums 1, 5, 11 and 28 have 1, 3, 4 and 5 bits
+    assert histogram[:6].tolist() == [0, 1, 0, 1, 1, 1]

@@ -10,7 +10,7 @@ from functools import cached_property
 from hwsim.network.operation import Input, Operation, Shape
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Network:
     """A graph of operations, each after all that it takes from; immutable.
 
@@ -60,3 +60,13 @@ class Network:
     def uses(self) -> Counter[str]:
         """How many inputs and network outputs read each tensor."""
         return Counter([name for operation in self.operations for name in operation.inputs] + list(self.outputs))
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name!r}: {len(self.operations)} operations, outputs {', '.join(self.outputs)}>"
+
+    def __str__(self) -> str:
+        lines = [f"network {self.name}"]
+        for one in self.operations:
+            source = ", ".join(one.inputs)
+            lines.append(f"  {one.name:36} {one.kind:18} {self.shapes[one.name]!s:18} {source}")
+        return "\n".join(lines)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hwsim.engine import Data, Execution
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Program:
     """All that a machine needs to run a network on a target: integers, and how to read them.
 
@@ -57,6 +57,9 @@ class Program:
         from hwsim.engine import execute  # noqa: PLC0415  the artefact's convenience; nothing flows back
 
         return execute(self, data, batch_size=batch_size, trace=trace)
+
+    def __repr__(self) -> str:
+        return f"<Program of {self.network!r} for {self.target!r}: {len(self.operations)} integer operations>"
 
     def __str__(self) -> str:
         lines = [f"program of {self.network} for {self.target}"]

@@ -224,7 +224,9 @@ def rebatch(chunks: Iterable[Sequence[NDArray[Any]]], size: int, limit: int | No
         while count >= size:
             joined = _joined(held)
             yield [array[:size] for array in joined]
-            held, count = [[array[size:] for array in joined]], count - size
+            held.clear()
+            held.append([array[size:] for array in joined])
+            count -= size
         if limit is not None and taken >= limit:
             break
     if count:

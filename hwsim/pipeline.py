@@ -37,7 +37,7 @@ BLOCK_VALUES = 1 << 24
 LARGEST_BLOCK = 128
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """What ``run`` gives: the outputs, integer and real and float, the report, and the artefacts that led there.
 
@@ -54,6 +54,15 @@ class Result:
     network: Network
     ledger: Ledger
     trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Result of {self.network.name!r} on {self.report.target!r}: {self.report.samples} samples; see .report>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return self.report._repr_html_()  # pyright: ignore[reportPrivateUsage]
 
 
 def run(
@@ -89,7 +98,7 @@ def run(
     wanted = decided(network, chosen, samples, (calibration, plan), notes)
     notes += idle_patterns(network, chosen)
     program = lower(network, wanted, chosen)
-    check_trace(program, trace)
+    trace = check_trace(program, trace)
     simulation = Simulation(network, program, samples)
     simulation.run(batch_size, trace, reference=reference)
     return simulation.result(chosen, wanted, notes)
@@ -203,6 +212,7 @@ class Simulation:
                 number += 1
             if operation.name in self.floats:
                 self.floats[operation.name].append(exact)
+            del inputs, exact
 
     def _note_result(self, name: str, values: Array) -> None:
         if name in self.codes:

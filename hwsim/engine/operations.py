@@ -58,7 +58,9 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
     if one.exact and one.weights.shape[2] >= SMALLEST_PRODUCT:
         kernels.accumulate_exact(*where, one.stages, out, product, counts, histogram)
     else:
-        kernels.accumulate(*where, one.product, one.stages, one.draws, tally.first_sample, out, product, counts, histogram)
+        kernels.accumulate(
+            *where, one.product, one.stages, one.draws, tally.first_sample, out, product, counts, histogram
+        )
     values = out.reshape(-1, one.channels)
     tally.note("accumulator", values)
     run_steps(one.steps, values, one.draws, samples, tally)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from hwsim.program.records import IntOperation, Tensor
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Execution:
     """What a run of a program gave.
 
@@ -33,6 +34,9 @@ class Execution:
     ledger: Ledger
     samples: int
     trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Execution of {self.samples} samples: {', '.join(self.codes)}>"
 
 
 def execute(program: Program, data: Data, *, batch_size: int = 32, trace: Sequence[str] = ()) -> Execution:
@@ -107,9 +111,12 @@ def check_batch_size(batch_size: int) -> int:
 
 
 def check_trace(program: Program, trace: Sequence[str]) -> Sequence[str]:
-    """Return the layers to trace; raise ProgramError for names the program does not have."""
+    """Return the layers to trace, a single one too; raise ProgramError for names the program does not have."""
+    wanted = [trace] if isinstance(trace, str) else trace
     layers = {one.layer for one in program.operations}
-    strangers = [name for name in trace if name not in layers]
+    strangers = [name for name in wanted if name not in layers]
     if strangers:
-        raise ProgramError(f"cannot trace {strangers}: the program has no such layers")
-    return trace
+        near = [close for name in strangers for close in get_close_matches(name, layers, n=1)]
+        advice = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+        raise ProgramError(f"cannot trace {strangers}: the program has no such layers{advice}")
+    return wanted

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import types
 import typing
 import zipfile
+import zlib
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,20 @@ FORMAT = 1
 """The version of the file format; raised whenever a record changes."""
 
 DOCUMENT = "program.json"
+
+DAMAGE = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+    RuntimeError,  # encrypted members, unknown compression, documents nested too deeply
+)
+"""What zipfile, json and NumPy raise for files that are something else or were changed."""
 
 RECORDS: dict[str, type] = {
     name: one
@@ -59,16 +75,15 @@ def load(path: Path) -> Program:
         with zipfile.ZipFile(path) as archive:
             document = json.loads(archive.read(DOCUMENT))
             version = document.get("hwsim_program") if isinstance(document, dict) else None
-            if version != FORMAT:
+            if type(version) is not int or version != FORMAT:
                 raise ProgramError(
                     f"{path}: is of program format {version}, this hwsim reads format {FORMAT}; lower it again"
                 )
-            program = _unpack(document["program"], Program, _Arrays(archive))
+            program: Program = _unpack(document["program"], Program, _Arrays(archive))
     except FileNotFoundError as error:
         raise ProgramError(f"{path}: no such file") from error
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
+    except DAMAGE as error:
         raise ProgramError(f"{path}: is no hwsim program, or damaged ({error})") from error
-    assert isinstance(program, Program)
     try:
         verify(program)
     except ProgramError as error:
@@ -122,7 +137,9 @@ def _unpack_scalar(value: Any, wanted: Any) -> Any:  # noqa: ANN401
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:
-        raise ValueError(f"{value!r} is no {wanted.__name__}")
+        raise ValueError(f"{value!r:.80} is no {wanted.__name__}")
+    if (wanted is float and not math.isfinite(value)) or (wanted is int and not -(1 << 63) <= value < 1 << 63):
+        raise ValueError(f"{value!r:.80} is out of range")
     return value
 
 
@@ -131,6 +148,8 @@ def _unpack_array(array: np.ndarray, wanted: Any) -> np.ndarray:  # noqa: ANN401
     dtype = np.dtype(typing.get_args(typing.get_args(wanted)[1])[0])
     if array.dtype != dtype:
         raise ValueError(f"an array of {array.dtype} stands where one of {dtype} belongs")
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("an array holds NaN or infinity")
     return np.ascontiguousarray(array)
 
 

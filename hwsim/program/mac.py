@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 import hwsim_kernels as kernels
-from hwsim.errors import PlanError
+from hwsim.errors import DatapathOverflow, PlanError
 from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.network import Conv2D, Dense, Multiply
 from hwsim.program.accumulator import Bounds, prove_stages
@@ -19,6 +19,7 @@ from hwsim.quantize.decide import accumulator_unit, kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.target import Settings
 from hwsim.target.settings import Bias, Mac
+from hwsim_kernels import counting
 
 
 def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumulate]:
@@ -37,6 +38,7 @@ def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumu
         )
     weight_codes, weight_point, weight_counts = quantize_weights(kernel, entry, settings)
     bias_codes, bias_point, bias_counts = quantize_bias(operation.bias, unit, settings.bias)
+    refuse_overflow(operation.name, bias_point, bias_counts)
     taps, order = taps_in_order(operation, kernel.shape, settings.mac)
     weights = arrange_weights(operation, weight_codes, order)
     start = bias_codes if settings.bias.position == "first" else np.zeros(channels, np.int64)
@@ -114,6 +116,18 @@ def quantize_bias(bias: np.ndarray, unit: Reals, settings: Bias) -> tuple[Ints, 
         name="bias", unit=unit, format=form, overflow=settings.overflow, rounding=settings.rounding, once=True
     )
     return codes, point, counts
+
+
+def refuse_overflow(layer: str, point: Point, counts: Ints) -> None:
+    """Raise DatapathOverflow if a bias came from outside a format whose overflow mode is ``error``."""
+    hits = counts[counting.LOW] + counts[counting.HIGH]
+    if point.overflow is Overflow.ERROR and point.format is not None and hits.any():
+        channel = int(np.flatnonzero(hits)[0])
+        value = int(counts[counting.MINIMUM if counts[counting.LOW, channel] else counting.MAXIMUM, channel])
+        raise DatapathOverflow(
+            f"{layer}: {point.name} left {point.format} ({point.format.minimum} to {point.format.maximum}) first in "
+            f"channel {channel}, where it is {value}"
+        )
 
 
 def quantize_reals(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import hwsim_kernels as kernels
 from hwsim.errors import ProgramError
+from hwsim.formats import Overflow, Rounding
 from hwsim.program.multiplier import MAX_SHIFT
 from hwsim.program.program import Program
 from hwsim.program.records import (
@@ -17,6 +18,7 @@ from hwsim.program.records import (
     Clip,
     CropCodes,
     FitTo,
+    HostSoftmax,
     IntOperation,
     Join,
     Leak,
@@ -34,16 +36,40 @@ from hwsim.program.records import (
     Sum,
     Tensor,
 )
-from hwsim_kernels.fields import BITS, FIELDS, SHIFT, SIGNED, TERMS
+from hwsim_kernels.fields import (
+    BITS,
+    CHECK_EACH,
+    FIELDS,
+    OVERFLOW,
+    ROUNDING,
+    SATURATED_BITS,
+    SHIFT,
+    SIGNED,
+    TERMS,
+    TREE,
+)
+
+STORED_BITS = 16
+"""Bits of a stored code at most."""
+
+OVERFLOWS = {mode.code for mode in Overflow}
+ROUNDINGS = {mode.code for mode in Rounding}
 
 
 def verify(program: Program) -> None:
     """Raise ProgramError unless every array has the shape and the range that the kernels rely on."""
     made = {one.name: one for one in program.inputs}
+    for one in program.inputs:
+        need(one.format is None and all(size > 0 for size in one.shape), f"the input {one.name!r} is no real tensor")
+    names: set[str] = set()
     for operation in program.operations:
         for name in operation.inputs:
             need(name in made, f"{operation.name}: reads {name!r}, which no earlier operation makes")
+        check_tensors(operation, [made[name] for name in operation.inputs])
         check(operation, [made[name] for name in operation.inputs])
+        need(operation.output.name not in made, f"two operations make {operation.output.name!r}")
+        need(operation.name not in names, f"two operations are named {operation.name!r}")
+        names.add(operation.name)
         made[operation.output.name] = operation.output
     for name in program.outputs:
         need(name in made, f"the result {name!r} is made by no operation")
@@ -57,15 +83,17 @@ def need(condition: bool, mistake: str) -> None:
 
 def check(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check one operation against the tensors it reads."""
-    need(bool(one.output.shape) and min(one.output.shape) > 0, f"{one.name}: its output has no values")
-    need(len({point.name for point in one.points}) == len(one.points), f"{one.name}: two points share a name")
+    check_points(one)
     if isinstance(one, MultiplyAccumulate):
         check_multiply(one, inputs[0])
     elif isinstance(one, PoolMax | PoolAverage):
         check_pool(one, inputs[0])
     elif isinstance(one, Quantize):
         check_field(one, one.field, 5)
+        need([point.name for point in one.points] == ["input"], f"{one.name}: its points are wrong")
+        need(one.output.shape == inputs[0].shape, f"{one.name}: its input has another shape than its output")
     elif isinstance(one, Sum):
+        need(any(point.name == "accumulator" for point in one.points), f"{one.name}: has no accumulator")
         need(all(tensor.shape == one.output.shape for tensor in inputs), f"{one.name}: its inputs differ in shape")
         check_field(one, one.field, 4)
     elif isinstance(one, Join):
@@ -76,7 +104,35 @@ def check(one: IntOperation, inputs: Sequence[Tensor]) -> None:
         check_sides(one, inputs[0])
     else:
         need(one.output.shape == inputs[0].shape, f"{one.name}: its input has another shape than its output")
+    if isinstance(one, HostSoftmax):
+        need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+        same = (one.scale, one.zero_point) == (inputs[0].scale, inputs[0].zero_point)
+        need(same, f"{one.name}: reads its input with another scale or zero point")
     check_steps(one, inputs)
+
+
+def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
+    """Check how many tensors an operation reads, and which side of the datapath each stands on."""
+    several = isinstance(one, Sum | Join)
+    need(len(inputs) > 0 if several else len(inputs) == 1, f"{one.name}: reads {len(inputs)} tensors")
+    for tensor in inputs:
+        real = tensor.format is None
+        need(real == isinstance(one, Quantize), f"{one.name}: {tensor.name!r} is {'real' if real else 'integer'}")
+    output, form = one.output, one.output.format
+    need(bool(output.shape) and min(output.shape) > 0, f"{one.name}: its output has no values")
+    need((form is None) == isinstance(one, HostSoftmax), f"{one.name}: its output is on the wrong side of the datapath")
+    if form is not None:
+        need(form.bits <= STORED_BITS, f"{one.name}: a code has {form.bits} bits, at most {STORED_BITS} are possible")
+        need(2.0**-300 < output.scale < 2.0**300, f"{one.name}: a scale is {output.scale}")
+        need(form.holds(output.zero_point, output.zero_point), f"{one.name}: its zero point is no code")
+
+
+def check_points(one: IntOperation) -> None:
+    """Check the truncation points of an operation."""
+    need(len({point.name for point in one.points}) == len(one.points), f"{one.name}: two points share a name")
+    for point in one.points:
+        need(point.unit.shape == (one.channels,), f"{one.name}: {point.name} does not have {one.channels} units")
+        need(point.steps > 0, f"{one.name}: {point.name} takes {point.steps} steps")
 
 
 def check_multiply(one: MultiplyAccumulate, source: Tensor) -> None:
@@ -93,17 +149,24 @@ def check_multiply(one: MultiplyAccumulate, source: Tensor) -> None:
     need(one.taps.shape == (steps, 3), f"{name}: taps have the shape {one.taps.shape}, not {(steps, 3)}")
     depth = one.view[2] // groups
     need(bool(((one.taps[:, 2] >= 0) & (one.taps[:, 2] < depth)).all()), f"{name}: a tap reads outside its group")
-    need(int(np.abs(one.taps[:, :2]).max()) < 1 << 31, f"{name}: a tap is too far away")
+    need(magnitude(one.taps) < 1 << 31, f"{name}: a tap is too far away")
+    need(abs(one.zero_point) <= 1 << STORED_BITS, f"{name}: its operand's zero point is no code")
     need(one.strides.shape == (2,) and int(one.strides.min()) > 0, f"{name}: strides must be two positive numbers")
     need(one.start.shape == (channels,), f"{name}: start values and channels differ in number")
+    need(magnitude(one.start) < 1 << 62, f"{name}: a start value needs more than 62 bits")
     need(one.product.shape == (FIELDS,), f"{name}: the product's field has the shape {one.product.shape}")
     need(one.stages.ndim == 2 and one.stages.shape[1] == FIELDS, f"{name}: stages have the shape {one.stages.shape}")
     need(len(one.stages) > 0 and one.stages[-1, TERMS] == 0, f"{name}: the last stage must take all that is left")
+    need(bool((one.stages[:-1, TERMS] > 0).all()), f"{name}: only the last stage takes all that is left")
+    has_product = any(point.name == "product" for point in one.points)
+    need(has_product or not one.product[BITS], f"{name}: its product and its points do not fit each other")
     for field in [*one.stages, *([one.product] if one.product[BITS] else [])]:
-        check_format(name, int(field[BITS]), int(field[SIGNED]))
+        check_format(name, field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]])
+        check_rounding(name, field[ROUNDING])
+        need(set(field[[CHECK_EACH, TREE]].tolist()) <= {0, 1}, f"{name}: a stage is neither chain nor tree")
         need(0 <= field[SHIFT] <= MAX_SHIFT, f"{name}: shifts by {field[SHIFT]} bits, at most {MAX_SHIFT} are possible")
         need(0 <= field[TERMS] < 1 << 31, f"{name}: a stage takes {field[TERMS]} terms")
-    sums = 2 + bool(one.product[BITS]) + len(one.stages)
+    sums = 2 + has_product + len(one.stages)
     need(len(one.points) >= sums, f"{name}: has {len(one.points)} points, its datapath {sums}")
     need(
         one.initial.shape == (len(one.points), kernels.COLUMNS, channels),
@@ -134,6 +197,8 @@ def check_join(one: Join, inputs: Sequence[Tensor]) -> None:
     need(len(one.input_steps) == len(inputs), f"{one.name}: its inputs and their steps differ in number")
     for tensor in inputs:
         need(len(tensor.shape) == len(one.output.shape), f"{one.name}: its inputs differ in shape")
+        rest = [tensor.shape[axis] == size for axis, size in enumerate(one.output.shape) if axis != one.axis]
+        need(all(rest), f"{one.name}: its inputs differ in shape")
     joined = sum(tensor.shape[one.axis] for tensor in inputs)
     need(joined == one.output.shape[one.axis], f"{one.name}: its inputs do not make up its output")
 
@@ -149,22 +214,32 @@ def check_sides(one: PadCodes | CropCodes, source: Tensor) -> None:
 def check_field(one: IntOperation, field: NDArray[np.int64], size: int) -> None:
     """Check the field of a format."""
     need(field.shape == (size,), f"{one.name}: a field has the shape {field.shape}, not {(size,)}")
-    check_format(one.name, int(field[0]), int(field[1]))
+    check_format(one.name, field[:4])
+    if size == 5:
+        check_rounding(one.name, field[4])
 
 
-def check_format(name: str, bits: int, signed: int) -> None:
-    """Check a width."""
+def check_format(name: str, field: NDArray[np.int64]) -> None:
+    """Check a width and what becomes of values outside it: bits, signed, overflow, saturated_bits."""
+    bits, signed, overflow, saturated = field.tolist()
     limit = 64 if signed else 63
+    need(signed in (0, 1), f"{name}: a format is neither signed nor unsigned")
     need(1 <= bits <= limit, f"{name}: a format has {bits} bits, 1 to {limit} are possible")
+    need(overflow in OVERFLOWS, f"{name}: there is no overflow mode {overflow}")
+    need(0 <= saturated <= bits, f"{name}: {saturated} of {bits} bits are saturated")
+
+
+def check_rounding(name: str, mode: int) -> None:
+    """Check a rounding mode."""
+    need(mode in ROUNDINGS, f"{name}: there is no rounding mode {mode}")
 
 
 def check_steps(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check the steps of an operation, and that it has random numbers if it has steps."""
     points = {point.name for point in one.points}
     for channels, step in steps_of(one, inputs):
-        need(
-            not step.point or step.point in points or isinstance(step, Clip), f"{one.name}: has no point {step.point!r}"
-        )
+        silent = isinstance(step, Clip) or (isinstance(step, AddConstant | ShiftLeft) and not step.point)
+        need(silent or step.point in points, f"{one.name}: has no point {step.point!r}")
         check_step(one.name, step, channels)
     draws = getattr(one, "draws", None)
     need(draws is None or (draws.ndim == 1 and draws.size > 0), f"{one.name}: its random numbers are missing")
@@ -184,7 +259,7 @@ def check_step(name: str, step: Step, channels: int) -> None:
     arrays = [value for value in vars(step).values() if isinstance(value, np.ndarray)]
     if isinstance(step, FitTo):
         need(step.field.shape == (4,), f"{name}: a field has the shape {step.field.shape}, not (4,)")
-        check_format(name, int(step.field[0]), int(step.field[1]))
+        check_format(name, step.field)
     else:
         need(all(array.shape == (channels,) for array in arrays), f"{name}: a step does not have {channels} channels")
     if isinstance(step, ScaleFixed | ShiftLeft):
@@ -198,4 +273,13 @@ def check_step(name: str, step: Step, channels: int) -> None:
     if isinstance(step, Leak):
         need(0 <= step.shift <= MAX_SHIFT and 0 <= step.multiplier < 1 << 31, f"{name}: a slope is too wide")
     if isinstance(step, AddConstant):
-        need(int(np.abs(step.constant).max()) < 1 << 62, f"{name}: a constant needs more than 62 bits")
+        need(magnitude(step.constant) < 1 << 62, f"{name}: a constant needs more than 62 bits")
+    if isinstance(step, Clip):
+        need(max(magnitude(step.low), magnitude(step.high)) < 1 << 62, f"{name}: a limit needs more than 62 bits")
+    if isinstance(step, FitTo):
+        need(abs(step.offset) <= 1 << STORED_BITS, f"{name}: the zero point of a histogram is no code")
+
+
+def magnitude(values: NDArray[np.int64]) -> int:
+    """Return the largest magnitude, of -2**63 too."""
+    return max(-int(values.min()), int(values.max()))

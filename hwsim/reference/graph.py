@@ -27,6 +27,7 @@ def walk(network: Network, inputs: Sequence[NDArray[Any]]) -> Iterator[tuple[Ope
         result = tensors[operation.name] if operation.name in tensors else run_operation(operation, given)
         tensors[operation.name] = result
         yield operation, given, result
+        del given, result  # as callers should: else they would live while the next operation runs
         readers.subtract(operation.inputs)
         for name in {operation.name, *operation.inputs}:
             if not readers[name]:
@@ -40,8 +41,13 @@ def run_network(
 
     Raises DataError for inputs of another number or shape.
     """
-    kept = set(network.by_name if keep is None else keep)
-    return {one.name: result for one, _, result in walk(network, inputs) if one.name in kept}
+    wanted = set(network.by_name if keep is None else keep)
+    kept: dict[str, Floats] = {}
+    for one, given, result in walk(network, inputs):
+        if one.name in wanted:
+            kept[one.name] = result
+        del given, result
+    return kept
 
 
 def _given(network: Network, inputs: Sequence[NDArray[Any]]) -> dict[str, Floats]:

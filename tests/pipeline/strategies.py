@@ -48,6 +48,8 @@ def reals(draw: DrawFn, *shape: int) -> np.ndarray:
             values *= generator.random(shape) < 0.5
         case "grid":
             values = np.rint(values * 2) / 2
+        case _:
+            pass
     return values.astype(np.float32)
 
 

@@ -181,8 +181,13 @@ class Simulation:
             self.layers.setdefault(one.layer, []).append(one)
 
     def _classified(self) -> dict[str, bool]:
+        """Say of each result whether its largest value is a decision: a vector, but no copy of an input's shape."""
         shapes = self.network.shapes
-        return {name: len(shapes[name]) == 1 and shapes[name][-1] > 1 for name in self.network.outputs}
+        given = {one.shape for one in self.network.inputs}
+        return {
+            name: len(shapes[name]) == 1 and shapes[name][-1] > 1 and shapes[name] not in given
+            for name in self.network.outputs
+        }
 
     def run(self, batch_size: int, trace: Sequence[str], *, reference: bool) -> None:
         """Stream all samples through the engine, and through the reference if wanted."""

@@ -101,6 +101,7 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally) -> Codes:
     terms = np.stack([codes.reshape(-1, one.channels).astype(np.int64) for codes in inputs])
     for number, steps in enumerate(one.input_steps):
         run_steps(steps, terms[number], one.draws, samples, tally)
+        tally.rename("input", f"input {number}")
     index = tally.index["accumulator"]
     out = np.empty(terms.shape[1:], np.int64)
     position = np.array([tally.first_sample, len(out) // samples], np.int64)
@@ -115,12 +116,14 @@ def join(one: Join, inputs: Sequence[Array], tally: Tally) -> Codes:
     parts = []
     offset = 0
     joins_channels = one.axis == len(one.output.shape) - 1
-    for codes, steps in zip(inputs, one.input_steps, strict=True):
+    for number, (codes, steps) in enumerate(zip(inputs, one.input_steps, strict=True)):
         channels = codes.shape[-1]
         if steps:
             part = tally.part(channels)
             values = codes.reshape(-1, channels).astype(np.int64)
             run_steps(steps, values, one.draws, len(codes), part)
+            tally.rename("input", f"input {number}")
+            tally.rename("output", f"output {number}")
             if not joins_channels:
                 move_first(part.counts, codes.shape[1:], one.output.shape, (one.axis, offset))
             first = offset if joins_channels else 0

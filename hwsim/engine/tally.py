@@ -48,3 +48,8 @@ class Tally:
         """Keep a copy of intermediate values if they are traced."""
         if self.trace is not None:
             self.trace[name] = values.copy()
+
+    def rename(self, name: str, new: str) -> None:
+        """Keep what was traced at a point that several inputs share under a name of its own."""
+        if self.trace is not None and name in self.trace:
+            self.trace[new] = self.trace.pop(name)

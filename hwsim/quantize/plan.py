@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -102,9 +102,14 @@ class Plan(BaseModel):
     def load(path: str | Path) -> Plan:
         """Read a plan; raises PlanError with every mistake of the file."""
         try:
-            return Plan.model_validate_json(Path(path).read_bytes())
+            text = Path(path).read_bytes()
+            plan = Plan.model_validate_json(text)
+            json.loads(text, object_pairs_hook=_refuse_twins)
+            return plan
         except OSError as error:
             raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
+        except _TwinError as error:
+            raise PlanError(f"{path}: the key {error} stands twice in one place") from error
         except ValidationError as error:
             raise PlanError("\n".join(_sentence(path, one) for one in error.errors())) from error
 
@@ -129,6 +134,20 @@ class Plan(BaseModel):
             spread = f"{min(weight.scale):.6g} to {max(weight.scale):.6g}"
             lines.append(f"{name[:40]:40} {weight.format!s:>7} {len(weight.scale):12} {spread}")
         return "\n".join(lines)
+
+
+class _TwinError(Exception):
+    """A key that stands twice in a mapping; its text is the key."""
+
+
+def _refuse_twins(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """Return a mapping of JSON; raise an error for a key that stands twice, of which JSON would keep the last."""
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwinError(json.dumps(key))
+        found[key] = value
+    return found
 
 
 def _sentence(path: str | Path, error: Mapping[str, object]) -> str:

@@ -606,3 +606,14 @@ def test_settings_of_single_layers_reach_the_plan() -> None:
     plan = hwsim.run(image_network(), target, DATA).plan
     assert {name: entry.bits for name, entry in plan.weights.items()} == {"stem": 4, "depthwise": 8, "logits": 3}
     assert (plan.tensors["stem"].bits, plan.tensors["depthwise"].bits) == (6, 8)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    entry = '{"bits": 8, "signed": true, "scale": 0.5}'
+    path.write_text(
+        f'{{"network": "n", "target": "t", "tensors": {{"a": {entry}, "a": {entry}}}, "weights": {{}}}}',
+        encoding="utf-8",
+    )
+    with pytest.raises(PlanError, match='plan.json: the key "a" stands twice in one place'):
+        Plan.load(path)

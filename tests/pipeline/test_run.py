@@ -469,3 +469,17 @@ def test_a_result_prints_and_saves_its_report(demo: hwsim.Result, tmp_path: Path
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert hwsim.Report.from_json((tmp_path / "report.json").read_text()) == demo.report
     assert len(demo.report.to_frame()) == len(demo.report.points)
+
+
+def test_each_input_of_an_addition_is_traced_by_itself(demo: hwsim.Result) -> None:
+    values = demo.trace["block1_add"]
+    assert {"input 0", "input 1", "accumulator", "output"} <= values.keys()
+    np.testing.assert_array_equal(values["input 0"] + values["input 1"], values["accumulator"])
+
+
+def test_a_result_like_its_input_is_no_decision() -> None:
+    inputs = keras.Input((6,))
+    autoencoder = keras.Model(inputs, layers.Dense(6)(layers.Dense(2)(inputs)))
+    (output,) = hwsim.run(autoencoder, "generic-int8").report.outputs
+    assert output.top1_agreement is None
+    assert output.flips == ()

@@ -18,7 +18,7 @@ from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantiz
 from hwsim.loaders import load_with_model
 from hwsim.network import Network, Operation
 from hwsim.program import Program, lower
-from hwsim.program.records import IntOperation
+from hwsim.program.records import IntOperation, Quantize
 from hwsim.progress import tracked
 from hwsim.quantize import Plan, decide, profile
 from hwsim.reference import prove_import, walk
@@ -239,7 +239,7 @@ class Simulation:
         if one is not self.layers[operation.name][-1]:
             return
         self.measurement.add_cumulative(operation.name, exact, dequantize(one.output, codes), self.count)
-        if one.points and operation.inputs:
+        if one.points and not isinstance(one, Quantize):
             ideal = [self._nearest(name, array) for name, array in zip(one.inputs, inputs, strict=True)]
             local, _ = engine.silent().run(one, ideal, self.count)
             self.measurement.local[operation.name].add(exact, dequantize(one.output, local))

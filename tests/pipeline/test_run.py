@@ -483,3 +483,16 @@ def test_a_result_like_its_input_is_no_decision() -> None:
     (output,) = hwsim.run(autoencoder, "generic-int8").report.outputs
     assert output.top1_agreement is None
     assert output.flips == ()
+
+
+def test_a_softmax_in_the_middle_comes_back_to_the_datapath() -> None:
+    inputs = keras.Input((6,))
+    shares = layers.Softmax(name="shares")(layers.Dense(4, name="scores")(inputs))
+    model = keras.Model(inputs, layers.Dense(3, name="mixture")(shares))
+    result = hwsim.run(model, "generic-int8")
+    figures = {one.name: one for one in result.report.layers}
+    assert figures["shares"].format == "s8"
+    assert figures["shares"].sqnr_cumulative_db is not None
+    assert [one.point for one in result.report.points if one.layer == "shares"] == ["input"]
+    assert figures["mixture"].sqnr_local_db is not None
+    assert np.abs(result.outputs - result.reference).max() < 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,26 @@ def predict(model: Any, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float
     packed = tree.pack_sequence_as(graph_of(model)._inputs_struct, list(inputs))
     outputs = tree.flatten(model(packed, training=False))
     return [np.asarray(output.numpy() if hasattr(output, "numpy") else output, np.float32) for output in outputs]
+
+
+def predict_inside(
+    model: Any, names: Collection[str], inputs: Sequence[NDArray[Any]]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the results inside ``model`` of those of its own layers that bear one of the ``names``.
+
+    Layers that are called more than once, or have several results, are left out.
+    """
+    graph = graph_of(model)
+    wanted = {
+        layer.name: layer.output
+        for layer in graph.layers
+        if layer.name in names and len(layer._inbound_nodes) == 1 and not isinstance(layer.output, list | tuple | dict)
+    }
+    if not wanted:
+        return {}
+    inside = keras().Model(graph._inputs_struct, wanted)
+    packed = keras().tree.pack_sequence_as(graph._inputs_struct, list(inputs))
+    return {name: np.asarray(output, np.float32) for name, output in inside(packed, training=False).items()}
 
 
 def _sample(tensor: Any, count: int, generator: np.random.Generator) -> NDArray[Any]:

@@ -695,7 +695,22 @@ def test_a_wrong_import_is_noticed() -> None:
     )
     network, _ = load_with_model(model)
     randomised(model)
-    with pytest.raises(ModelError, match="softmax.*: the import is wrong, this output differs from Keras by"):
+    with pytest.raises(ModelError, match="softmax.*: the import is wrong, its result differs from Keras by"):
+        prove_import(network, model)
+
+
+def test_a_wrong_import_is_noticed_where_the_outputs_say_nothing() -> None:
+    model = sequential(
+        (8, 8, 3),
+        layers.Conv2D(4, 3, name="conv"),
+        layers.MaxPooling2D(name="pool"),
+        layers.Flatten(),
+        layers.Dense(5, kernel_initializer="zeros", name="dense"),
+        layers.Softmax(),
+    )
+    network, _ = load_with_model(model)
+    model.get_layer("conv").set_weights([np.full((3, 3, 3, 4), 0.1, np.float32), np.zeros(4, np.float32)])
+    with pytest.raises(ModelError, match="pool: the import is wrong, its result differs from Keras by"):
         prove_import(network, model)
 
 

@@ -197,8 +197,8 @@ class Simulation:
                 if reference:
                     self._compare(engine, block)
                 else:
-                    results = run_block(self.program, engine, self.ledger, block, self.count)
-                    self._keep_codes(results)
+                    for name, values in run_block(self.program, engine, self.ledger, block, self.count).items():
+                        self._keep(name, values)
                 self.count += len(block[0])
                 advance(len(block[0]))
             self.trace = joined(engine)
@@ -212,19 +212,15 @@ class Simulation:
                 tensors[one.output.name], counts = engine.run(one, [tensors[name] for name in one.inputs], self.count)
                 self.ledger.merge(one, counts)
                 self._measure(engine, operation, one, (inputs, exact, tensors[one.output.name]))
-                self._note_result(one.output.name, tensors[one.output.name])
+                self._keep(one.output.name, tensors[one.output.name])
                 forget(self.program, tensors, one, number)
                 number += 1
             if operation.name in self.floats:
                 self.floats[operation.name].append(exact)
             del inputs, exact
 
-    def _note_result(self, name: str, values: Array) -> None:
+    def _keep(self, name: str, values: Array) -> None:
         if name in self.codes:
-            self.codes[name].append(values)
-
-    def _keep_codes(self, results: Mapping[str, Array]) -> None:
-        for name, values in results.items():
             self.codes[name].append(values)
 
     def _measure(

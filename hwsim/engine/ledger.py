@@ -209,9 +209,9 @@ class Ledger:
                 yield Row(one.layer, one.kind, point, part.counts[index], part.histograms[index], positions_of(one))
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Ledger) or self.parts.keys() != other.parts.keys():
-            return NotImplemented if not isinstance(other, Ledger) else False
-        return all(
+        if not isinstance(other, Ledger):
+            return NotImplemented
+        return self.parts.keys() == other.parts.keys() and all(
             np.array_equal(part.counts, other.parts[name].counts)
             and np.array_equal(part.histograms, other.parts[name].histograms)
             for name, part in self.parts.items()

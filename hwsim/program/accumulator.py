@@ -64,7 +64,8 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
         point = product_point(mac.product, bound, steps, unit * 2.0**-shifts)
         points.append(point)
         exact = products_exact = point.proven and mac.product.shift == 0
-        bound = passed_on(point, bound, mac.product.shift)
+        assert point.bound is not None
+        bound = point.leaving(point.bound)
     entering, products = steps, 1
     for stage in mac.stages:
         count = stage.terms or entering
@@ -76,7 +77,7 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
         point = stage_point(stage, bound, steps, unit * 2.0**-shifts)
         points.append(point)
         exact = exact and point.proven and stage.shift == 0
-        bound = passed_on(point, bound, 0)
+        bound = point.leaving(bound)
         entering = -(-entering // count)
     safe = max(-bound[0], bound[1]) < kernels.EXACT_LIMIT
     return Proof(
@@ -120,14 +121,6 @@ def bound_before_fit(layer: str, stage: Stage, widest: int, start: Ints, count: 
         bits = needed.bit_length() + 1
         raise WidthError(f"{layer}: stage '{stage.name}' needs {bits} bits while it adds, the simulator has 63")
     return (most >> stage.shift) + (1 if stage.shift else 0)
-
-
-def passed_on(point: Point, bound: Bounds, shift: int) -> Bounds:
-    """Return the bound of what leaves a point."""
-    assert point.format is not None
-    if not point.proven:
-        return point.format.minimum, point.format.maximum
-    return bound[0] >> shift, (bound[1] >> shift) + (1 if shift else 0)
 
 
 def product_point(product: Product, bound: Bounds, steps: int, unit: Reals) -> Point:

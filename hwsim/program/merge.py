@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.errors import PlanError
-from hwsim.formats import IntFormat
 from hwsim.network import Add, Concatenate
 from hwsim.program.context import Context
-from hwsim.program.pipeline import Pipeline, check_room
+from hwsim.program.pipeline import Pipeline, fit_field, running_sum
 from hwsim.program.records import Join, Point, Sum, Tensor
 from hwsim.target import Settings
 
@@ -68,27 +67,12 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
         refuse_unscaled(operation.name, sources, output)
         unit = np.full(channels, output.scale)
     inputs = [bring_to_common(operation.name, source, common, unit, settings) for source in sources]
-    accumulator = settings.addition.accumulator
-    form = IntFormat(bits=accumulator.bits, signed=accumulator.signed)
     low, high = widest(inputs)
     sums = min(low, 0) * len(sources), max(high, 0) * len(sources)
-    proven = form.under(accumulator.overflow).holds(*sums)
-    check_room(f"{operation.name}: accumulator", form, proven, max(-sums[0], sums[1]))
-    point = Point(
-        name="accumulator",
-        unit=unit,
-        format=form,
-        overflow=accumulator.overflow,
-        saturated_bits=accumulator.saturated_bits,
-        steps=len(sources),
-        stage=True,
-        proven=proven,
-        bound=sums,
-    )
-    pipeline = Pipeline(layer=operation.name, bound=sums if proven else (form.minimum, form.maximum), unit=unit)
+    point = running_sum(operation.name, settings.addition.accumulator, unit, len(sources), sums)
+    pipeline = Pipeline(layer=operation.name, bound=point.leaving(sums), unit=unit)
     pipeline.finish(operation.activation, settings, output)
     points = (*shared_points(inputs), point, *pipeline.points)
-    field = [accumulator.bits, accumulator.signed, accumulator.overflow.code, accumulator.saturated_bits]
     return [
         Sum(
             name=operation.name,
@@ -98,7 +82,7 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
             output=output,
             points=points,
             input_steps=tuple(tuple(one.steps) for one in inputs),
-            field=np.array(field, np.int64),
+            field=np.array(fit_field(settings.addition.accumulator), np.int64),
             steps=tuple(pipeline.steps),
             draws=context.draws(operation, points),
         )

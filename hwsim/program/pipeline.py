@@ -59,6 +59,32 @@ def check_room(place: str, form: IntFormat, proven: bool, widest: int) -> None:
         raise WidthError(f"{place} needs {needed.bit_length() + 1} bits while it adds, the simulator has 63")
 
 
+def running_sum(layer: str, section: Fit, unit: Reals, steps: int, bound: tuple[int, int]) -> Point:
+    """Describe an accumulator that is fitted after each of ``steps`` additions, whose exact sums lie within ``bound``.
+
+    Raises WidthError if it could leave the simulator's own 64 bits.
+    """
+    form = IntFormat(bits=section.bits, signed=section.signed)
+    proven = form.under(section.overflow).holds(*bound)
+    check_room(f"{layer}: accumulator", form, proven, max(-bound[0], bound[1]))
+    return Point(
+        name="accumulator",
+        unit=unit,
+        format=form,
+        overflow=section.overflow,
+        saturated_bits=section.saturated_bits,
+        steps=steps,
+        stage=True,
+        proven=proven,
+        bound=bound,
+    )
+
+
+def fit_field(section: Fit) -> list[int]:
+    """Return a width as the kernels take it: bits, signed, overflow, saturated_bits."""
+    return [section.bits, int(section.signed), section.overflow.code, section.saturated_bits]
+
+
 @dataclass
 class Pipeline:
     """Steps under construction for values of ``channels`` channels that lie within ``bound`` (low, high).

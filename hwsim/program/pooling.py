@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.formats import IntFormat
 from hwsim.network import AveragePool, MaxPool
 from hwsim.network.pooling import Pool
 from hwsim.program.context import Context
-from hwsim.program.pipeline import Pipeline, check_room
+from hwsim.program.pipeline import Pipeline, fit_field, running_sum
 from hwsim.program.records import Ints, Point, PoolAverage, PoolMax
 
 
@@ -40,38 +39,15 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
     removed = settings.pooling.zero_point == "removed"
     zero_point = source.zero_point if removed else 0
     accumulator, area = settings.pooling.accumulator, operation.window[0] * operation.window[1]
-    low, high = source.format.minimum - zero_point, source.format.maximum - zero_point
-    sums = min(low, 0) * area, max(high, 0) * area
-    form = IntFormat(bits=accumulator.bits, signed=accumulator.signed)
+    low, high = min(source.format.minimum - zero_point, 0), max(source.format.maximum - zero_point, 0)
     unit = np.full(output.shape[-1], output.scale)
-    proven = form.under(accumulator.overflow).holds(*sums)
-    check_room(f"{operation.name}: accumulator", form, proven, max(-sums[0], sums[1]))
-    held = (min(low, 0), max(high, 0)) if proven else (form.minimum, form.maximum)
-    points: tuple[Point, ...] = (
-        Point(
-            name="accumulator",
-            unit=unit,
-            format=form,
-            overflow=accumulator.overflow,
-            saturated_bits=accumulator.saturated_bits,
-            steps=area,
-            stage=True,
-            proven=proven,
-            bound=sums,
-        ),
-        Point(name="division", unit=unit, rounding=settings.pooling.rounding, bound=(held[0], held[1] + 1)),
-    )
-    pipeline = Pipeline(layer=operation.name, bound=(held[0], held[1] + 1), unit=unit)
+    point = running_sum(operation.name, accumulator, unit, area, (low * area, high * area))
+    smallest, largest = point.leaving((low, high))
+    division = Point(name="division", unit=unit, rounding=settings.pooling.rounding, bound=(smallest, largest + 1))
+    pipeline = Pipeline(layer=operation.name, bound=(smallest, largest + 1), unit=unit)
     pipeline.output(output, settings.output.overflow, add_zero_point=removed)
-    points += tuple(pipeline.points)
-    rounding = settings.pooling.rounding.code
-    field = [
-        accumulator.bits,
-        accumulator.signed,
-        accumulator.overflow.code,
-        accumulator.saturated_bits,
-        rounding,
-    ]
+    points = (point, division, *pipeline.points)
+    field = [*fit_field(accumulator), settings.pooling.rounding.code]
     return [
         PoolAverage(
             name=operation.name,

@@ -56,6 +56,10 @@ class Point:
     bound: tuple[int, int] | None = None
     zero_point: int = 0
 
+    def leaving(self, bound: tuple[int, int]) -> tuple[int, int]:
+        """Return what bounds a value behind the fit: ``bound`` where that is proved to be inside, else the format."""
+        return bound if self.proven or self.format is None else (self.format.minimum, self.format.maximum)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Step:

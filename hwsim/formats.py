@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import hwsim_kernels as kernels
+from hwsim.aliases import NAMES, ours
+
+_Json = dict[str, object]
 
 
-class Rounding(StrEnum):
+class _Mode(StrEnum):
+    """A mode: to kernels a plain integer, to other tools a name of their own."""
+
+    @property
+    def code(self) -> int:
+        """The plain integer by which kernels know this mode."""
+        return int(getattr(kernels, self.name))
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """Accept another tool's name if the tool stands before it: ``qonnx:HALF_UP``."""
+        mode = ours(cls.__name__.lower(), value)
+        return cls(mode) if mode else None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: object, handler: Callable[[object], _Json]) -> _Json:
+        """Let editors accept such names too."""
+        schema = handler(core)
+        modes = {"enum": schema.pop("enum")}
+        tools = "|".join(NAMES[cls.__name__.lower()])
+        return {**schema, "anyOf": [modes, {"pattern": f"^({tools}):\\w+$"}]}
+
+
+class Rounding(_Mode):
     """How the exact quotient x / 2**n becomes an integer. ``docs/arithmetic.md`` has each as a formula."""
 
     FLOOR = "floor"
@@ -28,17 +56,12 @@ class Rounding(StrEnum):
     STOCHASTIC_EQUAL = "stochastic_equal"
 
     @property
-    def code(self) -> int:
-        """The plain integer by which kernels know this mode."""
-        return int(getattr(kernels, self.name))
-
-    @property
     def stochastic(self) -> bool:
         """Whether the mode draws from the target's random generator."""
         return self in (Rounding.STOCHASTIC_WEIGHTED, Rounding.STOCHASTIC_EQUAL)
 
 
-class Overflow(StrEnum):
+class Overflow(_Mode):
     """What becomes of a value outside its format. ``docs/arithmetic.md`` has each as a formula."""
 
     WRAP = "wrap"
@@ -47,11 +70,6 @@ class Overflow(StrEnum):
     SATURATE_ZERO = "saturate_zero"
     WRAP_SIGN_MAGNITUDE = "wrap_sign_magnitude"
     ERROR = "error"
-
-    @property
-    def code(self) -> int:
-        """The plain integer by which kernels know this mode."""
-        return int(getattr(kernels, self.name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +87,9 @@ class IntFormat:
     narrow: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless 1 <= bits <= 64 (63 when unsigned: values travel in signed 64-bit words)."""
-        limit = 64 if self.signed else 63
-        if not 1 <= self.bits <= limit:
-            kind = "signed" if self.signed else "unsigned"
-            raise ValueError(f"a {kind} format must have 1 to {limit} bits, not {self.bits}")
+        """Raise ValueError unless 1 <= bits <= 64."""
+        if not 1 <= self.bits <= 64:
+            raise ValueError(f"a format must have 1 to 64 bits, not {self.bits}")
 
     @property
     def minimum(self) -> int:

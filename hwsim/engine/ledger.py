@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-import hwsim_kernels as kernels
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.program import Program
 from hwsim.program.records import IntOperation, MultiplyAccumulate, Point
@@ -32,11 +31,11 @@ class Counts:
     def of(operation: IntOperation) -> Counts:
         """Return counters at rest."""
         points = len(operation.points)
-        return Counts(kernels.new_counts(points, operation.channels), np.zeros((points, kernels.BINS), np.int64))
+        return Counts(counting.new_counts(points, operation.channels), np.zeros((points, counting.BINS), np.int64))
 
     def merge(self, other: Counts) -> None:
         """Add another part of the run."""
-        kernels.merge(self.counts, other.counts)
+        counting.merge(self.counts, other.counts)
         self.histograms += other.histograms
 
 
@@ -113,8 +112,8 @@ class Row:
     @property
     def seen(self) -> tuple[int, int] | None:
         """The smallest and the largest value that was looked at, or None."""
-        low, high = int(self.counts[counting.MINIMUM].min()), int(self.counts[counting.MAXIMUM].max())
-        return (low, high) if low <= high else None
+        ranges = [one for one in counting.value_range(self.counts) if one is not None]
+        return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
     @property
     def bits_needed(self) -> int | None:
@@ -133,7 +132,7 @@ class Row:
     @property
     def clamp_energy(self) -> int:
         """The sum of squared errors that clamping injected, in LSB²."""
-        return sum(kernels.long_sum(self.counts, counting.CLAMP_ENERGY))
+        return sum(counting.long_sum(self.counts, counting.CLAMP_ENERGY))
 
     @property
     def inexact(self) -> int:
@@ -148,7 +147,7 @@ class Row:
     @property
     def round_energy(self) -> float:
         """The sum of squared rounding errors, in LSB²."""
-        return sum(kernels.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
+        return sum(counting.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
 
     @property
     def clamp_rms(self) -> float:
@@ -167,12 +166,12 @@ class Row:
     @property
     def clamp_energy_real(self) -> float:
         """The sum of squared clamping errors in real units."""
-        return self._real(kernels.long_sum(self.counts, counting.CLAMP_ENERGY))
+        return self._real(counting.long_sum(self.counts, counting.CLAMP_ENERGY))
 
     @property
     def round_energy_real(self) -> float:
         """The sum of squared rounding errors in real units."""
-        return self._real(kernels.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
+        return self._real(counting.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
 
     @cached_property
     def first(self) -> First | None:
@@ -195,7 +194,7 @@ class Ledger:
         self.parts = {one.name: Counts.of(one) for one in program.operations if one.points}
         for one in program.operations:
             if isinstance(one, MultiplyAccumulate):
-                kernels.merge(self.parts[one.name].counts, one.initial)
+                counting.merge(self.parts[one.name].counts, one.initial)
 
     def merge(self, operation: IntOperation, part: Counts) -> None:
         """Add what a part of the data did to one operation."""

@@ -9,9 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import hwsim_kernels as kernels
 from hwsim.engine.tally import Tally
-from hwsim.program.records import AddConstant, Clip, FitTo, Leak, ScaleFixed, ScaleFloat, ShiftLeft, Step
+from hwsim.program.records import (
+    Absolute,
+    AddConstant,
+    ClipHigh,
+    ClipLow,
+    CountLevels,
+    FitTo,
+    LookUp,
+    MultiplyBy,
+    ScaleFixed,
+    ScaleFloat,
+    ShiftLeft,
+    Step,
+)
+from hwsim_kernels import steps as kernels
+from hwsim_kernels.counting import new_counts
+from hwsim_kernels.lookup import look_up
 
 Ints = NDArray[np.int64]
 
@@ -26,8 +41,8 @@ class Place:
 
 
 def run_steps(steps: Sequence[Step], values: Ints, draws: Ints, samples: int, tally: Tally) -> None:
-    """Run ``steps`` in place on values (rows, channels) of ``samples`` samples."""
-    position = np.array([tally.first_sample, len(values) // samples], np.int64)
+    """Run ``steps`` in place on values (words, rows, channels) of ``samples`` samples."""
+    position = np.array([tally.first_sample, values.shape[1] // samples], np.int64)
     place = Place(draws, position, tally)
     for step in steps:
         STEPS[type(step)](step, values, place)
@@ -45,6 +60,16 @@ def shift_left(step: ShiftLeft, values: Ints, place: Place) -> None:
     kernels.shift_left(values, step.shift)
 
 
+def multiply_by(step: MultiplyBy, values: Ints, place: Place) -> None:
+    """Multiply by integers."""
+    kernels.multiply_by(values, step.multiplier)
+
+
+def absolute(step: Absolute, values: Ints, place: Place) -> None:
+    """Take magnitudes."""
+    kernels.absolute(values)
+
+
 def fit_to(step: FitTo, values: Ints, place: Place) -> None:
     """Fit to a format."""
     histogram = place.tally.histograms[place.tally.index[step.point]] if step.histogram else np.zeros(0, np.int64)
@@ -53,9 +78,16 @@ def fit_to(step: FitTo, values: Ints, place: Place) -> None:
 
 def scale_fixed(step: ScaleFixed, values: Ints, place: Place) -> None:
     """Multiply by integers and shift right."""
-    mode, counts = step.rounding.code, place.tally.point(step.point)
     kernels.scale_fixed(
-        values, step.multiplier, step.shift, mode, place.draws, place.position, int(step.ranged), counts
+        values,
+        step.multiplier,
+        step.shift,
+        step.guard_bits,
+        step.rounding.code,
+        place.draws,
+        place.position,
+        step.negatives_only,
+        place.tally.point(step.point),
     )
 
 
@@ -65,22 +97,38 @@ def scale_float(step: ScaleFloat, values: Ints, place: Place) -> None:
     kernels.scale_float(values, step.ratio, step.precision, mode, place.draws, place.position, counts)
 
 
-def clip(step: Clip, values: Ints, place: Place) -> None:
-    """Limit values."""
-    kernels.clip(values, step.low, step.high)
+def clip_low(step: ClipLow, values: Ints, place: Place) -> None:
+    """Raise values to a limit."""
+    kernels.clip_low(values, step.limit)
 
 
-def leak(step: Leak, values: Ints, place: Place) -> None:
-    """Multiply negative values by a slope."""
-    counts = place.tally.point(step.point)
-    kernels.leak(values, step.multiplier, step.shift, step.rounding.code, place.draws, place.position, counts)
+def clip_high(step: ClipHigh, values: Ints, place: Place) -> None:
+    """Lower values to a limit."""
+    kernels.clip_high(values, step.limit)
+
+
+def read_table(step: LookUp, values: Ints, place: Place) -> None:
+    """Look values up in a table."""
+    linear = step.rounding is not None
+    mode = step.rounding.code if step.rounding is not None else 0
+    counts = place.tally.point(step.point) if linear else new_counts(values.shape[2])
+    look_up(values, step.table, step.first, step.shift, linear, mode, place.draws, place.position, counts)
+
+
+def count_levels(step: CountLevels, values: Ints, place: Place) -> None:
+    """Count the levels that values have reached."""
+    kernels.thresholds(values, step.levels, step.first)
 
 
 STEPS: Mapping[type[Step], Callable[[Any, Ints, Place], None]] = {
+    Absolute: absolute,
     AddConstant: add_constant,
-    Clip: clip,
+    ClipHigh: clip_high,
+    ClipLow: clip_low,
+    CountLevels: count_levels,
     FitTo: fit_to,
-    Leak: leak,
+    LookUp: read_table,
+    MultiplyBy: multiply_by,
     ScaleFixed: scale_fixed,
     ScaleFloat: scale_float,
     ShiftLeft: shift_left,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import hwsim_kernels as kernels
 from hwsim.engine.ledger import Counts
+from hwsim.engine.words import integers
 from hwsim.program.records import IntOperation
+from hwsim_kernels.counting import new_counts
 
 Ints = NDArray[np.int64]
 
@@ -25,7 +27,7 @@ class Tally:
     histograms: Ints
     index: dict[str, int]
     first_sample: int
-    trace: dict[str, Ints] | None = None
+    trace: dict[str, NDArray[Any]] | None = None
 
     @staticmethod
     def of(operation: IntOperation, first_sample: int, *, trace: bool = False) -> Tally:
@@ -36,7 +38,7 @@ class Tally:
 
     def part(self, channels: int) -> Tally:
         """Return a tally at rest for other ``channels``; histograms and traces are shared."""
-        fresh = kernels.new_counts(len(self.counts), channels)
+        fresh = new_counts(len(self.counts), channels)
         return Tally(fresh, self.histograms, self.index, self.first_sample, self.trace)
 
     def point(self, name: str) -> Ints:
@@ -45,9 +47,9 @@ class Tally:
         return counts
 
     def note(self, name: str, values: Ints) -> None:
-        """Keep a copy of intermediate values if they are traced."""
+        """Keep a copy of intermediate values (words, rows, channels) if they are traced."""
         if self.trace is not None:
-            self.trace[name] = values.copy()
+            self.trace[name] = integers(values)
 
     def rename(self, name: str, new: str) -> None:
         """Keep what was traced at a point that several inputs share under a name of its own."""

@@ -31,6 +31,9 @@ ROOMS = ("layers", "models", "initializers", "regularizers", "constraints", "act
 TRAINING = ("losses", "metrics", "optimizers")
 """Modules of Keras that a compiled inner model brings along."""
 
+UNGROUPED = ("Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D")
+"""Layers that had ``groups`` in old files and have none in Keras 3."""
+
 MODULES = {"keras", "keras.ops", *(f"keras.{room}" for room in (*ROOMS, *TRAINING))}
 MODELS = ("Functional", "Sequential", "Model")
 
@@ -51,14 +54,14 @@ def refuse(config: dict[str, Any], source: str) -> None:
 
 
 def without_unknown_arguments(config: Any) -> Any:
-    """Return an old file's config without ``groups`` in depthwise layers, which Keras 3 rejects."""
+    """Return an old file's config without ``groups`` in layers where Keras 3 rejects it."""
     if isinstance(config, list):
         return [without_unknown_arguments(part) for part in config]
     if not isinstance(config, dict):
         return config
     cleaned = {key: without_unknown_arguments(value) for key, value in config.items()}
     arguments = cleaned.get("config")
-    if cleaned.get("class_name") in ("DepthwiseConv2D", "SeparableConv2D") and isinstance(arguments, dict):
+    if cleaned.get("class_name") in UNGROUPED and isinstance(arguments, dict):
         arguments.pop("groups", None)
     return cleaned
 

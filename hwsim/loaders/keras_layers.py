@@ -8,9 +8,10 @@ from typing import Any
 
 from hwsim.loaders.keras_activation import activation_layer, function_layer, sample_axis
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
-from hwsim.loaders.keras_multiply import (
+from hwsim.loaders.keras_weighted import (
     batch_normalization,
     conv2d,
+    conv2d_transpose,
     dense,
     depthwise_conv2d,
     normalization,
@@ -25,7 +26,7 @@ from hwsim.loaders.keras_window import (
     max_pooling,
     zero_padding,
 )
-from hwsim.network import Add, Concatenate, Operation, Reshape
+from hwsim.network import Add, Concatenate, Multiply, Operation, Reshape
 
 Importer = Callable[[Call], tuple[Operation, ...]]
 """Returns a chain of operations, whose last one makes the layer's result; empty if the input passes on."""
@@ -41,6 +42,19 @@ def add(call: Call) -> tuple[Operation, ...]:
     if len(call.inputs) < 2:
         raise NoIntegerForm("adds a constant")
     return (Add(name=call.name, inputs=call.inputs),)
+
+
+def multiply(call: Call) -> tuple[Operation, ...]:
+    """Import Multiply, and ``x * y`` of tensors; of several, ``name/1`` multiplies the first two and so on."""
+    if len(call.inputs) < 2:
+        raise NoIntegerForm("multiplies by a constant")
+    chain: list[Operation] = []
+    product, *others = call.inputs
+    for number, other in enumerate(others, 1):
+        name = f"{call.name}/{number}" if number < len(others) else call.name
+        chain.append(Multiply(name=name, inputs=(product, other)))
+        product = name
+    return tuple(chain)
 
 
 def concatenate(call: Call) -> tuple[Operation, ...]:
@@ -76,6 +90,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "BatchNormalization": batch_normalization,
     "Concatenate": concatenate,
     "Conv2D": conv2d,
+    "Conv2DTranspose": conv2d_transpose,
     "Cropping2D": cropping,
     "Dense": dense,
     "DepthwiseConv2D": depthwise_conv2d,
@@ -89,6 +104,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "InputLayer": nothing,
     "LeakyReLU": function_layer,
     "MaxPooling2D": max_pooling,
+    "Multiply": multiply,
     "Normalization": normalization,
     "ReLU": function_layer,
     "Rescaling": rescaling,
@@ -100,13 +116,14 @@ IMPORTERS: Mapping[str, Importer] = {
     "SpatialDropout3D": nothing,
     "ZeroPadding2D": zero_padding,
     "ops.Add": add,
+    "ops.Multiply": multiply,
     "ops.Relu": function_layer,
     "ops.Relu6": function_layer,
 }
 """One importer for each class of keras.layers and, under ``ops.``, for each operation of keras.ops."""
 
 
-MERGES = (add, concatenate)
+MERGES = (add, concatenate, multiply)
 """Importers of layers that take several tensors."""
 
 

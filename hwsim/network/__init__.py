@@ -2,8 +2,8 @@
 
 from hwsim.network.activation import Activation, Relu
 from hwsim.network.graph import Network
-from hwsim.network.mac import Conv2D, Dense, Multiply, ScaleShift
-from hwsim.network.merge import Add, Concatenate
+from hwsim.network.mac import Conv2D, Conv2DTranspose, Dense, ScaleShift, Weighted
+from hwsim.network.merge import Add, Concatenate, Multiply
 from hwsim.network.operation import Input, Operation, Shape
 from hwsim.network.pooling import AveragePool, MaxPool
 from hwsim.network.shape import Crop, Pad, Reshape
@@ -15,6 +15,7 @@ __all__ = [
     "AveragePool",
     "Concatenate",
     "Conv2D",
+    "Conv2DTranspose",
     "Crop",
     "Dense",
     "Input",
@@ -28,4 +29,5 @@ __all__ = [
     "ScaleShift",
     "Shape",
     "Softmax",
+    "Weighted",
 ]

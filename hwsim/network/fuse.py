@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hwsim.network.activation import Activation
-from hwsim.network.mac import Multiply
-from hwsim.network.merge import Add
+from hwsim.network.mac import Weighted
+from hwsim.network.merge import Add, Multiply
 from hwsim.network.operation import Operation
 
 
 def fuse_activation(producer: Operation, consumer: Operation) -> Operation | None:
     """Give ``producer``, which multiplies or adds, the function of ``consumer`` if it has none of its own."""
-    if not isinstance(consumer, Activation) or not isinstance(producer, Multiply | Add):
+    if not isinstance(consumer, Activation) or not isinstance(producer, Weighted | Add | Multiply):
         return None
     return replace(producer, activation=consumer.function) if producer.activation is None else None

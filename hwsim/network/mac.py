@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Multiply(Operation):
+class Weighted(Operation):
     """What the multiply-accumulate operations share: a bias per output channel and a fused activation."""
 
     bias: Floats
@@ -23,7 +23,7 @@ class Multiply(Operation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Conv2D(Multiply):
+class Conv2D(Weighted):
     """A 2-D convolution of (h, w, c) by ``kernel`` (kh, kw, c / groups, outputs), zeros padded outside.
 
     Output channel o belongs to group o // (outputs / groups) and reads the input channels
@@ -57,7 +57,28 @@ class Conv2D(Multiply):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Dense(Multiply):
+class Conv2DTranspose(Weighted):
+    """A transposed 2-D convolution of (h, w, c) by ``kernel`` (kh, kw, c, outputs).
+
+    Input row i and kernel row r add to row ``i * stride + r * dilation`` of the full result; columns likewise.
+    The output is ``size`` rows and columns of it, after the first ``cut``; what lies beyond the full result
+    holds the bias alone.
+    """
+
+    kind: ClassVar[str] = "conv2d_transpose"
+    kernel: Floats
+    size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    cut: tuple[int, int] = (0, 0)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (*size, outputs)."""
+        return (*self.size, self.kernel.shape[3])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dense(Weighted):
     """A product of the last axis (…, n) by ``kernel`` (n, outputs)."""
 
     kind: ClassVar[str] = "dense"
@@ -69,7 +90,7 @@ class Dense(Multiply):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ScaleShift(Multiply):
+class ScaleShift(Weighted):
     """``x * scale + bias`` per channel of the last axis: a batch normalisation that could not be folded."""
 
     kind: ClassVar[str] = "scale_shift"

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import hwsim_kernels as kernels
-from hwsim.errors import WidthError
 from hwsim.formats import IntFormat
-from hwsim.program.pipeline import LIMIT
+from hwsim.program.pipeline import ONE_WORD, held, refuse_wider
 from hwsim.program.records import Codes, Ints, Point, Reals
 from hwsim.target.settings import Mac, Product, Stage
+from hwsim_kernels.exact import EXACT_LIMIT
 from hwsim_kernels.fields import (
     BITS,
     CHECK_EACH,
@@ -38,6 +37,7 @@ class Proof:
     """The stages as the kernel takes them, their points, and what is proved of them.
 
     ``bound`` holds every sum that the last stage hands up. ``exact``: nothing is lost before that, for any input.
+    ``wide``: a sum can need two words on its way.
     """
 
     product: Ints
@@ -45,20 +45,21 @@ class Proof:
     points: tuple[Point, ...]
     bound: Bounds
     exact: bool
+    wide: bool
 
 
 def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bounds, unit: Reals) -> Proof:
     """Prove what ``weights`` (groups, steps, outputs) and ``operands`` allow to be proved.
 
     ``start`` is what the last stage starts from, ``unit`` the real value of its LSB, both (channels,). Raises
-    WidthError if a sum could leave the simulator's own 64 bits.
+    WidthError if a sum could leave the simulator's two words.
     """
     steps = weights.shape[1]
     ends = np.stack([weights.astype(np.int64) * end for end in operands])
     low, high = np.minimum(ends.min(0), 0), np.maximum(ends.max(0), 0)
     shifts = sum(stage.shift for stage in mac.stages)
     points: list[Point] = []
-    exact = products_exact = True
+    exact, products_exact, wide = True, True, False
     bound = (int(low.min()), int(high.max()))
     if mac.product is not None:
         point = product_point(mac.product, bound, steps, unit * 2.0**-shifts)
@@ -70,7 +71,8 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
     for stage in mac.stages:
         count = stage.terms or entering
         first = start if stage.terms is None else np.zeros(1, np.int64)
-        before = bound_before_fit(layer, stage, max(-bound[0], bound[1]), first, count)
+        before, needed = bound_before_fit(layer, stage, max(-bound[0], bound[1]), first, count)
+        wide |= needed >= ONE_WORD
         shifts -= stage.shift
         products *= count
         bound = grouped_bound(low, high, products, first) if exact and stage.shift == 0 else (-before, before)
@@ -79,13 +81,14 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
         exact = exact and point.proven and stage.shift == 0
         bound = point.leaving(bound)
         entering = -(-entering // count)
-    safe = max(-bound[0], bound[1]) < kernels.EXACT_LIMIT
+    safe = max(-bound[0], bound[1]) < EXACT_LIMIT
     return Proof(
         product=product_field(None if products_exact else mac.product),
         stages=np.stack([stage_field(stage) for stage in mac.stages]),
         points=tuple(points),
         bound=bound,
         exact=exact and safe,
+        wide=wide,
     )
 
 
@@ -93,34 +96,31 @@ def grouped_bound(low: Ints, high: Ints, terms: int, start: Ints) -> Bounds:
     """Return what bounds every partial sum of ``terms`` consecutive products, from ``start`` (channels,) or (1,)."""
     groups, steps, outputs = low.shape
     cuts = np.arange(0, steps, terms)
-    begin = np.broadcast_to(start, (groups * outputs,)).reshape(groups, 1, outputs)
-    smallest = np.add.reduceat(low, cuts, axis=1) + begin
-    largest = np.add.reduceat(high, cuts, axis=1) + begin
+    begin = np.broadcast_to(start, (groups * outputs,)).reshape(groups, 1, outputs).astype(object)
+    smallest = np.add.reduceat(low, cuts, axis=1).min(axis=1, keepdims=True) + begin
+    largest = np.add.reduceat(high, cuts, axis=1).max(axis=1, keepdims=True) + begin
     return int(smallest.min()), int(largest.max())
 
 
-def bound_before_fit(layer: str, stage: Stage, widest: int, start: Ints, count: int) -> int:
-    """Return a magnitude that no sum of ``count`` values of magnitude ``widest`` exceeds when it comes to its fit.
+def bound_before_fit(layer: str, stage: Stage, widest: int, start: Ints, count: int) -> Bounds:
+    """Return what no sum of ``count`` values of magnitude ``widest`` exceeds when it comes to its fit, and on its way.
 
-    Raises WidthError if a sum could leave 62 bits on the way: the register with its LSBs still there, or the exact sum
-    that the ledger compares it with.
+    On its way are the register with its LSBs still there, and the exact sum that the ledger compares it with. Raises
+    WidthError if that does not fit the simulator's two words.
     """
-    first = int(np.abs(start).max())
+    first = max(-int(start.min()), int(start.max()))
     exact = first + count * (widest + 1)
     form = IntFormat(bits=stage.bits, signed=stage.signed)
-    # what was fitted once can be anything in the format, however small the values are: an unsigned wrap of -1
-    held = exact if form.under(stage.overflow).holds(-exact, exact) else form.magnitude
+    register = max(first, held(form, stage.overflow, (-exact, exact)))
     if stage.shape == "tree":
-        most = max(2 * held, count * widest)
+        most = max(2 * register, count * widest)
     elif stage.check == "each":
-        most = (held << stage.shift) + widest
+        most = (register << stage.shift) + widest
     else:
         most = (first << stage.shift) + count * widest
-    needed = max(most, exact, held)
-    if needed >= LIMIT:
-        bits = needed.bit_length() + 1
-        raise WidthError(f"{layer}: stage '{stage.name}' needs {bits} bits while it adds, the simulator has 63")
-    return (most >> stage.shift) + (1 if stage.shift else 0)
+    needed = max(most, exact, register)
+    refuse_wider(f"{layer}: stage '{stage.name}'", needed)
+    return (most >> stage.shift) + (1 if stage.shift else 0), needed
 
 
 def product_point(product: Product, bound: Bounds, steps: int, unit: Reals) -> Point:

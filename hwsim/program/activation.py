@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hwsim.network import Activation
 from hwsim.program.context import Context
-from hwsim.program.merge import from_code, refuse_unscaled
+from hwsim.program.merge import from_code, refuse_unscaled, rescales
+from hwsim.program.ratio import Ratio
 from hwsim.program.records import Rescale
 
 
@@ -12,10 +15,12 @@ def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
     """Lower an activation: rescale to the output's scale, and the function before or after that."""
     settings = context.settings(operation)
     source, output = context.codes(operation.inputs[0]), context.planned(operation.name)
-    if settings.requantize.kind == "none":
-        refuse_unscaled(operation.name, [source], output)
     pipeline = from_code(operation.name, source, output.shape[-1])
-    pipeline.finish(operation.function, settings, output)
+    if not rescales(settings):
+        refuse_unscaled(operation.name, [source], output, settings)
+    unit = np.full(pipeline.channels, output.scale)
+    ratio = Ratio.of(operation.name, pipeline.unit / output.scale, settings.requantize, unit)
+    pipeline.finish(operation.function, settings, output, ratio)
     points = tuple(pipeline.points)
     return [
         Rescale(
@@ -25,6 +30,7 @@ def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
             inputs=(source.name,),
             output=output,
             points=points,
+            wide=pipeline.wide,
             steps=tuple(pipeline.steps),
             draws=context.draws(operation, points),
         )

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from hwsim.errors import PlanError
 from hwsim.network import Network, Operation, Shape
-from hwsim.program.pipeline import draws_for
 from hwsim.program.records import Point, Tensor
 from hwsim.quantize.plan import Plan, WeightPlan
 from hwsim.target import Settings, Target
+from hwsim_kernels.lfsr import lfsr
 
 
 @dataclass
@@ -80,4 +80,4 @@ class Context:
         if not any(point.rounding is not None and point.rounding.stochastic for point in points):
             return np.zeros(1, np.int64)
         random = self.settings(operation).random
-        return draws_for((random.bits, random.taps, random.seed))
+        return lfsr(random.bits, random.taps, random.seed)

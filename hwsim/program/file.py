@@ -23,7 +23,7 @@ from hwsim.program import records
 from hwsim.program.program import Program
 from hwsim.program.verify import verify
 
-FORMAT = 1
+FORMAT = 2
 """The version of the file format; raised whenever a record changes."""
 
 DOCUMENT = "program.json"
@@ -41,6 +41,9 @@ DAMAGE = (
     RuntimeError,  # encrypted members, unknown compression, documents nested too deeply
 )
 """What zipfile, json and NumPy raise for files that are something else or were changed."""
+
+WIDEST = 1 << 126
+"""Integers beyond this stand in no program: what a value is proved to lie within can need two words."""
 
 RECORDS: dict[str, type] = {
     name: one
@@ -138,7 +141,7 @@ def _unpack_scalar(value: Any, wanted: Any) -> Any:  # noqa: ANN401
         return float(value)
     if type(value) is not wanted:
         raise ValueError(f"{value!r:.80} is no {wanted.__name__}")
-    if (wanted is float and not math.isfinite(value)) or (wanted is int and not -(1 << 63) <= value < 1 << 63):
+    if (wanted is float and not math.isfinite(value)) or (wanted is int and abs(value) > WIDEST):
         raise ValueError(f"{value!r:.80} is out of range")
     return value
 

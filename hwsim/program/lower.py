@@ -12,6 +12,7 @@ from hwsim.network import (
     AveragePool,
     Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Crop,
     Dense,
     Input,
@@ -23,12 +24,13 @@ from hwsim.network import (
     Reshape,
     ScaleShift,
     Softmax,
+    Weighted,
 )
 from hwsim.program.activation import lower_activation
 from hwsim.program.context import Context
 from hwsim.program.host import lower_input, lower_softmax
-from hwsim.program.mac import lower_multiply
-from hwsim.program.merge import lower_add, lower_concatenate
+from hwsim.program.mac import lower_weighted
+from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
 from hwsim.program.program import Program
 from hwsim.program.records import IntOperation, Tensor
@@ -41,14 +43,16 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     Add: lower_add,
     AveragePool: lower_average_pool,
     Concatenate: lower_concatenate,
-    Conv2D: lower_multiply,
+    Conv2D: lower_weighted,
+    Conv2DTranspose: lower_weighted,
     Crop: lower_crop,
-    Dense: lower_multiply,
+    Dense: lower_weighted,
     Input: lower_input,
     MaxPool: lower_max_pool,
+    Multiply: lower_multiply,
     Pad: lower_pad,
     Reshape: lower_reshape,
-    ScaleShift: lower_multiply,
+    ScaleShift: lower_weighted,
     Softmax: lower_softmax,
 }
 
@@ -57,7 +61,7 @@ def lower(network: Network, plan: Plan, target: Target) -> Program:
     """Turn a network and its plan into a program of integers for a target.
 
     Raises PlanError where the plan does not fit the network or the target, and WidthError where a value could leave the
-    simulator's own 64 bits.
+    simulator's own 126 bits.
     """
     check_names(network, plan)
     context = Context(network=network, plan=plan, target=target)
@@ -83,6 +87,6 @@ def check_names(network: Network, plan: Plan) -> None:
     strangers = sorted({*plan.tensors, *plan.weights} - set(network.shapes))
     if strangers:
         raise PlanError(f"the plan names {', '.join(strangers)}, which the network {network.name!r} does not have")
-    weightless = sorted(name for name in plan.weights if not isinstance(network.by_name[name], Multiply))
+    weightless = sorted(name for name in plan.weights if not isinstance(network.by_name[name], Weighted))
     if weightless:
         raise PlanError(f"the plan gives weights to {', '.join(weightless)}, which have none")

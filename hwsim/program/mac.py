@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from itertools import product as loops
 from math import prod
 
 import numpy as np
 
-import hwsim_kernels as kernels
 from hwsim.errors import DatapathOverflow, PlanError
 from hwsim.formats import IntFormat, Overflow, Rounding
-from hwsim.network import Conv2D, Dense, Multiply
+from hwsim.network import Conv2D, Conv2DTranspose, Dense, Weighted
 from hwsim.program.accumulator import Bounds, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.pipeline import Pipeline
+from hwsim.program.ratio import Ratio, float_product
 from hwsim.program.records import Codes, Ints, MultiplyAccumulate, Point, Reals, Tensor
-from hwsim.quantize.decide import accumulator_unit, kernel_of
+from hwsim.quantize.decide import accumulator_unit, dropped_bits, kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.target import Settings
 from hwsim.target.settings import Bias, Mac
+from hwsim.target.steps import fixed_scale, goes_by_ratio
 from hwsim_kernels import counting
+from hwsim_kernels.order import steps_in_order
+from hwsim_kernels.quantize import quantize
 
 
-def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumulate]:
+def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumulate]:
     """Lower a convolution, a dense layer or a scale-and-shift."""
     settings = context.settings(operation)
     source = context.codes(operation.inputs[0])
@@ -31,11 +33,7 @@ def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumu
     channels = kernel.shape[-1]
     entry = context.weights(operation.name, channels)
     unit = np.broadcast_to(accumulator_unit(source.scale, entry, settings), (channels,)).copy()
-    if settings.requantize.kind == "none" and output.scale != unit[0]:
-        raise PlanError(
-            f"{operation.name}: the target does not requantise, so the plan must give the output the "
-            f"accumulator's scale {float(unit[0])!r}, not {output.scale!r}"
-        )
+    check_fixed_scale(operation.name, settings, unit, output)
     weight_codes, weight_point, weight_counts = quantize_weights(kernel, entry, settings)
     bias_codes, bias_point, bias_counts = quantize_bias(operation.bias, unit, settings.bias)
     refuse_overflow(operation.name, bias_point, bias_counts)
@@ -47,9 +45,11 @@ def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumu
     if settings.bias.position == "last":
         pipeline.add(bias_codes)
         pipeline.fit_section("bias_sum", settings.mac.stages[-1])
-    pipeline.finish(operation.activation, settings, output)
+    real = ratio_of(settings, source.scale, entry, unit, output.scale)
+    ratio = Ratio.of(operation.name, real, settings.requantize, np.full(channels, output.scale))
+    pipeline.finish(operation.activation, settings, output, ratio)
     points = (weight_point, bias_point, *proof.points, *pipeline.points)
-    initial = kernels.new_counts(len(points), channels)
+    initial = counting.new_counts(len(points), channels)
     initial[0], initial[1] = weight_counts, bias_counts
     return [
         MultiplyAccumulate(
@@ -64,6 +64,7 @@ def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumu
             zero_point=source.zero_point,
             taps=taps,
             strides=np.array(operation.strides if isinstance(operation, Conv2D) else (1, 1), np.int64),
+            spread=np.array(operation.strides if isinstance(operation, Conv2DTranspose) else (1, 1), np.int64),
             weights=weights,
             start=start,
             product=proof.product,
@@ -71,9 +72,30 @@ def lower_multiply(operation: Multiply, context: Context) -> list[MultiplyAccumu
             steps=tuple(pipeline.steps),
             draws=context.draws(operation, points),
             exact=proof.exact,
+            wide_sums=proof.wide,
+            wide=proof.wide or pipeline.wide,
             initial=initial,
         )
     ]
+
+
+def check_fixed_scale(layer: str, settings: Settings, unit: Reals, output: Tensor) -> None:
+    """Raise PlanError if the target's list has a ratio of its own and the plan's scales have another."""
+    steps = settings.requantize.expanded()
+    if not goes_by_ratio(steps) and any(fixed_scale(one, steps) != output.scale for one in unit.tolist()):
+        raise PlanError(
+            f"{layer}: the target does not requantise by the ratio of scales, so the plan must give the output the "
+            f"scale {fixed_scale(float(unit[0]), steps)!r}, not {output.scale!r}"
+        )
+
+
+def ratio_of(settings: Settings, source: float, weights: WeightPlan, unit: Reals, output: float) -> Reals:
+    """Return the real ratio (channels,) from the last stage's LSB to the output's."""
+    rules = {getattr(step, "rule", "") for step in settings.requantize.expanded()}
+    if "float_product" not in rules:
+        return unit / output
+    scales = np.broadcast_to(np.asarray(weights.scale, np.float64), unit.shape)
+    return float_product((source, scales, output), dropped_bits(settings))
 
 
 def operand_range(source: Tensor) -> Bounds:
@@ -82,9 +104,9 @@ def operand_range(source: Tensor) -> Bounds:
     return min(source.format.minimum - source.zero_point, 0), max(source.format.maximum - source.zero_point, 0)
 
 
-def as_image(operation: Multiply, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def as_image(operation: Weighted, shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return (h, w, c) as the kernel sees a tensor: a vector becomes one pixel, leading axes become rows."""
-    if isinstance(operation, Conv2D):
+    if isinstance(operation, Conv2D | Conv2DTranspose):
         return shape[0], shape[1], shape[2]
     return prod(shape[:-1]), 1, shape[-1]
 
@@ -123,7 +145,8 @@ def refuse_overflow(layer: str, point: Point, counts: Ints) -> None:
     hits = counts[counting.LOW] + counts[counting.HIGH]
     if point.overflow is Overflow.ERROR and point.format is not None and hits.any():
         channel = int(np.flatnonzero(hits)[0])
-        value = int(counts[counting.MINIMUM if counts[counting.LOW, channel] else counting.MAXIMUM, channel])
+        low, high = counting.value_range(counts)[channel] or (0, 0)
+        value = low if counts[counting.LOW, channel] else high
         raise DatapathOverflow(
             f"{layer}: {point.name} left {point.format} ({point.format.minimum} to {point.format.maximum}) first in "
             f"channel {channel}, where it is {value}"
@@ -141,49 +164,38 @@ def quantize_reals(
     """Return the codes of ``values`` (…, channels) and the counts (COLUMNS, channels) of what was lost."""
     rows = values.reshape(-1, scale.size).astype(np.float64)
     codes = np.empty(rows.shape, np.int64)
-    counts = kernels.new_counts(scale.size)
+    counts = counting.new_counts(scale.size)
     field = np.array([form.bits, form.signed, overflow.code, 0, rounding.code], np.int64)
-    kernels.quantize(rows, scale, zero_point, field, np.array([0, rows.shape[0]]), codes, counts)
+    quantize(rows, scale, zero_point, field, np.array([0, rows.shape[0]]), codes, counts)
     return codes.reshape(values.shape), counts
 
 
-def taps_in_order(operation: Multiply, shape: tuple[int, ...], mac: Mac) -> tuple[Ints, Ints]:
+def taps_in_order(operation: Weighted, shape: tuple[int, ...], mac: Mac) -> tuple[Ints, Ints]:
     """Return each step's (row, column, channel) in the image and in the kernel, in the target's order.
 
     Both are (steps, 3); rows and columns of the image are relative to the window's corner.
     """
-    height, width, depth = kernel_extent(operation, shape)
-    tile = mac.tile.input_channel if mac.tile else depth
-    sizes = {
-        "kernel_height": range(height),
-        "kernel_width": range(width),
-        "input_channel_tile": range(0, depth, tile),
-        "input_channel": range(tile),
-    }
-    order = []
-    for indices in loops(*(sizes[axis] for axis in mac.order)):
-        at = dict(zip(mac.order, indices, strict=True))
-        channel = at.get("input_channel_tile", 0) + at["input_channel"]
-        if channel < depth:
-            order.append((at["kernel_height"], at["kernel_width"], channel))
-    places = np.array(order, np.int64).reshape(-1, 3)
+    tile = mac.tile.input_channel if mac.tile else None
+    places = steps_in_order(*kernel_extent(operation, shape), mac.order, tile)
     taps = places.copy()
     if isinstance(operation, Conv2D):
         taps[:, :2] = places[:, :2] * operation.dilation - (operation.padding[0][0], operation.padding[1][0])
+    elif isinstance(operation, Conv2DTranspose):
+        taps[:, :2] = operation.cut - places[:, :2] * operation.dilation
     return taps, places
 
 
-def kernel_extent(operation: Multiply, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def kernel_extent(operation: Weighted, shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return (height, width, channels) of the products that one output takes."""
-    if isinstance(operation, Conv2D):
+    if isinstance(operation, Conv2D | Conv2DTranspose):
         return shape[0], shape[1], shape[2]
     return 1, 1, shape[0] if isinstance(operation, Dense) else 1
 
 
-def arrange_weights(operation: Multiply, codes: Ints, order: Ints) -> Codes:
+def arrange_weights(operation: Weighted, codes: Ints, order: Ints) -> Codes:
     """Return the weights as (groups, steps, outputs of a group), steps in the target's order."""
-    if isinstance(operation, Conv2D):
-        groups = operation.groups
+    if isinstance(operation, Conv2D | Conv2DTranspose):
+        groups = operation.groups if isinstance(operation, Conv2D) else 1
         steps = codes[order[:, 0], order[:, 1], order[:, 2]]
     elif isinstance(operation, Dense):
         groups, steps = 1, codes[order[:, 2]]

@@ -8,11 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.errors import PlanError
-from hwsim.network import Add, Concatenate
+from hwsim.network import Add, Concatenate, Multiply
+from hwsim.program.accumulator import product_field, product_point
 from hwsim.program.context import Context
-from hwsim.program.pipeline import Pipeline, fit_field, running_sum
-from hwsim.program.records import Join, Point, Sum, Tensor
+from hwsim.program.mac import check_fixed_scale, operand_range
+from hwsim.program.pipeline import ONE_WORD, Pipeline, fit_field, running_sum
+from hwsim.program.ratio import Ratio
+from hwsim.program.records import Join, Point, Product, Sum, Tensor
+from hwsim.quantize.decide import product_unit
 from hwsim.target import Settings
+from hwsim.target.steps import fixed_scale, goes_by_ratio
 
 
 def widest(pipelines: Sequence[Pipeline]) -> tuple[int, int]:
@@ -63,15 +68,16 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
     channels = output.shape[-1]
     common = 2 * max(source.scale for source in sources)
     unit = np.full(channels, common / 2.0**settings.addition.left_shift)
-    if settings.requantize.kind == "none":
-        refuse_unscaled(operation.name, sources, output)
-        unit = np.full(channels, output.scale)
+    if not rescales(settings):
+        refuse_unscaled(operation.name, sources, output, settings)
+        unit = np.full(channels, sources[0].scale)
     inputs = [bring_to_common(operation.name, source, common, unit, settings) for source in sources]
     low, high = widest(inputs)
     sums = min(low, 0) * len(sources), max(high, 0) * len(sources)
-    point = running_sum(operation.name, settings.addition.accumulator, unit, len(sources), sums)
+    point, wide = running_sum(operation.name, settings.addition.accumulator, unit, len(sources), sums)
     pipeline = Pipeline(layer=operation.name, bound=point.leaving(sums), unit=unit)
-    pipeline.finish(operation.activation, settings, output)
+    ratio = Ratio.of(operation.name, unit / output.scale, settings.requantize, np.full(channels, output.scale))
+    pipeline.finish(operation.activation, settings, output, ratio)
     points = (*shared_points(inputs), point, *pipeline.points)
     return [
         Sum(
@@ -81,6 +87,7 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
             inputs=tuple(source.name for source in sources),
             output=output,
             points=points,
+            wide=wide or any(one.wide for one in (*inputs, pipeline)),
             input_steps=tuple(tuple(one.steps) for one in inputs),
             field=np.array(fit_field(settings.addition.accumulator), np.int64),
             steps=tuple(pipeline.steps),
@@ -92,18 +99,62 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
 def bring_to_common(layer: str, source: Tensor, common: float, unit: np.ndarray, settings: Settings) -> Pipeline:
     """Bring one input of a sum to the unit in which the inputs are added."""
     pipeline = from_code(layer, source, unit.size)
-    if settings.requantize.kind != "none":
+    if rescales(settings):
         pipeline.shift_left([settings.addition.left_shift] * unit.size)
-        ratio = np.full(unit.size, source.scale / common)
-        pipeline.rescale(ratio, settings.requantize, "input", unit)
+        real = np.full(unit.size, source.scale / common)
+        pipeline.rescale(Ratio.of(layer, real, settings.requantize, unit), prefix="input")
     return pipeline
 
 
-def refuse_unscaled(layer: str, sources: Sequence[Tensor], output: Tensor) -> None:
-    """Raise PlanError if tensors of different scales meet on a target that cannot rescale them."""
-    scales = sorted({tensor.scale for tensor in [*sources, output]})
-    if len(scales) > 1:
+def rescales(settings: Settings) -> bool:
+    """Whether the target can bring a tensor to another scale."""
+    return goes_by_ratio(settings.requantize.expanded())
+
+
+def refuse_unscaled(layer: str, sources: Sequence[Tensor], output: Tensor, settings: Settings | None = None) -> None:
+    """Raise PlanError if tensors of different scales meet on a target that cannot rescale them.
+
+    With ``settings`` the output's scale is that of the inputs times the target's own ratio.
+    """
+    wanted = fixed_scale(sources[0].scale, settings.requantize.expanded()) if settings else sources[0].scale
+    if len({tensor.scale for tensor in sources}) > 1 or output.scale != wanted:
+        scales = sorted({tensor.scale for tensor in [*sources, output]})
         raise PlanError(f"{layer}: the target does not requantise, so inputs and output need one scale, not {scales}")
+
+
+def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
+    """Lower an element-wise product."""
+    settings = context.settings(operation)
+    sources = [context.codes(name) for name in operation.inputs]
+    output = context.planned(operation.name)
+    unit = np.full(output.shape[-1], product_unit(sources[0].scale, sources[1].scale, settings))
+    check_fixed_scale(operation.name, settings, unit, output)
+    ends = [one * two for one in operand_range(sources[0]) for two in operand_range(sources[1])]
+    bound = min(ends), max(ends)
+    section = settings.multiplication.product
+    points: tuple[Point, ...] = ()
+    if section is not None:
+        point = product_point(section, bound, 1, unit)
+        points, bound = (point,), point.leaving(point.bound or bound)
+    pipeline = Pipeline(layer=operation.name, bound=bound, unit=unit)
+    ratio = Ratio.of(operation.name, unit / output.scale, settings.requantize, np.full(unit.size, output.scale))
+    pipeline.finish(operation.activation, settings, output, ratio)
+    points = (*points, *pipeline.points)
+    return [
+        Product(
+            name=operation.name,
+            layer=operation.name,
+            kind=operation.kind,
+            inputs=tuple(source.name for source in sources),
+            output=output,
+            points=points,
+            wide=pipeline.wide or max(-bound[0], bound[1]) >= ONE_WORD,
+            zero_points=np.array([source.zero_point for source in sources], np.int64),
+            product=product_field(section),
+            steps=tuple(pipeline.steps),
+            draws=context.draws(operation, points),
+        )
+    ]
 
 
 def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:
@@ -121,6 +172,7 @@ def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:
             inputs=tuple(source.name for source in sources),
             output=output,
             points=points,
+            wide=any(one.wide for one in inputs),
             axis=operation.axis,
             input_steps=tuple(tuple(one.steps) for one in inputs),
             draws=context.draws(operation, points),
@@ -138,10 +190,11 @@ def bring_to_output(layer: str, source: Tensor, output: Tensor, settings: Settin
     )
     if same:
         return Pipeline(layer=layer, bound=(0, 0), unit=np.full(channels, output.scale))
-    if settings.requantize.kind == "none":
-        refuse_unscaled(layer, [source], output)
     pipeline = from_code(layer, source, channels)
-    unit = np.full(channels, output.scale)
-    pipeline.rescale(pipeline.unit / output.scale, settings.requantize, "input", unit)
+    if rescales(settings):
+        real = pipeline.unit / output.scale
+        pipeline.rescale(Ratio.of(layer, real, settings.requantize, np.full(channels, output.scale)), prefix="input")
+    else:
+        refuse_unscaled(layer, [source], output)
     pipeline.output(output, settings.output.overflow)
     return pipeline

@@ -1,4 +1,4 @@
-"""Build the steps behind an accumulator, and prove on the way that no value leaves the simulator's 64 bits."""
+"""Build the steps behind an accumulator, and prove on the way how wide their values can get."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from hwsim.errors import PlanError, WidthError
 from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.network import Relu
-from hwsim.program.multiplier import MAX_SHIFT, double_multiplier, fixed_multiplier, power_of_two_shift
+from hwsim.program.ratio import Ratio
 from hwsim.program.records import (
+    Absolute,
     AddConstant,
-    Clip,
+    ClipHigh,
+    ClipLow,
+    CountLevels,
     FitTo,
-    Leak,
+    LookUp,
+    MultiplyBy,
     Point,
     ScaleFixed,
     ScaleFloat,
@@ -25,59 +29,62 @@ from hwsim.program.records import (
     Tensor,
 )
 from hwsim.target import Settings
-from hwsim.target.settings import ActivationFunction, Fit, Requantize
+from hwsim.target import steps as post
+from hwsim.target.section import Fit
+from hwsim.target.settings import ActivationFunction
+from hwsim_kernels.multiplier import nearest
 
-LIMIT = 1 << 62
-"""Magnitudes below this are safe in 64 bits, with a bit to spare for one addition."""
+ONE_WORD = 1 << 62
+"""Magnitudes below this are held in one word."""
+
+LIMIT = 1 << 125
+"""Magnitudes below this are held in two words; what could reach it is refused."""
+
+FLOAT_LIMIT = 1 << 120
+
+HIGHEST = (1 << 62) - (1 << 9)
+"""The largest limit that a clip has: one that float64 holds."""
+
+MAX_SHIFT = 124
 
 Reals = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
-def draws_for(settings_random: tuple[int, tuple[int, ...], int]) -> NDArray[np.int64]:
-    """Return one period of a linear feedback shift register (bits, taps, seed), aligned to 32 bits.
-
-    >>> [int(d) >> 28 for d in draws_for((4, (4, 3), 1))][:5]
-    [1, 2, 4, 9, 3]
-    """
-    bits, taps, seed = settings_random
-    mask, state = (1 << bits) - 1, seed
-    states: list[int] = []
-    while not states or state != seed:
-        states.append(state)
-        parity = sum(state >> (tap - 1) for tap in taps) & 1
-        state = (state << 1 & mask) | parity
-    return np.asarray(states, np.int64) << (32 - bits)
-
-
-def check_room(place: str, form: IntFormat, proven: bool, widest: int) -> None:
-    """Raise WidthError if a sum in a format, with one more value of magnitude ``widest``, could leave 62 bits.
-
-    What is proved never to leave the format needs no more room than it takes.
-    """
-    needed = widest if proven else form.magnitude + widest
+def refuse_wider(place: str, needed: int) -> None:
+    """Raise WidthError if a magnitude of ``needed`` does not fit the simulator's two words."""
     if needed >= LIMIT:
-        raise WidthError(f"{place} needs {needed.bit_length() + 1} bits while it adds, the simulator has 63")
+        raise WidthError(f"{place} needs {needed.bit_length() + 1} bits, the simulator has {LIMIT.bit_length()}")
 
 
-def running_sum(layer: str, section: Fit, unit: Reals, steps: int, bound: tuple[int, int]) -> Point:
-    """Describe an accumulator that is fitted after each of ``steps`` additions, whose exact sums lie within ``bound``.
+def held(form: IntFormat, overflow: Overflow, bound: tuple[int, int]) -> int:
+    """Return the largest magnitude that a register can hold to which values within ``bound`` are sent.
 
-    Raises WidthError if it could leave the simulator's own 64 bits.
+    What was fitted once can be anything in the format, however small the values are: an unsigned wrap of -1.
+    """
+    return max(-bound[0], bound[1]) if form.under(overflow).holds(*bound) else form.magnitude
+
+
+def running_sum(layer: str, section: Fit, unit: Reals, count: int, bound: tuple[int, int]) -> tuple[Point, bool]:
+    """Describe an accumulator that is fitted after each of ``count`` additions, whose exact sums lie within ``bound``.
+
+    Return it, and whether it needs two words.
     """
     form = IntFormat(bits=section.bits, signed=section.signed)
-    proven = form.under(section.overflow).holds(*bound)
-    check_room(f"{layer}: accumulator", form, proven, max(-bound[0], bound[1]))
-    return Point(
+    needed = held(form, section.overflow, bound) + max(-bound[0], bound[1])
+    refuse_wider(f"{layer}: accumulator", needed)
+    point = Point(
         name="accumulator",
         unit=unit,
         format=form,
         overflow=section.overflow,
         saturated_bits=section.saturated_bits,
-        steps=steps,
+        steps=count,
         stage=True,
-        proven=proven,
+        proven=form.under(section.overflow).holds(*bound),
         bound=bound,
     )
+    return point, needed >= ONE_WORD
 
 
 def fit_field(section: Fit) -> list[int]:
@@ -89,12 +96,14 @@ def fit_field(section: Fit) -> list[int]:
 class Pipeline:
     """Steps under construction for values of ``channels`` channels that lie within ``bound`` (low, high).
 
-    ``layer`` is named in errors. ``unit`` (channels,) is the real value of one LSB of the values so far.
+    ``layer`` is named in errors. ``unit`` (channels,) is the real value of one LSB of the values so far. ``wide`` says
+    that they have needed two words.
     """
 
     layer: str
     bound: tuple[int, int]
     unit: Reals
+    wide: bool = False
     steps: list[Step] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
 
@@ -104,17 +113,16 @@ class Pipeline:
         return self.unit.size
 
     def _advance(self, step: Step, low: int, high: int) -> None:
-        if max(-low, high) >= LIMIT:
-            bits = max(low.bit_length(), high.bit_length()) + 1
-            what = f"{type(step).__name__} {step.point}".strip()
-            raise WidthError(f"{self.layer}: {what} needs {bits} bits, the simulator has 63")
+        needed = max(-low, high)
+        refuse_wider(f"{self.layer}: {type(step).__name__} {step.point}".rstrip(), needed)
+        self.wide |= needed >= ONE_WORD
         self.steps.append(step)
         self.bound = (low, high)
 
     def _note(self, point: str, **details: object) -> None:
         self.points.append(Point(name=point, unit=self.unit, bound=self.bound, **details))  # type: ignore[arg-type]
 
-    def add(self, constant: NDArray[np.int64]) -> None:
+    def add(self, constant: Ints) -> None:
         """Add a constant per channel, exactly."""
         low, high = self.bound
         self._advance(AddConstant(constant=constant), low + int(constant.min()), high + int(constant.max()))
@@ -129,11 +137,11 @@ class Pipeline:
         zero_point: int | None = None,
     ) -> None:
         """Fit to a format; with ``zero_point`` the values less it are drawn as a histogram."""
-        if form.narrow:
-            overflow = Overflow.ERROR if overflow is Overflow.ERROR else form.clamping
+        if form.narrow and overflow is not Overflow.ERROR:
+            overflow = form.clamping
         proven = form.under(overflow).holds(*self.bound)
-        low, high = self.bound
-        check_room(f"{self.layer}: {point}", form, proven, max(-low, high))
+        # a run that stops where the most negative code appears need only see it outside
+        mode = form.clamping if form.narrow else overflow
         self._note(
             point,
             format=form,
@@ -144,11 +152,11 @@ class Pipeline:
         )
         step = FitTo(
             point=point,
-            field=np.array([form.bits, form.signed, overflow.code, saturated_bits], np.int64),
+            field=np.array([form.bits, form.signed, mode.code, saturated_bits], np.int64),
             histogram=zero_point is not None,
             offset=zero_point or 0,
         )
-        self._advance(step, *((low, high) if proven else (form.minimum, form.maximum)))
+        self._advance(step, *(self.bound if proven else (form.minimum, form.maximum)))
 
     def fit_section(self, point: str, section: Fit) -> None:
         """Fit to the width that a section of the target gives."""
@@ -160,115 +168,173 @@ class Pipeline:
         if not any(shift):
             return
         low, high, most = *self.bound, max(shift)
+        if most > MAX_SHIFT:
+            raise WidthError(f"{self.layer}: a shift to the left by {most} bits, the simulator has {MAX_SHIFT}")
         self._advance(ShiftLeft(shift=np.asarray(shift, np.int64)), min(low << most, low), max(high << most, high))
 
-    def scale(self, point: str, factors: Sequence[tuple[int, int]], rounding: Rounding, *, ranged: bool = True) -> None:
+    def multiply(self, multiplier: Sequence[int]) -> None:
+        """Multiply by integers per channel, exactly."""
+        low, high, most = *self.bound, max(multiplier)
+        self._advance(MultiplyBy(multiplier=np.asarray(multiplier, np.int64)), min(low * most, 0), max(high * most, 0))
+
+    def scale(
+        self,
+        point: str,
+        multiplier: Sequence[int],
+        shift: Sequence[int],
+        rounding: Rounding,
+        guard_bits: int = 0,
+        *,
+        negatives_only: bool = False,
+    ) -> None:
         """Multiply by multiplier / 2**shift per channel and round; negative shifts go to the left, exactly."""
-        self.shift_left([max(-shift, 0) for _, shift in factors])
-        if max(shift for _, shift in factors) > MAX_SHIFT:
-            raise WidthError(f"{self.layer}: {point} shifts by more than {MAX_SHIFT} bits")
-        multiplier = np.asarray([one for one, _ in factors], np.int64)
-        shift = np.asarray([max(one, 0) for _, one in factors], np.int64)
-        ends = [(end * m >> s) for end in self.bound for m, s in zip(multiplier.tolist(), shift.tolist(), strict=True)]
-        self._advance(
-            ScaleFixed(point=point, multiplier=multiplier, shift=shift, rounding=rounding, ranged=ranged),
-            min(0, *ends),
-            max(0, *ends) + 1,
-        )
-        self._note(point, rounding=rounding, shift=int(shift.max()))
-
-    def rescale(self, ratio: Reals, settings: Requantize, point: str, unit: Reals) -> None:
-        """Multiply by real ratios (channels,) as the target does, so that an LSB becomes ``unit`` (channels,)."""
-        match settings.kind:
-            case "fixed":
-                factors = [fixed_multiplier(one, settings.multiplier_bits) for one in ratio.tolist()]
-                self.unit = unit
-                self.scale(point, factors, settings.rounding)
-            case "fixed_double":
-                self._double(ratio, point, unit)
-            case "float32" | "float64":
-                self._float(ratio, settings, point, unit)
-            case "power_of_two":
-                self.unit = unit
-                self.scale(point, [(1, self._exact_shift(one)) for one in ratio.tolist()], settings.rounding)
-            case _:
-                self.unit = unit
-
-    def _exact_shift(self, ratio: float) -> int:
-        shift = power_of_two_shift(ratio)
-        if shift is None:
-            raise PlanError(f"{self.layer}: the plan asks for a ratio of {ratio!r}, the target shifts by powers of two")
-        return shift
-
-    def _double(self, ratio: Reals, point: str, unit: Reals) -> None:
-        high = "input_high_multiply" if point == "input" else "high_multiply"
-        factors = [double_multiplier(one) for one in ratio.tolist()]
-        right = [max(-exponent, 0) for _, exponent in factors]
-        self.shift_left([max(exponent, 0) for _, exponent in factors])
-        self.unit = unit * np.exp2(-np.asarray(right, np.float64))
-        self.fit(high, IntFormat(bits=32), Overflow.WRAP)
-        self.points.pop()
-        self.scale(high, [(multiplier, 31) for multiplier, _ in factors], Rounding.HALF_UP, ranged=False)
-        self.points.pop()
-        self._note(high, format=IntFormat(bits=32), overflow=Overflow.WRAP, rounding=Rounding.HALF_UP, shift=31)
-        self.unit = unit
-        self.scale(point, [(1, shift) for shift in right], Rounding.HALF_AWAY)
-
-    def _float(self, ratio: Reals, settings: Requantize, point: str, unit: Reals) -> None:
+        right = [max(one, 0) for one in shift]
+        factors = [m << max(-one, 0) for m, one in zip(multiplier, shift, strict=True)]
+        if max(right) > MAX_SHIFT:
+            raise WidthError(f"{self.layer}: {point} shifts by {max(right)} bits, the simulator by {MAX_SHIFT}")
+        if max(factors) >= 1 << 32:
+            self.shift_left([max(-one, 0) for one in shift])
+            factors = list(multiplier)
         low, high = self.bound
-        most = float(ratio.max())
-        bound = int(max(-low, high) * most * 1.001) + 2
-        self.unit = unit
-        precision = 32 if settings.kind == "float32" else 64
-        step = ScaleFloat(point=point, ratio=ratio, precision=precision, rounding=settings.rounding)
-        self._advance(step, -bound if low < 0 else 0, bound)
-        self._note(point, rounding=settings.rounding)
+        refuse_wider(f"{self.layer}: the product before {point}", max(-low, high) * max(factors))
+        smallest = min((low * m) >> s for m, s in zip(factors, right, strict=True))
+        largest = max((high * m) >> s for m, s in zip(factors, right, strict=True)) + 1
+        step = ScaleFixed(
+            point=point,
+            multiplier=np.asarray(factors, np.int64),
+            shift=np.asarray(right, np.int64),
+            rounding=rounding,
+            guard_bits=guard_bits,
+            negatives_only=negatives_only,
+        )
+        self._advance(step, min(smallest, 0), max(high if negatives_only else largest, 0))
+        self._note(point, rounding=rounding, shift=max(right))
 
-    def activate(self, function: Relu | None, settings: ActivationFunction) -> None:
-        """Apply an activation function to values in the unit reached so far."""
+    def _scale_float(self, step: post.MultiplyFloatStep, point: str, ratio: Reals) -> None:
+        low, high = self.bound
+        bound = min(int(max(-low, high) * float(ratio.max()) * 1.001) + 2, FLOAT_LIMIT)
+        scaled = ScaleFloat(point=point, ratio=ratio, precision=step.precision, rounding=step.rounding)
+        self._advance(scaled, -bound if low < 0 else 0, bound)
+        self._note(point, rounding=step.rounding)
+
+    def _look_up(self, step: post.LookupStep, point: str) -> None:
+        rounding = step.rounding if step.interpolation == "linear" else None
+        table = np.asarray(step.table, np.int64)
+        read = LookUp(point=point, table=table, first=step.first, shift=step.shift, rounding=rounding)
+        self._advance(read, int(table.min()) - 1, int(table.max()) + 1)
+        if rounding is not None:
+            self._note(point, rounding=rounding, shift=step.shift)
+
+    def _clip(self, low: int | None, high: int | None) -> None:
+        smallest, largest = self.bound
+        if low is not None:
+            smallest, largest = max(smallest, low), max(largest, low)
+            self._advance(ClipLow(limit=np.full(self.channels, low, np.int64)), smallest, largest)
+        if high is not None:
+            smallest, largest = min(smallest, high), min(largest, high)
+            self._advance(ClipHigh(limit=np.full(self.channels, high, np.int64)), smallest, largest)
+
+    def activate(self, function: Relu | None, settings: ActivationFunction, unit: Reals) -> None:
+        """Apply an activation function to values of which an LSB is worth ``unit`` (channels,)."""
         if function is None:
             return
-        low, high = self.bound
-        slope = function.negative_slope
-        if slope != 0.0:
-            self._leak(slope, settings)
-            low = self.bound[0]
-        floor = 0 if slope == 0.0 else -LIMIT + 1
-        tops = np.full(self.channels, LIMIT - 1, np.int64)
+        if function.negative_slope == 0.0:
+            low, high = self.bound
+            floors = np.zeros(self.channels, np.int64)
+            self._advance(ClipLow(point="activation", limit=floors), max(low, 0), max(high, 0))
+        else:
+            self._leak(function.negative_slope, settings)
         if function.max_value is not None:
-            tops = np.minimum(np.rint(function.max_value / self.unit), LIMIT - 1).astype(np.int64)
-        low, high = max(low, floor), min(max(high, 0), int(tops.max()))
-        floors = np.full(self.channels, floor, np.int64)
-        self._advance(Clip(point="activation", low=floors, high=tops), min(low, high), high)
+            low, high = self.bound
+            with np.errstate(divide="ignore"):  # a ratio that became 0 leaves no limit
+                tops = np.minimum(np.rint(function.max_value / unit), float(HIGHEST)).astype(np.int64)
+            most = int(tops.max())
+            self._advance(ClipHigh(point="activation", limit=tops), min(low, most), min(high, most))
 
     def _leak(self, slope: float, settings: ActivationFunction) -> None:
-        low, high = self.bound
         if slope < 0:
             raise PlanError(f"{self.layer}: the slope of the activation is {slope!r}, below 0")
-        multiplier, shift = fixed_multiplier(slope, settings.multiplier_bits)
-        if shift < 0:
-            multiplier, shift = multiplier << -shift, 0
-        if multiplier >= 1 << 31:
+        multiplier, exponent = nearest(slope, settings.multiplier_bits)
+        shift = settings.multiplier_bits - 1 - exponent if multiplier else 0
+        if multiplier << max(-shift, 0) >= 1 << 32:
             raise PlanError(f"{self.layer}: a negative slope of {slope!r} needs a multiplier of more than 32 bits")
-        step = Leak(point="activation", multiplier=multiplier, shift=shift, rounding=settings.rounding)
-        self._advance(step, min(low, 0) * multiplier >> shift, high)
-        self._note("activation", rounding=settings.rounding, shift=shift)
+        many = self.channels
+        self.scale("activation", [multiplier] * many, [shift] * many, settings.rounding, negatives_only=True)
 
-    def finish(self, function: Relu | None, settings: Settings, output: Tensor) -> None:
-        """Build what follows an accumulator: activation and requantisation in the target's order, then the output."""
-        after = settings.activation.position == "after_requantize"
-        if not after:
-            self.activate(function, settings.activation)
-        unit = np.full(self.channels, output.scale)
-        self.rescale(self.unit / output.scale, settings.requantize, "requantize", unit)
-        if after:
-            self.activate(function, settings.activation)
-        self.output(output, settings.output.overflow)
+    def rescale(self, ratio: Ratio, *, prefix: str = "") -> None:
+        """Run the target's list of steps but for activation and zero point, so that an LSB becomes ``ratio.unit``.
+
+        ``prefix`` is put before the names of points: `input`, where inputs are brought to one scale.
+        """
+        for number, step in enumerate(ratio.steps):
+            if not isinstance(step, post.ActivationStep | post.ZeroPointStep):
+                self._one(number, step, ratio, prefix)
+
+    def finish(self, function: Relu | None, settings: Settings, output: Tensor, ratio: Ratio) -> None:
+        """Build what follows an accumulator: the target's list with the activation in it, then the output."""
+        placed = any(isinstance(step, post.ActivationStep) for step in ratio.steps)
+        before = self.unit
+        if not placed and settings.activation.position == "before_requantize":
+            self.activate(function, settings.activation, before)
+        zero_point_added = False
+        for number, step in enumerate(ratio.steps):
+            if isinstance(step, post.ActivationStep):
+                unit = ratio.unit_behind(number) if ratio.scaled_before(number) else before
+                self.activate(function, settings.activation, unit)
+            elif isinstance(step, post.ZeroPointStep):
+                zero_point_added = True
+                self._add_zero_point(output)
+            else:
+                self._one(number, step, ratio, "")
+        if not placed and settings.activation.position == "after_requantize":
+            self.activate(
+                function, settings.activation, ratio.unit if ratio.scaled_before(len(ratio.steps)) else before
+            )
+        self.output(output, settings.output.overflow, add_zero_point=not zero_point_added)
+
+    def _one(self, number: int, step: post.Step, ratio: Ratio, prefix: str) -> None:
+        """Build one step of the target's list; named after ``prefix``."""
+        name = post.point_name(step)
+        point = name if not prefix or not name else prefix if name == "requantize" else f"{prefix}_{name}"
+        self.unit = ratio.unit_behind(number)
+        match step:
+            case post.AddStep():
+                self.add(np.full(self.channels, step.value, np.int64))
+            case post.ShiftLeftStep():
+                self.shift_left(ratio.left_shifts(step))
+            case post.MultiplyStep():
+                following = ratio.steps[number + 1 : number + 2]
+                if not isinstance(next(iter(following), None), post.ShiftRightStep):
+                    self.multiply(ratio.multipliers(step))
+            case post.ShiftRightStep():
+                before = ratio.steps[number - 1] if number else None
+                factors = ratio.multipliers(before) if isinstance(before, post.MultiplyStep) else (1,) * self.channels
+                self.scale(point, factors, ratio.right_shifts(step), step.rounding, step.guard_bits or 0)
+            case post.MultiplyFloatStep():
+                self._scale_float(step, point, ratio.real)
+            case post.FitStep():
+                self.fit_section(point, step)
+            case post.ClipStep():
+                self._clip(step.low, step.high)
+            case post.AbsoluteStep():
+                low, high = self.bound
+                self._advance(Absolute(), 0, max(-low, high))
+            case post.LookupStep():
+                self._look_up(step, point)
+            case post.ThresholdsStep():
+                levels = np.asarray(step.levels, np.int64)
+                self._advance(CountLevels(levels=levels, first=step.first), step.first, step.first + levels.size)
+            case _:
+                raise TypeError(f"no such step: {step}")
+
+    def _add_zero_point(self, tensor: Tensor) -> None:
+        if tensor.zero_point:
+            self.add(np.full(self.channels, tensor.zero_point, np.int64))
 
     def output(self, tensor: Tensor, overflow: Overflow, *, add_zero_point: bool = True) -> None:
         """Add the zero point, unless it is in the values already, and fit to the output's format."""
         assert tensor.format is not None
-        if tensor.zero_point and add_zero_point:
-            self.add(np.full(self.channels, tensor.zero_point, np.int64))
+        if add_zero_point:
+            self._add_zero_point(tensor)
         self.unit = np.full(self.channels, tensor.scale)
         self.fit("output", tensor.format, overflow, zero_point=tensor.zero_point)

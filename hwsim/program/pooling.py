@@ -41,7 +41,7 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
     accumulator, area = settings.pooling.accumulator, operation.window[0] * operation.window[1]
     low, high = min(source.format.minimum - zero_point, 0), max(source.format.maximum - zero_point, 0)
     unit = np.full(output.shape[-1], output.scale)
-    point = running_sum(operation.name, accumulator, unit, area, (low * area, high * area))
+    point, wide = running_sum(operation.name, accumulator, unit, area, (low * area, high * area))
     smallest, largest = point.leaving((low, high))
     division = Point(name="division", unit=unit, rounding=settings.pooling.rounding, bound=(smallest, largest + 1))
     pipeline = Pipeline(layer=operation.name, bound=(smallest, largest + 1), unit=unit)
@@ -56,6 +56,7 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
             inputs=(source.name,),
             output=output,
             points=points,
+            wide=wide or pipeline.wide,
             window=window_of(operation),
             zero_point=zero_point,
             field=np.array(field, np.int64),

@@ -83,6 +83,13 @@ class ShiftLeft(Step):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class MultiplyBy(Step):
+    """Multiply by ``multiplier`` (channels,), exactly."""
+
+    multiplier: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FitTo(Step):
     """Fit to ``field`` (4,): bits, signed, overflow, saturated_bits; ``offset`` is taken off for the histogram."""
 
@@ -93,12 +100,16 @@ class FitTo(Step):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScaleFixed(Step):
-    """Multiply by multiplier / 2**shift (channels,) and round; ``ranged`` notes the results' range."""
+    """Multiply by multiplier / 2**shift (channels,) and round; ``guard_bits`` 0 stands for all.
+
+    ``negatives_only`` leaves other values alone: the slope of a leaky ReLU.
+    """
 
     multiplier: Ints
     shift: Ints
     rounding: Rounding
-    ranged: bool = True
+    guard_bits: int = 0
+    negatives_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,20 +122,41 @@ class ScaleFloat(Step):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Clip(Step):
-    """Limit to low … high (channels,): the function of a ReLU, no loss."""
+class ClipLow(Step):
+    """Raise to ``limit`` (channels,): the function of a ReLU, no loss."""
 
-    low: Ints
-    high: Ints
+    limit: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Leak(Step):
-    """Multiply negative values by multiplier / 2**shift and round."""
+class ClipHigh(Step):
+    """Lower to ``limit`` (channels,): the function of a bounded ReLU, no loss."""
 
-    multiplier: int
+    limit: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Absolute(Step):
+    """Take the magnitude."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LookUp(Step):
+    """Read ``table`` (entries,), whose entries stand for ``first``, ``first + 2**shift``, …; no ``rounding``: no
+    interpolation."""
+
+    table: Ints
+    first: int
     shift: int
-    rounding: Rounding
+    rounding: Rounding | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CountLevels(Step):
+    """``first`` plus the number of ``levels`` (ascending) that are not above the value."""
+
+    levels: Ints
+    first: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +164,7 @@ class IntOperation:
     """One operation of a program. ``inputs`` name tensors, ``output`` describes the one it makes.
 
     ``layer`` is the network's operation it came from, ``kind`` that operation's kind. ``draws`` are the random numbers
-    of its stochastic roundings, or one 0.
+    of its stochastic roundings, or one 0. ``wide`` says that its values need two words (``hwsim_kernels.wide``).
     """
 
     name: str
@@ -141,6 +173,7 @@ class IntOperation:
     inputs: tuple[str, ...]
     output: Tensor
     points: tuple[Point, ...] = ()
+    wide: bool = False
 
     @property
     def channels(self) -> int:
@@ -160,8 +193,9 @@ class MultiplyAccumulate(IntOperation):
     """Every operation with weights. The arrays are those of ``hwsim_kernels.accumulate``.
 
     ``view`` and ``output_view`` are the input's and the output's (h, w, c) as the kernel sees them. ``exact`` says that
-    no product and no sum can lose anything, so that any order gives the result. ``initial`` (points, COLUMNS, channels)
-    holds what was lost once, when weights and biases became integers.
+    no product and no sum can lose anything, so that any order gives the result; ``wide_sums`` that a sum can need more
+    than 62 bits on its way. ``initial`` (points, COLUMNS, channels) holds what was lost once, when weights and biases
+    became integers.
     """
 
     view: tuple[int, int, int]
@@ -169,6 +203,7 @@ class MultiplyAccumulate(IntOperation):
     zero_point: int
     taps: Ints
     strides: Ints
+    spread: Ints
     weights: Codes
     start: Ints
     product: Ints
@@ -176,6 +211,7 @@ class MultiplyAccumulate(IntOperation):
     steps: tuple[Step, ...]
     draws: Ints
     exact: bool
+    wide_sums: bool
     initial: Ints
 
 
@@ -203,6 +239,16 @@ class Sum(IntOperation):
 
     input_steps: tuple[tuple[Step, ...], ...]
     field: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Product(IntOperation):
+    """The element-wise product of two tensors, axes of size 1 repeated; ``product`` (FIELDS,) is its width."""
+
+    zero_points: Ints
+    product: Ints
     steps: tuple[Step, ...]
     draws: Ints
 

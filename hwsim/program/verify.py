@@ -8,24 +8,26 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-import hwsim_kernels as kernels
 from hwsim.errors import ProgramError
 from hwsim.formats import Overflow, Rounding
-from hwsim.program.multiplier import MAX_SHIFT
+from hwsim.program.pipeline import MAX_SHIFT
 from hwsim.program.program import Program
 from hwsim.program.records import (
-    AddConstant,
-    Clip,
+    ClipHigh,
+    ClipLow,
+    CountLevels,
     CropCodes,
     FitTo,
     HostSoftmax,
     IntOperation,
     Join,
-    Leak,
+    LookUp,
     MultiplyAccumulate,
+    MultiplyBy,
     PadCodes,
     PoolAverage,
     PoolMax,
+    Product,
     Quantize,
     Relabel,
     Rescale,
@@ -36,6 +38,7 @@ from hwsim.program.records import (
     Sum,
     Tensor,
 )
+from hwsim_kernels.counting import COLUMNS
 from hwsim_kernels.fields import (
     BITS,
     CHECK_EACH,
@@ -51,6 +54,9 @@ from hwsim_kernels.fields import (
 
 STORED_BITS = 16
 """Bits of a stored code at most."""
+
+DROPPED = 62
+"""Bits that a product or a stage drops at most."""
 
 OVERFLOWS = {mode.code for mode in Overflow}
 ROUNDINGS = {mode.code for mode in Rounding}
@@ -96,6 +102,8 @@ def check(one: IntOperation, inputs: Sequence[Tensor]) -> None:
         need(any(point.name == "accumulator" for point in one.points), f"{one.name}: has no accumulator")
         need(all(tensor.shape == one.output.shape for tensor in inputs), f"{one.name}: its inputs differ in shape")
         check_field(one, one.field, 4)
+    elif isinstance(one, Product):
+        check_product(one, inputs)
     elif isinstance(one, Join):
         check_join(one, inputs)
     elif isinstance(one, Relabel):
@@ -114,7 +122,8 @@ def check(one: IntOperation, inputs: Sequence[Tensor]) -> None:
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check how many tensors an operation reads, and which side of the datapath each stands on."""
     several = isinstance(one, Sum | Join)
-    need(len(inputs) > 0 if several else len(inputs) == 1, f"{one.name}: reads {len(inputs)} tensors")
+    wanted = 2 if isinstance(one, Product) else 1
+    need(len(inputs) > 0 if several else len(inputs) == wanted, f"{one.name}: reads {len(inputs)} tensors")
     for tensor in inputs:
         real = tensor.format is None
         need(real == isinstance(one, Quantize), f"{one.name}: {tensor.name!r} is {'real' if real else 'integer'}")
@@ -153,7 +162,10 @@ def check_multiply(one: MultiplyAccumulate, source: Tensor) -> None:
     need(abs(one.zero_point) <= 1 << STORED_BITS, f"{name}: its operand's zero point is no code")
     need(one.strides.shape == (2,) and int(one.strides.min()) > 0, f"{name}: strides must be two positive numbers")
     need(one.start.shape == (channels,), f"{name}: start values and channels differ in number")
-    need(magnitude(one.start) < 1 << 62, f"{name}: a start value needs more than 62 bits")
+    need(one.spread.shape == (2,) and int(one.spread.min()) > 0, f"{name}: spread must be two positive numbers")
+    narrow = magnitude(one.start) < 1 << 62
+    need(narrow or one.wide_sums, f"{name}: a start value needs more than 62 bits")
+    need(one.wide or not one.wide_sums, f"{name}: its sums are wide and its values are not")
     need(one.product.shape == (FIELDS,), f"{name}: the product's field has the shape {one.product.shape}")
     need(one.stages.ndim == 2 and one.stages.shape[1] == FIELDS, f"{name}: stages have the shape {one.stages.shape}")
     need(len(one.stages) > 0 and one.stages[-1, TERMS] == 0, f"{name}: the last stage must take all that is left")
@@ -164,12 +176,12 @@ def check_multiply(one: MultiplyAccumulate, source: Tensor) -> None:
         check_format(name, field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]])
         check_rounding(name, field[ROUNDING])
         need(set(field[[CHECK_EACH, TREE]].tolist()) <= {0, 1}, f"{name}: a stage is neither chain nor tree")
-        need(0 <= field[SHIFT] <= MAX_SHIFT, f"{name}: shifts by {field[SHIFT]} bits, at most {MAX_SHIFT} are possible")
+        need(0 <= field[SHIFT] <= DROPPED, f"{name}: shifts by {field[SHIFT]} bits, at most {DROPPED} are possible")
         need(0 <= field[TERMS] < 1 << 31, f"{name}: a stage takes {field[TERMS]} terms")
     sums = 2 + has_product + len(one.stages)
     need(len(one.points) >= sums, f"{name}: has {len(one.points)} points, its datapath {sums}")
     need(
-        one.initial.shape == (len(one.points), kernels.COLUMNS, channels),
+        one.initial.shape == (len(one.points), COLUMNS, channels),
         f"{name}: initial counts do not fit its points",
     )
 
@@ -186,6 +198,7 @@ def check_pool(one: PoolMax | PoolAverage, source: Tensor) -> None:
         need(inside, f"{one.name}: a window lies outside its input")
     if isinstance(one, PoolAverage):
         check_field(one, one.field, 5)
+        need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
         need(
             [point.name for point in one.points[:2]] == ["accumulator", "division"], f"{one.name}: its points are wrong"
         )
@@ -201,6 +214,21 @@ def check_join(one: Join, inputs: Sequence[Tensor]) -> None:
         need(all(rest), f"{one.name}: its inputs differ in shape")
     joined = sum(tensor.shape[one.axis] for tensor in inputs)
     need(joined == one.output.shape[one.axis], f"{one.name}: its inputs do not make up its output")
+
+
+def check_product(one: Product, inputs: Sequence[Tensor]) -> None:
+    """Check the shapes that a product multiplies, and its width."""
+    shapes = [tensor.shape for tensor in inputs]
+    alike = all(len(shape) == len(one.output.shape) for shape in shapes)
+    made = [max(a, b) if a == b or 1 in (a, b) else 0 for a, b in zip(*shapes, strict=False)]
+    need(alike and tuple(made) == one.output.shape, f"{one.name}: its inputs do not make its output")
+    need(one.zero_points.shape == (2,), f"{one.name}: has {one.zero_points.size} zero points, not 2")
+    need(magnitude(one.zero_points) <= 1 << STORED_BITS, f"{one.name}: a zero point is no code")
+    need(one.product.shape == (FIELDS,), f"{one.name}: the product's field has the shape {one.product.shape}")
+    if one.product[BITS]:
+        check_format(one.name, one.product[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]])
+        check_rounding(one.name, one.product[ROUNDING])
+        need(0 <= one.product[SHIFT] <= DROPPED, f"{one.name}: shifts by {one.product[SHIFT]} bits")
 
 
 def check_sides(one: PadCodes | CropCodes, source: Tensor) -> None:
@@ -222,9 +250,8 @@ def check_field(one: IntOperation, field: NDArray[np.int64], size: int) -> None:
 def check_format(name: str, field: NDArray[np.int64]) -> None:
     """Check a width and what becomes of values outside it: bits, signed, overflow, saturated_bits."""
     bits, signed, overflow, saturated = field.tolist()
-    limit = 64 if signed else 63
     need(signed in (0, 1), f"{name}: a format is neither signed nor unsigned")
-    need(1 <= bits <= limit, f"{name}: a format has {bits} bits, 1 to {limit} are possible")
+    need(1 <= bits <= 64, f"{name}: a format has {bits} bits, 1 to 64 are possible")
     need(overflow in OVERFLOWS, f"{name}: there is no overflow mode {overflow}")
     need(0 <= saturated <= bits, f"{name}: {saturated} of {bits} bits are saturated")
 
@@ -238,8 +265,8 @@ def check_steps(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check the steps of an operation, and that it has random numbers if it has steps."""
     points = {point.name for point in one.points}
     for channels, step in steps_of(one, inputs):
-        silent = isinstance(step, Clip) or (isinstance(step, AddConstant | ShiftLeft) and not step.point)
-        need(silent or step.point in points, f"{one.name}: has no point {step.point!r}")
+        counts = isinstance(step, FitTo | ScaleFixed | ScaleFloat) or (isinstance(step, LookUp) and step.rounding)
+        need(not counts or step.point in points, f"{one.name}: has no point {step.point!r}")
         check_step(one.name, step, channels)
     draws = getattr(one, "draws", None)
     need(draws is None or (draws.ndim == 1 and draws.size > 0), f"{one.name}: its random numbers are missing")
@@ -250,7 +277,7 @@ def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int,
     if isinstance(one, Sum | Join):
         for tensor, steps in zip(inputs, one.input_steps, strict=True):
             yield from ((tensor.shape[-1], step) for step in steps)
-    if isinstance(one, MultiplyAccumulate | PoolAverage | Sum | Rescale):
+    if isinstance(one, MultiplyAccumulate | PoolAverage | Product | Sum | Rescale):
         yield from ((one.channels, step) for step in one.steps)
 
 
@@ -260,24 +287,26 @@ def check_step(name: str, step: Step, channels: int) -> None:
     if isinstance(step, FitTo):
         need(step.field.shape == (4,), f"{name}: a field has the shape {step.field.shape}, not (4,)")
         check_format(name, step.field)
+        need(abs(step.offset) <= 1 << STORED_BITS, f"{name}: the zero point of a histogram is no code")
+        return
+    if isinstance(step, LookUp | CountLevels):
+        need(all(array.ndim == 1 and array.size > 0 for array in arrays), f"{name}: a table is empty")
+        need(abs(step.first) < 1 << 62, f"{name}: the first value of a table needs more than 62 bits")
     else:
         need(all(array.shape == (channels,) for array in arrays), f"{name}: a step does not have {channels} channels")
+    if isinstance(step, LookUp):
+        need(0 <= step.shift <= 24 and magnitude(step.table) < 1 << 31, f"{name}: a table is too wide")
     if isinstance(step, ScaleFixed | ShiftLeft):
-        need(
-            bool(((step.shift >= 0) & (step.shift <= MAX_SHIFT)).all()), f"{name}: a shift is outside 0 to {MAX_SHIFT}"
-        )
+        inside = bool(((step.shift >= 0) & (step.shift <= MAX_SHIFT)).all())
+        need(inside, f"{name}: a shift is outside 0 to {MAX_SHIFT}")
+    if isinstance(step, ScaleFixed | MultiplyBy):
+        need(bool(((step.multiplier >= 0) & (step.multiplier < 1 << 32)).all()), f"{name}: a multiplier is too wide")
     if isinstance(step, ScaleFixed):
-        need(bool(((step.multiplier >= 0) & (step.multiplier < 1 << 31)).all()), f"{name}: a multiplier is too wide")
+        need(0 <= step.guard_bits <= 32, f"{name}: a rounder has {step.guard_bits} guard bits")
     if isinstance(step, ScaleFloat):
         need(bool(np.isfinite(step.ratio).all()) and step.precision in (32, 64), f"{name}: a ratio is no number")
-    if isinstance(step, Leak):
-        need(0 <= step.shift <= MAX_SHIFT and 0 <= step.multiplier < 1 << 31, f"{name}: a slope is too wide")
-    if isinstance(step, AddConstant):
-        need(magnitude(step.constant) < 1 << 62, f"{name}: a constant needs more than 62 bits")
-    if isinstance(step, Clip):
-        need(max(magnitude(step.low), magnitude(step.high)) < 1 << 62, f"{name}: a limit needs more than 62 bits")
-    if isinstance(step, FitTo):
-        need(abs(step.offset) <= 1 << STORED_BITS, f"{name}: the zero point of a histogram is no code")
+    if isinstance(step, ClipLow | ClipHigh):
+        need(magnitude(step.limit) < 1 << 62, f"{name}: a limit needs more than 62 bits")
 
 
 def magnitude(values: NDArray[np.int64]) -> int:

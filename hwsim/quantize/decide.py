@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hwsim.network import (
     AveragePool,
     Conv2D,
+    Conv2DTranspose,
     Crop,
     Dense,
     MaxPool,
@@ -20,12 +21,14 @@ from hwsim.network import (
     Reshape,
     ScaleShift,
     Softmax,
+    Weighted,
 )
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.quantize.profile import Profile, weight_range
 from hwsim.quantize.scales import choose_scale
 from hwsim.target import Settings, Target
 from hwsim.target.settings import TensorFormat
+from hwsim.target.steps import fixed_scale, goes_by_ratio
 
 PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
 """Operations whose output has its input's format, scale and zero point."""
@@ -39,12 +42,12 @@ def decide(network: Network, profile: Profile, target: Target) -> Plan:
     return Plan(network=network.name, target=target.name, tensors=draft.tensors, weights=draft.weights)
 
 
-def kernel_of(operation: Multiply) -> NDArray[np.float32]:
+def kernel_of(operation: Weighted) -> NDArray[np.float32]:
     """Return an operation's weights, output channels on the last axis.
 
     Raises TypeError for an operation that has none.
     """
-    if isinstance(operation, Conv2D | Dense):
+    if isinstance(operation, Conv2D | Conv2DTranspose | Dense):
         return operation.kernel
     if isinstance(operation, ScaleShift):
         return operation.scale
@@ -62,11 +65,11 @@ class _Draft:
     def add(self, operation: Operation) -> None:
         """Decide about one operation's weights and output."""
         settings = self.target.settings(operation.kind, operation.name)
-        if isinstance(operation, Multiply):
+        if isinstance(operation, Weighted):
             self.weights[operation.name] = plan_weights(operation, settings)
         if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self.tensors[operation.inputs[0]]
-        elif isinstance(operation, Multiply) and settings.requantize.kind == "none":
+        elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = self._from_range(operation, settings)
@@ -91,14 +94,19 @@ class _Draft:
             maximum=high,
         )
 
-    def _unscaled(self, operation: Multiply, settings: Settings) -> TensorPlan:
-        """The plan of an output that is the accumulator itself."""
+    def _unscaled(self, operation: Weighted | Multiply, settings: Settings) -> TensorPlan:
+        """The plan of an output whose scale follows from its inputs', as the target has a ratio of its own."""
         form = settings.activations
-        unit = accumulator_unit(self.tensors[operation.inputs[0]].scale, self.weights[operation.name], settings)
-        return TensorPlan(bits=form.bits, signed=form.signed, narrow=form.narrow, scale=float(unit[0]))
+        scales = [self.tensors[name].scale for name in operation.inputs]
+        if isinstance(operation, Multiply):
+            unit = product_unit(scales[0], scales[1], settings)
+        else:
+            unit = float(accumulator_unit(scales[0], self.weights[operation.name], settings)[0])
+        scale = fixed_scale(unit, settings.requantize.expanded())
+        return TensorPlan(bits=form.bits, signed=form.signed, narrow=form.narrow, scale=scale)
 
 
-def plan_weights(operation: Multiply, settings: Settings) -> WeightPlan:
+def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:
     """Choose the scale, or the scales, of an operation's weights."""
     form = settings.weights
     kernel = kernel_of(operation)
@@ -113,11 +121,21 @@ def plan_weights(operation: Multiply, settings: Settings) -> WeightPlan:
     )
 
 
+def dropped_bits(settings: Settings) -> int:
+    """Return how many bits products and stages of accumulation drop."""
+    product = settings.mac.product
+    return (product.shift if product else 0) + sum(stage.shift for stage in settings.mac.stages)
+
+
 def accumulator_unit(input_scale: float, weights: WeightPlan, settings: Settings) -> NDArray[np.float64]:
     """Return the real value of one LSB of the last stage: (1,) or (output channels,)."""
-    product = settings.mac.product
-    shift = (product.shift if product else 0) + sum(stage.shift for stage in settings.mac.stages)
-    return (input_scale * np.asarray(weights.scale, np.float64)) * 2.0**shift
+    return (input_scale * np.asarray(weights.scale, np.float64)) * 2.0 ** dropped_bits(settings)
+
+
+def product_unit(first: float, second: float, settings: Settings) -> float:
+    """Return the real value of one LSB of an element-wise product."""
+    product = settings.multiplication.product
+    return first * second * 2.0 ** (product.shift if product else 0)
 
 
 def _scale(low: float, high: float, form: TensorFormat) -> tuple[float, int]:

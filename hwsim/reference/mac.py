@@ -1,4 +1,4 @@
-"""Multiply-accumulate operations in float32, by TensorFlow."""
+"""Multiply-accumulate operations in float32, most by TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.loaders.framework import tensorflow
-from hwsim.network import Conv2D, Dense, ScaleShift
+from hwsim.network import Conv2D, Conv2DTranspose, Dense, ScaleShift
 from hwsim.network.mac import Floats
 from hwsim.network.operation import Sides
 from hwsim.reference.activation import apply
@@ -18,6 +18,14 @@ def conv2d(operation: Conv2D, inputs: Sequence[Floats]) -> Floats:
     """Return the convolution of (n, h, w, c)."""
     sums = _depthwise(operation, inputs[0]) if _is_depthwise(operation) else _grouped(operation, inputs[0])
     return apply(operation.activation, sums + operation.bias)
+
+
+def conv2d_transpose(operation: Conv2DTranspose, inputs: Sequence[Floats]) -> Floats:
+    """Return the transposed convolution of (n, h, w, c)."""
+    (top, left), (height, width) = operation.cut, operation.size
+    kept = _scattered(operation, inputs[0])[:, top : top + height, left : left + width]
+    beyond = ((0, height - kept.shape[1]), (0, width - kept.shape[2]))
+    return apply(operation.activation, np.pad(kept, explicit(beyond)) + operation.bias)
 
 
 def dense(operation: Dense, inputs: Sequence[Floats]) -> Floats:
@@ -63,6 +71,19 @@ def _grouped(conv: Conv2D, values: Floats) -> Floats:
     inputs, kernels = (np.split(array, conv.groups, axis=3) for array in (values, conv.kernel))
     results = [_plain(conv, part, kernel) for part, kernel in zip(inputs, kernels, strict=True)]
     return np.concatenate(results, axis=3)
+
+
+def _scattered(conv: Conv2DTranspose, values: Floats) -> Floats:
+    """Return the full result, without bias: each input value times the kernel, added where it falls."""
+    # TensorFlow's own transposed convolution knows dilation on some processors only.
+    spans = [(values.shape[1 + axis] - 1) * conv.strides[axis] + 1 for axis in (0, 1)]
+    reach = [(conv.kernel.shape[axis] - 1) * conv.dilation[axis] for axis in (0, 1)]
+    full = np.zeros((len(values), spans[0] + reach[0], spans[1] + reach[1], conv.kernel.shape[3]), np.float32)
+    for row, column in np.ndindex(*conv.kernel.shape[:2]):
+        top, left = row * conv.dilation[0], column * conv.dilation[1]
+        places = full[:, top : top + spans[0] : conv.strides[0], left : left + spans[1] : conv.strides[1]]
+        places += values @ conv.kernel[row, column]
+    return full
 
 
 def _plain(conv: Conv2D, values: Floats, kernel: Floats) -> Floats:

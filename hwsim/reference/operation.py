@@ -22,11 +22,13 @@ def run_operation(operation: Operation, inputs: Sequence[Floats]) -> Floats:
 
 run_operation.register(activation.activation)
 run_operation.register(mac.conv2d)
+run_operation.register(mac.conv2d_transpose)
 run_operation.register(mac.dense)
 run_operation.register(mac.scale_shift)
 run_operation.register(pooling.max_pool)
 run_operation.register(pooling.average_pool)
 run_operation.register(merge.add)
+run_operation.register(merge.multiply)
 run_operation.register(merge.concatenate)
 run_operation.register(shape.reshape)
 run_operation.register(shape.pad)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.errors import ModelError
 from hwsim.loaders.keras_run import predict, predict_inside, samples
-from hwsim.network import Add, AveragePool, Concatenate, MaxPool, Network, Pad
+from hwsim.network import Add, AveragePool, Concatenate, MaxPool, Multiply, Network, Pad
 from hwsim.network.mac import Floats
 from hwsim.reference.graph import run_network
 
@@ -51,7 +51,7 @@ def comparable(network: Network) -> list[str]:
     return [
         one.name
         for one in network.operations
-        if isinstance(one, whole) or (isinstance(one, Add) and one.activation is None)
+        if isinstance(one, whole) or (isinstance(one, Add | Multiply) and one.activation is None)
     ]
 
 

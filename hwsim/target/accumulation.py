@@ -9,20 +9,11 @@ from hwsim.target.settings import Settings
 
 Found = Iterator[Mistake]
 
-LEDGER_POINTS = (
-    "input",
-    "weight",
-    "bias",
-    "bias_sum",
-    "product",
-    "requantize",
-    "high_multiply",
-    "activation",
-    "output",
-    "division",
-    "input_high_multiply",
-)
-"""Rows of the ledger (`docs/ledger.md`) whose names a stage may not bear."""
+FIXED_POINTS = ("input", "weight", "bias", "bias_sum", "product", "activation", "output", "division")
+"""Rows of the ledger (`docs/ledger.md`) that bear the same name on every target."""
+
+LEDGER_POINTS = (*FIXED_POINTS, "left_shift", "high_multiply", "narrow", "requantize")
+"""These and the rows of the short kinds of requantisation: names that no stage may bear."""
 
 _LOOPS = ("kernel_height", "kernel_width", "input_channel")
 _TILE = "input_channel_tile"

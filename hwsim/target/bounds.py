@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import prod
 
 from hwsim.formats import IntFormat, Overflow, bits_needed
-from hwsim.target.settings import Fit, Settings, Stage, TensorFormat
+from hwsim.target.section import Fit
+from hwsim.target.settings import Settings, Stage, TensorFormat
 
 
 @dataclass(frozen=True, kw_only=True)

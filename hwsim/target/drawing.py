@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from hwsim.target.settings import Settings, Stage, TensorFormat
+from hwsim.target.step_words import format_name, in_full, signs
+from hwsim.target.steps import ActivationStep, FitStep, ZeroPointStep, point_name
 
-
-def format_name(bits: int, signed: bool) -> str:
-    """Name a format: s8, u4."""
-    return f"{'s' if signed else 'u'}{bits}"
+WIDTH = 100
+"""No line is longer."""
 
 
 def drawing(settings: Settings) -> str:
@@ -19,8 +20,11 @@ def drawing(settings: Settings) -> str:
     middle = 4 + (inside + 2) // 2
     lines = _operands(settings, middle)
     for name, width, text in boxes:
+        box = f"    [{name:^{inside}}]  {width:<4} "
+        first, *more = wrap(text, WIDTH - len(box)) or [""]
         lines.append(" " * middle + "|")
-        lines.append(f"    [{name:^{inside}}]  {width:<4} {text}".rstrip())
+        lines.append((box + first).rstrip())
+        lines += [" " * middle + "|".ljust(len(box) - middle) + line for line in more]
     return "\n".join(lines)
 
 
@@ -39,7 +43,7 @@ def _codes(tensor: TensorFormat) -> str:
 
 
 def _boxes(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    product, bias, requantize = settings.mac.product, settings.bias, settings.requantize
+    product, bias = settings.mac.product, settings.bias
     if product is not None:
         dropped = f", >> {product.shift} {product.rounding}" if product.shift else ""
         yield "product", format_name(product.bits, product.signed), f"{product.overflow}{dropped}"
@@ -51,13 +55,21 @@ def _boxes(settings: Settings) -> Iterator[tuple[str, str, str]]:
         last = settings.mac.stages[-1]
         width = format_name(last.bits, last.signed)
         yield "bias_sum", width, f"{last.overflow}   <-- bias {format_name(bias.bits, True)}"
-    steps = [("requantize", "", _requantize(settings)), ("activation", "", "ReLU, clip, leaky slope")]
-    if settings.activation.position == "before_requantize":
-        steps.reverse()
-    yield from (step for step in steps if step[0] != "requantize" or requantize.kind != "none")
+    yield from _after_sum(settings)
+
+
+def _after_sum(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield a box for each point; what has none is told in the next one's."""
+    before = list[str]()
+    for step in in_full(settings):
+        name = "activation" if isinstance(step, ActivationStep) else point_name(step)
+        if not isinstance(step, ZeroPointStep) or not settings.activations.symmetric:
+            before.append(signs(step))
+        if name:
+            yield name, format_name(step.bits, step.signed) if isinstance(step, FitStep) else "", ", ".join(before)
+            before.clear()
     width = format_name(settings.activations.bits, settings.activations.signed)
-    zero = "" if settings.activations.symmetric else "+ zero point, "
-    yield "output", width, f"{zero}{settings.output.overflow}"
+    yield "output", width, ", ".join([*before, settings.output.overflow])
 
 
 def _stage(stage: Stage) -> str:
@@ -65,15 +77,3 @@ def _stage(stage: Stage) -> str:
     count = f"{stage.terms} terms" if stage.terms else "all that is left"
     dropped = f", >> {stage.shift} {stage.rounding}" if stage.shift else ""
     return f"{count}, {moment}, {stage.overflow}{dropped}"
-
-
-def _requantize(settings: Settings) -> str:
-    requantize = settings.requantize
-    return {
-        "fixed": f"x {requantize.multiplier_bits}-bit integer, >> n {requantize.rounding}",
-        "fixed_double": "x 32-bit integer, >> 31 half_up, >> n half_away",
-        "float32": f"x float32, {requantize.rounding}",
-        "float64": f"x float64, {requantize.rounding}",
-        "power_of_two": f">> n {requantize.rounding}",
-        "none": "",
-    }[requantize.kind]

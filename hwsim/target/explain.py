@@ -10,14 +10,13 @@ import yaml
 
 from hwsim.formats import bits_needed
 from hwsim.target.bounds import exact_product
-from hwsim.target.drawing import drawing, format_name
+from hwsim.target.drawing import WIDTH, drawing
 from hwsim.target.losses import losses
 from hwsim.target.mistake import Location, dotted
-from hwsim.target.settings import Settings, TensorFormat
+from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
+from hwsim.target.step_words import by_rule, format_name, in_full, kept, sentence
+from hwsim.target.steps import point_name
 from hwsim.target.target import Target, name_first
-
-WIDTH = 100
-"""No line is longer."""
 
 _LABEL = 14
 
@@ -83,24 +82,23 @@ def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
     mac, bias = settings.mac, settings.bias
     tile = f"; blocks of {mac.tile.input_channel} input channels" if mac.tile else ""
     yield "order", " > ".join(mac.order) + f" (outermost first){tile}"
-    if mac.product is None:
-        yield "product", "exact"
-    else:
-        dropped = _dropped(mac.product.shift, mac.product.rounding)
-        yield (
-            "product",
-            f"{format_name(mac.product.bits, mac.product.signed)}, {mac.product.overflow}{dropped}",
-        )
+    yield "product", _product(mac.product)
     for stage in mac.stages:
         takes = f"sums {stage.terms} values" if stage.terms else "sums all that is left"
         moment = "fitted after every addition" if stage.check == "each" else "summed exactly, fitted once"
         moment = "added in pairs, every node fitted" if stage.shape == "tree" else moment
-        kept = f" with {stage.saturated_bits} saturated bits" if stage.saturated_bits else ""
         width = format_name(stage.bits, stage.signed)
         dropped = _dropped(stage.shift, stage.rounding)
-        yield stage.name, f"{width}, {takes}, {moment}: {stage.overflow}{kept}{dropped}"
+        yield stage.name, f"{width}, {takes}, {moment}: {stage.overflow}{kept(stage)}{dropped}"
     enters = "the last stage starts from it" if bias.position == "first" else "added to the finished sum"
     yield "bias", f"{format_name(bias.bits, True)}, {enters}; rounded {bias.rounding}, {bias.overflow}"
+
+
+def _product(product: Product | None) -> str:
+    if product is None:
+        return "exact"
+    width = format_name(product.bits, product.signed)
+    return f"{width}, {product.overflow}{kept(product)}{_dropped(product.shift, product.rounding)}"
 
 
 def _dropped(shift: int, rounding: str) -> str:
@@ -109,22 +107,33 @@ def _dropped(shift: int, rounding: str) -> str:
 
 def _output(settings: Settings) -> Iterator[tuple[str, str]]:
     requantize, function = settings.requantize, settings.activation
-    ways = {
-        "fixed": f"times a {requantize.multiplier_bits}-bit integer, one shift rounded {requantize.rounding}",
-        "fixed_double": "times a 32-bit integer, high half rounded half_up, then a shift rounded half_away",
-        "float32": f"times a float32 in float32, rounded {requantize.rounding}",
-        "float64": f"times a float64 in float64, rounded {requantize.rounding}",
-        "power_of_two": f"a shift alone, rounded {requantize.rounding}",
-        "none": "the sum itself is the output",
-    }
-    yield "requantize", f"{requantize.kind}: {ways[requantize.kind]}"
+    width = format_name(settings.activations.bits, settings.activations.signed)
+    if requantize.kind == "steps":
+        for step in in_full(settings):
+            yield point_name(step) or step.step, sentence(step, function)
+        yield "output", f"to {width}: {settings.output.overflow}"
+        return
+    yield "requantize", f"{requantize.kind}: {_short(requantize)}"
     place = function.position.replace("_", " ")
     yield (
         "activation",
         f"{place}; leaky slopes of {function.multiplier_bits} bits, rounded {function.rounding}",
     )
-    width = format_name(settings.activations.bits, settings.activations.signed)
     yield "output", f"plus the zero point, to {width}: {settings.output.overflow}"
+
+
+def _short(requantize: Requantize) -> str:
+    """Tell the steps of a short kind in one sentence."""
+    bits, rounding, rule = requantize.multiplier_bits, requantize.rounding, by_rule(requantize.rule)
+    return {
+        "fixed": f"times a {bits}-bit integer{rule}, one shift rounded {rounding}",
+        "fixed_double": f"times a 32-bit integer{rule}, high half rounded half_up, then a shift rounded half_away",
+        "fixed_reduced": f"times a {bits}-bit integer reduced from 32, one shift rounded {rounding}, wrap at 32 bits",
+        "float32": f"times a float32 in float32, rounded {rounding}",
+        "float64": f"times a float64 in float64, rounded {rounding}",
+        "power_of_two": f"a shift alone, rounded {rounding}",
+        "none": "the sum itself is the output",
+    }[requantize.kind]
 
 
 def _others(target: Target) -> Iterator[tuple[str, str]]:
@@ -139,6 +148,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
         "add",
         f"inputs times 2^{addition.left_shift}, rescaled, sum {width} {addition.accumulator.overflow}",
     )
+    product = target.settings("multiply", "").multiplication.product
+    yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
     yield "softmax", "on the host, in float64"
     if _draws(target):
         random = target.random

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from hwsim.formats import Overflow
 from hwsim.target.mistake import Location, Mistake
-from hwsim.target.settings import Fit, Settings
+from hwsim.target.section import Fit
+from hwsim.target.settings import Settings
+from hwsim.target.steps import FitStep
 
 _WRAPS = (Overflow.WRAP, Overflow.WRAP_SIGN_MAGNITUDE)
 
@@ -16,6 +18,11 @@ def general(settings: Settings) -> Iterator[Mistake]:
     activations = settings.activations
     yield from _fit(("pooling", "accumulator"), settings.pooling.accumulator)
     yield from _fit(("addition", "accumulator"), settings.addition.accumulator)
+    if settings.multiplication.product is not None:
+        yield from _fit(("multiplication", "product"), settings.multiplication.product)
+    for index, step in enumerate(settings.requantize.steps or ()):
+        if isinstance(step, FitStep):
+            yield from _fit(("requantize", "steps", index), step)
     yield from _mode(
         ("output", "overflow"),
         settings.output.overflow,
@@ -36,8 +43,6 @@ def of_mac(settings: Settings) -> Iterator[Mistake]:
 
 
 def _fit(at: Location, fit: Fit) -> Iterator[Mistake]:
-    if not fit.signed and fit.bits > 63:
-        yield Mistake((*at, "bits"), f"{fit.bits} bits, but an unsigned value has 1 to 63", ((*at, "signed"),))
     if fit.saturated_bits and fit.overflow not in _WRAPS:
         yield Mistake(
             (*at, "saturated_bits"),

@@ -7,6 +7,18 @@ from collections.abc import Iterator
 from hwsim.formats import Overflow
 from hwsim.target.bounds import Level, levels
 from hwsim.target.settings import Settings, Stage, TensorFormat
+from hwsim.target.step_words import in_full, rounded
+from hwsim.target.steps import (
+    RATIO,
+    ActivationStep,
+    FitStep,
+    LookupStep,
+    MultiplyFloatStep,
+    MultiplyStep,
+    ShiftRightStep,
+    Step,
+    point_name,
+)
 
 _FOREVER = 1 << 40
 """More products than any sum has."""
@@ -59,16 +71,33 @@ def _round_off(level: Level) -> str:
 
 
 def _after_sum(settings: Settings) -> Iterator[tuple[str, str]]:
-    requantize, activations = settings.requantize, settings.activations
-    if requantize.kind == "fixed_double":
-        yield "high_multiply", "possible: wrap at 32 bits | half_up"
-        yield "requantize", "none | half_away"
-    elif requantize.kind != "none":
-        source = f" (and the ratio itself, to {requantize.multiplier_bits} bits)" if requantize.kind == "fixed" else ""
-        source = " (and the sum itself beyond 24 bits)" if requantize.kind == "float32" else source
-        yield "requantize", f"none | {requantize.rounding}{source}"
-    yield "activation", f"none | leaky slopes only: {settings.activation.rounding}"
+    steps, activations = in_full(settings), settings.activations
+    for step in steps:
+        name = "activation" if isinstance(step, ActivationStep) else point_name(step)
+        if name:
+            yield name, _of_step(step, steps, settings)
     overflow = settings.output.overflow
     if activations.narrow and overflow is Overflow.SATURATE:
         overflow = Overflow.SATURATE_SYMMETRIC
     yield "output", f"possible: {overflow} at {activations.bits} bits | none"
+
+
+def _of_step(step: Step, steps: tuple[Step, ...], settings: Settings) -> str:
+    """Tell of a step that is a point of the ledger."""
+    match step:
+        case ShiftRightStep(by="ratio"):
+            widths = [one.bits for one in steps if isinstance(one, MultiplyStep) and one.by == RATIO]
+            source = f" (and the ratio itself, to {widths[0]} bits)" if widths else ""
+            return f"none | {rounded(step)}{source}"
+        case ShiftRightStep():
+            return f"none | {step.by} bits, {rounded(step)}" if step.by else "none | none"
+        case MultiplyFloatStep():
+            source = " (and the sum itself beyond 24 bits)" if step.precision == 32 else ""
+            return f"none | {step.rounding}{source}"
+        case FitStep():
+            width = f"{step.bits} bits" if step.signed else f"{step.bits} bits, unsigned"
+            return f"possible: {step.overflow} at {width} | none"
+        case LookupStep():
+            return f"none | between entries: {step.rounding}"
+        case _:
+            return f"none | leaky slopes only: {settings.activation.rounding}"

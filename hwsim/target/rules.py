@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from hwsim.target import accumulation, fits
+from hwsim.target import accumulation, fits, post, step_rules
 from hwsim.target.mistake import Location, Mistake
 from hwsim.target.settings import Settings, TensorFormat
 
 Found = Iterator[Mistake]
 Rule = Callable[[Settings], Found]
 
-MAC_KINDS = frozenset({"conv2d", "depthwise_conv2d", "dense", "scale_shift"})
+MAC_KINDS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose", "dense", "scale_shift"})
 """Operations that have weights, a multiply-accumulate datapath and a bias."""
 
 
@@ -69,58 +69,6 @@ def percent_has_its_method(settings: Settings) -> Found:
             )
 
 
-def power_of_two_needs_such_steps(settings: Settings) -> Found:
-    """The ratio of scales is a power of two only if all scales are."""
-    if settings.requantize.kind == "power_of_two" and settings.activations.step != "power_of_two":
-        yield _uneven_step("activations")
-
-
-def power_of_two_needs_such_weights(settings: Settings) -> Found:
-    """The same for the scales of weights."""
-    if settings.requantize.kind == "power_of_two" and settings.weights.step != "power_of_two":
-        yield _uneven_step("weights")
-
-
-def _uneven_step(section: str) -> Mistake:
-    return Mistake(
-        ("requantize", "kind"),
-        f"power_of_two, but {section}.step is uniform; a shift needs {section}.step: power_of_two",
-        ((section, "step"),),
-    )
-
-
-def none_needs_zero_points_of_zero(settings: Settings) -> Found:
-    """A sum that is the output as it stands has no zero point to add."""
-    if settings.requantize.kind == "none" and not settings.activations.symmetric:
-        yield Mistake(
-            ("requantize", "kind"),
-            "none, but activations.symmetric is false; as the sum is the output, zero points must be 0",
-            (("activations", "symmetric"),),
-        )
-
-
-def none_needs_one_weight_scale(settings: Settings) -> Found:
-    """A sum that is the output as it stands has one scale, so the weights have."""
-    if settings.requantize.kind == "none" and settings.weights.granularity != "layer":
-        yield Mistake(
-            ("requantize", "kind"),
-            f"none, but weights.granularity is {settings.weights.granularity}; outputs with one scale need "
-            "weights.granularity: layer",
-            (("weights", "granularity"),),
-        )
-
-
-def double_rounding_multiplies_by_32_bits(settings: Settings) -> Found:
-    """TensorFlow Lite's two roundings are defined for 32-bit multipliers."""
-    requantize = settings.requantize
-    if requantize.kind == "fixed_double" and requantize.multiplier_bits != 32:
-        yield Mistake(
-            ("requantize", "multiplier_bits"),
-            f"{requantize.multiplier_bits} bits, but fixed_double multiplies by 32 bits",
-            (("requantize", "kind"),),
-        )
-
-
 def bias_fits_where_it_starts(settings: Settings) -> Found:
     """An accumulator can start from a bias only if it holds every bias."""
     bias, last = settings.bias, settings.mac.stages[-1]
@@ -167,9 +115,8 @@ GENERAL_RULES: tuple[Rule, ...] = (
     narrow_formats_saturate,
     stored_values_round_deterministically,
     percent_has_its_method,
-    power_of_two_needs_such_steps,
-    none_needs_zero_points_of_zero,
-    double_rounding_multiplies_by_32_bits,
+    *post.GENERAL_RULES,
+    *step_rules.GENERAL_RULES,
     register_repeats_its_seed,
 )
 """Rules for every kind of operation."""
@@ -177,8 +124,8 @@ GENERAL_RULES: tuple[Rule, ...] = (
 MAC_RULES: tuple[Rule, ...] = (
     fits.of_mac,
     *accumulation.RULES,
-    power_of_two_needs_such_weights,
-    none_needs_one_weight_scale,
+    *post.MAC_RULES,
+    *step_rules.MAC_RULES,
     bias_fits_where_it_starts,
 )
 """Rules for operations with weights."""

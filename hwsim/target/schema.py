@@ -27,6 +27,10 @@ def json_schema() -> dict[str, Any]:
     operations.pop("propertyNames", None)
     kinds = {kind: _with_own_keys(kind, override, schema["$defs"]) for kind in KINDS}
     operations |= {"properties": kinds, "additionalProperties": False}
+    for model in schema["$defs"].values():
+        word = model.get("properties", {}).get("step", {})
+        if "const" in word:
+            word["description"] = model["description"]
     head = {
         "$schema": _VERSION,
         "title": "hwsim target",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sized
 from difflib import get_close_matches
+from typing import cast
 
+from annotated_types import MaxLen
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hwsim.target.aliases import hint
-from hwsim.target.fields import Allowed, allowed
+from hwsim.target.fields import Allowed, allowed, written
 from hwsim.target.mistake import Location, Mistake
-from hwsim.target.settings import Measure, Settings
+from hwsim.target.section import Measure
+from hwsim.target.settings import Settings
 from hwsim.target.short import HOME
+from hwsim.target.steps import RATIO
 
 _RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 _SPELLING = ("string_pattern_mismatch", "string_too_long", "string_too_short")
+_LENGTH = ("too_short", "too_long")
+_TAG = ("union_tag_invalid", "union_tag_not_found")
 
 
 def translate(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
@@ -31,28 +37,59 @@ def _follows(detail: ErrorDetails) -> bool:
 
 def _mistake(detail: ErrorDetails, model: type[BaseModel]) -> Mistake:
     location: Location = detail["loc"]
-    value: object = detail["input"]
     if location[-1:] == ("[key]",):
         return _wrong_name(location[:-1], model)
     if detail["type"] == "extra_forbidden":
         return _unknown_key(location, model)
+    here, at = allowed(model, location), written(model, location)
+    if detail["type"] in _TAG:
+        return _wrong_step(detail["input"], at, here)
     if detail["type"] == "missing":
-        return Mistake(location, f"missing; it must be {allowed(model, location).words()}")
-    return Mistake(location, _wrong_value(detail["type"], value, location, allowed(model, location)))
+        return Mistake(at, f"missing; it must be {here.words()}", _list_around(at))
+    sentence = _wrong_value(detail["type"], detail["input"], at, here)
+    return Mistake(at, sentence, _list_around(at) if here.kinds else ())
 
 
-def _wrong_value(kind: str, value: object, location: Location, here: Allowed) -> str:
+def _list_around(at: Location) -> tuple[Location, ...]:
+    """Return the entry and the list around a key, of which nothing can be said without the key."""
+    depth = next((depth for depth, part in enumerate(at) if isinstance(part, int)), None)
+    return () if depth is None else (at[: depth + 1], at[:depth])
+
+
+def _wrong_step(step: object, at: Location, here: Allowed) -> Mistake:
+    """Tell of a step without `step`, or with a word there that is none of the steps."""
+    words = f"one of {', '.join(here.kinds)}"
+    if not isinstance(step, Mapping) or "step" not in step:
+        sentence = f"missing; it must be {words}"
+    else:
+        word = cast("Mapping[str, object]", step)["step"]
+        said, near = typed(word), ""
+        if isinstance(word, str):
+            said, near = shown(word), _did_you_mean("step", word, here.kinds)
+        sentence = f"{said}, but must be {words}{near}"
+    return Mistake((*at, "step"), sentence, _list_around(at))
+
+
+def _wrong_value(kind: str, value: object, at: Location, here: Allowed) -> str:
     measure = here.find(Measure)
     if kind in _RANGE and measure:
         amount = f"{shown(value)} {measure.unit}".rstrip()
         return f"{amount}, but {measure.limit} {here.limits}"
-    if kind == "too_short":
-        return "an empty list, but at least one entry is needed"
-    if here.choices and isinstance(value, str):
-        return f"{shown(value)}, but must be {here.words()}{_did_you_mean(_key(location), value, here.choices)}"
-    if kind in _RANGE or kind in _SPELLING:
-        return f"{shown(value)}, but must be {here.words()}"
-    return f"{typed(value)}, but must be {here.words()}{_remedy(value, here)}"
+    if kind in _LENGTH and isinstance(value, Sized):
+        return _wrong_length(value, here)
+    words, types = ((RATIO,), (str, int, float)) if kind == "amount" else (here.choices, (here.choice_type,))
+    plain = kind in _RANGE or kind in _SPELLING or (bool(words) and type(value) in types)
+    if not plain:
+        return f"{typed(value)}, but must be {here.words()}{_remedy(value, here)}"
+    near = _did_you_mean(_key(at), value, words) if isinstance(value, str) and words else ""
+    return f"{shown(value)}, but must be {here.words()}{near}"
+
+
+def _wrong_length(value: Sized, here: Allowed) -> str:
+    longest = here.find(MaxLen)
+    if longest and len(value) > longest.max_length:
+        return f"{len(value)} entries, but there can be {longest.max_length} at most"
+    return "an empty list, but at least one entry is needed"
 
 
 def _wrong_name(location: Location, model: type[BaseModel]) -> Mistake:
@@ -71,13 +108,12 @@ def _key_type(here: Allowed) -> object:
 
 def _unknown_key(location: Location, model: type[BaseModel]) -> Mistake:
     """Say that a key does not exist, with the nearest that does, or the section where it belongs."""
-    key, parent = str(location[-1]), allowed(model, location[:-1])
-    near = _nearest(key, parent.keys)
-    end = f"; did you mean {near}?" if near else ""
-    if not near and parent.model and issubclass(parent.model, Settings):
-        end = _belongs(key, location, parent.model)
-    meant = ((*location[:-1], near),) if near else ()
-    return Mistake(location, f"no such key{end}; allowed here: {', '.join(parent.keys)}", meant)
+    key, parent, above = str(location[-1]), allowed(model, location[:-1]), written(model, location[:-1])
+    home = _belongs(key, location, parent.model) if parent.model and issubclass(parent.model, Settings) else ""
+    near = "" if home else _nearest(key, parent.keys)
+    end = f"; did you mean {near}?" if near else home
+    meant = ((*above, near),) if near else ()
+    return Mistake((*above, key), f"no such key{end}; allowed here: {', '.join(parent.keys)}", meant)
 
 
 def _belongs(key: str, location: Location, parent: type[BaseModel]) -> str:
@@ -142,18 +178,20 @@ def typed(value: object) -> str:
 
 
 def _remedy(value: object, here: Allowed) -> str:
-    if value is None:
+    if value is None and not here.kinds:
         return "; leave the key out for the default"
     if here.type is str and isinstance(value, bool | int | float):
         return "; put it in quotes if it is meant as text"
     if value == "none" and here.nullable:
         return "; leave the key out, or write null"
+    if isinstance(value, str) and value in here.kinds:
+        return f"; write {{step: {value}}}"
     return ""
 
 
 def prune(data: Mapping[str, object], mistakes: Collection[Mistake]) -> dict[str, object]:
-    """Return a copy of ``data`` without the wrong keys, so that the rest can be checked further."""
-    wrong = {mistake.at for mistake in mistakes}
+    """Return a copy of ``data`` without the keys in the mistakes, so that the rest can be checked further."""
+    wrong = {location for mistake in mistakes for location in mistake.locations}
     return {key: value for key, value in _pruned(data, (), wrong)}
 
 

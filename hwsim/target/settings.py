@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hwsim.formats import IntFormat, Overflow, Rounding
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """The words for a number outside its limits: "65 bits, but an accumulator has 1 to 64"."""
-
-    unit: str = ""
-    limit: str
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """The words for text that does not match its pattern: "must be" and then this."""
-
-    rule: str
-
-
-StoredBits = Annotated[int, Field(ge=1, le=16, strict=True), Measure(unit="bits", limit="a stored code has")]
-AccumulatorBits = Annotated[int, Field(ge=1, le=64, strict=True), Measure(unit="bits", limit="an accumulator has")]
-MultiplierBits = Annotated[int, Field(ge=2, le=32, strict=True), Measure(unit="bits", limit="a multiplier has")]
-Shift = Annotated[int, Field(ge=0, le=62, strict=True), Measure(unit="bits", limit="a shift drops")]
-Flag = Annotated[bool, Field(strict=True)]
+from hwsim.target.section import (
+    AccumulatorBits,
+    Fit,
+    Flag,
+    Measure,
+    MultiplierBits,
+    PointName,
+    Section,
+    Shift,
+    StoredBits,
+)
+from hwsim.target.steps import Rule, Step, expand
 
 Axis = Literal["kernel_height", "kernel_width", "input_channel", "input_channel_tile"]
-
-
-class Section(BaseModel):
-    """A section of a target file: unknown keys are mistakes, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class RangeMethod(Section):
@@ -92,21 +75,6 @@ class Activations(TensorFormat):
     """One scale for the whole tensor."""
 
 
-class Fit(Section):
-    """A width and what becomes of a value outside it."""
-
-    bits: AccumulatorBits = 32
-    """Width in bits."""
-    signed: Flag = True
-    """Whether the value is two's complement."""
-    overflow: Overflow = Overflow.WRAP
-    """What becomes of a value outside the width."""
-    saturated_bits: Annotated[
-        int, Field(ge=0, le=64, strict=True), Measure(unit="bits", limit="the saturated part of a wrap has")
-    ] = 0
-    """For `wrap` and `wrap_sign_magnitude`: how many top bits keep the sign or saturate, as in ap_fixed."""
-
-
 class Product(Fit):
     """The product of two operands, before it is accumulated."""
 
@@ -119,11 +87,7 @@ class Product(Fit):
 class Stage(Fit):
     """One level of accumulation, fed by the level before it."""
 
-    name: Annotated[
-        str,
-        Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=24),
-        Spelling("a lower-case letter, then lower-case letters, digits and _, 24 characters at most"),
-    ]
+    name: PointName
     """The stage's name in the ledger."""
     terms: Annotated[int, Field(ge=1, strict=True), Measure(unit="terms", limit="a sum has")] | None = None
     """How many consecutive values of the level below one sum takes; the last stage takes all and has none."""
@@ -171,15 +135,27 @@ class Bias(Section):
 
 
 class Requantize(Section):
-    """How an accumulator becomes an output code: a multiplication by a ratio, in integers or in float."""
+    """What lies between accumulator and output: an ordered list of steps, or the short name of one."""
 
-    kind: Literal["fixed", "fixed_double", "float32", "float64", "power_of_two", "none"] = "fixed"
+    kind: Literal["fixed", "fixed_double", "fixed_reduced", "float32", "float64", "power_of_two", "none", "steps"] = (
+        "fixed"
+    )
     """`fixed`: integer multiplier, one rounding shift. `fixed_double`: TensorFlow Lite's two roundings.
-    `float32`, `float64`: a multiplication in float. `power_of_two`: a shift. `none`: the sum as it is."""
+    `fixed_reduced`: TensorFlow Lite's 16-bit multipliers for wide accumulators. `float32`, `float64`: a multiplication
+    in float. `power_of_two`: a shift. `none`: the sum as it is. `steps`: the list under `steps`."""
     multiplier_bits: MultiplierBits = 32
-    """Width of the signed multiplier of `fixed`, in bits."""
+    """Width of the signed multiplier of `fixed` and `fixed_reduced`, in bits."""
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction is dropped (`fixed_double` has roundings of its own)."""
+    rule: Rule = "nearest"
+    """How `fixed` and `fixed_double` derive the multiplier from the real ratio (`docs/arithmetic.md` section 5)."""
+    steps: tuple[Step, ...] | None = None
+    """With `kind: steps`: what happens to the sum, one step after another. Activation and output zero point stand where
+    `activation` and `zero_point` do, otherwise where `activation.position` says, and at the end."""
+
+    def expanded(self) -> tuple[Step, ...]:
+        """Return the list of steps that the kind stands for."""
+        return expand(self.kind, self.multiplier_bits, self.rounding, self.rule, self.steps or ())
 
 
 class ActivationFunction(Section):
@@ -220,6 +196,13 @@ class Addition(Section):
     """Bits by which inputs are shifted left before they are brought to one scale."""
     accumulator: Fit = Fit()
     """The running sum, fitted after every addition."""
+
+
+class Multiplication(Section):
+    """Element-wise multiplication."""
+
+    product: Product | None = None
+    """The product's width; without it products are exact."""
 
 
 class SoftmaxUnit(Section):
@@ -264,6 +247,8 @@ class Settings(Section):
     """Average pooling."""
     addition: Addition = Addition()
     """Element-wise addition."""
+    multiplication: Multiplication = Multiplication()
+    """Element-wise multiplication."""
     softmax: SoftmaxUnit = SoftmaxUnit()
     """The softmax."""
     random: Generator = Generator()

@@ -13,7 +13,12 @@ from pydantic import BaseModel
 from hwsim.target.mistake import Location
 from hwsim.target.settings import Settings
 
-HOME: Mapping[str, str] = {"average_pool": "pooling", "add": "addition", "softmax": "softmax"}
+HOME: Mapping[str, str] = {
+    "average_pool": "pooling",
+    "add": "addition",
+    "multiply": "multiplication",
+    "softmax": "softmax",
+}
 """The section that holds what only this kind of operation has."""
 
 

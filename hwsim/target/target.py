@@ -14,19 +14,22 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from hwsim.errors import TargetError
 from hwsim.target.mistake import LocatedError, Location, Mistake, dotted, overlap
 from hwsim.target.rules import MAC_KINDS, broken
+from hwsim.target.section import Spelling
 from hwsim.target.sentences import prune, translate, typed
-from hwsim.target.settings import Settings, Spelling
+from hwsim.target.settings import Settings
 from hwsim.target.short import expand
 
 Kind = Literal[
     "input",
     "conv2d",
     "depthwise_conv2d",
+    "conv2d_transpose",
     "dense",
     "scale_shift",
     "average_pool",
     "max_pool",
     "add",
+    "multiply",
     "concatenate",
     "activation",
     "reshape",
@@ -42,6 +45,7 @@ _USED_BY: Mapping[str, frozenset[str]] = {
     "bias": MAC_KINDS,
     "pooling": frozenset({"average_pool"}),
     "addition": frozenset({"add"}),
+    "multiplication": frozenset({"multiply"}),
     "softmax": frozenset({"softmax"}),
 }
 
@@ -184,14 +188,15 @@ def merge(base: Mapping[str, object], over: Mapping[str, object]) -> dict[str, o
     return merged
 
 
-def name_first(data: object) -> object:
-    """Return the data with names and descriptions at the head of their mappings."""
+def name_first(data: object, *, listed: bool = False) -> object:
+    """Return the data with names and descriptions at the head of their mappings, in a list behind `step`."""
     if isinstance(data, list):
-        return [name_first(item) for item in cast("list[object]", data)]
+        return [name_first(item, listed=True) for item in cast("list[object]", data)]
     if not isinstance(data, dict):
         return data
     mapping = cast("dict[str, object]", data)
-    keys = sorted(mapping, key=lambda key: ("name", "description", key).index(key))
+    head = ("step", "name") if listed else ("name", "description")
+    keys = sorted(mapping, key=lambda key: (*head, key).index(key))
     return {key: name_first(mapping[key]) for key in keys}
 
 
@@ -201,7 +206,8 @@ def blame(mistake: Mistake, prefix: Location, written: Settings) -> Mistake:
     chosen = mistake.at[: _depth(written, mistake.at)] if given is None else given
     inside = tuple((*prefix, *at) for at in mistake.locations)
     also = (*inside, *mistake.locations)
-    if chosen and overlap(chosen, mistake.at):
+    listed = any(isinstance(part, int) for part in chosen) and overlap(mistake.at, chosen)
+    if listed or (chosen and overlap(chosen, mistake.at)):
         return Mistake((*prefix, *mistake.at), mistake.sentence, also)
     return Mistake((*prefix, *chosen), f"with this, {dotted(mistake.at)}: {mistake.sentence}", also)
 

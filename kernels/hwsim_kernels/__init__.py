@@ -1,13 +1,16 @@
 """Bit-exact integer kernels. They need NumPy and Numba alone and can be used without the rest of hwsim.
 
-Formats and modes are plain integers: the constants of ``rounding`` and ``overflow``. Arrays come first, parameters
-follow, then ``out``, then ``counts`` (see ``counting``).
+For use by hand: ``functions`` (round_shift, fit, requantize, ...) and ``layers`` (matmul, conv2d, ...) work on whole
+arrays, with modes by name. What hwsim's engine calls lies in the other modules: modes are the constants here, arrays
+come first, parameters follow, then ``out``, then ``counts`` (see ``counting``).
 """
 
-from hwsim_kernels.accumulate import accumulate
-from hwsim_kernels.counting import BINS, COLUMNS, FIRST, NEVER, long_sum, merge, new_counts
-from hwsim_kernels.exact import EXACT_LIMIT, accumulate_exact
-from hwsim_kernels.merging import add
+from hwsim_kernels.describe import OVERFLOWS, ROUNDINGS, Format, Stage
+from hwsim_kernels.functions import add, fit, lookup, multiply, quantize, requantize, requantize_double, round_shift
+from hwsim_kernels.layers import average_pool, conv2d, conv2d_transpose, depthwise_conv2d, matmul, max_pool
+from hwsim_kernels.lfsr import lfsr
+from hwsim_kernels.multiplier import multiplier_of
+from hwsim_kernels.order import steps_in_order
 from hwsim_kernels.overflow import (
     ERROR,
     SATURATE,
@@ -15,12 +18,7 @@ from hwsim_kernels.overflow import (
     SATURATE_ZERO,
     WRAP,
     WRAP_SIGN_MAGNITUDE,
-    fit,
-    highest,
-    lowest,
 )
-from hwsim_kernels.pooling import average_pool, max_pool
-from hwsim_kernels.quantize import quantize
 from hwsim_kernels.rounding import (
     AWAY_FROM_ZERO,
     CEIL,
@@ -37,21 +35,12 @@ from hwsim_kernels.rounding import (
     STOCHASTIC_EQUAL,
     STOCHASTIC_WEIGHTED,
     TOWARD_ZERO,
-    multiply_shift,
-    round_divide,
-    round_float,
-    round_shift,
 )
-from hwsim_kernels.steps import add_constant, clip, fit_values, leak, scale_fixed, scale_float, shift_left
 
 __all__ = [
     "AWAY_FROM_ZERO",
-    "BINS",
     "CEIL",
-    "COLUMNS",
     "ERROR",
-    "EXACT_LIMIT",
-    "FIRST",
     "FLOOR",
     "HALF_AWAY",
     "HALF_DOWN",
@@ -62,7 +51,8 @@ __all__ = [
     "JAM",
     "JAM_UNBIASED",
     "MAGNITUDE",
-    "NEVER",
+    "OVERFLOWS",
+    "ROUNDINGS",
     "SATURATE",
     "SATURATE_SYMMETRIC",
     "SATURATE_ZERO",
@@ -71,27 +61,23 @@ __all__ = [
     "TOWARD_ZERO",
     "WRAP",
     "WRAP_SIGN_MAGNITUDE",
-    "accumulate",
-    "accumulate_exact",
+    "Format",
+    "Stage",
     "add",
-    "add_constant",
     "average_pool",
-    "clip",
+    "conv2d",
+    "conv2d_transpose",
+    "depthwise_conv2d",
     "fit",
-    "fit_values",
-    "highest",
-    "leak",
-    "long_sum",
-    "lowest",
+    "lfsr",
+    "lookup",
+    "matmul",
     "max_pool",
-    "merge",
-    "multiply_shift",
-    "new_counts",
+    "multiplier_of",
+    "multiply",
     "quantize",
-    "round_divide",
-    "round_float",
+    "requantize",
+    "requantize_double",
     "round_shift",
-    "scale_fixed",
-    "scale_float",
-    "shift_left",
+    "steps_in_order",
 ]

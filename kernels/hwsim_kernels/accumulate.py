@@ -1,8 +1,8 @@
-"""Multiply and accumulate, step by step, as ``docs/arithmetic.md`` section 4 defines it.
+"""Multiply and accumulate step by step in 64 bits: what ``plain`` does, for many outputs at once.
 
-This is the meaning of a convolution; whatever runs faster is held to it. All values are int64; the caller has proved
-that no exact sum leaves 63 bits. A block of output positions times the channels of a group makes the *lanes* over
-which every inner loop runs; lane = position in the block * channels + channel.
+All values are int64; the caller has proved that no exact sum leaves 62 bits. A block of output positions times the
+channels of a group makes the *lanes* over which every inner loop runs; lane = position in the block * channels +
+channel.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from hwsim_kernels.fields import (
     TERMS,
     TREE,
 )
+from hwsim_kernels.gather import gather
 from hwsim_kernels.lanes import add_lanes, close_sums, count_lanes, multiply, reduce_tree, settle
 
 LANES = 1024
@@ -114,38 +115,12 @@ def accumulate_block(
 
 
 @njit
-def gather(
-    codes: Codes,
-    zero_point: Int,
-    taps: Ints,
-    window: Ints,
-    channel: Int,
-    position: Int,
-    columns: Int,
-    operands: Codes,
-) -> None:
-    """Collect operands (k, positions) from ``position`` on: codes (n, h, w, c) less the zero point, 0 outside.
-
-    Positions count through samples, rows and columns; ``window`` is (stride of rows, of columns, positions per sample).
-    """
-    height, width = codes.shape[1], codes.shape[2]
-    for p in range(operands.shape[1]):
-        n = (position + p) // window[2]
-        row = (position + p) % window[2] // columns * window[0]
-        column = (position + p) % window[2] % columns * window[1]
-        for k in range(taps.shape[0]):
-            y = row + taps[k, 0]
-            x = column + taps[k, 1]
-            inside = 0 <= y < height and 0 <= x < width
-            operands[k, p] = codes[n, y, x, channel + taps[k, 2]] - zero_point if inside else 0
-
-
-@njit
 def accumulate(
     codes: Codes,
     zero_point: Int,
     taps: Ints,
     strides: Ints,
+    spread: Ints,
     weights: Codes,
     start: Ints,
     product: Ints,
@@ -162,6 +137,7 @@ def accumulate(
     codes: (n, h, w, c) stored codes, |code - zero_point| < 2**17.
     taps: (k, 3) row, column and channel of each step, relative to the window's corner and the group's first channel.
     strides: (2,) rows and columns between windows.
+    spread: (2,) rows and columns from one code to the next, zeros between: 1 but for transposed convolutions.
     weights: (groups, k, outputs) weight codes less their zero points.
     start: (groups * outputs,) what the last stage starts from.
     product: (FIELDS,) the product's format, BITS = 0 where products are exact or proved to stay inside it.
@@ -178,7 +154,7 @@ def accumulate(
     terms = max(1, stages[:, TERMS].max()) if stages[:, TREE].max() > 0 else 1
     last = stages[levels - 1]
     start_shift = last[SHIFT] if last[CHECK_EACH] == 0 else 0
-    window = np.array([strides[0], strides[1], rows * columns])
+    window = np.array([strides[0], strides[1], rows * columns, spread[0], spread[1]])
     block = max(1, LANES // outputs)
     total = samples * rows * columns
     flat = out.reshape(total, channels)

@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
+from hwsim_kernels.wide import WORD_BITS, bit_length, is_narrow, less, minus, narrow
 
 VALUES = 0
 LOW = 1
@@ -23,17 +24,23 @@ ROUND_BIAS = 9
 ROUND_ENERGY = 10
 """Two columns of 31 bits: e * e is below 2**33."""
 CLAMP_ENERGY = 12
-"""Five columns of 31 bits: injected errors are below 2**63."""
-SUMS = 17
+"""Nine columns of 31 bits: injected errors are below 2**126."""
+SUMS = 21
 """Sums handed up (stages only)."""
-COLUMNS = 18
+WIDE_MINIMUM = 22
+"""Two columns, high and low (see ``wide``): the minimum of the values outside ±2**62, which MINIMUM leaves out."""
+WIDE_MAXIMUM = 24
+COLUMNS = 26
 
 WORD = 31
 MASK = (1 << WORD) - 1
 NEVER = (1 << 63) - 1
 
 BINS = 65
-"""Bins of a histogram: magnitudes of 0 to 64 bits."""
+"""Bins of a histogram: magnitudes of 0 to 63 bits, and of 64 or more."""
+
+LONG_SUMS = {ROUND_ENERGY: 2, CLAMP_ENERGY: 9}
+"""How many columns of 31 bits each long sum has."""
 
 Counts = Ints
 
@@ -44,12 +51,14 @@ def new_counts(*shape: int) -> Counts:
     counts[..., MINIMUM, :] = NEVER
     counts[..., MAXIMUM, :] = -NEVER
     counts[..., FIRST, :] = NEVER
+    counts[..., WIDE_MINIMUM, :] = NEVER
+    counts[..., WIDE_MAXIMUM, :] = -NEVER
     return counts
 
 
 def carry(counts: Counts) -> None:
     """Move what is above 31 bits in each column of a long sum to the next column."""
-    for first, length in ((ROUND_ENERGY, 2), (CLAMP_ENERGY, 5)):
+    for first, length in LONG_SUMS.items():
         for column in range(first, first + length - 1):
             counts[..., column + 1, :] += counts[..., column, :] >> WORD
             counts[..., column, :] &= MASK
@@ -60,31 +69,67 @@ def merge(into: Counts, other: Counts) -> None:
     low = np.minimum(into[..., MINIMUM, :], other[..., MINIMUM, :])
     high = np.maximum(into[..., MAXIMUM, :], other[..., MAXIMUM, :])
     first = np.minimum(into[..., FIRST, :], other[..., FIRST, :])
+    lowest = _further(into, other, WIDE_MINIMUM, np.less)
+    highest = _further(into, other, WIDE_MAXIMUM, np.greater)
     into += other
     into[..., MINIMUM, :], into[..., MAXIMUM, :], into[..., FIRST, :] = low, high, first
+    into[..., WIDE_MINIMUM : WIDE_MINIMUM + 2, :] = lowest
+    into[..., WIDE_MAXIMUM : WIDE_MAXIMUM + 2, :] = highest
     carry(into)
+
+
+def _further(into: Counts, other: Counts, column: int, beyond: np.ufunc) -> Counts:
+    """Return the pairs at ``column`` of whichever part has the value further out."""
+    ours, theirs = into[..., column : column + 2, :], other[..., column : column + 2, :]
+    same = ours[..., 0, :] == theirs[..., 0, :]
+    theirs_is = beyond(theirs[..., 0, :], ours[..., 0, :]) | (same & beyond(theirs[..., 1, :], ours[..., 1, :]))
+    return np.where(theirs_is[..., None, :], theirs, ours)
 
 
 def long_sum(counts: Counts, column: int) -> list[int]:
     """Return the exact sums that start at ``column`` (ROUND_ENERGY or CLAMP_ENERGY), one per channel."""
-    length = 2 if column == ROUND_ENERGY else 5
-    words = counts[column : column + length].tolist()
+    words = counts[column : column + LONG_SUMS[column]].tolist()
     return [sum(word << (WORD * place) for place, word in enumerate(one)) for one in zip(*words, strict=True)]
+
+
+def value_range(counts: Counts) -> list[tuple[int, int] | None]:
+    """Return the smallest and the largest value noted, per channel of (COLUMNS, channels), or None."""
+    narrow = zip(counts[MINIMUM].tolist(), counts[MAXIMUM].tolist(), strict=True)
+    lows = zip(*counts[WIDE_MINIMUM : WIDE_MINIMUM + 2].tolist(), strict=True)
+    highs = zip(*counts[WIDE_MAXIMUM : WIDE_MAXIMUM + 2].tolist(), strict=True)
+    found: list[tuple[int, int] | None] = []
+    for (low, high), least, most in zip(narrow, lows, highs, strict=True):
+        ends = [low, high] if low <= high else []
+        ends += [(one[0] << WORD_BITS) + one[1] for one in (least, most) if abs(one[0]) != NEVER]
+        found.append((min(ends), max(ends)) if ends else None)
+    return found
 
 
 @njit
 def count_range(counts: Counts, channel: Int, value: Int) -> None:
-    """Note a value in the minimum and maximum of its channel."""
+    """Note a value within ±2**62 in the minimum and maximum of its channel."""
     counts[MINIMUM, channel] = min(counts[MINIMUM, channel], value)
     counts[MAXIMUM, channel] = max(counts[MAXIMUM, channel], value)
 
 
 @njit
-def count_hit(counts: Counts, channel: Int, value: Int, below: Flag, key: Int) -> None:
-    """Note a value that came to a fit from outside; ``key`` orders the place where it happened."""
+def count_range_wide(counts: Counts, channel: Int, high: Int, low: Int) -> None:
+    """Note a pair in the minimum and maximum of its channel."""
+    if is_narrow(high):
+        count_range(counts, channel, narrow(high, low))
+        return
+    if less(high, low, counts[WIDE_MINIMUM, channel], counts[WIDE_MINIMUM + 1, channel]):
+        counts[WIDE_MINIMUM, channel], counts[WIDE_MINIMUM + 1, channel] = high, low
+    if less(counts[WIDE_MAXIMUM, channel], counts[WIDE_MAXIMUM + 1, channel], high, low):
+        counts[WIDE_MAXIMUM, channel], counts[WIDE_MAXIMUM + 1, channel] = high, low
+
+
+@njit
+def count_hit(counts: Counts, channel: Int, high: Int, low: Int, below: Flag, key: Int) -> None:
+    """Note a pair that came to a fit from outside; ``key`` orders the place where it happened."""
     counts[LOW if below else HIGH, channel] += 1
     counts[FIRST, channel] = min(counts[FIRST, channel], key)
-    count_range(counts, channel, value)
+    count_range_wide(counts, channel, high, low)
 
 
 @njit
@@ -106,6 +151,23 @@ def count_injected(counts: Counts, channel: Int, injected: Int) -> None:
 
 
 @njit
+def count_injected_wide(counts: Counts, channel: Int, high: Int, low: Int) -> None:
+    """Add the square of an injected error given as a pair."""
+    if is_narrow(high):
+        count_injected(counts, channel, narrow(high, low))
+        return
+    if high < 0:
+        high, low = minus(0, 0, high, low)
+    digits = np.array([low & MASK, low >> WORD, high & MASK, high >> WORD & MASK, high >> 62], np.int64)
+    for one in range(5):
+        for two in range(5):
+            product = digits[one] * digits[two]
+            counts[CLAMP_ENERGY + one + two, channel] += product & MASK
+            if product > MASK:
+                counts[CLAMP_ENERGY + one + two + 1, channel] += product >> WORD
+
+
+@njit
 def count_rounding(counts: Counts, channel: Int, fraction: Int, sticky: Int, up: Int) -> None:
     """Note the error of one rounding, ``up`` minus the 32-bit ``fraction``, in 1/65536 of an LSB."""
     error = (np.int64(up) << 16) - (np.int64(fraction) >> 16)
@@ -113,6 +175,12 @@ def count_rounding(counts: Counts, channel: Int, fraction: Int, sticky: Int, up:
         counts[INEXACT, channel] += 1
     counts[ROUND_BIAS, channel] += error
     counts[ROUND_ENERGY, channel] += error * error
+
+
+@njit
+def count_bits_wide(histogram: Ints, high: Int, low: Int) -> None:
+    """Note how many bits the magnitude of a pair has."""
+    histogram[min(bit_length(high, low), BINS - 1)] += 1
 
 
 @njit

@@ -10,9 +10,9 @@ import numpy as np
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Int, Ints
-from hwsim_kernels.accumulate import gather
 from hwsim_kernels.counting import SUMS, VALUES, count_bits, count_range
 from hwsim_kernels.fields import CHECK_EACH, TERMS, TREE
+from hwsim_kernels.gather import gather
 
 EXACT_LIMIT = 1 << 53
 """Sums of magnitudes below this are exact in float64."""
@@ -49,6 +49,7 @@ def accumulate_exact(
     zero_point: Int,
     taps: Ints,
     strides: Ints,
+    spread: Ints,
     weights: Codes,
     start: Ints,
     stages: Ints,
@@ -63,7 +64,7 @@ def accumulate_exact(
     """
     samples, rows, columns, channels = out.shape
     groups, steps, outputs = weights.shape
-    window = np.array([strides[0], strides[1], rows * columns])
+    window = np.array([strides[0], strides[1], rows * columns, spread[0], spread[1]])
     total = samples * rows * columns
     flat = out.reshape(total, channels)
     factors = weights.astype(np.float64)

@@ -11,14 +11,15 @@ from hwsim_kernels.counting import (
     SUMS,
     TRANSIENT,
     VALUES,
-    count_bits,
+    count_bits_wide,
     count_hit,
-    count_injected,
-    count_range,
+    count_injected_wide,
+    count_range_wide,
     count_rounding,
 )
-from hwsim_kernels.overflow import fit_outside, highest, lowest
-from hwsim_kernels.rounding import divide_fraction, draw_at, round_up
+from hwsim_kernels.overflow import fit_outside_wide, is_outside
+from hwsim_kernels.rounding import draw_at, round_up
+from hwsim_kernels.wide import divided, minus, plus, store, widen
 
 
 @njit
@@ -47,6 +48,7 @@ def average_pool(
     codes: Codes,
     zero_point: Int,
     window: Ints,
+    outputs: Ints,
     field: Ints,
     draws: Ints,
     first_sample: Int,
@@ -56,12 +58,13 @@ def average_pool(
 ) -> None:
     """Sum the codes of each window less ``zero_point``, fitting after each, and divide by how many lie inside.
 
-    codes, window, out: as max_pool, out int64. field: (5,) bits, signed, overflow, saturated_bits, rounding.
+    codes, window: as max_pool. outputs: (2,) oh and ow. out: (words, n * oh * ow, c).
+    field: (5,) bits, signed, overflow, saturated_bits, rounding.
     counts: (2, COLUMNS, c) of the accumulator and the division. histogram: (BINS,) of the exact sums.
     """
-    samples, rows, columns, channels = out.shape
-    low = lowest(field[0], field[1], field[2])
-    high = highest(field[0], field[1])
+    samples, channels = codes.shape[0], codes.shape[3]
+    rows, columns = outputs[0], outputs[1]
+    bits, signed, mode, saturated_bits = field[0], field[1], field[2], field[3]
     for n in range(samples):
         for position in range(rows * columns):
             row, column = position // columns, position % columns
@@ -72,32 +75,36 @@ def average_pool(
             count = (bottom - top) * (right - left)
             start = ((first_sample + n) * rows * columns + position) * window[0] * window[1]
             for c in range(channels):
-                total: Int = np.int64(0)
-                injected = np.int64(0)
+                high, low = widen(0)
+                lost_high, lost_low = widen(0)
                 hits = 0
                 key = start
                 for y in range(top, bottom):
                     for x in range(left, right):
-                        total += np.int64(codes[n, y, x, c]) - zero_point
-                        if total < low or total > high:
-                            count_hit(counts[0], c, total, total < low, key)
-                            fitted = fit_outside(total, field[0], field[1], field[2], field[3])
-                            injected += fitted - total
+                        term_high, term_low = widen(np.int64(codes[n, y, x, c]) - zero_point)
+                        high, low = plus(high, low, term_high, term_low)
+                        if is_outside(high, low, bits, signed, mode):
+                            count_hit(counts[0], c, high, low, high < 0, key)
+                            lost_high, lost_low = minus(lost_high, lost_low, high, low)
+                            high, low = fit_outside_wide(high, low, bits, signed, mode, saturated_bits)
+                            lost_high, lost_low = plus(lost_high, lost_low, high, low)
                             hits += 1
-                            total = fitted
                         key += 1
-                exact = total - injected
+                exact_high, exact_low = minus(high, low, lost_high, lost_low)
                 if hits > 0:
-                    counts[0, TRANSIENT if low <= exact <= high else PERSISTENT, c] += 1
-                    count_injected(counts[0], c, injected)
-                count_range(counts[0], c, exact)
-                count_bits(histogram, exact)
+                    outside = is_outside(exact_high, exact_low, bits, signed, mode)
+                    counts[0, PERSISTENT if outside else TRANSIENT, c] += 1
+                    count_injected_wide(counts[0], c, lost_high, lost_low)
+                count_range_wide(counts[0], c, exact_high, exact_low)
+                count_bits_wide(histogram, exact_high, exact_low)
                 counts[0, VALUES, c] += count
                 counts[0, SUMS, c] += 1
-                quotient, fraction, sticky = divide_fraction(total, count)
+                negative = high < 0
+                high, low, fraction, sticky = divided(high, low, count)
                 draw = draw_at(draws, position * channels + c)
-                up = round_up(fraction, sticky, total < 0, quotient & 1 != 0, field[4], draw)
+                up = round_up(fraction, sticky, negative, low & 1 != 0, field[4], draw)
                 count_rounding(counts[1], c, fraction, sticky, up)
-                count_range(counts[1], c, quotient + up)
+                high, low = plus(high, low, 0, up)
+                count_range_wide(counts[1], c, high, low)
                 counts[1, VALUES, c] += 1
-                out[n, row, column, c] = quotient + up
+                store(out, n * rows * columns + position, c, high, low)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Ints, Reals
-from hwsim_kernels.counting import VALUES, count_hit, count_injected, count_range, count_rounding
-from hwsim_kernels.overflow import fit_outside, highest, lowest
-from hwsim_kernels.rounding import LIMIT, float_fraction, round_up
+from hwsim_kernels.counting import VALUES, count_hit, count_injected_wide, count_range_wide, count_rounding
+from hwsim_kernels.overflow import fit_outside_wide, is_outside
+from hwsim_kernels.rounding import round_up
+from hwsim_kernels.wide import from_float, minus, narrow, plus, widen
+
+REAL_LIMIT = 2.0**100
+"""Quotients are clipped to this magnitude."""
 
 
 @njit
 def divide_clipped(value: float, scale: float) -> float:
-    """Return value / scale, clipped to ±2**62 before it can overflow; scale > 0."""
-    most = float(LIMIT) * scale
+    """Return value / scale, clipped to ±2**100 before it can overflow; 2**-300 < scale < 2**300."""
+    most = REAL_LIMIT * scale
     if value >= most:
-        return float(LIMIT)
+        return REAL_LIMIT
     if value <= -most:
-        return -float(LIMIT)
+        return -REAL_LIMIT
     return value / scale
 
 
@@ -33,24 +37,26 @@ def quantize(
     """Round ``values / scale`` to integers, add the zero point, fit to the format.
 
     values, out: (rows, channels). scale, zero_point: (channels,).
-    field: (5,) bits, signed, overflow, saturated_bits, rounding.
+    field: (5,) bits, signed, overflow, saturated_bits, rounding; signed formats, or unsigned ones below 64 bits.
     position: (2,) number of the first sample in the run, and rows per sample. counts: (COLUMNS, channels).
     """
     rows, channels = values.shape
-    low, high = lowest(field[0], field[1], field[2]), highest(field[0], field[1])
     for row in range(rows):
         key = position[0] * position[1] + row
         for c in range(channels):
             value = divide_clipped(values[row, c], scale[c])
-            quotient, fraction, sticky = float_fraction(value)
-            up = round_up(fraction, sticky, value < 0, quotient & 1 != 0, field[4], 0)
+            high, low, fraction, sticky = from_float(value)
+            up = round_up(fraction, sticky, value < 0, low & 1 != 0, field[4], 0)
             count_rounding(counts, c, fraction, sticky, up)
-            code = quotient + up + zero_point[c]
-            count_range(counts, c, code)
-            if code < low or code > high:
-                count_hit(counts, c, code, code < low, key)
-                fitted = fit_outside(code, field[0], field[1], field[2], field[3])
-                count_injected(counts, c, fitted - code)
-                code = fitted
-            out[row, c] = code
+            high, low = plus(high, low, 0, up)
+            zero_high, zero_low = widen(zero_point[c])
+            high, low = plus(high, low, zero_high, zero_low)
+            count_range_wide(counts, c, high, low)
+            if is_outside(high, low, field[0], field[1], field[2]):
+                count_hit(counts, c, high, low, high < 0, key)
+                fit_high, fit_low = fit_outside_wide(high, low, field[0], field[1], field[2], field[3])
+                lost_high, lost_low = minus(fit_high, fit_low, high, low)
+                count_injected_wide(counts, c, lost_high, lost_low)
+                high, low = fit_high, fit_low
+            out[row, c] = narrow(high, low)
     counts[VALUES] += rows

@@ -1,7 +1,8 @@
 """The steps behind the accumulator, one kernel each. ``docs/arithmetic.md`` section 5 defines them.
 
-Every kernel works in place on ``values`` (rows, channels) and counts into (COLUMNS, channels). ``position`` is (number
-of the first sample in the run, rows per sample). The caller has proved that no result leaves 63 bits.
+Every kernel works in place on ``values`` (words, rows, channels), one or two words as ``wide`` defines them, and counts
+into (COLUMNS, channels). ``position`` is (number of the first sample in the run, rows per sample). The caller has
+proved that no result leaves the words.
 """
 
 from __future__ import annotations
@@ -9,35 +10,75 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Int, Ints, Reals
+from hwsim_kernels._types import Flag, Int, Ints, Reals
 from hwsim_kernels.counting import (
     VALUES,
-    count_bits,
+    count_bits_wide,
     count_hit,
-    count_injected,
-    count_range,
+    count_injected_wide,
+    count_range_wide,
     count_rounding,
 )
-from hwsim_kernels.overflow import fit_outside, highest, lowest
-from hwsim_kernels.rounding import LIMIT, draw_at, float_fraction, multiply_shift, round_up
+from hwsim_kernels.overflow import fit_outside_wide, highest_wide, lowest
+from hwsim_kernels.rounding import draw_at, guarded, round_up
+from hwsim_kernels.wide import (
+    FLOAT_LIMIT,
+    from_float,
+    less,
+    load,
+    minus,
+    plus,
+    shifted_left,
+    shifted_right,
+    store,
+    times,
+    to_float,
+    widen,
+)
 
 FLOAT32 = 32
 
 
 @njit
 def add_constant(values: Ints, constant: Ints) -> None:
-    """Add a constant per channel, exactly."""
-    for row in range(values.shape[0]):
-        for c in range(values.shape[1]):
-            values[row, c] += constant[c]
+    """Add a constant (channels,), exactly."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            more_high, more_low = widen(constant[c])
+            high, low = plus(high, low, more_high, more_low)
+            store(values, row, c, high, low)
 
 
 @njit
 def shift_left(values: Ints, shift: Ints) -> None:
-    """Multiply by 2**shift per channel, exactly."""
-    for row in range(values.shape[0]):
-        for c in range(values.shape[1]):
-            values[row, c] <<= shift[c]
+    """Multiply by 2**shift (channels,), exactly."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            high, low = shifted_left(high, low, shift[c])
+            store(values, row, c, high, low)
+
+
+@njit
+def multiply_by(values: Ints, multiplier: Ints) -> None:
+    """Multiply by 0 <= multiplier < 2**32 (channels,), exactly."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            high, low = times(high, low, multiplier[c])
+            store(values, row, c, high, low)
+
+
+@njit
+def absolute(values: Ints) -> None:
+    """Take the magnitude."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            if high < 0:
+                high, low = minus(0, 0, high, low)
+                store(values, row, c, high, low)
 
 
 @njit
@@ -46,21 +87,25 @@ def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogra
 
     ``histogram`` (BINS,) notes the bits of the values less ``offset``; an empty one notes nothing.
     """
-    low = lowest(field[0], field[1], field[2])
-    high = highest(field[0], field[1])
-    for row in range(values.shape[0]):
+    bottom_high, bottom_low = widen(lowest(field[0], field[1], field[2]))
+    top_high, top_low = highest_wide(field[0], field[1])
+    offset_high, offset_low = widen(offset)
+    for row in range(values.shape[1]):
         key = position[0] * position[1] + row
-        for c in range(values.shape[1]):
-            value = values[row, c]
-            count_range(counts, c, value)
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            count_range_wide(counts, c, high, low)
             if histogram.size > 0:
-                count_bits(histogram, value - offset)
-            if value < low or value > high:
-                count_hit(counts, c, value, value < low, key)
-                fitted = fit_outside(value, field[0], field[1], field[2], field[3])
-                count_injected(counts, c, fitted - value)
-                values[row, c] = fitted
-    counts[VALUES] += values.shape[0]
+                real_high, real_low = minus(high, low, offset_high, offset_low)
+                count_bits_wide(histogram, real_high, real_low)
+            below = less(high, low, bottom_high, bottom_low)
+            if below or less(top_high, top_low, high, low):
+                count_hit(counts, c, high, low, below, key)
+                fit_high, fit_low = fit_outside_wide(high, low, field[0], field[1], field[2], field[3])
+                lost_high, lost_low = minus(fit_high, fit_low, high, low)
+                count_injected_wide(counts, c, lost_high, lost_low)
+                store(values, row, c, fit_high, fit_low)
+    counts[VALUES] += values.shape[1]
 
 
 @njit
@@ -68,33 +113,37 @@ def scale_fixed(
     values: Ints,
     multiplier: Ints,
     shift: Ints,
+    guard_bits: Int,
     mode: Int,
     draws: Ints,
     position: Ints,
-    ranged: Int,
+    negatives_only: Flag,
     counts: Ints,
 ) -> None:
-    """Multiply by ``multiplier / 2**shift`` per channel: an exact product, one rounding shift.
+    """Multiply by ``multiplier / 2**shift`` (channels,): an exact product, one rounding shift.
 
-    0 <= multiplier < 2**31, 0 <= shift <= 62. ``ranged`` 1 notes the results' range; VALUES is counted then too.
+    0 <= multiplier < 2**32, 0 <= shift <= 124. ``guard_bits`` 1 to 32, or 0 for all. ``negatives_only`` leaves other
+    values alone: the slope of a leaky ReLU.
     """
-    rows, channels = values.shape
-    for row in range(rows):
+    channels = values.shape[2]
+    for row in range(values.shape[1]):
         number = (row % position[1]) * channels
         for c in range(channels):
-            value = values[row, c]
-            quotient, fraction, sticky = multiply_shift(value, multiplier[c], shift[c])
+            high, low = load(values, row, c)
+            if negatives_only and high >= 0:
+                continue
+            high, low = times(high, low, multiplier[c])
             if shift[c] > 0:
-                negative = value < 0 and multiplier[c] != 0
+                negative = high < 0
+                high, low, fraction, sticky = shifted_right(high, low, shift[c])
+                seen, seen_sticky = guarded(fraction, sticky, guard_bits)
                 draw = draw_at(draws, number + c)
-                up = round_up(fraction, sticky, negative, quotient & 1 != 0, mode, draw)
+                up = round_up(seen, seen_sticky, negative, low & 1 != 0, mode, draw)
                 count_rounding(counts, c, fraction, sticky, up)
-                quotient += up
-            if ranged != 0:
-                count_range(counts, c, quotient)
-            values[row, c] = quotient
-    if ranged != 0:
-        counts[VALUES] += rows
+                high, low = plus(high, low, 0, up)
+            count_range_wide(counts, c, high, low)
+            counts[VALUES, c] += 1
+            store(values, row, c, high, low)
 
 
 @njit
@@ -107,48 +156,60 @@ def scale_float(
     position: Ints,
     counts: Ints,
 ) -> None:
-    """Multiply by ``ratio`` per channel in float32 or float64 (``precision`` 32 or 64), then round."""
-    rows, channels = values.shape
-    for row in range(rows):
+    """Multiply by ``ratio`` (channels,) in float32 or float64 (``precision`` 32 or 64), then round."""
+    channels = values.shape[2]
+    for row in range(values.shape[1]):
         number = (row % position[1]) * channels
         for c in range(channels):
+            high, low = load(values, row, c)
             if precision == FLOAT32:
-                product: float = np.float64(np.float32(np.float32(values[row, c]) * np.float32(ratio[c])))
+                # two float32 have an exact product in float64; limited first, for float32 ends at 2**128
+                product = to_float(high, low, 24) * np.float64(np.float32(ratio[c]))
+                product = np.float64(np.float32(min(max(product, -FLOAT_LIMIT), FLOAT_LIMIT)))
             else:
-                product = np.float64(values[row, c]) * ratio[c]
-            product = min(max(product, -float(LIMIT)), float(LIMIT))
-            quotient, fraction, sticky = float_fraction(product)
-            draw = draw_at(draws, number + c)
-            up = round_up(fraction, sticky, product < 0, quotient & 1 != 0, mode, draw)
+                product = to_float(high, low, 53) * ratio[c]
+            high, low, fraction, sticky = from_float(product)
+            up = round_up(fraction, sticky, product < 0, low & 1 != 0, mode, draw_at(draws, number + c))
             count_rounding(counts, c, fraction, sticky, up)
-            count_range(counts, c, quotient + up)
-            values[row, c] = quotient + up
-    counts[VALUES] += rows
+            high, low = plus(high, low, 0, up)
+            count_range_wide(counts, c, high, low)
+            store(values, row, c, high, low)
+    counts[VALUES] += values.shape[1]
 
 
 @njit
-def clip(values: Ints, low: Ints, high: Ints) -> None:
-    """Limit values per channel: the function of a ReLU, not a loss, so nothing is counted."""
-    for row in range(values.shape[0]):
-        for c in range(values.shape[1]):
-            values[row, c] = min(max(values[row, c], low[c]), high[c])
+def clip_low(values: Ints, limit: Ints) -> None:
+    """Raise values to a limit (channels,): the function of a ReLU, not a loss, so nothing is counted."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            limit_high, limit_low = widen(limit[c])
+            if less(high, low, limit_high, limit_low):
+                store(values, row, c, limit_high, limit_low)
 
 
 @njit
-def leak(values: Ints, multiplier: Int, shift: Int, mode: Int, draws: Ints, position: Ints, counts: Ints) -> None:
-    """Multiply negative values by ``multiplier / 2**shift``: the slope of a leaky ReLU."""
-    rows, channels = values.shape
-    for row in range(rows):
-        number = (row % position[1]) * channels
-        for c in range(channels):
-            value = values[row, c]
-            if value < 0:
-                quotient, fraction, sticky = multiply_shift(value, multiplier, shift)
-                if shift > 0:
-                    draw = draw_at(draws, number + c)
-                    up = round_up(fraction, sticky, multiplier != 0, quotient & 1 != 0, mode, draw)
-                    count_rounding(counts, c, fraction, sticky, up)
-                    quotient += up
-                count_range(counts, c, quotient)
-                counts[VALUES, c] += 1
-                values[row, c] = quotient
+def clip_high(values: Ints, limit: Ints) -> None:
+    """Lower values to a limit (channels,), as ``clip_low`` raises them."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            limit_high, limit_low = widen(limit[c])
+            if less(limit_high, limit_low, high, low):
+                store(values, row, c, limit_high, limit_low)
+
+
+@njit
+def thresholds(values: Ints, levels: Ints, first: Int) -> None:
+    """Replace each value by ``first`` plus the number of ``levels``, in ascending order, that are not above it."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            reached = np.int64(first)
+            for level in levels:
+                level_high, level_low = widen(level)
+                if less(high, low, level_high, level_low):
+                    break
+                reached += 1
+            high, low = widen(reached)
+            store(values, row, c, high, low)

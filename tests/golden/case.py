@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.engine import Execution, Row, execute
-from hwsim.network import Conv2D, Dense, Input, Multiply, Network
+from hwsim.network import Conv2D, Dense, Input, Network, Weighted
 from hwsim.program import Program, lower
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.target import Target
@@ -68,7 +68,7 @@ def dense(weights: Sequence[float]) -> Dense:
     return Dense(name="layer", inputs=("x",), kernel=kernel, bias=np.zeros(1, np.float32))
 
 
-def program_of(layer: Multiply, shape: tuple[int, ...], where: Target, plans: tuple[Any, Any, Any]) -> Program:
+def program_of(layer: Weighted, shape: tuple[int, ...], where: Target, plans: tuple[Any, Any, Any]) -> Program:
     """Lower a network of one layer; ``plans`` are those of its input, its weights and its output."""
     source, weights, output = plans
     network = Network(name="by_hand", operations=(Input(name="x", shape=shape), layer), outputs=("layer",))
@@ -82,7 +82,7 @@ def program_of(layer: Multiply, shape: tuple[int, ...], where: Target, plans: tu
 
 
 def ran(
-    layer: Multiply,
+    layer: Weighted,
     data: Sequence[Any] | np.ndarray,
     where: Target,
     plans: tuple[TensorPlan, WeightPlan, TensorPlan] | None = None,

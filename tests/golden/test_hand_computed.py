@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from golden.case import Json, codes, conv, dense, ran, row, stage, sums, target, tensor, weight
 
-import hwsim_kernels as kernels
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
+from hwsim.engine.words import in_words, integers
 from hwsim.program.pipeline import Pipeline
+from hwsim.program.ratio import Ratio
 from hwsim.target.settings import Requantize
+from hwsim_kernels import counting
 
 AXES = {"h": "kernel_height", "w": "kernel_width", "c": "input_channel", "t": "input_channel_tile"}
 
@@ -217,6 +219,8 @@ QUARTERS = {
     "single": [-2, -1, -1, -1, 0, 0, 0, 1, 1, 1, 2, 3, 6],
     # x / 2 with ties up, then half of that with ties away: 1 -> 0.5 -> 1 -> 0.5 -> 1; 25 -> 12.5 -> 13 -> 6.5 -> 7
     "double": [-3, -2, -1, -1, -1, 0, 1, 1, 1, 2, 2, 3, 7],
+    # ruy: both roundings take ties up: -10 -> -5 -> -2.5 -> -2; 1 -> 0.5 -> 1 -> 0.5 -> 1
+    "ruy": [-2, -1, -1, 0, 0, 0, 1, 1, 1, 2, 2, 3, 7],
     # x / 4 with ties away: -10 -> -2.5 -> -3
     "f64": [-3, -2, -1, -1, -1, 0, 0, 1, 1, 1, 2, 3, 6],
     # x / 4 with ties to even: -10 -> -2.5 -> -2; 6 -> 1.5 -> 2
@@ -225,30 +229,32 @@ QUARTERS = {
 KINDS = {
     "single": Requantize(kind="fixed", multiplier_bits=32, rounding="half_up"),  # type: ignore[arg-type]
     "double": Requantize(kind="fixed_double"),
+    "ruy": Requantize.model_validate(
+        {
+            "kind": "steps",
+            "steps": [
+                {"step": "shift_left"},
+                {"step": "multiply"},
+                {"step": "shift_right", "by": 31, "rounding": "half_up", "name": "high_multiply"},
+                {"step": "shift_right", "rounding": "half_up", "name": "requantize"},
+            ],
+        }
+    ),
     "f64": Requantize(kind="float64", rounding="half_away"),  # type: ignore[arg-type]
     "fp32": Requantize(kind="float32", rounding="half_even"),  # type: ignore[arg-type]
 }
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("name", QUARTERS)
-def test_a_quarter_in_four_arithmetics(name: str) -> None:
+def test_a_quarter_in_five_arithmetics(name: str, wide: bool) -> None:
     pipeline = Pipeline(layer="layer", bound=(-10, 25), unit=np.ones(1))
-    pipeline.rescale(np.array([0.25]), KINDS[name], "requantize", np.array([4.0]))
+    pipeline.rescale(Ratio.of("layer", np.array([0.25]), KINDS[name], np.array([4.0])))
     points = {point.name: number for number, point in enumerate(pipeline.points)}
-    tally = Tally(kernels.new_counts(len(points), 1), np.zeros((len(points), kernels.BINS), np.int64), points, 0)
-    values = np.array(VALUES, np.int64).reshape(-1, 1)
-    run_steps(pipeline.steps, values, np.zeros(1, np.int64), 1, tally)
-    assert values.ravel().tolist() == QUARTERS[name]
-
-
-def test_a_quarter_in_the_fifth() -> None:
-    # ruy: both roundings take ties up: -10 -> -5 -> -2.5 -> -2; 1 -> 0.5 -> 1 -> 0.5 -> 1
-    values, counts = np.array(VALUES, np.int64).reshape(-1, 1), kernels.new_counts(1)
-    for multiplier, shift in ((1 << 30, 31), (1, 1)):
-        factors = np.array([multiplier], np.int64), np.array([shift], np.int64)
-        position = np.array([0, len(values)], np.int64)
-        kernels.scale_fixed(values, *factors, kernels.HALF_UP, np.zeros(1, np.int64), position, 1, counts)
-    assert values.ravel().tolist() == [-2, -1, -1, 0, 0, 0, 1, 1, 1, 2, 2, 3, 7]
+    counts, histograms = counting.new_counts(len(points), 1), np.zeros((len(points), counting.BINS), np.int64)
+    values = in_words(np.array(VALUES).reshape(-1, 1), wide)
+    run_steps(pipeline.steps, values, np.zeros(1, np.int64), 1, Tally(counts, histograms, points, 0))
+    assert integers(values).ravel().tolist() == QUARTERS[name]
 
 
 @pytest.mark.parametrize("name", QUARTERS)

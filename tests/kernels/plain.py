@@ -1,23 +1,32 @@
-"""Between the arrays of the kernels and the plain integers of the oracle: fields, draws and figures."""
+"""Between the arrays of the kernels and the plain integers of the oracle: words, fields, draws and figures."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
 from numpy.typing import NDArray
 
 import hwsim_kernels as kernels
 from hwsim.formats import Overflow, Rounding
-from hwsim_kernels import counting, fields
+from hwsim_kernels import counting, fields, wide
 from oracle.ledger import Point
 from oracle.lfsr import Draws, states
 
 Json = dict[str, Any]
 Ints = NDArray[np.int64]
+Pair = tuple[np.int64, np.int64]
+
+COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+"""Whether kernels run as machine code; as Python they are a hundred times slower."""
+
+ONE_WORD = 1 << 62
+"""Magnitudes below this are held in one word."""
 
 GENERATORS: tuple[Json, ...] = (
     {"bits": 4, "taps": (4, 3), "seed": 9},
@@ -29,6 +38,16 @@ GENERATORS: tuple[Json, ...] = (
 STEADY = tuple(mode.value for mode in Rounding if not mode.stochastic)
 ROUNDINGS = tuple(mode.value for mode in Rounding)
 OVERFLOWS = tuple(mode.value for mode in Overflow if mode is not Overflow.ERROR)
+
+
+def examples(number: int) -> settings:
+    """Return settings for so many examples, fewer where kernels run as Python."""
+    few = number if COMPILED else max(number // 5, 10)
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    return settings(max_examples=few, deadline=None, suppress_health_check=checks)
+
+
+# --- modes, fields and draws --------------------------------------------------------------------------
 
 
 def code_of(mode: str) -> int:
@@ -58,9 +77,11 @@ def fit_field(section: Mapping[str, Any], *more: int) -> Ints:
     return np.array([section["bits"], section["signed"], overflow, section["saturated_bits"], *more], np.int64)
 
 
-def stage_field(section: Mapping[str, Any]) -> Ints:
-    """Return a stage, or a product, as ``accumulate`` takes it."""
+def stage_field(section: Mapping[str, Any] | None) -> Ints:
+    """Return a stage, or a product, as the kernels take it."""
     field = np.zeros(fields.FIELDS, np.int64)
+    if section is None:
+        return field
     field[[fields.BITS, fields.SIGNED, fields.OVERFLOW, fields.SATURATED_BITS]] = fit_field(section)
     field[fields.TERMS] = section.get("terms") or 0
     field[fields.CHECK_EACH] = section.get("check") == "each"
@@ -70,25 +91,68 @@ def stage_field(section: Mapping[str, Any]) -> Ints:
     return field
 
 
+# --- words --------------------------------------------------------------------------------------------
+
+
+def pair(value: int) -> Pair:
+    """Return an integer as a pair (see ``wide``)."""
+    return np.int64(value >> wide.WORD_BITS), np.int64(value & wide.WORD)
+
+
+def unpaired(high: Any, low: Any) -> int:
+    """Return the integer that a pair stands for."""
+    assert 0 <= low < ONE_WORD
+    return (int(high) << wide.WORD_BITS) + int(low)
+
+
+def in_words(values: Any, words: int) -> Ints:
+    """Return nested lists of integers (…) as (words, …)."""
+    whole = np.array(values, object)
+    if words == 1:
+        return whole[None].astype(np.int64)
+    return np.stack([whole >> wide.WORD_BITS, whole & wide.WORD]).astype(np.int64)
+
+
+def from_words(values: Ints) -> list[Any]:
+    """Return (words, …) as nested lists of integers (…)."""
+    if len(values) == 1:
+        whole: list[Any] = values[0].tolist()
+        return whole
+    assert ((values[1] >= 0) & (values[1] < ONE_WORD)).all()
+    both: list[Any] = ((values[0].astype(object) << wide.WORD_BITS) + values[1]).tolist()
+    return both
+
+
+def carried(counts: Ints) -> Ints:
+    """Return counts as a merge leaves them, by which different ways to the same sums can be compared."""
+    total = counting.new_counts(*counts.shape[:-2], counts.shape[-1])
+    counting.merge(total, counts)
+    return total
+
+
+# --- figures ------------------------------------------------------------------------------------------
+
+
 def figures_of(counts: Ints, *, steps: int = 1, positions: int = 1, stage: bool = False) -> Json:
     """Return counts (COLUMNS, channels) under the names of docs/ledger.md, without the histogram.
 
     ``steps`` and ``positions`` (of a sample) are those by which keys of first occurrences were numbered.
     """
     hits = (counts[counting.LOW] + counts[counting.HIGH]).tolist()
+    ranges = [found or (None, None) for found in counting.value_range(counts)]
     return {
         "values": counts[counting.VALUES].tolist(),
         "sums": counts[counting.SUMS].tolist(),
         "low": counts[counting.LOW].tolist(),
         "high": counts[counting.HIGH].tolist(),
-        "minimum": [None if one == counting.NEVER else one for one in counts[counting.MINIMUM].tolist()],
-        "maximum": [None if one == -counting.NEVER else one for one in counts[counting.MAXIMUM].tolist()],
-        "clamp_energy": kernels.long_sum(counts, counting.CLAMP_ENERGY),
+        "minimum": [low for low, _ in ranges],
+        "maximum": [high for _, high in ranges],
+        "clamp_energy": counting.long_sum(counts, counting.CLAMP_ENERGY),
         "transient": counts[counting.TRANSIENT].tolist(),
         "persistent": counts[counting.PERSISTENT].tolist() if stage else hits,
         "inexact": counts[counting.INEXACT].tolist(),
         "round_bias": counts[counting.ROUND_BIAS].tolist(),
-        "round_energy": kernels.long_sum(counts, counting.ROUND_ENERGY),
+        "round_energy": counting.long_sum(counts, counting.ROUND_ENERGY),
         "first": [first_of(key, steps, positions) for key in counts[counting.FIRST].tolist()],
     }
 
@@ -108,6 +172,9 @@ def figures(point: Point) -> Json:
     return wanted
 
 
+# --- strategies ---------------------------------------------------------------------------------------
+
+
 def integers(bits: int) -> st.SearchStrategy[int]:
     """Return integers of up to ``bits`` bits of magnitude: small ones, large ones, and neighbours of powers of two."""
     most = (1 << bits) - 1
@@ -124,13 +191,10 @@ def integers(bits: int) -> st.SearchStrategy[int]:
 
 @composite
 def fits(draw: DrawFn, low: int = 1, high: int = 64) -> Json:
-    """Return a width with an overflow mode; all but ``error``, which stops the oracle.
-
-    Unsigned formats have 62 bits at most: a wrap of -1 to 63 bits injects 2^63, more than kernels promise to count.
-    """
+    """Return a width with an overflow mode; all but ``error``, which stops the oracle."""
     overflow = draw(st.sampled_from(OVERFLOWS))
     signed = overflow == "wrap_sign_magnitude" or draw(st.sampled_from([True, True, False]))
-    bits = draw(st.integers(low, high if signed else min(high, 62)))
+    bits = draw(st.integers(low, high) | st.sampled_from([low, high]))
     wraps = overflow in ("wrap", "wrap_sign_magnitude")
     saturated = draw(st.integers(0, bits)) if wraps and draw(st.booleans()) else 0
     return {"bits": bits, "signed": signed, "overflow": overflow, "saturated_bits": saturated}

@@ -16,8 +16,9 @@ from oracle.mac import Datapath, Where, dot, steps
 from oracle.network import Result, run
 from oracle.overflow import fit, limits
 from oracle.quantize import quantize
-from oracle.rescale import float32_product, multiplier, rescale
+from oracle.rescale import Unit, accumulator_unit, fixed_double, float32_product, float64_product, multiplier
 from oracle.rounding import UP, Rounded, round_divide, round_fraction, round_shift, rounded_shift
+from oracle.steps import rescale, resolve
 
 Json = dict[str, Any]
 
@@ -156,34 +157,59 @@ def test_draws_start_over_after_a_period() -> None:
     assert draws.draw(3, "half_even") == 0
 
 
+def fit_section(bits: int = 32, overflow: str = "wrap", signed: bool = True, saturated_bits: int = 0) -> Json:
+    return {"bits": bits, "signed": signed, "overflow": overflow, "saturated_bits": saturated_bits}
+
+
 # --- rescaling ------------------------------------------------------------------------------------------
 
 VALUES = (-10, -6, -5, -3, -2, -1, 1, 2, 3, 5, 6, 10, 25)
 ARITHMETICS = {
     "single": [-2, -1, -1, -1, 0, 0, 0, 1, 1, 1, 2, 3, 6],
     "double": [-3, -2, -1, -1, -1, 0, 1, 1, 1, 2, 2, 3, 7],
+    "ruy": [-2, -1, -1, 0, 0, 0, 1, 1, 1, 2, 2, 3, 7],
     "f64": [-3, -2, -1, -1, -1, 0, 0, 1, 1, 1, 2, 3, 6],
     "fp32": [-2, -2, -1, -1, 0, 0, 0, 0, 1, 1, 2, 2, 6],
 }
-"""VALUES / 4 in four arithmetics that all go by the name of TensorFlow Lite int8."""
+"""VALUES / 4 in five arithmetics that all go by the name of TensorFlow Lite int8."""
+
+
+def requantize(kind: str, rounding: str = "half_up", bits: int = 32, rule: str = "nearest") -> Json:
+    return {"kind": kind, "multiplier_bits": bits, "rounding": rounding, "rule": rule, "steps": None}
+
+
+def listed(*steps: Json) -> Json:
+    return {**requantize("steps"), "steps": list(steps)}
+
+
+def shift_right(by: int | str = "ratio", rounding: str = "half_up", name: str | None = None, guard: Any = None) -> Json:
+    return {"step": "shift_right", "by": by, "rounding": rounding, "guard_bits": guard, "name": name}
+
+
+def times(by: int | str = "ratio", bits: int = 32, rule: str = "nearest") -> Json:
+    return {"step": "multiply", "by": by, "bits": bits, "rule": rule}
+
+
+def to_fit(bits: int, overflow: str = "wrap", name: str | None = None) -> Json:
+    return {"step": "fit", **fit_section(bits, overflow), "name": name}
+
+
+def shift_left(by: int | str = "ratio") -> Json:
+    return {"step": "shift_left", "by": by}
+
 
 KINDS = {
-    "single": {"kind": "fixed", "multiplier_bits": 32, "rounding": "half_up"},
-    "double": {"kind": "fixed_double", "multiplier_bits": 32, "rounding": "half_up"},
-    "f64": {"kind": "float64", "multiplier_bits": 32, "rounding": "half_away"},
-    "fp32": {"kind": "float32", "multiplier_bits": 32, "rounding": "half_even"},
+    "single": requantize("fixed"),
+    "double": requantize("fixed_double"),
+    "ruy": listed(shift_left(), times(), shift_right(31, name="high"), shift_right()),
+    "f64": requantize("float64", "half_away"),
+    "fp32": requantize("float32", "half_even"),
 }
 
 
 @pytest.mark.parametrize("name", ARITHMETICS)
-def test_four_of_the_five_arithmetics(name: str) -> None:
+def test_the_five_arithmetics(name: str) -> None:
     assert [rescale(x, 0.25, KINDS[name]) for x in VALUES] == ARITHMETICS[name]
-
-
-def test_the_fifth_of_the_five_arithmetics() -> None:
-    q, _, e = multiplier(0.25, 32)
-    ruy = [round_shift(round_shift(x * q, 31, "half_up"), -e, "half_up") for x in VALUES]
-    assert ruy == [-2, -1, -1, 0, 0, 0, 1, 1, 1, 2, 2, 3, 7]
 
 
 def test_multiplier() -> None:
@@ -196,10 +222,10 @@ def test_multiplier() -> None:
 
 
 def test_rescale() -> None:
-    fixed = {"kind": "fixed", "multiplier_bits": 8, "rounding": "floor"}
+    fixed = requantize("fixed", "floor", 8)
     assert rescale(-3, 2.0**10, fixed) == -3072
     assert rescale(5, 2.0**-60, fixed) == 0
-    shift = {"kind": "power_of_two", "rounding": "half_even"}
+    shift = requantize("power_of_two", "half_even")
     assert [rescale(x, 0.5, shift) for x in (-3, -1, 1, 3)] == [-2, 0, 0, 2]
     assert rescale(-3, 4.0, shift) == -12
     with pytest.raises(ValueError, match="power of two"):
@@ -211,6 +237,121 @@ def test_double_wraps_its_left_shift() -> None:
     double = KINDS["double"]
     assert rescale(3, 4.0, double) == 12
     assert rescale(2**28, 4.0, double) == -(2**30)  # 2^28 * 2^3 = 2^31 wraps to -2^31; half of it is left
+
+
+def test_double_in_one_shift() -> None:
+    generator = random.Random(1)
+    for _ in range(2000):
+        x = generator.randrange(-(2**31), 2**31) >> generator.randrange(31)
+        ratio = generator.uniform(0.5, 1.0) * 2.0 ** generator.randrange(-31, 10)
+        q, _, e = multiplier(ratio, 32)
+        y, right = fit(x * 2 ** max(e, 0), 32, True, "wrap"), max(-e, 0)
+        second = 0 if right == 0 else 2**30 if y >= 0 else -(2**30)
+        assert rescale(x, ratio, KINDS["double"]) == (y * q + 2 ** (30 + right) + second) >> (31 + right)
+        assert rescale(x, ratio, KINDS["double"]) == fixed_double(x, ratio).rounded.value
+
+
+def test_reduced_multipliers() -> None:
+    generator = random.Random(2)
+    for _ in range(2000):
+        x = generator.randrange(-(2**47), 2**47) >> generator.randrange(47)
+        ratio = generator.uniform(0.5, 1.0) * 2.0 ** generator.randrange(-30, 8)
+        m, _, s = multiplier(ratio, 32)
+        m16 = (m + 2**15) >> 16 if m < 0x7FFF0000 else 0x7FFF
+        wanted = fit((x * m16 + 2 ** (14 - s)) >> (15 - s), 32, True, "wrap")
+        assert rescale(x, ratio, requantize("fixed_reduced", bits=16)) == wanted
+
+
+def test_rules() -> None:
+    tie = {"nearest": 65, "truncate": 64, "half_down": 64, "saturated": 65}  # 64.5 in 8 bits
+    assert {rule: multiplier(0.5 + 2.0**-8, 8, rule).q for rule in tie} == tie
+    assert multiplier(0.999, 8, "truncate") == (127, 7, 0)
+    assert multiplier(0.999, 8, "reduced") == (127, 7, 0)
+    assert multiplier(2.0**30, 32, "saturated") == (2**31 - 1, 1, 30)
+    assert multiplier(2.0**29, 32, "saturated") == (2**30, 1, 30)
+    assert multiplier(2.0**-32, 8, "reduced") == (64, 38, -31)
+    assert multiplier(2.0**-33, 8, "reduced") == multiplier(2.0**-57, 8) == (0, 0, 0)
+
+
+def test_what_goes_by_ratio() -> None:
+    lists = [times(3), times(bits=8), shift_right(2), shift_left(), shift_right()]
+    assert [one["by"] for one in resolve(lists, Unit(0.75), 1.0)] == [3, 64, 2, 0, 6]  # a quarter: 64 / 2^8
+    assert [one["by"] for one in resolve(lists, Unit(96.0), 1.0)] == [3, 64, 2, 1, 0]  # 32: 64 / 2^1
+    assert [one["by"] for one in resolve([*lists[:3], shift_right()], Unit(96.0), 1.0)] == [3, 64, 2, -1]
+    assert [one["by"] for one in resolve(lists, Unit(2.0**-60), 1.0)] == [3, 0, 2, 0, 0]
+    assert [one["by"] for one in resolve([shift_left(4), shift_right()], Unit(0.5), 1.0)] == [4, 5]
+    floats = [shift_left(3), times(5), {"step": "multiply_float", "precision": 64, "rounding": "floor"}]
+    assert [one["by"] for one in resolve(floats, Unit(10.0), 1.0)] == [3, 5, 0.25]
+    with pytest.raises(ValueError, match="power of two"):
+        resolve([times(3), shift_right()], Unit(0.5), 1.0)
+    assert resolve([times(3), shift_right(2)], Unit(0.1), 1.0) == [times(3), shift_right(2)]
+
+
+def test_float_product_against_numpy() -> None:
+    generator = random.Random(3)
+    for _ in range(200):
+        a, w, out = (generator.uniform(0.001, 0.1) for _ in range(3))
+        product = float(np.float32(a) * np.float32(w)) * 4.0 / float(np.float32(out))
+        assert accumulator_unit(a, w, 2).ratio(out, "float_product") == product
+        assert Unit(a).ratio(out, "float_product") == a / out
+
+
+def test_guard_bits() -> None:
+    assert rescale(-65535, 1.0, listed(shift_right(17, "half_away"))) == 0
+    assert rescale(-65535, 1.0, listed(shift_right(17, "half_away", guard=16))) == -1
+    generator = random.Random(4)
+    for _ in range(2000):
+        p, cut = generator.randrange(-(2**33), 2**33) >> generator.randrange(33), generator.randrange(1, 32)
+        v = (p << 16) >> cut
+        up = v >> 15 & 1 and (p >= 0 or v & 0x7FFF)
+        assert rescale(p, 1.0, listed(shift_right(cut, "half_away", guard=16))) == (v >> 16) + bool(up)
+    assert rounded_shift(7, 3, "ceil", guard_bits=0) == Rounded(0, True, -57344)
+    assert rounded_shift(-1, 3, "magnitude", guard_bits=0) == Rounded(0, True, 8192)
+    assert rounded_shift(15, 4, "stochastic_weighted", 2, 4, 3).value == 1  # 14 sixteenths are seen
+
+
+def test_narrow_then_clip() -> None:
+    clip = {"step": "clip", "low": 0, "high": 255}
+    pulp = listed(times(3), to_fit(32, name="product"), shift_right(2, "floor"), to_fit(16), clip)
+    assert [rescale(x, 1.0, pulp) for x in (100000, 87382, 100, -5)] == [255, 0, 75, 0]
+    assert rescale(100000, 1.0, listed(*pulp["steps"][:-1])) == 9464
+    assert rescale(-7, 1.0, listed({**clip, "low": None})) == -7
+    assert rescale(300, 1.0, listed({**clip, "high": None})) == 300
+
+
+def test_an_early_narrowing_wraps() -> None:
+    half = [to_fit(32), {"step": "add", "value": 1}, shift_right(1, "floor")]
+    cmsis = listed(times(bits=16, rule="reduced"), shift_right(rounding="floor"), *half)
+    assert rescale(1610612736, 1.0, cmsis) == -536870912
+    assert rescale(1610612736, 1.0, requantize("fixed_reduced", bits=16)) == 1610612736
+    assert rescale(-5, 0.5, cmsis) == -2
+
+
+def test_steps_that_lose_nothing() -> None:
+    assert rescale(-7, 1.0, listed({"step": "add", "value": -3}, {"step": "absolute"})) == 10
+    levels = {"step": "thresholds", "levels": [-2, 0, 0, 5], "first": -1}
+    assert [rescale(x, 1.0, listed(levels)) for x in (-3, -2, -1, 0, 4, 5, 99)] == [-1, 0, 0, 2, 2, 3, 3]
+    table = {"step": "lookup", "table": [7, -7, 70], "first": -2, "shift": 1, "interpolation": "none"}
+    assert [rescale(x, 1.0, listed(table)) for x in range(-4, 5)] == [7, 7, 7, 7, -7, -7, 70, 70, 70]
+
+
+def test_a_table_of_513_entries() -> None:
+    generator = random.Random(5)
+    table = [generator.randrange(-32768, 32768) for _ in range(513)]
+    step = {"step": "lookup", "table": table, "first": -32768, "shift": 7}
+    step |= {"interpolation": "linear", "rounding": "half_up", "name": None}
+    for v in [-32768, -32767, -1, 0, 1, 127, 128, 32767, *(generator.randrange(-32768, 32768) for _ in range(500))]:
+        index = 256 + (v >> 7)
+        wanted = table[index] + (((table[index + 1] - table[index]) * (v & 127) + 64) >> 7)
+        assert rescale(v, 1.0, listed(step)) == wanted
+    assert rescale(32768, 1.0, listed(step)) == rescale(99999, 1.0, listed(step)) == table[512]
+    jam = {**step, "table": [0, 3], "first": 0, "shift": 1, "rounding": "jam"}
+    assert [rescale(x, 1.0, listed(jam)) for x in (0, 1, 2)] == [0, 1, 3]
+
+
+def test_floats_have_a_limit() -> None:
+    assert float32_product(-(2**100), 2.0**40) == float64_product(-(2**100), 2.0**40) == -(2**120)
+    assert float32_product(2**127, 2.0**127) == 2**120
 
 
 def test_float32_against_numpy() -> None:
@@ -228,14 +369,10 @@ def test_float32_against_numpy() -> None:
 def test_quantize() -> None:
     assert quantize(0.75, 0.5, -3, "half_even").value == -1
     assert quantize(-1.25, 0.5, 0, "half_even").value == -2
-    assert quantize(1e30, 1e-30, 1, "half_even").value == 2**62 + 1
+    assert quantize(1e30, 1e-30, 1, "half_even").value == 2**100 + 1
 
 
 # --- multiply-accumulate --------------------------------------------------------------------------------
-
-
-def fit_section(bits: int = 32, overflow: str = "wrap", signed: bool = True, saturated_bits: int = 0) -> Json:
-    return {"bits": bits, "signed": signed, "overflow": overflow, "saturated_bits": saturated_bits}
 
 
 def stage(bits: int = 32, overflow: str = "wrap", name: str = "accumulator", **other: Any) -> Json:
@@ -414,7 +551,8 @@ SETTINGS: Json = {
     "activations": {"rounding": "half_even"},
     "mac": mac(),
     "bias": {"bits": 32, "position": "first", "rounding": "half_even", "overflow": "saturate"},
-    "requantize": {"kind": "fixed", "multiplier_bits": 32, "rounding": "half_up"},
+    "requantize": requantize("fixed"),
+    "multiplication": {"product": None},
     "activation": {"position": "after_requantize", "multiplier_bits": 16, "rounding": "half_up"},
     "output": {"overflow": "saturate"},
     "pooling": {"accumulator": fit_section(), "rounding": "half_away", "zero_point": "removed"},
@@ -471,7 +609,7 @@ def a_dense(section: Json) -> Result:
 def test_dense() -> None:
     result = a_dense(mac())
     assert result.codes == {"x": [2, -1], "y": [3, 8]}
-    assert result.values == {"y": {"accumulator": [-1, 10], "requantize": [0, 5]}}
+    assert result.values == {"y": {"accumulator": [-1, 10], "requantize": [0, 5], "activation": [0, 5]}}
     assert list(result.ledger["y"]) == ["weight", "bias", "accumulator", "requantize", "output"]
     assert result.ledger["x"]["input"]["round_bias"] == [0, 16384]
     assert result.ledger["x"]["input"]["inexact"] == [0, 1]
@@ -487,7 +625,7 @@ def test_dense() -> None:
 
 def test_dense_in_four_bits() -> None:
     result = a_dense(mac(stage(4, "wrap")))
-    assert result.values["y"] == {"accumulator": [-1, -6], "requantize": [0, 0]}
+    assert result.values["y"] == {"accumulator": [-1, -6], "requantize": [0, -3], "activation": [0, 0]}
     seen = result.ledger["y"]["accumulator"]
     assert (seen["values"], seen["low"], seen["high"]) == ([2, 2], [0, 0], [0, 1])
     assert (seen["minimum"], seen["maximum"]) == ([-1, 10], [-1, 10])
@@ -686,8 +824,10 @@ def test_add_in_double_rounding() -> None:
         change={"requantize": {"kind": "fixed_double"}},
     )
     assert result.codes["y"] == [5]
-    names = ["input_high_multiply", "input", "accumulator", "high_multiply", "requantize", "output"]
+    shared = ["left_shift", "high_multiply"]
+    names = ["input_left_shift", "input_high_multiply", "input", "accumulator", *shared, "requantize", "output"]
     assert list(result.ledger["y"]) == names
+    assert result.ledger["y"]["input_left_shift"]["values"] == [2]
     assert result.ledger["y"]["input_high_multiply"]["values"] == [2]
 
 
@@ -730,3 +870,179 @@ def test_samples_draw_the_same_numbers() -> None:
         },
     )
     assert result.codes["y"] == [1, 0, 1, 0]  # states 9 and 3: at least 8, and less
+
+
+# --- the post-pipeline in a network ----------------------------------------------------------------------
+
+
+def through(steps: list[Json], *codes: int, output: Json | None = None, function: Json | None = None) -> Result:
+    """Send codes of scale 1 through a list of steps, by a standalone activation."""
+    return network(
+        source("x", len(codes), 1),
+        after("Activation", "y", "x", function=function),
+        data=[[[[float(code)] for code in codes]]],
+        tensors={"x": tensor(1.0, 0, 32), "y": output or tensor()},
+        change={"requantize": listed(*steps)},
+    )
+
+
+def test_points_of_steps() -> None:
+    steps = [times(3), shift_right(1, "floor", "half"), {"step": "clip", "low": -99, "high": 99}]
+    steps += [to_fit(4, "saturate"), {"step": "zero_point"}, shift_right(1, "half_up")]
+    result = through(steps, 1, -2, 9, output=tensor(1.0, 4))
+    # 3 -6 27 to 1 -3 13, fitted to 1 -3 7; 5 1 11 to 3 1 6
+    assert result.codes["y"] == [3, 1, 6]
+    assert list(result.ledger["y"]) == ["half", "fit", "shift_right", "output"]
+    half, fitted, last, output = result.ledger["y"].values()
+    assert (half["values"], half["minimum"], half["maximum"], half["inexact"]) == ([3], [-3], [13], [2])
+    assert (fitted["values"], fitted["high"], fitted["maximum"], fitted["clamp_energy"]) == ([3], [1], [13], [36])
+    assert (fitted["first"], fitted["persistent"], fitted["histogram"]) == ([(0, 2, 0)], [1], None)
+    assert (last["minimum"], last["maximum"], last["inexact"], last["round_bias"]) == ([1], [6], [3], [3 * 32768])
+    assert output["histogram"][:4] == [0, 1, 2, 0]  # less the zero point: -1 -3 2
+
+
+def test_a_table_is_a_point() -> None:
+    step = {"step": "lookup", "table": [0, 10, -5], "first": 0, "shift": 2, "interpolation": "linear"}
+    result = through([{**step, "rounding": "half_up", "name": None}], 1, 2, 4, 7)
+    assert result.codes["y"] == [3, 5, 10, -1]
+    assert list(result.ledger["y"]) == ["lookup", "output"]
+    seen = result.ledger["y"]["lookup"]
+    assert (seen["values"], seen["minimum"], seen["maximum"], seen["inexact"]) == ([4], [-1], [10], [2])
+    assert list(through([{**step, "interpolation": "none"}], 1).ledger["y"]) == ["output"]
+
+
+def test_two_points_need_two_names() -> None:
+    with pytest.raises(ValueError, match="two points of one name"):
+        through([shift_right(1), shift_right(2)], 1)
+
+
+def test_an_activation_among_the_steps() -> None:
+    relu = {"max_value": 6.0, "negative_slope": 0.25}
+    steps = [shift_left(2), {"step": "activation"}, times(3), shift_right(1)]
+    result = through(steps, -3, 1, 5, output=tensor(0.5), function=relu)
+    # -12 4 20, an LSB worth 0.5 * 3 / 2: at most 8, so -3 4 8; -9 12 24 and a half of it
+    assert result.codes["y"] == [-4, 6, 12]
+    assert list(result.ledger["y"]) == ["activation", "shift_right", "output"]
+    first = through([{"step": "activation"}, *steps[2:]], 5, 9, output=tensor(0.5), function=relu)
+    assert first.codes["y"] == [8, 9]  # before the first scaling step an LSB is worth the input scale, 1
+    behind = through(steps[2:], 5, 9, output=tensor(0.5), function=relu)
+    assert behind.codes["y"] == [8, 12]
+
+
+def test_inputs_skip_activation_and_zero_point() -> None:
+    steps = [{"step": "activation"}, times(bits=8), {"step": "zero_point"}, shift_right(name="requantize"), to_fit(16)]
+    result = network(
+        source("a", 1),
+        after("Add", "y", "a", "a", activation={"max_value": None, "negative_slope": 0.0}),
+        after("Concatenate", "z", "a", axis=0),
+        data=[[[3.0], [-3.0]]],
+        tensors={"a": tensor(), "y": tensor(1.0, 64), "z": tensor(0.5, 1)},
+        change={"requantize": listed(*steps)},
+    )
+    # 3 * 256 / 2 twice is 768, in units of 1 / 128; the zero point enters as 64 among values times 64
+    assert result.codes["y"] == [6, 0]
+    inputs = ["input", "input_fit"]
+    assert list(result.ledger["y"]) == [*inputs, "accumulator", "requantize", "fit", "output"]
+    assert result.codes["z"] == [7, -5]
+    assert list(result.ledger["z"]) == [*inputs, "output"]
+
+
+def test_add_where_nothing_goes_by_ratio() -> None:
+    result = network(
+        source("a", 1),
+        after("Add", "y", "a", "a", activation=None),
+        data=[[[5.0]]],
+        tensors={"a": tensor(), "y": tensor(2.0)},
+        change={"requantize": listed(shift_right(1, "half_even"))},
+    )
+    assert result.codes["y"] == [5]
+    assert list(result.ledger["y"]) == ["accumulator", "shift_right", "output"]
+
+
+# --- operations of two tensors, and transposed convolutions ----------------------------------------------
+
+
+def test_multiply_repeats_axes_of_size_one() -> None:
+    result = network(
+        source("a", 2, 1, 2),
+        source("b", 1, 3, 1),
+        after("Multiply", "y", "a", "b", activation=None),
+        data=[[[[[1.0, 2.0]], [[3.0, -4.0]]]], [[[[0.5], [1.0], [10.0]]]]],
+        tensors={"a": tensor(1.0, 3), "b": tensor(0.5, -1), "y": tensor(1.0, 10)},
+        change={"multiplication": {"product": {**fit_section(7, "saturate"), "shift": 1, "rounding": "floor"}}},
+    )
+    # units of 1 / 2 * 2; products 1 2 20, 2 4 40 / 3 6 60, -4 -8 -80; halved
+    assert result.codes["y"] == [10, 11, 11, 12, 20, 30, 11, 8, 13, 6, 40, -30]
+    assert list(result.ledger["y"]) == ["product", "requantize", "output"]
+    seen = result.ledger["y"]["product"]
+    assert (seen["values"], seen["inexact"]) == ([6, 6], [2, 0])
+    assert (seen["minimum"], seen["first"]) == ([None, None], [None, None])
+
+
+def test_multiply_counts_by_the_output() -> None:
+    result = network(
+        source("a", 2, 1),
+        source("b", 1, 2),
+        after("Multiply", "y", "a", "b", activation=None),
+        data=[[[[1.0], [1.0]], [[1.0], [1.0]]], [[[1.0, 1.0]], [[1.0, 9.0]]]],
+        tensors={"a": tensor(), "b": tensor(), "y": tensor(2.0)},
+        change={
+            "multiplication": {"product": {**fit_section(3), "shift": 1, "rounding": "stochastic_equal"}},
+            "random": {"bits": 4, "taps": [4, 3], "seed": 9},
+        },
+    )
+    # draws 9 3 6 13; 9 / 2 is 4 or 5, outside 3 bits
+    assert result.codes["y"] == [1, 0, 0, 1, 1, -4, 0, -3]
+    seen = result.ledger["y"]["product"]
+    assert (seen["first"], seen["high"], seen["maximum"]) == ([None, (1, 0, 0)], [0, 2], [None, 5])
+
+
+def test_transposed_convolution() -> None:
+    generator = random.Random(6)
+    size, kernel_size, cut, strides, dilation, output = (3, 2, 2), (2, 3), (1, 2), (2, 3), (1, 2), (5, 4)
+    image = [[[float(generator.randrange(-5, 6)) for _ in range(2)] for _ in range(2)] for _ in range(3)]
+    kernel = [
+        [[[float(generator.randrange(-5, 6)) for _ in range(3)] for _ in range(2)] for _ in range(3)] for _ in range(2)
+    ]
+    wanted = [[[0.0] * 3 for _ in range(output[1])] for _ in range(output[0])]
+    for i, j, r, s, c, o in np.ndindex(*size[:2], *kernel_size, 2, 3):  # every input value spreads over the output
+        y, x = i * strides[0] + r * dilation[0] - cut[0], j * strides[1] + s * dilation[1] - cut[1]
+        if 0 <= y < output[0] and 0 <= x < output[1]:
+            wanted[y][x][o] += image[i][j][c] * kernel[r][s][c][o]
+    fields = {"strides": list(strides), "dilation": list(dilation), "cut": list(cut), "size": list(output)}
+    result = network(
+        source("x", *size),
+        after("Conv2DTranspose", "y", "x", kernel=kernel, bias=[0.0] * 3, activation=None, **fields),
+        data=[[image]],
+        tensors={"x": tensor(1.0, 7), "y": tensor(bits=16)},
+        weights={"y": one_scale(1.0, 2)},
+    )
+    assert result.codes["y"] == [value for row in wanted for pixel in row for value in pixel]
+    assert result.ledger["y"]["accumulator"]["values"] == [20 * 12] * 3
+
+
+def test_narrow_formats_may_stop_the_run() -> None:
+    narrow = {**tensor(), "narrow": True}
+    fields: Json = {"function": None}
+    with pytest.raises(OverflowStop, match="output"):
+        network(
+            source("x", 1),
+            after("Activation", "y", "x", **fields),
+            data=[[[-128.0]]],
+            tensors={"x": tensor(), "y": narrow},
+            change={"output": {"overflow": "error"}},
+        )
+
+
+def test_sixty_four_bits_and_more() -> None:
+    wide = {**tensor(1.0, 0, 64), "signed": False}
+    result = network(
+        source("x", 1),
+        after("Multiply", "y", "x", "x", activation=None),
+        data=[[[2.0**40]]],
+        tensors={"x": wide, "y": wide},
+        change={"requantize": listed()},
+    )
+    assert result.codes["y"] == [2**64 - 1]
+    assert result.ledger["y"]["output"]["histogram"][64] == 1
+    assert result.ledger["y"]["output"]["maximum"] == [2**80]

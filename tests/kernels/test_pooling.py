@@ -5,25 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
 from kernels.plain import (
     GENERATORS,
+    ONE_WORD,
     ROUNDINGS,
+    Ints,
     Json,
     array,
+    carried,
     code_of,
     draw_of,
     draws_of,
+    examples,
     figures,
     figures_of,
     fit_field,
     fits,
+    from_words,
 )
 
 import hwsim_kernels as kernels
 from hwsim_kernels import counting
+from hwsim_kernels.pooling import average_pool, max_pool
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
 from oracle.rounding import rounded_divide
@@ -74,26 +80,48 @@ def cases(draw: DrawFn, bits: int = 16) -> Case:
     return Case(codes.astype(np.int32), (*window, *strides, *before), (shape[0], shape[1]))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(cases(31))
 def test_max_pool(case: Case) -> None:
     out = np.zeros((len(case.codes), *case.shape, case.codes.shape[3]), np.int32)
-    kernels.max_pool(case.codes, array(case.window), out)
+    max_pool(case.codes, array(case.window), out)
     assert out.ravel().tolist() == [max(codes) for _, codes in case.outputs()]
 
 
 def test_the_padding_takes_no_part_in_a_maximum() -> None:
     codes = np.array([[[[-5], [-7]], [[-6], [-(2**31)]]]], np.int32)
     out = np.zeros((1, 3, 3, 1), np.int32)
-    kernels.max_pool(codes, array([2, 2, 1, 1, 1, 1]), out)
+    max_pool(codes, array([2, 2, 1, 1, 1, 1]), out)
     assert out[0, ..., 0].tolist() == [[-5, -5, -7], [-5, -5, -7], [-6, -6, -(2**31)]]
 
 
-@settings(max_examples=250, deadline=None)
+def averaged(
+    case: Case, words: int, zero_point: int, field: Ints, random: Json, first_sample: int
+) -> tuple[list[list[int]], Ints, Ints]:
+    """Return means (rows, channels), counts of the accumulator and the division, and the histogram of the sums."""
+    channels = case.codes.shape[3]
+    out = np.zeros((words, len(case.codes) * case.shape[0] * case.shape[1], channels), np.int64)
+    counts, histogram = counting.new_counts(2, channels), np.zeros(counting.BINS, np.int64)
+    average_pool(
+        case.codes,
+        zero_point,
+        array(case.window),
+        array(case.shape),
+        field,
+        draws_of(random),
+        first_sample,
+        out,
+        counts,
+        histogram,
+    )
+    return from_words(out), carried(counts), histogram
+
+
+@examples(300)
 @given(
     case=cases(),
     zero_point=st.sampled_from([0, 1, -128, 77]),
-    accumulator=fits(1, 40),
+    accumulator=fits(1, 40) | fits(),
     mode=st.sampled_from(ROUNDINGS),
     random=st.sampled_from(GENERATORS),
     first_sample=st.sampled_from([0, 0, 5]),
@@ -102,37 +130,48 @@ def test_average_pool(
     case: Case, zero_point: int, accumulator: Json, mode: str, random: Json, first_sample: int
 ) -> None:
     channels, positions = case.codes.shape[3], case.shape[0] * case.shape[1]
-    sums, division, wanted = Point("accumulator", channels, last=True), Point("division", channels), []
+    sums, division, wanted = Point("accumulator", channels, last=True), Point("division", channels), list[int]()
     for place, codes in case.outputs():
         here = place._replace(sample=first_sample + place.sample)
         total = sums.add_up([code - zero_point for code in codes], Format.of(accumulator), here)
         drawn = draw_of(random, place.position * channels + place.channel, mode)
         wanted.append(division.round_only(rounded_divide(total, len(codes), mode, *drawn), here))
-    out = np.zeros((len(case.codes), *case.shape, channels), np.int64)
-    counts, histogram = kernels.new_counts(2, channels), np.zeros(counting.BINS, np.int64)
     field = fit_field(accumulator, code_of(mode))
-    kernels.average_pool(
-        case.codes, zero_point, array(case.window), field, draws_of(random), first_sample, out, counts, histogram
-    )
-    assert out.ravel().tolist() == wanted
+    made, counts, histogram = averaged(case, 2, zero_point, field, random, first_sample)
+    assert sum(made, []) == wanted
     area = case.window[0] * case.window[1]
     assert figures_of(counts[0], steps=area, positions=positions, stage=True) == figures(sums)
     assert figures_of(counts[1], positions=positions) == figures(division)
     assert histogram.tolist() == sums.histogram
+    if max(map(abs, wanted)) < ONE_WORD:
+        again, same_counts, same_histogram = averaged(case, 1, zero_point, field, random, first_sample)
+        assert again == made
+        assert np.array_equal(same_counts, counts)
+        assert np.array_equal(same_histogram, histogram)
 
 
 def test_an_average_of_windows_at_the_border() -> None:
-    codes = np.arange(1, 10, dtype=np.int32).reshape(1, 3, 3, 1)
-    out = np.zeros((1, 2, 2, 1), np.int64)
-    counts, histogram = kernels.new_counts(2, 1), np.zeros(counting.BINS, np.int64)
+    case = Case(np.arange(1, 10, dtype=np.int32).reshape(1, 3, 3, 1), (2, 2, 2, 2, 1, 1), (2, 2))
     field = array([5, 1, kernels.SATURATE, 0, kernels.HALF_AWAY])
-    kernels.average_pool(codes, 0, array([2, 2, 2, 2, 1, 1]), field, array([0]), 0, out, counts, histogram)
+    made, counts, histogram = averaged(case, 1, 0, field, GENERATORS[0], 0)
     # 1 / 1 = 1; (2 + 3) / 2 = 2.5, up to 3; (4 + 7) / 2 = 5.5, up to 6;
     # 5 + 6 = 11, 11 + 8 = 19 saturates to 15, 15 + 9 = 24 saturates to 15, 15 / 4 = 3.75, up to 4
-    assert out[0, ..., 0].tolist() == [[1, 3], [6, 4]]
+    assert made == [[1], [3], [6], [4]]
     assert counts[0, counting.VALUES].tolist() == [1 + 2 + 2 + 4]
     assert counts[0, counting.HIGH].tolist() == [2]
     assert counts[0, counting.FIRST].tolist() == [3 * 4 + 2]
-    assert kernels.long_sum(counts[0], counting.CLAMP_ENERGY) == [(4 + 9) ** 2]
+    assert counting.long_sum(counts[0], counting.CLAMP_ENERGY) == [(4 + 9) ** 2]
     # the exact sums 1, 5, 11 and 28 have 1, 3, 4 and 5 bits
     assert histogram[:6].tolist() == [0, 1, 0, 1, 1, 1]
+
+
+def test_an_unsigned_accumulator_of_64_bits_wraps() -> None:
+    case = Case(np.array([[[[2], [-3], [-1]]]], np.int32), (1, 3, 1, 3, 0, 0), (1, 1))
+    field = array([64, 0, kernels.WRAP, 0, kernels.HALF_UP])
+    made, counts, histogram = averaged(case, 2, 0, field, GENERATORS[0], 0)
+    # 2, then -1 becomes 2^64 - 1, then 2^64 - 2; a third of that is 6148914691236517204 2/3, up
+    assert made == [[6148914691236517205]]
+    assert figures_of(counts[0], steps=3, stage=True)["minimum"] == [-2]  # the exact sum; -1 is what was fitted
+    assert counting.value_range(counts[1]) == [(6148914691236517205, 6148914691236517205)]
+    assert counting.long_sum(counts[0], counting.CLAMP_ENERGY) == [2**128]
+    assert histogram[2] == 1

@@ -29,12 +29,12 @@ class Relu:
         self.points = [self.point] if self.present and self.slope != 0 else []
 
     def apply(self, x: int, unit: float, number: int, place: Place) -> int:
-        """Return the function of ``x``, an integer in units of ``unit``."""
+        """Return the function of ``x``, an integer in units of ``unit``; nothing is cut off where that is 0."""
         if not self.present:
             return x
         if x < 0:
             x = self._negative(x, number, place) if self.slope != 0 else 0
-        return x if self.max_value is None else min(x, limit(self.max_value, unit))
+        return x if self.max_value is None or unit == 0 else min(x, limit(self.max_value, unit))
 
     def _negative(self, x: int, number: int, place: Place) -> int:
         """Multiply a negative value by the slope."""

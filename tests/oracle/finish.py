@@ -1,18 +1,19 @@
-"""From a sum to a stored code: activation, requantisation, output (docs/arithmetic.md, section 4, 4 to 7)."""
+"""From a sum to a stored code: post-pipeline and output (docs/arithmetic.md, section 4, 4 and 5)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from oracle.activation import Relu
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
-from oracle.rescale import Rescaling
+from oracle.rescale import Unit
+from oracle.steps import Step, Walk, complete, expand, goes_by_ratio, rescaling, resolve, unit_at
 
 
 class Output:
-    """Adds the zero point and fits into the stored format."""
+    """Fits into the stored format."""
 
     def __init__(self, settings: Mapping[str, Any], plan: Mapping[str, Any], channels: int) -> None:
         """Begin an empty ledger."""
@@ -21,21 +22,13 @@ class Output:
         self.point = Point("output", channels, histogram=True)
 
     def store(self, x: int, place: Place) -> int:
-        """Return the code of ``x``."""
-        self.point.magnitude(x)
-        return self.point.fit(x + self.zero_point, self.format, place)
+        """Return the code of ``x``, to which the zero point is still to be added."""
+        return self.store_as_is(x + self.zero_point, place)
 
     def store_as_is(self, x: int, place: Place) -> int:
         """Return the code of ``x`` that holds the zero point already."""
         self.point.magnitude(x - self.zero_point)
         return self.point.fit(x, self.format, place)
-
-
-class Finished(NamedTuple):
-    """A code, and the value before the output zero point was added."""
-
-    before: int
-    code: int
 
 
 class Finish:
@@ -49,25 +42,47 @@ class Finish:
         channels: int,
     ) -> None:
         """Begin an empty ledger."""
-        self.relu = Relu(function, settings, channels)
-        self.rescaling = Rescaling(settings, channels)
         self.output = Output(settings, plan, channels)
         self.scale: float = plan["scale"]
-        self.early = settings["activation"]["position"] == "before_requantize"
+        self.steps = complete(expand(settings["requantize"]), settings["activation"]["position"])
+        self.walk = Walk(self.steps, settings["random"], channels, Relu(function, settings, channels))
+        self.points = [*self.walk.points, self.output.point]
+        self._resolved: dict[Unit, list[Step]] = {}
+
+    def run(self, x: int, unit: Unit, number: int, place: Place) -> int:
+        """Return the code of ``x``, an integer in units of ``unit`` and value ``number`` of the output."""
+        if unit not in self._resolved:
+            self._resolved[unit] = self._resolve(unit)
+        return self.output.store_as_is(self.walk.run(x, self._resolved[unit], number, place), place)
+
+    def _resolve(self, unit: Unit) -> list[Step]:
+        """Return the list with all its numbers for sums in a unit."""
+        steps = resolve(self.steps, unit, self.scale)
+        for index, one in enumerate(steps):
+            if one["step"] == "activation":
+                steps[index] = {**one, "unit": unit_at(steps, index, unit.value, self.scale)}
+            if one["step"] == "zero_point":
+                steps[index] = {**one, "value": self.output.zero_point}
+        return steps
+
+
+class InputRescaling:
+    """Brings the inputs of add and concatenate to one scale."""
+
+    def __init__(self, settings: Mapping[str, Any], channels: int) -> None:
+        """Begin an empty ledger."""
+        self.steps = rescaling(expand(settings["requantize"]))
+        self.walk = Walk(self.steps, settings["random"], channels, of_inputs=True)
+        self.points = self.walk.points
+        self._resolved: dict[tuple[float, float], list[Step]] = {}
 
     @property
-    def points(self) -> list[Point]:
-        """The points in the order in which values come to them."""
-        first, second = self.rescaling.points, self.relu.points
-        if self.early:
-            first, second = second, first
-        return [*first, *second, self.output.point]
+    def by_ratio(self) -> bool:
+        """Whether anything depends on the ratio."""
+        return any(map(goes_by_ratio, self.steps))
 
-    def run(self, x: int, unit: float, number: int, place: Place) -> Finished:
-        """Return the code of ``x``, an integer in units of ``unit`` and value ``number`` of the output."""
-        if self.early:
-            x = self.relu.apply(x, unit, number, place)
-        x = self.rescaling.rescale(x, unit / self.scale, number, place)
-        if not self.early:
-            x = self.relu.apply(x, self.scale, number, place)
-        return Finished(x, self.output.store(x, place))
+    def rescale(self, x: int, scales: tuple[float, float], number: int, place: Place) -> int:
+        """Bring ``x``, which is value ``number`` of its tensor, from one scale to another."""
+        if scales not in self._resolved:
+            self._resolved[scales] = resolve(self.steps, Unit(scales[0]), scales[1])
+        return self.walk.run(x, self._resolved[scales], number, place)

@@ -1,10 +1,12 @@
-"""The random numbers of stochastic rounding (docs/arithmetic.md, section 6)."""
+"""The random numbers of stochastic rounding (docs/arithmetic.md, section 7)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+
+NO_RANDOM = {"bits": 16, "taps": (16, 15, 13, 4), "seed": 1}
 
 
 def next_state(state: int, bits: int, taps: tuple[int, ...]) -> int:

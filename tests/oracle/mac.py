@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from oracle.ledger import Place, Point
-from oracle.lfsr import Draws
+from oracle.lfsr import NO_RANDOM, Draws
 from oracle.overflow import Format
 from oracle.rounding import rounded_shift
-
-NO_RANDOM = {"bits": 16, "taps": (16, 15, 13, 4), "seed": 1}
 
 
 class Step(NamedTuple):
@@ -116,6 +114,25 @@ class Sum:
         return Step(values[-1].k, total)
 
 
+class Product:
+    """Brings products to their width, if they have one."""
+
+    def __init__(self, section: Mapping[str, Any] | None, random: Mapping[str, Any], channels: int) -> None:
+        """Begin an empty ledger."""
+        self.section, self.draws = section, Draws(random)
+        self.point = Point("product", channels, watch_all=False)
+        self.points = [self.point] if section else []
+        self.shift: int = section["shift"] if section else 0
+
+    def narrow(self, p: int, number: int, place: Place) -> int:
+        """Round and fit a product, which is value ``number`` of the point."""
+        if not self.section:
+            return p
+        mode = self.section["rounding"]
+        rounded = rounded_shift(p, self.shift, mode, self.draws.draw(number, mode), self.draws.bits)
+        return self.point.fit(self.point.round(rounded, place), Format.of(self.section), place)
+
+
 class Datapath:
     """The multiply-accumulate datapath of one layer, and its ledger."""
 
@@ -125,7 +142,8 @@ class Datapath:
         """Begin an empty ledger; ``position`` is where the bias enters, ``first`` or ``last``."""
         self.mac, self.position = mac, position
         self.draws = Draws(random)
-        self.product_point = Point("product", channels, watch_all=False)
+        self.product = Product(mac["product"], random, channels)
+        self.product_point = self.product.point
         last = mac["stages"][-1]
         if last["terms"] is not None or last["shape"] == "tree":
             raise ValueError("the last stage takes all that is left, one after another")
@@ -136,23 +154,13 @@ class Datapath:
     @property
     def points(self) -> list[Point]:
         """The points in the order in which values come to them."""
-        product = [self.product_point] if self.mac["product"] else []
         bias = [self.bias_point] if self.position == "last" else []
-        return [*product, *self.stage_points, *bias]
-
-    def product(self, k: int, a: int, w: int, where: Where) -> Step:
-        """Multiply, and bring the product to its width if it has one."""
-        section = self.mac["product"]
-        if not section:
-            return Step(k, a * w)
-        draw = self.draws.draw(where.number * where.steps + k, section["rounding"])
-        rounded = rounded_shift(a * w, section["shift"], section["rounding"], draw, self.draws.bits)
-        x = self.product_point.round(rounded, where.place(k))
-        return Step(k, self.product_point.fit(x, Format.of(section), where.place(k)))
+        return [*self.product.points, *self.stage_points, *bias]
 
     def run(self, pairs: Sequence[tuple[int, int]], bias: int, where: Where) -> int:
         """Return the sum of the products of ``pairs``, which stand in the order of accumulation."""
-        values = [self.product(k, a, w, where) for k, (a, w) in enumerate(pairs)]
+        first = where.number * where.steps
+        values = [Step(k, self.product.narrow(a * w, first + k, where.place(k))) for k, (a, w) in enumerate(pairs)]
         for stage, point in zip(self.mac["stages"], self.stage_points, strict=True):
             start = bias if point.last and self.position == "first" else 0
             terms = stage["terms"] or len(values)

@@ -1,11 +1,12 @@
-"""Operations at which branches meet (docs/arithmetic.md, section 5)."""
+"""Operations at which branches meet (docs/arithmetic.md, section 6)."""
 
 from __future__ import annotations
 
-from oracle.finish import Finish, Output
+from oracle.finish import Finish, InputRescaling, Output
 from oracle.ledger import Point
+from oracle.mac import Product
 from oracle.overflow import Format
-from oracle.rescale import Rescaling
+from oracle.rescale import Unit
 from oracle.tensor import Layer, Made, Shape, Tensor, coordinates, index_of, place_of, size_of
 
 
@@ -16,24 +17,28 @@ class Addition:
         """Begin an empty ledger."""
         channels = layer.inputs[0].shape[-1]
         self.inputs = layer.inputs
-        unscaled = layer.settings["requantize"]["kind"] == "none"
-        self.left_shift: int = 0 if unscaled else layer.settings["addition"]["left_shift"]
-        self.common: float = 2 * max(one.scale for one in layer.inputs)
-        self.rescaling = Rescaling(layer.settings, channels, "input")
+        self.rescaling = InputRescaling(layer.settings, channels)
+        self.scaled = self.rescaling.by_ratio
+        self.left_shift: int = layer.settings["addition"]["left_shift"] if self.scaled else 0
+        largest = max(one.scale for one in layer.inputs)
+        self.common = 2 * largest
+        self.unit = Unit(self.common / 2.0**self.left_shift if self.scaled else largest)
+        if not self.scaled and any(one.scale != largest for one in layer.inputs):
+            raise ValueError("inputs of different scales, and nothing goes by ratio")
         self.format = Format.of(layer.settings["addition"]["accumulator"])
         self.sums = Point("accumulator", channels, last=True)
         self.finish = Finish(layer.operation.get("activation"), layer.settings, layer.plan, channels)
-        self.points = [*self.rescaling.points, self.sums, *self.finish.points]
+        self.points = [*(self.rescaling.points if self.scaled else []), self.sums, *self.finish.points]
 
     def run(self, sample: int, number: int) -> int:
         """Return the code of one output."""
         place = place_of(sample, number, self.inputs[0].shape)
         values = []
         for one in self.inputs:
-            shifted = (one.samples[sample][number] - one.zero_point) * 2**self.left_shift
-            values.append(self.rescaling.rescale(shifted, one.scale / self.common, number, place))
+            x = (one.samples[sample][number] - one.zero_point) * 2**self.left_shift
+            values.append(self.rescaling.rescale(x, (one.scale, self.common), number, place) if self.scaled else x)
         total = self.sums.add_up(values, self.format, place)
-        return self.finish.run(total, self.common / 2.0**self.left_shift, number, place).code
+        return self.finish.run(total, self.unit, number, place)
 
 
 def add(layer: Layer) -> Made:
@@ -47,20 +52,45 @@ def add(layer: Layer) -> Made:
     return Made(shape, samples, addition.points)
 
 
+def multiply(layer: Layer) -> Made:
+    """Multiply two tensors element by element; axes of size 1 are repeated."""
+    a, b = layer.inputs
+    shape = tuple(max(sizes) for sizes in zip(a.shape, b.shape, strict=True))
+    product = Product(layer.settings["multiplication"]["product"], layer.settings["random"], shape[-1])
+    finish = Finish(layer.operation.get("activation"), layer.settings, layer.plan, shape[-1])
+    unit = Unit(a.scale * b.scale * 2.0**product.shift)
+    made = Made(shape, [], [*product.points, *finish.points])
+    for sample in range(len(a.samples)):
+        stored = []
+        for number in range(size_of(shape)):
+            place = place_of(sample, number, shape)
+            exact = repeated(a, sample, number, shape) * repeated(b, sample, number, shape)
+            stored.append(finish.run(product.narrow(exact, number, place), unit, number, place))
+        made.samples.append(stored)
+    return made
+
+
+def repeated(one: Tensor, sample: int, number: int, shape: Shape) -> int:
+    """Return the value, less its zero point, that an input has at ``number`` of the output's shape."""
+    at = tuple(min(i, size - 1) for i, size in zip(coordinates(number, shape), one.shape, strict=True))
+    return one.samples[sample][index_of(at, one.shape)] - one.zero_point
+
+
 class Joint:
     """Brings the inputs of a concatenation to the output's scale and zero point, with a ledger."""
 
     def __init__(self, layer: Layer, channels: int) -> None:
         """Begin an empty ledger."""
         self.plan = layer.plan
-        self.rescaling = Rescaling(layer.settings, channels, "input")
+        self.rescaling = InputRescaling(layer.settings, channels)
         self.output = Output(layer.settings, layer.plan, channels)
         rescaled = any(self.changes(one) for one in layer.inputs)
-        self.points = [*self.rescaling.points, self.output.point] if rescaled else []
+        points = self.rescaling.points if self.rescaling.by_ratio else []
+        self.points = [*points, self.output.point] if rescaled else []
 
     def changes(self, one: Tensor) -> bool:
         """Return whether the codes of an input are not those of the output."""
-        return (one.scale, one.zero_point) != (self.plan["scale"], self.plan["zero_point"])
+        return any(one.plan[key] != self.plan[key] for key in ("scale", "zero_point", "bits", "signed", "narrow"))
 
     def code(self, one: Tensor, sample: int, number: int, target: tuple[int, Shape]) -> int:
         """Return the code of value ``number`` of an input; ``target`` is its index in the output's shape."""
@@ -68,8 +98,12 @@ class Joint:
         if not self.changes(one):
             return code
         place = place_of(sample, *target)
-        ratio = one.scale / self.plan["scale"]
-        return self.output.store(self.rescaling.rescale(code - one.zero_point, ratio, number, place), place)
+        scales = (one.scale, self.plan["scale"])
+        if not self.rescaling.by_ratio:
+            if scales[0] != scales[1]:
+                raise ValueError(f"scales {scales} meet, and nothing goes by ratio")
+            return self.output.store(code - one.zero_point, place)
+        return self.output.store(self.rescaling.rescale(code - one.zero_point, scales, number, place), place)
 
 
 def concatenate(layer: Layer) -> Made:

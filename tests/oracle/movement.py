@@ -1,4 +1,4 @@
-"""Operations that move codes without changing them (docs/arithmetic.md, section 5)."""
+"""Operations that move codes without changing them (docs/arithmetic.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,19 +1,22 @@
-"""conv2d, depthwise_conv2d, dense and scale_shift (docs/arithmetic.md, section 4)."""
+"""conv2d, depthwise_conv2d, conv2d_transpose, dense and scale_shift (docs/arithmetic.md, section 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from oracle.finish import Finish
 from oracle.ledger import Place, Point
 from oracle.mac import Datapath, Where, steps
 from oracle.overflow import Format
 from oracle.quantize import Quantizer
+from oracle.rescale import Unit, accumulator_unit
 from oracle.tensor import Layer, Made, Shape, flat, index_of, size_of, windows
 
 
-class Geometry(NamedTuple):
+@dataclass(frozen=True)
+class Geometry:
     """Any of these operations as a convolution of (h, w, c) by a kernel (kh, kw, c / groups, outputs)."""
 
     size: Shape
@@ -42,14 +45,40 @@ class Geometry(NamedTuple):
         )
         return rows, columns
 
+    def along(self, axis: int, output: int, tap: int) -> int | None:
+        """Return the row or column of the input that a step reads; None for none."""
+        return output * self.strides[axis] - self.padding[axis][0] + tap * self.dilation[axis]
+
     def source(self, y: int, x: int, at: tuple[int, int, int], channel: int) -> int | None:
         """Return the index of the input value that a step of an output reads; None for padding."""
-        row = y * self.strides[0] - self.padding[0][0] + at[0] * self.dilation[0]
-        column = x * self.strides[1] - self.padding[1][0] + at[1] * self.dilation[1]
-        if not (0 <= row < self.size[0] and 0 <= column < self.size[1]):
+        row, column = self.along(0, y, at[0]), self.along(1, x, at[1])
+        if row is None or column is None or not (0 <= row < self.size[0] and 0 <= column < self.size[1]):
             return None
         group = channel // (self.outputs // self.groups)
         return index_of((row, column, group * self.kernel_shape[2] + at[2]), self.size)
+
+
+@dataclass(frozen=True)
+class Transposed(Geometry):
+    """A transposed convolution: an output of a given size, whose row 0 lies ``cut`` rows inside."""
+
+    cut: list[int]
+    output_size: list[int]
+
+    @property
+    def rows_and_columns(self) -> tuple[int, int]:
+        """How many rows and columns of output there are."""
+        return self.output_size[0], self.output_size[1]
+
+    def along(self, axis: int, output: int, tap: int) -> int | None:
+        """Return the row or column of the input that a step reads; None between two of them.
+
+        >>> wide = Transposed((1, 3, 1), [], [1, 2], [1, 1], [], 1, [0, 1], [1, 4])
+        >>> [wide.along(1, output, 0) for output in range(4)]
+        [None, 1, None, 2]
+        """
+        index, between = divmod(output + self.cut[axis] - tap * self.dilation[axis], self.strides[axis])
+        return None if between else index
 
 
 def geometry(operation: Mapping[str, Any], shape: Shape) -> Geometry:
@@ -60,19 +89,15 @@ def geometry(operation: Mapping[str, Any], shape: Shape) -> Geometry:
         return Geometry(column, [[operation["kernel"]]], one, one, none, 1)
     if operation["op"] == "ScaleShift":
         return Geometry(column, [[[operation["scale"]]]], one, one, none, shape[-1])
-    return Geometry(
-        shape,
-        operation["kernel"],
-        operation.get("strides", one),
-        operation.get("dilation", one),
-        operation.get("padding", none),
-        operation.get("groups", 1),
-    )
+    kernel, strides, dilation = operation["kernel"], operation.get("strides", one), operation.get("dilation", one)
+    if operation["op"] == "Conv2DTranspose":
+        return Transposed(shape, kernel, strides, dilation, none, 1, operation["cut"], operation["size"])
+    return Geometry(shape, kernel, strides, dilation, operation.get("padding", none), operation.get("groups", 1))
 
 
 def output_shape(operation: Mapping[str, Any], shape: Shape, geo: Geometry) -> Shape:
     """Return the shape of one sample of the result."""
-    if operation["op"] == "Conv2D":
+    if operation["op"] in ("Conv2D", "Conv2DTranspose"):
         return (*geo.rows_and_columns, geo.outputs)
     return (*shape[:-1], geo.outputs)
 
@@ -93,13 +118,13 @@ class Parameters:
         self.weights = self._weights(geo)
         self.biases = self._biases()
 
-    def _unit(self, channel: int) -> float:
+    def _unit(self, channel: int) -> Unit:
         """Return what one step of the channel's sum is worth."""
         mac = self.layer.settings["mac"]
         shift = sum(stage["shift"] for stage in mac["stages"])
         shift += mac["product"]["shift"] if mac["product"] else 0
         scale = per_channel(self.layer.weights["scale"], channel)
-        return float(self.layer.inputs[0].scale * scale * 2.0**shift)
+        return accumulator_unit(self.layer.inputs[0].scale, scale, shift)
 
     def _weights(self, geo: Geometry) -> list[int]:
         """Return the weights in the kernel's row-major order."""
@@ -120,7 +145,7 @@ class Parameters:
         quantizer = Quantizer(self.points[1], target, section["rounding"])
         reals = self.layer.operation["bias"]
         return [
-            quantizer.code(real, unit, 0, Place(0, 0, channel))
+            quantizer.code(real, unit.value, 0, Place(0, 0, channel))
             for channel, (real, unit) in enumerate(zip(reals, self.units, strict=True))
         ]
 
@@ -134,7 +159,7 @@ def multiply(layer: Layer) -> Made:
     datapath = Datapath(settings["mac"], settings["bias"]["position"], settings["random"], geo.outputs)
     finish = Finish(operation.get("activation"), settings, layer.plan, geo.outputs)
     made = Made(shape, [], [*parameters.points, *datapath.points, *finish.points])
-    made.values = {"accumulator": [], "requantize": []}
+    made.values = {"accumulator": [], **finish.walk.trace}
     height, width, depth, _ = geo.kernel_shape
     order = steps(height, width, depth, settings["mac"])
     for sample, codes in enumerate(source.samples):
@@ -145,10 +170,8 @@ def multiply(layer: Layer) -> Made:
             pairs = _pairs(inputs, parameters.weights, geo, order, (position, channel))
             where = Where(sample, position, channel, number, len(order))
             total = datapath.run(pairs, parameters.biases[channel], where)
-            finished = finish.run(total, parameters.units[channel], number, where.place())
             made.values["accumulator"].append(total)
-            made.values["requantize"].append(finished.before)
-            stored.append(finished.code)
+            stored.append(finish.run(total, parameters.units[channel], number, where.place()))
         made.samples.append(stored)
     return made
 

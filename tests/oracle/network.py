@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from oracle import merge
 from oracle.finish import Finish
 from oracle.ledger import Point
-from oracle.merge import add, concatenate
 from oracle.movement import crop, pad, reshape
 from oracle.multiply import multiply
 from oracle.overflow import Format
 from oracle.pooling import average_pool, max_pool
 from oracle.quantize import Quantizer
+from oracle.rescale import Unit
 from oracle.softmax import softmax
 from oracle.tensor import Layer, Made, Tensor, flat, place_of
 
@@ -34,10 +35,11 @@ def activation(layer: Layer) -> Made:
     source = layer.inputs[0]
     finish = Finish(layer.operation["function"], layer.settings, layer.plan, source.shape[-1])
     made = Made(source.shape, [], finish.points)
+    unit = Unit(source.scale)
     for sample, codes in enumerate(source.samples):
         made.samples.append(
             [
-                finish.run(code - source.zero_point, source.scale, number, place_of(sample, number, source.shape)).code
+                finish.run(code - source.zero_point, unit, number, place_of(sample, number, source.shape))
                 for number, code in enumerate(codes)
             ]
         )
@@ -63,13 +65,15 @@ def network_input(layer: Layer, data: list[Any]) -> Made:
 
 OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Activation": activation,
-    "Add": add,
+    "Add": merge.add,
     "AveragePool": average_pool,
-    "Concatenate": concatenate,
+    "Concatenate": merge.concatenate,
     "Conv2D": multiply,
+    "Conv2DTranspose": multiply,
     "Crop": crop,
     "Dense": multiply,
     "MaxPool": max_pool,
+    "Multiply": merge.multiply,
     "Pad": pad,
     "Reshape": reshape,
     "ScaleShift": multiply,
@@ -100,6 +104,9 @@ def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
 def _keep(result: Result, name: str, made: Made) -> None:
     """Enter what an operation made into the result."""
     result.codes[name] = flat(made.samples)
+    names = [point.name for point in made.points]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{name}: two points of one name among {names}")
     result.ledger[name] = {point.name: point.figures() for point in made.points}
     if made.values:
         result.values[name] = made.values

@@ -90,6 +90,7 @@ class Format(NamedTuple):
     signed: bool
     overflow: str
     saturated_bits: int = 0
+    narrow: bool = False
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Format:
@@ -98,17 +99,17 @@ class Format(NamedTuple):
 
     @classmethod
     def stored(cls, plan: Mapping[str, Any], overflow: str = "saturate") -> Format:
-        """Return the format of a stored tensor of the plan; narrow formats saturate symmetrically."""
+        """Return the format of a stored tensor of the plan; narrow formats saturate symmetrically, or stop the run."""
         if not plan["narrow"]:
             return cls(plan["bits"], plan["signed"], overflow)
         if not plan["signed"]:
             raise ValueError("an unsigned format cannot be narrow")
-        return cls(plan["bits"], True, "saturate_symmetric")
+        return cls(plan["bits"], True, overflow if overflow == "error" else "saturate_symmetric", narrow=True)
 
     @property
     def limits(self) -> tuple[int, int]:
         """The smallest and the largest value inside."""
-        return limits(self.bits, self.signed, self.overflow)
+        return limits(self.bits, self.signed, "saturate_symmetric" if self.narrow else self.overflow)
 
     def holds(self, x: int) -> bool:
         """Return whether ``x`` is inside."""
@@ -117,4 +118,4 @@ class Format(NamedTuple):
 
     def fit(self, x: int) -> int:
         """Bring ``x`` into the format."""
-        return fit(x, *self)
+        return fit(x, *self[:4])

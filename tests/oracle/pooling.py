@@ -1,4 +1,4 @@
-"""Pooling over windows of (h, w, c) (docs/arithmetic.md, section 5)."""
+"""Pooling over windows of (h, w, c) (docs/arithmetic.md, section 6)."""
 
 from __future__ import annotations
 

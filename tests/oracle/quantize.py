@@ -8,7 +8,7 @@ from oracle.ledger import Place, Point
 from oracle.overflow import Format
 from oracle.rounding import Rounded, rounded_fraction
 
-CLIP = 2.0**62
+CLIP = 2.0**100
 
 
 def quantize(real: float, scale: float, zero_point: int, rounding: str) -> Rounded:

@@ -1,44 +1,93 @@
-"""Multiplication of an integer by a real ratio (docs/arithmetic.md, section 5, rescale)."""
+"""From a real ratio to integers, and products with floats (docs/arithmetic.md, section 5, by ratio)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import frexp
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from oracle.ledger import Place, Point
-from oracle.lfsr import Draws
 from oracle.overflow import Format
-from oracle.rounding import Rounded, round_fraction, rounded_fraction, rounded_shift
+from oracle.rounding import Rounded, round_fraction, rounded_shift
 
 WRAP_32 = Format(32, True, "wrap")
+FLOAT_LIMIT = 2**120
+
+
+class Unit(NamedTuple):
+    """What an LSB is worth; an accumulator's also in parts: the scales of inputs and weights, and the bits dropped."""
+
+    value: float
+    parts: tuple[float, float, int] | None = None
+
+    def ratio(self, scale: float, rule: str = "nearest") -> float:
+        """Return the ratio to a scale; ``float_product`` forms that of an accumulator in float32.
+
+        >>> Unit(1 + 2.0**-23, (1 + 2.0**-23, 1.0, 0)).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
+        True
+        """
+        if rule != "float_product" or self.parts is None:
+            return self.value / scale
+        input_scale, weight_scale, shift = self.parts
+        single = to_float32(Fraction(as_float32(input_scale)) * Fraction(as_float32(weight_scale)))
+        return float(single) * 2.0**shift / as_float32(scale)
+
+
+def accumulator_unit(input_scale: float, weight_scale: float, shift: int) -> Unit:
+    """Return the unit of a multiply-accumulate that drops ``shift`` bits."""
+    return Unit(input_scale * weight_scale * 2.0**shift, (input_scale, weight_scale, shift))
 
 
 class Multiplier(NamedTuple):
-    """A ratio as q * 2^-n, with q below 2^(bits - 1) and n = bits - 1 - e."""
+    """A ratio as q * 2^-n, with q below 2^(bits - 1) and n = bits - 1 - e; all 0 for a ratio that is too small."""
 
     q: int
     n: int
     e: int
 
 
+QUOTIENT_ROUNDING = {"half_down": "half_down", "truncate": "floor"}
+"""How the rules round m * 2^(bits - 1); those not named round half_away."""
+
+
 @lru_cache(maxsize=4096)
-def multiplier(ratio: float, bits: int) -> Multiplier:
-    """Return the fixed-point form of ``ratio``.
+def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
+    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_product differs in the ratio alone).
 
     >>> multiplier(0.25, 32)
     Multiplier(q=1073741824, n=32, e=-1)
+    >>> multiplier(0.3, 16), multiplier(0.3, 16, "truncate"), multiplier(0.3, 16, "reduced")
+    (Multiplier(q=19661, n=16, e=-1), Multiplier(q=19660, n=16, e=-1), Multiplier(q=19661, n=16, e=-1))
+    >>> multiplier(1 - 2.0**-20, 16), multiplier(1 - 2.0**-20, 16, "reduced")
+    (Multiplier(q=16384, n=14, e=1), Multiplier(q=32767, n=15, e=0))
+    >>> multiplier(2.0**40, 32, "saturated")
+    Multiplier(q=2147483647, n=1, e=30)
     """
     if not ratio > 0:
         raise ValueError(f"ratio {ratio}")
+    if rule == "reduced":
+        return _reduced(multiplier(ratio, 32), bits)
     m, e = frexp(ratio)
-    q = round_fraction(Fraction(m) * 2 ** (bits - 1), "half_away")
+    q = round_fraction(Fraction(m) * 2 ** (bits - 1), QUOTIENT_ROUNDING.get(rule, "half_away"))
     if q == 2 ** (bits - 1):
         q, e = q // 2, e + 1
+    if rule == "saturated" and e > 30:
+        q, e = 2 ** (bits - 1) - 1, 30
+    return _or_nothing(q, e, bits)
+
+
+def _reduced(whole: Multiplier, bits: int) -> Multiplier:
+    """Return a multiplier of 32 bits in fewer."""
+    if bits >= 32:
+        raise ValueError(f"32 bits cannot be reduced to {bits}")
+    q = min((whole.q + 2 ** (31 - bits)) >> (32 - bits), 2 ** (bits - 1) - 1)
+    return Multiplier(q, bits - 1 - whole.e, whole.e) if q else Multiplier(0, 0, 0)
+
+
+def _or_nothing(q: int, e: int, bits: int) -> Multiplier:
+    """Return (q, n, e), or zeros if the ratio is too small."""
     n = bits - 1 - e
-    return Multiplier(q, n, e) if n <= 62 else Multiplier(0, 0, e)
+    return Multiplier(q, n, e) if q and n <= 62 else Multiplier(0, 0, 0)
 
 
 def fixed(x: int, ratio: float, bits: int, rounding: str, draw: int = 0, draw_bits: int = 16) -> Rounded:
@@ -56,7 +105,7 @@ class Double(NamedTuple):
 
 
 def fixed_double(x: int, ratio: float) -> Double:
-    """Shift left and wrap to 32 bits, take the high half of a product, shift right."""
+    """Shift left and wrap to 32 bits, take the high half of a product, shift right (the kind, as one formula)."""
     q, _, e = multiplier(ratio, 32)
     shifted = x * 2 ** max(e, 0)
     high = rounded_shift(WRAP_32.fit(shifted) * q, 31, "half_up")
@@ -81,9 +130,24 @@ def to_float32(x: Fraction) -> Fraction:
     return nearest
 
 
+def as_float32(x: float) -> float:
+    """Return the float32 nearest to ``x``."""
+    return float(to_float32(Fraction(x)))
+
+
 def float32_product(x: int, ratio: float) -> Fraction:
-    """Return float32(x) * float32(ratio), rounded to float32."""
-    return to_float32(to_float32(Fraction(x)) * to_float32(Fraction(ratio)))
+    """Return float32(x) * float32(ratio), rounded to float32; at most 2^120 in magnitude."""
+    return to_float32(_limited(to_float32(Fraction(x)) * to_float32(Fraction(ratio))))
+
+
+def float64_product(x: int, ratio: float) -> Fraction:
+    """Return float64(x) * ratio, rounded to float64; at most 2^120 in magnitude."""
+    return _limited(Fraction(float(x) * ratio))
+
+
+def _limited(x: Fraction) -> Fraction:
+    """Return ``x``, or the nearer limit of products with floats."""
+    return min(max(x, Fraction(-FLOAT_LIMIT)), Fraction(FLOAT_LIMIT))
 
 
 def power_of_two_shift(ratio: float) -> int:
@@ -92,51 +156,3 @@ def power_of_two_shift(ratio: float) -> int:
     if m != 0.5:
         raise ValueError(f"{ratio} is no power of two")
     return 1 - e
-
-
-def rescale_once(x: int, ratio: float, requantize: Mapping[str, Any], draw: int = 0, draw_bits: int = 16) -> Rounded:
-    """Rescale by one of the kinds that round once."""
-    kind, rounding = requantize["kind"], requantize["rounding"]
-    if kind == "fixed":
-        return fixed(x, ratio, requantize["multiplier_bits"], rounding, draw, draw_bits)
-    if kind == "power_of_two":
-        return rounded_shift(x, power_of_two_shift(ratio), rounding, draw, draw_bits)
-    if kind == "float32":
-        return rounded_fraction(float32_product(x, ratio), rounding, draw, draw_bits)
-    if kind == "float64":
-        return rounded_fraction(Fraction(float(x) * ratio), rounding, draw, draw_bits)
-    raise ValueError(f"requantize.kind {kind!r}")
-
-
-def rescale(x: int, ratio: float, requantize: Mapping[str, Any], draw: int = 0, draw_bits: int = 16) -> int:
-    """Rescale ``x`` as the settings' section ``requantize`` says."""
-    if requantize["kind"] == "none":
-        return x
-    if requantize["kind"] == "fixed_double":
-        return fixed_double(x, ratio).rounded.value
-    return rescale_once(x, ratio, requantize, draw, draw_bits).value
-
-
-class Rescaling:
-    """Rescales the values of one layer and keeps the ledger of it, at one or two points or none."""
-
-    def __init__(self, settings: Mapping[str, Any], channels: int, prefix: str = "") -> None:
-        """Begin an empty ledger; ``prefix`` is ``input`` where inputs are brought to one scale."""
-        self.requantize = settings["requantize"]
-        self.draws = Draws(settings["random"])
-        self.high = Point("input_high_multiply" if prefix else "high_multiply", channels)
-        self.point = Point(prefix or "requantize", channels)
-        kind = self.requantize["kind"]
-        self.points = {"none": [], "fixed_double": [self.high, self.point]}.get(kind, [self.point])
-
-    def rescale(self, x: int, ratio: float, number: int, place: Place) -> int:
-        """Rescale ``x``, which is value ``number`` of its tensor."""
-        if self.requantize["kind"] == "none":
-            return x
-        if self.requantize["kind"] == "fixed_double":
-            double = fixed_double(x, ratio)
-            self.high.fit(double.shifted, WRAP_32, place)
-            self.high.round(double.high, place)
-            return self.point.round_only(double.rounded, place)
-        draw = self.draws.draw(number, self.requantize["rounding"])
-        return self.point.round_only(rescale_once(x, ratio, self.requantize, draw, self.draws.bits), place)

@@ -48,23 +48,30 @@ UP: dict[str, Callable[[Parts], bool]] = {
 """For each mode, when floor(x) goes up by 1."""
 
 
-def rounded_fraction(x: Fraction, mode: str, draw: int = 0, draw_bits: int = 16) -> Rounded:
-    """Round ``x`` to an integer and say what was lost.
+def rounded_fraction(
+    x: Fraction, mode: str, draw: int = 0, draw_bits: int = 16, guard_bits: int | None = None
+) -> Rounded:
+    """Round ``x`` to an integer and say what was lost; with ``guard_bits`` the mode sees so many bits of the fraction.
 
     >>> rounded_fraction(Fraction(-5, 4), "half_away")
     Rounded(value=-1, inexact=True, e16=16384)
+    >>> rounded_fraction(Fraction(-65535, 2**17), "half_away", guard_bits=16).value
+    -1
     """
     q = floor(x)
     f = x - q
-    up = int(UP[mode](Parts(q % 2 == 1, f, x < 0, draw, draw_bits)))
+    seen = f if guard_bits is None else Fraction(floor(f * 2**guard_bits), 2**guard_bits)
+    up = int(UP[mode](Parts(q % 2 == 1, seen, x < 0, draw, draw_bits)))
     return Rounded(q + up, f > 0, up * 2**16 - floor(f * 2**16))
 
 
-def rounded_shift(x: int, n: int, mode: str, draw: int = 0, draw_bits: int = 16) -> Rounded:
+def rounded_shift(
+    x: int, n: int, mode: str, draw: int = 0, draw_bits: int = 16, guard_bits: int | None = None
+) -> Rounded:
     """Round x / 2^n; n = 0 and a negative n (a shift left) are exact in every mode."""
     if n <= 0:
         return Rounded(x * 2**-n, False, 0)
-    return rounded_fraction(Fraction(x, 2**n), mode, draw, draw_bits)
+    return rounded_fraction(Fraction(x, 2**n), mode, draw, draw_bits, guard_bits)
 
 
 def rounded_divide(x: int, d: int, mode: str, draw: int = 0, draw_bits: int = 16) -> Rounded:

@@ -1,4 +1,4 @@
-"""The softmax on the host, in float64 (docs/arithmetic.md, section 5)."""
+"""The softmax on the host, in float64 (docs/arithmetic.md, section 6)."""
 
 from __future__ import annotations
 

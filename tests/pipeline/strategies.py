@@ -15,10 +15,12 @@ from hwsim.network import (
     AveragePool,
     Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Crop,
     Dense,
     Input,
     MaxPool,
+    Multiply,
     Network,
     Operation,
     Pad,
@@ -34,20 +36,38 @@ ROUNDINGS = [str(mode) for mode in Rounding]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
 
+KINDS = [
+    "conv",
+    "conv",
+    "transpose",
+    "depthwise",
+    "scale",
+    "max",
+    "mean",
+    "add",
+    "multiply",
+    "concat",
+    "relu",
+    "pad",
+    "crop",
+]
+
 Json = dict[str, Any]
 
 
 def reals(draw: DrawFn, *shape: int) -> np.ndarray:
-    """Return random float32 values: mostly a bell, sometimes with outliers or zeros."""
+    """Return random float32 values: mostly a bell, sometimes with outliers, zeros or values beyond any format."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = generator.normal(size=shape)
-    match draw(st.sampled_from(["bell", "bell", "outlier", "zero", "grid"])):
+    match draw(st.sampled_from(["bell"] * 6 + ["outlier", "zero", "grid", "huge"])):
         case "outlier":
             values = values**5
         case "zero":
             values *= generator.random(shape) < 0.5
         case "grid":
             values = np.rint(values * 2) / 2
+        case "huge":
+            values = np.ldexp(values, generator.integers(0, 60, shape))
         case _:
             pass
     return values.astype(np.float32)
@@ -80,7 +100,11 @@ def stage_lists(draw: DrawFn) -> list[Json]:
         if not tree and draw(st.booleans()):
             stage |= {"shift": draw(st.integers(0, 4)), "rounding": draw(st.sampled_from(ROUNDINGS))}
         stages.append(stage)
-    last = {**draw(fits(8, 40)), "name": "accumulator", "check": draw(st.sampled_from(["each", "last"]))}
+    last = {
+        **draw(fits(8, draw(st.sampled_from([40, 64])))),
+        "name": "accumulator",
+        "check": draw(st.sampled_from(["each", "last"])),
+    }
     if draw(st.integers(0, 3)) == 0:
         last |= {"shift": draw(st.integers(0, 4)), "rounding": draw(st.sampled_from(ROUNDINGS))}
     return [*stages, last]
@@ -107,9 +131,98 @@ def macs(draw: DrawFn) -> Json:
 @composite
 def requantizations(draw: DrawFn) -> Json:
     """Return a way to requantise that works for any scales."""
-    kind = draw(st.sampled_from(["fixed", "fixed", "fixed_double", "float32", "float64"]))
-    bits = draw(st.integers(4, 32)) if kind == "fixed" else 32
-    return {"kind": kind, "multiplier_bits": bits, "rounding": draw(st.sampled_from(ROUNDINGS))}
+    kinds = ["fixed", "fixed", "fixed_double", "fixed_reduced", "float32", "float64", "steps", "steps", "steps"]
+    kind = draw(st.sampled_from(kinds))
+    if kind == "steps":
+        return {"kind": kind, "steps": draw(step_lists())}
+    found: Json = {"kind": kind, "rounding": draw(st.sampled_from(ROUNDINGS))}
+    if kind in ("fixed", "fixed_reduced"):
+        found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
+    if kind in ("fixed", "fixed_double"):
+        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", "float_product", "saturated"]))
+    return found
+
+
+@composite
+def step_lists(draw: DrawFn) -> list[Json]:
+    """Return a list of steps that follows any ratio."""
+    before = draw(st.lists(small_steps(), max_size=2))
+    if draw(st.integers(0, 3)) == 0:
+        core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
+        core[0]["rounding"] = draw(st.sampled_from(ROUNDINGS))
+    else:
+        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", "float_product", "saturated"]))
+        left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
+        core = [
+            *draw(st.sampled_from([[], left, left[:1]])),
+            {"step": "multiply", "bits": draw(st.integers(4, 31)), "rule": rule},
+            *draw(st.lists(small_steps(), max_size=2)),
+            {"step": "shift_right", **rounding_shift(draw)},
+        ]
+    steps = [*before, *core, *draw(st.lists(small_steps(), max_size=2)), *draw(st.lists(functions(), max_size=1))]
+    if draw(st.booleans()):
+        at = draw(st.integers(0, len(steps)))
+        steps.insert(at, {"step": "activation"})
+        if draw(st.booleans()):
+            scaling = ("shift_left", "shift_right", "multiply", "multiply_float")
+            last = max(number for number, one in enumerate(steps) if one["step"] in scaling)
+            steps.insert(draw(st.integers(max(at, last) + 1, len(steps))), {"step": "zero_point"})
+    return [{**one, "name": f"step_{number}"} if drops(one) else one for number, one in enumerate(steps)]
+
+
+def drops(step: Json) -> bool:
+    """Return whether a step can drop bits, so that it has a name."""
+    return step["step"] in ("shift_right", "multiply_float", "fit") or "interpolation" in step
+
+
+def rounding_shift(draw: DrawFn) -> Json:
+    """Return how a shift to the right rounds."""
+    guard = draw(st.one_of(st.none(), st.integers(1, 32)))
+    return {"rounding": draw(st.sampled_from(ROUNDINGS)), "guard_bits": guard}
+
+
+def fit_step(draw: DrawFn) -> Json:
+    """Return a step that narrows."""
+    return {"step": "fit", **draw(fits(8, 64))}
+
+
+@composite
+def small_steps(draw: DrawFn) -> Json:
+    """Return a step that does not follow the ratio."""
+    match draw(st.sampled_from(["shift_right", "shift_left", "multiply", "fit", "fit", "add", "clip"])):
+        case "shift_right":
+            return {"step": "shift_right", "by": draw(st.integers(0, 40)), **rounding_shift(draw)}
+        case "shift_left":
+            return {"step": "shift_left", "by": draw(st.integers(0, 20))}
+        case "multiply":
+            return {"step": "multiply", "by": draw(st.sampled_from([1, 3, 1000, 2**32 - 1]))}
+        case "fit":
+            return fit_step(draw)
+        case "add":
+            return {"step": "add", "value": draw(st.sampled_from([1, -7, 2**20, -(2**61)]))}
+        case _:
+            return {"step": "clip", "low": draw(st.one_of(st.none(), st.integers(-100, 0))), "high": 2**30}
+
+
+@composite
+def functions(draw: DrawFn) -> Json:
+    """Return a step that replaces values by others."""
+    entries = st.integers(-200, 200)
+    match draw(st.sampled_from(["absolute", "lookup", "thresholds"])):
+        case "lookup":
+            linear = draw(st.booleans())
+            return {
+                "step": "lookup",
+                "table": draw(st.lists(entries, min_size=2 if linear else 1, max_size=9)),
+                "first": draw(entries),
+                "shift": draw(st.integers(0, 6)),
+                **({"interpolation": "linear", "rounding": draw(st.sampled_from(ROUNDINGS))} if linear else {}),
+            }
+        case "thresholds":
+            levels = sorted(draw(st.sets(entries, min_size=1, max_size=9)))
+            return {"step": "thresholds", "levels": levels, "first": draw(st.integers(-4, 4))}
+        case _:
+            return {"step": "absolute"}
 
 
 @composite
@@ -147,7 +260,7 @@ def targets(draw: DrawFn) -> Target:
     activations = draw(tensor_formats(["layer"]))
     narrow = activations["narrow"]
     position = draw(st.sampled_from(["first", "last"])) if last["signed"] else "last"
-    bias_bits = draw(st.integers(2, last["bits"] if position == "first" else 40))
+    bias_bits = draw(st.integers(2, last["bits"] if position == "first" else 64))
     return Target.from_dict(
         {
             "name": "random",
@@ -175,6 +288,20 @@ def targets(draw: DrawFn) -> Target:
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
                 "zero_point": draw(st.sampled_from(["removed", "kept"])),
+            },
+            "multiplication": {
+                "product": draw(
+                    st.one_of(
+                        st.none(),
+                        st.fixed_dictionaries(
+                            {
+                                "shift": st.integers(0, 9),
+                                "rounding": st.sampled_from(ROUNDINGS),
+                                "bits": st.integers(4, 64),
+                            }
+                        ),
+                    )
+                )
             },
             "addition": {"left_shift": draw(st.integers(0, 12)), "accumulator": draw(fits(6, 30))},
             "random": draw(generators()),
@@ -247,9 +374,7 @@ def draw_operation(  # noqa: PLR0911
     window = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
     strides = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
     alike = sorted(other for other, shape in shapes.items() if shape == shapes[source])
-    match draw(
-        st.sampled_from(["conv", "conv", "depthwise", "scale", "max", "mean", "add", "concat", "relu", "pad", "crop"])
-    ):
+    match draw(st.sampled_from(KINDS)):
         case "conv" | "depthwise" as which:
             groups = (
                 channels if which == "depthwise" else draw(st.sampled_from([g for g in (1, 2) if channels % g == 0]))
@@ -271,6 +396,13 @@ def draw_operation(  # noqa: PLR0911
                 groups=groups,
                 activation=relus(draw),
             )
+        case "transpose":
+            return draw_transpose(draw, name, source, shapes[source])
+        case "multiply":
+            flat = {(1, 1, channels), (height, 1, channels), (height, width, 1), shapes[source]}
+            others = sorted(other for other, shape in shapes.items() if shape in flat)
+            pair = draw(st.permutations([source, draw(st.sampled_from(others))]))
+            return Multiply(name=name, inputs=tuple(pair), activation=relus(draw))
         case "scale":
             return ScaleShift(
                 name=name,
@@ -296,6 +428,23 @@ def draw_operation(  # noqa: PLR0911
         case _:
             rows, columns = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
             return Crop(name=name, inputs=(source,), cropping=((rows, 0), (0, columns)))
+
+
+def draw_transpose(draw: DrawFn, name: str, source: str, shape: tuple[int, ...]) -> Conv2DTranspose:
+    """Return a transposed convolution of a tensor of ``shape``."""
+    window = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    outputs = draw(st.integers(1, 3))
+    return Conv2DTranspose(
+        name=name,
+        inputs=(source,),
+        kernel=reals(draw, *window, shape[2], outputs),
+        bias=reals(draw, outputs),
+        strides=(draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+        dilation=(draw(st.integers(1, 2)), draw(st.integers(1, 2))),
+        cut=(draw(st.integers(0, 2)), draw(st.integers(0, 2))),
+        size=(draw(st.integers(1, 6)), draw(st.integers(1, 6))),
+        activation=relus(draw),
+    )
 
 
 @composite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -15,13 +16,14 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from hwsim.errors import ModelError, UnsupportedError
 from hwsim.loaders import load, load_with_model
 from hwsim.loaders.keras import import_model
 from hwsim.loaders.keras_config import without_unknown_arguments
-from hwsim.network import Conv2D, Network, ScaleShift
+from hwsim.network import Conv2D, Conv2DTranspose, Multiply, Network, ScaleShift
 from hwsim.reference import prove_import, run_network
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
@@ -87,6 +89,10 @@ LAYERS: list[tuple[str, tuple[int, ...], Any]] = [
     ("separable", (8, 8, 3), layers.SeparableConv2D(5, 3, padding="same", activation="relu")),
     ("separable strided", (8, 8, 3), layers.SeparableConv2D(5, 3, strides=2, depth_multiplier=2)),
     ("separable dilated", (8, 8, 3), layers.SeparableConv2D(5, 3, dilation_rate=2, use_bias=False)),
+    ("transposed", (4, 5, 3), layers.Conv2DTranspose(4, 3)),
+    ("transposed without bias", (4, 5, 3), layers.Conv2DTranspose(4, 3, strides=2, use_bias=False)),
+    ("transposed relu6", (4, 5, 3), layers.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu6")),
+    ("transposed softmax", (4, 5, 3), layers.Conv2DTranspose(4, 3, activation="softmax")),
     ("dense", (6,), layers.Dense(4)),
     ("dense without bias", (6,), layers.Dense(4, use_bias=False, activation="relu")),
     ("dense softmax", (6,), layers.Dense(4, activation="softmax")),
@@ -196,6 +202,43 @@ def test_pooling_windows(padding: str, window: Any, strides: Any) -> None:
         checked(sequential((7, 10, 2), pooling(window, strides=strides, padding=padding)))
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(1, 4), (4, 5)])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (5, 4)])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 2), (1, 4)])
+def test_transposed_convolutions(
+    padding: str, size: tuple[int, int], kernel: tuple[int, int], strides: tuple[int, int]
+) -> None:
+    for extra in (None, *itertools.product(*map(range, strides))):
+        if padding == "same" and extra is not None and any(extra[i] + kernel[i] % 2 == 0 for i in (0, 1)):
+            continue  # TensorFlow does not run it
+        layer = layers.Conv2DTranspose(3, kernel, strides=strides, padding=padding, output_padding=extra)
+        checked(sequential((*size, 2), layer))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("dilation", [2, (3, 1)])
+@pytest.mark.parametrize("kernel", [2, 3, (1, 4)])
+def test_dilated_transposed_convolutions(padding: str, dilation: Any, kernel: Any) -> None:
+    model = sequential((4, 5, 2), layers.Conv2DTranspose(3, kernel, dilation_rate=dilation, padding=padding))
+    try:
+        model(np.zeros((1, 4, 5, 2), np.float32))
+    except tf.errors.OpError:
+        pytest.skip("TensorFlow without oneDNN knows no dilation here")
+    checked(model)
+
+
+def test_a_transposed_convolution_takes_a_normalisation_and_an_activation() -> None:
+    upwards = layers.Conv2DTranspose(5, 3, strides=2, padding="same", name="up")
+    network = checked(sequential((4, 5, 3), upwards, layers.BatchNormalization(), layers.ReLU()))
+    assert kinds(network) == ["input", "conv2d_transpose"]
+    operation = network.by_name["up"]
+    assert isinstance(operation, Conv2DTranspose)
+    assert operation.kernel.shape == (3, 3, 3, 5)
+    assert (operation.size, operation.cut) == ((8, 10), (0, 0))
+    assert operation.activation is not None
+
+
 def test_a_layers_activation_is_named_after_the_layer() -> None:
     conv = layers.Conv2D(2, 1, activation="relu", name="conv")
     network = import_model(sequential((4, 4, 2), conv, layers.Dense(3, activation="softmax", name="dense")))
@@ -231,8 +274,47 @@ def test_addition_of_several_and_of_itself() -> None:
     assert len(set(network.by_name["double"].inputs)) == 1
 
 
+@pytest.mark.parametrize("shape", [(4, 5, 3), (1, 1, 3), (4, 1, 1), (1, 1, 1)])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_products_stretch_axes_of_size_one(shape: tuple[int, ...], swapped: bool) -> None:
+    pair = [keras.Input((4, 5, 3)), keras.Input(shape)]
+    network = checked(keras.Model(pair, layers.Multiply(name="gate")(pair[::-1] if swapped else pair)))
+    assert network.shapes["gate"] == (4, 5, 3)
+
+
+def test_both_factors_stretch() -> None:
+    pair = [keras.Input((4, 1, 3)), keras.Input((1, 5, 3))]
+    assert checked(keras.Model(pair, layers.Multiply(name="gate")(pair))).shapes["gate"] == (4, 5, 3)
+
+
+def test_squeeze_and_excite() -> None:
+    one = keras.Input((6, 7, 4))
+    two = layers.Conv2D(4, 3, name="conv")(one)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(two)
+    gate = layers.Conv2D(4, 1, activation="relu6")(layers.Conv2D(2, 1, activation="relu")(gate))
+    network = checked(keras.Model(one, layers.ReLU()(layers.Multiply(name="excite")([two, gate]))))
+    operation = network.by_name["excite"]
+    assert isinstance(operation, Multiply)
+    assert operation.activation is not None
+    assert network.outputs == ("excite",)
+
+
+def test_a_product_of_several_is_a_chain() -> None:
+    one = keras.Input((4, 3), name="one")
+    two, three = layers.Dense(3, name="two")(one), layers.Dense(1, name="three")(one)
+    product = layers.Multiply(name="all")([three, two, one, two])
+    network = checked(keras.Model(one, layers.BatchNormalization(name="norm")(product)))
+    assert kinds(network).count("scale_shift") == 1
+    assert [(one.name, one.inputs) for one in network.operations if one.kind == "multiply"] == [
+        ("all/1", ("three", "two")),
+        ("all/2", ("all/1", "one")),
+        ("all", ("all/2", "two")),
+    ]
+
+
 def test_operators_on_tensors() -> None:
     one = keras.Input((4, 3))
+    checked(keras.Model(one, one * layers.Dense(1)(one) + one))
     checked(keras.Model(one, keras.ops.relu6(keras.ops.relu(one + layers.Dense(3)(one)) + one)))
 
 
@@ -333,6 +415,8 @@ def small() -> Any:
     two = layers.DepthwiseConv2D(3, name="depthwise")(two)
     inner = keras.Sequential([keras.Input((6, 6, 4)), layers.Conv2D(4, 1, name="deep")], name="inner")
     two = layers.Add(name="add")([two, inner(two)])
+    two = layers.Multiply(name="product")([two, layers.AveragePooling2D(6, name="mean")(two), two])
+    two = layers.Conv2DTranspose(3, 3, strides=2, padding="same", activation="relu", name="up")(two)
     two = layers.GlobalAveragePooling2D(name="pool")(two)
     return randomised(keras.Model(one, layers.Dense(5, activation="softmax", name="dense")(two)))
 
@@ -359,13 +443,13 @@ def test_a_compiled_inner_model_in_a_file(tmp_path: Path) -> None:
     compare(load(tmp_path / "model.keras"), model)
 
 
-def test_old_files_with_groups_in_depthwise_layers(tmp_path: Path) -> None:
+def test_old_files_with_groups_where_there_are_none(tmp_path: Path) -> None:
     model, path = small(), tmp_path / "old.h5"
     model.save(path)
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
         for layer in config["config"]["layers"]:
-            if layer["class_name"] == "DepthwiseConv2D":
+            if layer["class_name"] in ("Conv2DTranspose", "DepthwiseConv2D"):
                 layer["config"]["groups"] = 1
         assert without_unknown_arguments(config) != config
         file.attrs["model_config"] = json.dumps(config)
@@ -442,7 +526,7 @@ def test_all_unsupported_layers_are_listed_at_once() -> None:
     two = layers.Lambda(unchanged, name="code")(two)
     two = Doubled(name="mine")(two)
     two = Dense(3, name="false")(two)
-    two = layers.Multiply(name="gated")([two, two])
+    two = layers.Subtract(name="less")([two, two])
     two = layers.Softmax(axis=[1, 2], name="plane")(two) + 1.0
     two = layers.Reshape((-1, 3), name="rows_of_three")(two)
     two = layers.LSTM(3, name="memory")(two)
@@ -456,7 +540,7 @@ def test_all_unsupported_layers_are_listed_at_once() -> None:
         "code (Lambda",
         "mine (Doubled",
         "false (Dense",
-        "gated (Multiply",
+        "less (Subtract",
         "plane (Softmax",
         found[10].split(":")[0],
         "memory (LSTM",
@@ -481,6 +565,14 @@ def test_options_without_an_integer_form_are_unsupported() -> None:
     assert "called with 2 tensors" in masked
     (shapes,) = unsupported(keras.Model(one, layers.Add()([one, layers.Dense(1)(one)])))
     assert "one shape" in shapes
+    (ranks,) = unsupported(keras.Model(one, layers.Multiply()([one, layers.Reshape((4, 1))(one)])))
+    assert "alike but for axes of size 1, got [(4,), (4, 1)]" in ranks
+    (constant,) = unsupported(keras.Model(one, one * 2.0))
+    assert "multiplies by a constant" in constant
+    turned = layers.Conv2DTranspose(2, 3, data_format="channels_first")
+    assert "channels_first" in unsupported(sequential((3, 8, 8), turned))[0]
+    impossible = layers.Conv2DTranspose(2, 4, strides=2, padding="same", output_padding=0)
+    assert "output_padding 0" in unsupported(sequential((8, 8, 3), impossible))[0]
     quantised = sequential((4,), layers.Dense(3))
     quantised.layers[0].quantize("int8")
     assert "int8" in unsupported(quantised)[0]

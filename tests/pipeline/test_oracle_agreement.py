@@ -20,7 +20,7 @@ from hwsim.network import Network
 from hwsim.program import Program, lower
 from hwsim.quantize import Plan, decide
 from hwsim.target import Target
-from hwsim_kernels import counting, long_sum
+from hwsim_kernels import counting
 from oracle.network import run
 
 SLOW_DRAWS = (
@@ -97,6 +97,8 @@ def compare_values(ours: Execution, theirs: dict[str, dict[str, list[int]]]) -> 
     for name, points in theirs.items():
         trace = {point: values.ravel().tolist() for point, values in ours.trace[name].items()}
         assert trace.get("bias_sum", trace["accumulator"]) == points["accumulator"], name
+        for point in points.keys() & trace.keys() - {"accumulator"}:
+            assert trace[point] == points[point], (name, point)
 
 
 def compare_ledger(ours: Execution, theirs: dict[str, dict[str, Any]]) -> None:
@@ -113,20 +115,21 @@ def compare_ledger(ours: Execution, theirs: dict[str, dict[str, Any]]) -> None:
 def figures_of(row: Row) -> dict[str, Any]:
     """Return a row as the oracle writes it."""
     counts = row.counts
+    ranges = counting.value_range(counts)
     hits = (counts[counting.LOW] + counts[counting.HIGH]).tolist()
     return {
         "values": counts[counting.VALUES].tolist(),
         "sums": counts[counting.SUMS].tolist(),
         "low": counts[counting.LOW].tolist(),
         "high": counts[counting.HIGH].tolist(),
-        "minimum": [None if value == counting.NEVER else value for value in counts[counting.MINIMUM].tolist()],
-        "maximum": [None if value == -counting.NEVER else value for value in counts[counting.MAXIMUM].tolist()],
-        "clamp_energy": long_sum(counts, counting.CLAMP_ENERGY),
+        "minimum": [None if ends is None else ends[0] for ends in ranges],
+        "maximum": [None if ends is None else ends[1] for ends in ranges],
+        "clamp_energy": counting.long_sum(counts, counting.CLAMP_ENERGY),
         "transient": counts[counting.TRANSIENT].tolist(),
         "persistent": counts[counting.PERSISTENT].tolist() if row.point.stage else hits,
         "inexact": counts[counting.INEXACT].tolist(),
         "round_bias": counts[counting.ROUND_BIAS].tolist(),
-        "round_energy": long_sum(counts, counting.ROUND_ENERGY),
+        "round_energy": counting.long_sum(counts, counting.ROUND_ENERGY),
         "first": [place_of(row, key) for key in counts[counting.FIRST].tolist()],
         "histogram": row.histogram.tolist() if has_histogram(row) else None,
     }

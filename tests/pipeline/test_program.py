@@ -424,7 +424,9 @@ DOCUMENTS: Mapping[str, Change] = {
     "no points": lambda a: put(a, "conv", "points", value=[]),
     "no points of a pooling": lambda a: put(a, "mean", "points", value=[]),
     "no point of an input": lambda a: put(a, "image/codes", "points", value=[]),
-    "an infinite slope": lambda a: put(a, "leaky", "steps", a.step("leaky", "Leak"), "multiplier", value=1 << 70),
+    "endless guard bits": lambda a: put(
+        a, "leaky", "steps", a.step("leaky", "ScaleFixed"), "guard_bits", value=1 << 70
+    ),
 }
 
 
@@ -469,7 +471,7 @@ ARRAYS: Mapping[str, Change] = {
     "a stride of 0": lambda a: a.array("conv", "strides").fill(0),
     "a negative stride": lambda a: a.array("conv", "strides").fill(-1),
     "three strides": lambda a: a.replace(np.ones(3, np.int64), "conv", "strides"),
-    "a limit of 64 bits": lambda a: a.array("leaky", "steps", a.step("leaky", "Clip"), "high").fill(-(1 << 63)),
+    "a limit of 64 bits": lambda a: a.array("leaky", "steps", a.step("leaky", "ClipHigh"), "limit").fill(-(1 << 63)),
     "a start of 64 bits": lambda a: a.array("conv", "start").__setitem__(0, -(1 << 63)),
     "a start too few": lambda a: a.replace(a.array("conv", "start")[1:], "conv", "start"),
     "a field of a product too short": lambda a: a.replace(a.array("conv", "product")[1:], "conv", "product"),
@@ -484,7 +486,7 @@ ARRAYS: Mapping[str, Change] = {
     "an outer stage that ends": lambda a: a.array("conv", "stages").__setitem__((1, 0), 4),
     "counts of too few channels": lambda a: a.replace(a.array("conv", "initial")[:, :, 1:].copy(), "conv", "initial"),
     "counts of too few points": lambda a: a.replace(a.array("conv", "initial")[1:], "conv", "initial"),
-    "a shift of 63": lambda a: scaled(a, "shift").fill(63),
+    "a shift of 125": lambda a: scaled(a, "shift").fill(125),
     "a negative shift": lambda a: scaled(a, "shift").fill(-1),
     "a multiplier of 33 bits": lambda a: scaled(a, "multiplier").fill(1 << 32),
     "a negative multiplier": lambda a: scaled(a, "multiplier").fill(-5),

@@ -17,10 +17,12 @@ from hwsim.network import (
     AveragePool,
     Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Crop,
     Dense,
     Input,
     MaxPool,
+    Multiply,
     Network,
     Operation,
     Pad,
@@ -29,7 +31,7 @@ from hwsim.network import (
     ScaleShift,
     Softmax,
 )
-from hwsim.network.mac import Floats, Multiply
+from hwsim.network.mac import Floats, Weighted
 from hwsim.network.operation import Sides
 from hwsim.network.pooling import Pool
 from hwsim.reference import run_network, run_operation
@@ -52,7 +54,7 @@ def subclasses(kind: type[Operation]) -> Iterator[type[Operation]]:
 
 
 def test_every_operation_has_a_float_function() -> None:
-    records = set(subclasses(Operation)) - {Input, Multiply, Pool}
+    records = set(subclasses(Operation)) - {Input, Weighted, Pool}
     assert len(records) >= 12
     assert [one.__name__ for one in records if table.dispatch(one) is table.dispatch(Operation)] == []
 
@@ -101,6 +103,34 @@ def test_convolutions_of_every_kind(
     close(run_operation(conv, [x]), convolved(x, conv))
 
 
+def transposed(x: Floats, conv: Conv2DTranspose) -> NDArray[np.float64]:
+    """Return the transposed convolution by the definition, one output value after another."""
+    outputs = conv.output_shape(x.shape[1:])
+    result = np.zeros((len(x), *outputs)) + conv.bias
+    for (i, j), (a, b), (y, z) in itertools.product(
+        np.ndindex(*x.shape[1:3]), np.ndindex(*conv.kernel.shape[:2]), np.ndindex(*outputs[:2])
+    ):
+        row, column = (i * conv.strides[0] + a * conv.dilation[0], j * conv.strides[1] + b * conv.dilation[1])
+        if (y + conv.cut[0], z + conv.cut[1]) == (row, column):
+            result[:, y, z] += x[:, i, j].astype(np.float64) @ conv.kernel[a, b]
+    return result
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 2), (1, 3)])
+@pytest.mark.parametrize("cut", [(0, 0), (1, 2), (4, 0)])
+@pytest.mark.parametrize("size", [(3, 4), (1, 1), (15, 16)])
+def test_transposed_convolutions(
+    strides: tuple[int, int], dilation: tuple[int, int], cut: tuple[int, int], size: tuple[int, int]
+) -> None:
+    conv = Conv2DTranspose(
+        name="up", kernel=values(2, 3, 4, 3), bias=values(3), size=size, strides=strides, dilation=dilation,
+        cut=cut, activation=RELU,
+    )  # fmt: skip
+    x = values(2, 3, 4, 4, seed=1)
+    close(run_operation(conv, [x]), applied(RELU, transposed(x, conv)))
+
+
 @pytest.mark.parametrize("activation", [None, Relu(), Relu(max_value=0.5), Relu(negative_slope=0.1), RELU])
 def test_fused_activations(activation: Relu | None) -> None:
     kernel, bias, x = values(3, 3), values(3), values(4, 3, seed=2)
@@ -116,6 +146,8 @@ def test_fused_activations(activation: Relu | None) -> None:
     close(run_operation(scale, [x]), applied(activation, x * kernel[0] + bias))
     add = Add(name="add", activation=activation)
     close(run_operation(add, [x, x * 2, x]), applied(activation, x * 4))
+    product = Multiply(name="product", activation=activation)
+    close(run_operation(product, [x, x[:, :1]]), applied(activation, x * x[:, :1]))
     if activation is not None:
         close(run_operation(Activation(name="alone", function=activation), [x]), applied(activation, x))
 
@@ -158,6 +190,33 @@ def test_pools_leave_padded_positions_out(
         reduced = np.nanmax if kind is MaxPool else np.nanmean
         wanted[:, i, j] = reduced(seen, axis=(1, 2))
     close(run_operation(pool, [x]), wanted)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ((4, 5, 3), (4, 5, 3), (4, 5, 3)),
+        ((4, 5, 3), (1, 1, 3), (4, 5, 3)),
+        ((1, 5, 1), (4, 1, 3), (4, 5, 3)),
+        ((1,), (7,), (7,)),
+        ((), (), ()),
+    ],
+)
+def test_products_stretch_axes_of_size_one(
+    first: tuple[int, ...], second: tuple[int, ...], wanted: tuple[int, ...]
+) -> None:
+    product = Multiply(name="product", inputs=("a", "b"))
+    assert product.output_shape(first, second) == wanted
+    one, two = values(2, *first), values(2, *second, seed=1)
+    found = run_operation(product, [one, two])
+    assert found.shape == (2, *wanted)
+    close(found, one.astype(np.float64) * two)
+
+
+@pytest.mark.parametrize("shapes", [[(4, 5), (4, 2)], [(3,), (1, 3)], [(4, 5), (5, 4)], [(3,)], [(3,), (3,), (3,)], []])
+def test_products_of_shapes_that_do_not_fit_are_refused(shapes: list[tuple[int, ...]]) -> None:
+    with pytest.raises(ValueError, match="^product: multiply needs two inputs alike but for axes of size 1, got "):
+        Multiply(name="product").output_shape(*shapes)
 
 
 def test_operations_that_move_values() -> None:

@@ -12,9 +12,11 @@ from hwsim.network import (
     Activation,
     Add,
     Conv2D,
+    Conv2DTranspose,
     Dense,
     Input,
     MaxPool,
+    Multiply,
     Network,
     Operation,
     Pad,
@@ -49,6 +51,13 @@ def conv(name: str, source: str, groups: int = 1, padding: Sides = NONE, outputs
 def scale(name: str, source: str, shift: float = 1.0, channels: int = 4, **more: Any) -> ScaleShift:
     bias = values(channels, 1).reshape(-1) * np.float32(shift)
     return ScaleShift(name=name, inputs=(source,), scale=values(channels), bias=bias, **more)
+
+
+def transposed(name: str, source: str) -> Conv2DTranspose:
+    kernel, bias = values(3, 3, 4, 4), values(4)
+    return Conv2DTranspose(
+        name=name, inputs=(source,), kernel=kernel, bias=bias, size=(12, 14), strides=(2, 2), cut=(0, 1)
+    )
 
 
 def relu(name: str, source: str) -> Activation:
@@ -97,6 +106,24 @@ def test_a_shift_does_not_fold_into_a_convolution_that_pads() -> None:
 
 def test_a_scale_without_shift_folds_into_a_convolution_that_pads() -> None:
     simplified(network(image(), scale("norm", "x", shift=0), conv("conv", "norm", 2, ONE)), "x", "conv")
+
+
+def test_a_scale_folds_into_the_transposed_convolution_before() -> None:
+    after = simplified(network(image(), transposed("up", "x"), scale("norm", "up"), relu("r", "norm")), "x", "up")
+    operation = after.by_name["up"]
+    assert isinstance(operation, Conv2DTranspose)
+    assert operation.activation is not None
+
+
+def test_a_scale_folds_into_the_transposed_convolution_after_if_it_has_no_shift() -> None:
+    simplified(network(image(), scale("norm", "x"), transposed("up", "norm")), "x", "norm", "up")
+    simplified(network(image(), scale("norm", "x", shift=0), transposed("up", "norm")), "x", "up")
+
+
+def test_an_activation_fuses_into_a_product_but_a_scale_stays() -> None:
+    gate = Multiply(name="gate", inputs=("x", "conv"))
+    simplified(network(image(), conv("conv", "x", padding=ONE), gate, relu("r", "gate")), "x", "conv", "gate")
+    simplified(network(image(), conv("conv", "x", padding=ONE), gate, scale("s", "gate")), "x", "conv", "gate", "s")
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)])

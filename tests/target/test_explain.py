@@ -39,7 +39,38 @@ EVERYTHING: dict[str, Any] = {
     },
 }
 
-TEXTS = {name: load_target(name) for name in shipped_targets()} | {"everything": Target.from_dict(EVERYTHING)}
+STEPS: dict[str, Any] = {
+    "name": "t",
+    "requantize": {
+        "kind": "steps",
+        "steps": [
+            {"step": "shift_left"},
+            {"step": "fit", "name": "left", "overflow": "wrap", "saturated_bits": 2},
+            {"step": "add", "value": -12},
+            {"step": "multiply", "by": 3},
+            {"step": "multiply", "bits": 16, "rule": "half_down"},
+            {"step": "shift_right", "name": "high", "by": 15, "rounding": "half_up", "guard_bits": 4},
+            {"step": "shift_right", "name": "ratio", "rounding": "half_away"},
+            {"step": "lookup", "table": [1, 2, 3], "first": -128, "shift": 7, "interpolation": "linear"},
+            {"step": "activation"},
+            {"step": "absolute"},
+            {"step": "thresholds", "levels": [1, 5, 7]},
+            {"step": "clip", "low": -3},
+            {"step": "clip", "high": 30000},
+            {"step": "lookup", "table": [1], "first": 5},
+            {"step": "fit", "bits": 8, "signed": False, "overflow": "saturate"},
+            {"step": "zero_point"},
+            {"step": "clip", "low": -128, "high": 127},
+        ],
+    },
+    "activations": {"bits": 9},
+    "operations": {"multiply": {"product": {"bits": 16, "shift": 2, "saturated_bits": 1}}},
+}
+
+TEXTS = {name: load_target(name) for name in shipped_targets()} | {
+    "everything": Target.from_dict(EVERYTHING),
+    "steps": Target.from_dict(STEPS),
+}
 
 
 @pytest.mark.parametrize("target", TEXTS.values(), ids=TEXTS.keys())
@@ -104,6 +135,7 @@ Where bits can be lost (clamping | round-off)
 Other operations
   average_pool  codes less their zero point, sum s20 saturate, quotient rounded half_away
   add           inputs times 2^8, rescaled, sum s20 saturate
+  multiply      codes less their zero points, product exact, requantised
   softmax       on the host, in float64
 
 Overrides
@@ -146,14 +178,124 @@ def test_the_drawing_follows_the_order_of_the_datapath() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("fixed_double", "high_multiply possible: wrap at 32 bits | half_up"),
+        ("fixed", "times a 32-bit integer (rule truncate), one shift rounded half_up"),
+        ("fixed_double", "times a 32-bit integer (rule truncate), high half rounded half_up"),
+        ("fixed_double", "left_shift possible: wrap at 32 bits | none high_multiply none | 31 bits, half_up"),
+        ("fixed_double", "requantize none | half_away (and the ratio itself, to 32 bits)"),
+        ("fixed_double", "[ left_shift ] s32 << n, wrap"),
+        ("fixed_reduced", "times a 16-bit integer reduced from 32, one shift rounded half_up, wrap at 32 bits"),
+        ("fixed_reduced", "[ narrow ] s32 wrap"),
         ("float32", "times a float32 in float32, rounded half_up"),
         ("float64", "times a float64 in float64, rounded half_up"),
     ],
 )
 def test_requantisation(kind: str, words: str) -> None:
-    text = explain(Target.from_dict({"name": "t", "requantize": {"kind": kind}}))
+    own: dict[str, dict[str, object]] = {
+        "fixed_reduced": {"multiplier_bits": 16},
+        "fixed": {"rule": "truncate"},
+        "fixed_double": {"rule": "truncate"},
+    }
+    text = explain(Target.from_dict({"name": "t", "requantize": {"kind": kind, **own.get(kind, {})}}))
     assert words in " ".join(text.split())
+
+
+def test_steps_in_full() -> None:
+    lines = explain(TEXTS["steps"]).splitlines()
+    drawn = lines[lines.index("    [ accumulator ]  s32  all that is left, check each, wrap   <-- bias s32") :]
+    assert (
+        drawn[: drawn.index("Formats") - 1]
+        == """\
+    [ accumulator ]  s32  all that is left, check each, wrap   <-- bias s32
+           |
+    [    left     ]  s32  << n, wrap
+           |
+    [    high     ]       - 12, x 3, x 16-bit integer, >> 15 half_up on 4 guard bits
+           |
+    [    ratio    ]       >> n half_away
+           |
+    [   lookup    ]       table of 3, linear, floor
+           |
+    [ activation  ]       ReLU, clip, leaky slope
+           |
+    [     fit     ]  u8   magnitude, 3 thresholds, limit -3 or more, limit 30000 or less, table of
+           |              1, saturate
+           |
+    [   output    ]  s9   + zero point, limit -128 to 127, saturate""".splitlines()
+    )
+    assert (
+        drawn[drawn.index("From sum to output") : drawn.index("Overrides") - 1]
+        == """\
+From sum to output
+  shift_left    shifted left as far as the ratio says
+  left          to s32: wrap with 2 saturated bits
+  add           minus 12
+  multiply      times 3
+  multiply      times a 16-bit integer (rule half_down)
+  high          shifted right by 15 bits, rounded half_up on 4 guard bits
+  ratio         shifted right as far as the ratio says, rounded half_away
+  lookup        a table of 3 values, 128 apart, the first for -128, between entries linear, rounded
+                floor
+  activation    leaky slopes of 16 bits, rounded half_up
+  absolute      the magnitude
+  thresholds    0 plus 1 for each level reached, of 3 levels
+  clip          limited to -3 or more
+  clip          limited to 30000 or less
+  lookup        a table of 1 value, the first for 5
+  fit           to u8: saturate
+  zero_point    plus the zero point
+  clip          limited to -128 to 127
+  output        to s9: saturate
+
+Where bits can be lost (clamping | round-off)
+  weight        none: the range covers every weight | half_even
+  input         possible: saturate, values beyond the calibrated range | half_even
+  bias          saturate, if a bias needs more than 32 bits | half_even
+  accumulator   possible: wrap, in sums of more than 32832 products (bias aside) | none
+  left          possible: wrap at 32 bits | none
+  high          none | 15 bits, half_up on 4 guard bits
+  ratio         none | half_away (and the ratio itself, to 16 bits)
+  lookup        none | between entries: floor
+  activation    none | leaky slopes only: half_up
+  fit           possible: saturate at 8 bits, unsigned | none
+  output        possible: saturate at 9 bits | none
+
+Other operations
+  average_pool  codes less their zero point, sum s32 wrap, quotient rounded half_away
+  add           inputs times 2^8, rescaled, sum s32 wrap
+  multiply      codes less their zero points, product s16, wrap with 1 saturated bit; 2 low bits
+                dropped by floor, requantised
+  softmax       on the host, in float64
+""".rstrip().splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"step": "add", "value": 12}, ["add plus 12", "+ 12"]),
+        ({"step": "shift_left", "by": 1}, ["shift_left shifted left by 1 bit", "<< 1"]),
+        ({"step": "shift_right", "by": 0, "name": "nothing"}, ["nothing none | none", ">> 0 floor"]),
+        ({"step": "multiply_float", "precision": 64}, ["times a float64 in float64, rounded half_even"]),
+        ({"step": "clip", "low": 0, "high": 6}, ["limited to 0 to 6", "limit 0 to 6"]),
+        ({"step": "thresholds", "levels": [3]}, ["0 plus 1 for each level reached, of 1 level", "1 threshold,"]),
+    ],
+)
+def test_step(step: dict[str, Any], words: list[str]) -> None:
+    ratio = [] if step["step"] == "multiply_float" else [{"step": "multiply"}, {"step": "shift_right"}]
+    text = explain(Target.from_dict({"name": "t", "requantize": {"kind": "steps", "steps": [step, *ratio]}}))
+    assert [part for part in words if part not in " ".join(text.split())] == []
+
+
+def test_what_is_not_in_the_list_stands_where_the_target_says() -> None:
+    data = {"name": "t", "requantize": {"kind": "steps", "steps": [{"step": "multiply_float"}]}}
+    for position, order in (
+        ("before_requantize", ["activation", "multiply_float", "zero_point", "output"]),
+        ("after_requantize", ["multiply_float", "activation", "zero_point", "output"]),
+    ):
+        lines = explain(Target.from_dict({**data, "activation": {"position": position}})).splitlines()
+        told = lines[lines.index("From sum to output") + 1 :]
+        words = [line.split()[0] for line in told[: told.index("")] if line[2] != " "]
+        assert words == order
 
 
 def test_no_requantisation_has_no_box() -> None:

@@ -79,17 +79,18 @@ VALUES = {
     "RND_CONV of ap_fixed": (
         "name: t\nrequantize: {rounding: AP_RND_CONV}\n",
         f"2: requantize.rounding: 'AP_RND_CONV', but must be one of {ROUNDINGS}; "
-        "RND_CONV (ap_fixed, ac_fixed, APyTypes) is half_even here",
+        "AP_RND_CONV is half_even here; ap_fixed:AP_RND_CONV is accepted too",
     ),
     "HALF_UP of QONNX": (
         "name: t\nrequantize: {rounding: HALF_UP}\n",
-        f"2: requantize.rounding: 'HALF_UP', but must be one of {ROUNDINGS}; did you mean half_up "
-        "(ties to plus infinity)? HALF_UP of QONNX, Java and Python's decimal is half_away",
+        f"2: requantize.rounding: 'HALF_UP', but must be one of {ROUNDINGS}; did you mean half_up? "
+        "Beware: qonnx:HALF_UP, java:HALF_UP is half_away",
     ),
     "SAT_SYM of ap_fixed": (
         "name: t\nbias: {overflow: SAT_SYM}\n",
         "2: bias.overflow: 'SAT_SYM', but must be one of wrap, saturate, saturate_symmetric, saturate_zero, "
-        "wrap_sign_magnitude, error; SAT_SYM (ap_fixed, ac_fixed) is saturate_symmetric here",
+        "wrap_sign_magnitude, error; SAT_SYM is saturate_symmetric here; ap_fixed:AP_SAT_SYM or ac_fixed:AC_SAT_SYM is "
+        "accepted too",
     ),
     "per_channel": (
         "name: t\nweights: {granularity: per_channel}\n",
@@ -114,9 +115,8 @@ VALUES = {
     ),
     "a number for a word": (
         "name: t\nrequantize: {kind: 32}\n",
-        "2: requantize.kind: 32 is a number, but must be one of fixed, fixed_double, float32, float64, "
-        "power_of_two, "
-        "none",
+        "2: requantize.kind: 32 is a number, but must be one of fixed, fixed_double, fixed_reduced, float32, float64, "
+        "power_of_two, none, steps",
     ),
     "a number for a section": (
         "name: t\nbias: 20\n",
@@ -201,7 +201,7 @@ KEYS = {
     "a hyphen": (
         "name: t\nrequantize: {multiplier-bits: 16}\n",
         "2: requantize.multiplier-bits: no such key; did you mean multiplier_bits?; "
-        "allowed here: kind, multiplier_bits, rounding",
+        "allowed here: kind, multiplier_bits, rounding, rule, steps",
     ),
     "near nothing": (
         "name: t\nbias: {colour: red}\n",
@@ -213,13 +213,13 @@ KEYS = {
         "activation.multiplier_bits?; "
         "allowed here: name, description, weights, activations, mac, bias, requantize, activation, output, "
         "pooling, "
-        "addition, softmax, random, operations, layers",
+        "addition, multiplication, softmax, random, operations, layers",
     ),
     "in an operation instead of in its section": (
         "name: t\noperations:\n  dense: {rounding: half_away}\n",
         "3: operations.dense.rounding: no such key; did you mean weights.rounding or activations.rounding or "
         "bias.rounding?; allowed here: weights, "
-        "activations, mac, bias, requantize, activation, output, pooling, addition, softmax, random",
+        "activations, mac, bias, requantize, activation, output, pooling, addition, multiplication, softmax, random",
     ),
     "in the short form of an operation": (
         "name: t\noperations:\n  average_pool:\n    zero_point: kept\n    rounding: half_awayy\n",
@@ -236,9 +236,8 @@ KEYS = {
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
         "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, conv2d, "
-        "depthwise_conv2d, dense, scale_shift, average_pool, max_pool, add, concatenate, activation, "
-        "reshape, pad, "
-        "crop, softmax",
+        "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, add, multiply, concatenate, "
+        "activation, reshape, pad, crop, softmax",
     ),
     "a layer without a name": (
         "name: t\nlayers:\n  '': {weights: {bits: 4}}\n",

@@ -85,9 +85,9 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         mac(ACC, order=[*LOOPS, "input_channel_tile"], tile={"input_channel": 16}),
         ["mac.order: names input_channel_tile after input_channel, but blocks come before the channels inside them"],
     ),
-    "64 unsigned bits": (
-        mac({**TREE, "bits": 64, "signed": False}, ACC),
-        ["mac.stages[0].bits: 64 bits, but an unsigned value has 1 to 63"],
+    "a name of a short kind": (
+        mac({"name": "left_shift"}),
+        ["mac.stages[0].name: 'left_shift' is the name of another row of the ledger; choose another name"],
     ),
     "saturated bits without a wrap": (
         mac({**ACC, "overflow": "saturate", "saturated_bits": 2}),
@@ -106,6 +106,10 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "unsigned sign and magnitude at the output": (
         {"activations": {"signed": False}, "output": {"overflow": "wrap_sign_magnitude"}},
         ["output.overflow: wrap_sign_magnitude, but the value is unsigned; use wrap"],
+    ),
+    "more saturated bits than bits of a product of two feature maps": (
+        {"multiplication": {"product": {"bits": 8, "saturated_bits": 9}}},
+        ["multiplication.product.saturated_bits: 9 bits, but the value has 8"],
     ),
     "symmetric with one bit": (
         {"addition": {"accumulator": {"bits": 1, "overflow": "saturate_symmetric"}}},
@@ -201,12 +205,12 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         ["random.seed: 16, but a register of 4 bits has states 1 to 15"],
     ),
     "a section that an operation has no use for": (
-        {"operations": {"max_pool": {"pooling": {"rounding": "floor"}}, "add": {"mac": {}}}},
+        {"operations": {"max_pool": {"pooling": {"rounding": "floor"}}, "add": {"mac": {}, "multiplication": {}}}},
         [
             "operations.max_pool.pooling: no effect: max_pool has no pooling; the section is for average_pool",
-            "operations.add.mac: no effect: add has no mac; the section is for conv2d, dense, "
-            "depthwise_conv2d, "
-            "scale_shift",
+            "operations.add.mac: no effect: add has no mac; the section is for conv2d, conv2d_transpose, dense, "
+            "depthwise_conv2d, scale_shift",
+            "operations.add.multiplication: no effect: add has no multiplication; the section is for multiply",
         ],
     ),
 }
@@ -235,7 +239,7 @@ ACCEPTED: dict[str, Data] = {
         order=["kernel_height", "input_channel_tile", "kernel_width", "input_channel"],
         tile={"input_channel": 1},
     ),
-    "63 unsigned bits": mac({**TREE, "bits": 63, "signed": False}, ACC),
+    "64 unsigned bits": mac({**TREE, "bits": 64, "signed": False}, ACC),
     "symmetric saturation of an unsigned value": mac(
         {**TREE, "bits": 8, "signed": False, "overflow": "saturate_symmetric"}, ACC
     ),

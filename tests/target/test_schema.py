@@ -9,7 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from hwsim.target import json_schema, load_target, shipped_targets
+from hwsim.errors import TargetError
+from hwsim.target import Target, json_schema, load_target, shipped_targets
 
 
 def errors(data: Any) -> list[str]:
@@ -29,6 +30,77 @@ def test_shipped_targets_match(name: str) -> None:
     assert errors(yaml.safe_load(load_target(name).to_yaml())) == []
 
 
+STEPS = """\
+name: t
+activations: {symmetric: true}
+requantize:
+  kind: steps
+  steps:
+    - {step: add, value: -3}
+    - {step: shift_left}
+    - {step: fit, bits: 64, signed: false, overflow: "ap_fixed:AP_SAT"}
+    - {step: multiply, by: 3}
+    - {step: multiply, bits: 16, rule: truncate}
+    - {step: shift_right, by: 62, guard_bits: 3, name: high}
+    - {step: shift_right, by: ratio, rounding: half_even}
+    - {step: activation}
+    - {step: lookup, table: [1, 2], first: -1, shift: 7, interpolation: linear, rounding: floor, name: table}
+    - {step: thresholds, levels: [1, 2], first: -1}
+    - {step: clip, low: null, high: 3}
+    - {step: absolute}
+    - {step: zero_point}
+layers:
+  float: {requantize: {steps: [{step: multiply_float, precision: 64, rounding: half_up}]}}
+  short: {requantize: {kind: float32, steps: null}}
+operations:
+  multiply: {product: {bits: 16}}
+"""
+
+
+def test_steps_match() -> None:
+    data = yaml.safe_load(STEPS)
+    assert errors(data) == []
+    assert errors(yaml.safe_load(Target.from_dict(data).to_yaml())) == []
+
+
+def test_steps_are_told_apart_by_their_word() -> None:
+    listed = json_schema()["$defs"]["Requantize"]["properties"]["steps"]["anyOf"][0]["items"]
+    assert listed["discriminator"]["propertyName"] == "step"
+    assert sorted(listed["discriminator"]["mapping"].values()) == sorted(one["$ref"] for one in listed["oneOf"])
+    for word, reference in listed["discriminator"]["mapping"].items():
+        definition = json_schema()["$defs"][reference.rsplit("/", 1)[-1]]
+        assert definition["properties"]["step"]["const"] == word
+        assert "step" in definition["required"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{step: shft_right}",
+        "{by: 3}",
+        "shift_right",
+        "null",
+        "{step: shift_right, rouding: floor}",
+        "{step: shift_right, by: 63}",
+        "{step: shift_right, by: ration}",
+        "{step: shift_right, guard_bits: 0}",
+        "{step: multiply, by: 0}",
+        "{step: multiply, rule: neerest}",
+        "{step: multiply_float, precision: 16}",
+        "{step: fit, bits: 65}",
+        "{step: add}",
+        "{step: add, value: 1.5}",
+        "{step: lookup, table: []}",
+        "{step: absolute, by: 3}",
+    ],
+)
+def test_a_wrong_step_does_not_match(step: str) -> None:
+    data = {"name": "t", "requantize": {"kind": "steps", "steps": [yaml.safe_load(step)]}}
+    assert errors(data) == ["$.requantize.steps"]
+    with pytest.raises(TargetError, match=r"requantize\.steps"):
+        Target.from_dict(data)
+
+
 @pytest.mark.parametrize(
     ("data", "path"),
     [
@@ -43,6 +115,8 @@ def test_shipped_targets_match(name: str) -> None:
         ({"name": "t", "operations": {"conv": {}}}, "$.operations"),
         ({"name": "t", "operations": {"dense": {"bias": {"bits": 65}}}}, "$.operations.dense.bias.bits"),
         ({"name": "t", "layers": {"*": {"name": "u"}}}, "$.layers['*']"),
+        ({"name": "t", "operations": {"multiply": {"product": {"bits": 65}}}}, "$.operations.multiply.product"),
+        ({"name": "t", "requantize": {"kind": "stepz"}}, "$.requantize.kind"),
         ({"name": "t", "random": {"taps": [21]}}, "$.random.taps[0]"),
     ],
 )

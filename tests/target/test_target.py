@@ -98,6 +98,50 @@ def test_to_yaml_gives_back_what_was_given() -> None:
     assert Target.from_dict(yaml.safe_load(text)) == target
 
 
+STEPS = [
+    {"step": "shift_left", "by": 2},
+    {"step": "fit", "name": "wide", "bits": 48, "overflow": "error"},
+    {"step": "multiply", "by": "ratio", "bits": 16, "rule": "reduced"},
+    {"step": "shift_right", "name": "requantize", "rounding": "half_up", "guard_bits": 3},
+    {"step": "lookup", "table": [*range(-100, 100)], "first": -100},
+    {"step": "activation"},
+    {"step": "zero_point"},
+    {"step": "clip", "low": None, "high": 127},
+]
+
+
+def test_to_yaml_gives_back_steps() -> None:
+    data = {
+        "name": "t",
+        "requantize": {"kind": "steps", "steps": STEPS},
+        "layers": {"*": {"requantize": {"steps": STEPS[2:4]}}},
+    }
+    target = Target.from_dict(data)
+    text = target.to_yaml()
+    assert "- {step: fit, name: wide, bits: 48, overflow: error}\n" in text
+    assert yaml.safe_load(text) == data
+    assert Target.from_dict(yaml.safe_load(text)) == target
+    assert hash(Target.from_dict(data)) == hash(target)
+    assert pickle.loads(pickle.dumps(target)) == target
+
+
+def test_steps_are_replaced_whole() -> None:
+    steps = {"kind": "steps", "steps": STEPS}
+    target = Target.from_dict(
+        {"name": "t", "requantize": steps, "layers": {"*": {"requantize": {"steps": STEPS[2:4]}}}}
+    )
+    assert [step.step for step in target.settings("dense", "x").requantize.expanded()] == ["multiply", "shift_right"]
+    assert len(target.requantize.expanded()) == len(STEPS)
+
+
+def test_a_multiplication_has_its_own_section() -> None:
+    target = Target.from_dict({"name": "t", "operations": {"multiply": {"product": {"bits": 12}}}})
+    product = target.settings("multiply", "x").multiplication.product
+    assert product is not None
+    assert product.bits == 12
+    assert target.settings("dense", "x").multiplication.product is None
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [

@@ -13,8 +13,8 @@ from hwsim.loaders.keras_activation import activate, function_name, sample_axis
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
 from hwsim.loaders.keras_weights import array, float32
 from hwsim.loaders.keras_window import pair, sides
-from hwsim.network import Conv2D, Dense, Operation, ScaleShift
-from hwsim.network.mac import Multiply
+from hwsim.network import Conv2D, Conv2DTranspose, Dense, Operation, ScaleShift, Weighted
+from hwsim.network.operation import windows
 
 Doubles = NDArray[np.float64]
 
@@ -42,6 +42,31 @@ def separable_conv2d(call: Call) -> tuple[Operation, ...]:
         bias=_bias(call.layer, point.shape[3]),
     )
     return (depthwise, *_activated(call, pointwise))
+
+
+def conv2d_transpose(call: Call) -> tuple[Operation, ...]:
+    """Import Conv2DTranspose, whose kernel (kh, kw, filters, c) becomes (kh, kw, c, filters).
+
+    Keras takes it for the way back from a convolution of its result: what that one would pad, this one cuts.
+    """
+    layer, shape = call.layer, call.shapes[0]
+    kernel = array(layer.kernel).swapaxes(2, 3)
+    window, strides, dilation = pair(kernel.shape[:2]), pair(layer.strides), pair(layer.dilation_rate)
+    size = pair(layer.compute_output_shape((1, *shape))[1:3])
+    pads = sides(layer.padding, size, window, strides, dilation)
+    if any(windows(size[i], window[i], strides[i], pads[i], dilation[i]) != shape[i] for i in (0, 1)):
+        raise NoIntegerForm("output_padding 0 with padding same and an even kernel, which TensorFlow cannot run")
+    operation = Conv2DTranspose(
+        name=call.name,
+        inputs=call.inputs,
+        kernel=float32(kernel),
+        bias=_bias(layer, kernel.shape[3]),
+        size=size,
+        strides=strides,
+        dilation=dilation,
+        cut=(pads[0][0], pads[1][0]),
+    )
+    return _activated(call, operation)
 
 
 def dense(call: Call) -> tuple[Operation, ...]:
@@ -105,7 +130,7 @@ def _bias(layer: Any, outputs: int) -> NDArray[np.float32]:
     return float32(array(layer.bias)) if layer.use_bias else np.zeros(outputs, np.float32)
 
 
-def _activated(call: Call, operation: Multiply) -> tuple[Operation, ...]:
+def _activated(call: Call, operation: Weighted) -> tuple[Operation, ...]:
     function = call.layer.activation
     shape = call.shapes[0][:-1] + (len(operation.bias),)
     name = f"{call.name}/{function_name(function).lower()}"

@@ -1,0 +1,109 @@
+"""What a real ratio becomes in a target's list of steps: integers to multiply by, and shifts, for each channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import PlanError
+from hwsim.target import steps as post
+from hwsim.target.settings import Requantize
+from hwsim_kernels.multiplier import RULES, power_of_two_shift
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ratio:
+    """A list of steps with its amounts, per channel.
+
+    ``multiplier``, ``left`` and ``right`` stand for what is said to go by ratio, ``real`` is the factor of a
+    multiplication in float. ``unit`` (channels,) is what an LSB is worth behind the list.
+    """
+
+    steps: tuple[post.Step, ...]
+    multiplier: tuple[int, ...]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    real: Reals
+    unit: Reals
+
+    @staticmethod
+    def of(layer: str, ratio: Reals, requantize: Requantize, unit: Reals) -> Ratio:
+        """Resolve a list for real ratios (channels,); raises PlanError where shifts alone cannot follow one."""
+        listed = requantize.expanded()
+        fixed = post.fixed_shift(listed)
+        rest = ratio / float(post.fixed_factor(listed))
+        pairs = [_integers(layer, one, listed) for one in rest.tolist()]
+        shifts = [0 if shift is None else shift - fixed for _, shift in pairs]
+        both = any(isinstance(one, post.ShiftLeftStep) and one.by == post.RATIO for one in listed)
+        return Ratio(
+            steps=listed,
+            multiplier=tuple(multiplier for multiplier, _ in pairs),
+            left=tuple(max(-shift, 0) if both else 0 for shift in shifts),
+            right=tuple(max(shift, 0) if both else shift for shift in shifts),
+            real=rest * 2.0**fixed,
+            unit=unit,
+        )
+
+    def unit_behind(self, number: int) -> Reals:
+        """Return what an LSB is worth behind step ``number`` (channels,); -1 stands for before the first."""
+        unit = self.unit
+        for step in self.steps[number + 1 :]:
+            unit = unit * self._factor(step)
+        return unit
+
+    def _factor(self, step: post.Step) -> Reals:
+        """Return by how much a step multiplies."""
+        if isinstance(step, post.MultiplyFloatStep):
+            return self.real
+        if isinstance(step, post.MultiplyStep):
+            return np.asarray(self.multipliers(step), np.float64)
+        if isinstance(step, post.ShiftLeftStep):
+            return np.exp2(np.asarray(self.left_shifts(step), np.float64))
+        if isinstance(step, post.ShiftRightStep):
+            return np.exp2(-np.asarray(self.right_shifts(step), np.float64))
+        return np.ones(self.unit.size)
+
+    def multipliers(self, step: post.MultiplyStep) -> tuple[int, ...]:
+        """Return the integers of a multiplication."""
+        return (step.by,) * self.unit.size if isinstance(step.by, int) else self.multiplier
+
+    def left_shifts(self, step: post.ShiftLeftStep) -> tuple[int, ...]:
+        """Return the bits of a shift to the left."""
+        return (step.by,) * self.unit.size if isinstance(step.by, int) else self.left
+
+    def right_shifts(self, step: post.ShiftRightStep) -> tuple[int, ...]:
+        """Return the bits of a shift to the right; negative ones go to the left."""
+        return (step.by,) * self.unit.size if isinstance(step.by, int) else self.right
+
+    def scaled_before(self, number: int) -> bool:
+        """Whether a step before number ``number`` multiplies or shifts."""
+        scaling = post.MultiplyFloatStep | post.MultiplyStep | post.ShiftLeftStep | post.ShiftRightStep
+        return any(isinstance(one, scaling) for one in self.steps[:number])
+
+
+def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...]) -> tuple[int, int | None]:
+    """Return the multiplier and the whole shift to the right of a ratio, or no shift where nothing follows it."""
+    for one in listed:
+        if isinstance(one, post.MultiplyStep) and one.by == post.RATIO:
+            multiplier, exponent = RULES[one.rule](ratio, one.bits)
+            return multiplier, one.bits - 1 - exponent if multiplier else None
+    if not post.shifts_alone(listed):
+        return 1, None
+    shift = power_of_two_shift(ratio)
+    if shift is None:
+        raise PlanError(f"{layer}: the plan asks for a ratio of {ratio!r}, the target shifts by powers of two")
+    return 1, shift
+
+
+def float_product(layer_scales: tuple[float, Reals, float], shift: int) -> Reals:
+    """Return the ratio of (input scale, weight scales, output scale) with the product of the first two in float32.
+
+    TensorFlow Lite's fully connected layers with one scale form it so; ``shift`` is what the datapath drops before.
+    """
+    source, weights, output = layer_scales
+    product = (np.float32(source) * weights.astype(np.float32)).astype(np.float64)
+    return product * 2.0**shift / float(np.float32(output))

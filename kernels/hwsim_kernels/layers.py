@@ -1,0 +1,330 @@
+"""Layers on whole arrays, for use by themselves: products accumulated in a declared order, and pooling.
+
+Feature maps are (n, h, w, c), kernels (kh, kw, c / groups, outputs), as in Keras. Operands are integers of up to 32
+bits; ``zero_point`` is taken off the inputs, and what lies outside counts as 0 and takes its step all the same.
+
+Sums run through ``stages`` from the inside out (see ``Stage``); the default is one 32-bit register that wraps. Every
+product goes through ``product`` first, if it is given: fit(round_shift(a * w)) with its ``shift`` and ``rounding``. The
+last stage starts from ``bias``. docs/arithmetic.md section 4 defines it all, and ``plain`` is its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwsim_kernels import pooling
+from hwsim_kernels._types import Codes, Ints
+from hwsim_kernels.accumulate import accumulate
+from hwsim_kernels.convert import codes_of, integers_in, integers_of
+from hwsim_kernels.counting import BINS, new_counts
+from hwsim_kernels.describe import Format, Stage, rounding_code, stage_fields
+from hwsim_kernels.fields import FIELDS
+from hwsim_kernels.functions import NO_DRAWS
+from hwsim_kernels.order import AXES, steps_in_order
+from hwsim_kernels.plain import accumulate_plain
+
+ONE_REGISTER = (Stage(32),)
+"""A register of 32 bits that wraps."""
+
+ONE_WORD = 1 << 62
+
+Pair = int | tuple[int, int]
+Sides = str | int | tuple[tuple[int, int], tuple[int, int]]
+Array = NDArray[Any]
+
+
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    zero_point: int = 0,
+    product: Stage | None = None,
+    stages: Sequence[Stage] = ONE_REGISTER,
+    draws: Ints = NO_DRAWS,
+) -> Array:
+    """Return the product of a (m, k), less ``zero_point``, and b (k, n), accumulated in the order of k.
+
+    >>> a = [[20000, 20000, -20000]]
+    >>> matmul(a, [[1], [1], [1]], stages=[Stage(16, "saturate")]).tolist()
+    [[12767]]
+    """
+    left, right = codes_of(a, "a", 2), codes_of(b, "b", 2)
+    if left.shape[1] != right.shape[0]:
+        raise ValueError(f"a has {left.shape[1]} columns, b {right.shape[0]} rows")
+    images, kernel = left[:, None, None, :], right[None, None]
+    return conv2d(images, kernel, bias, zero_point=zero_point, product=product, stages=stages, draws=draws)[:, 0, 0, :]
+
+
+def conv2d(
+    inputs: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: Pair = 1,
+    padding: Sides = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    zero_point: int = 0,
+    order: Sequence[str] = AXES,
+    tile: int | None = None,
+    product: Stage | None = None,
+    stages: Sequence[Stage] = ONE_REGISTER,
+    draws: Ints = NO_DRAWS,
+) -> Array:
+    """Return the convolution of inputs (n, h, w, c) by kernel (kh, kw, c / groups, outputs): (n, oh, ow, outputs).
+
+    padding: `valid`, `same` (as TensorFlow), rows and columns on every side, or ((top, bottom), (left, right)).
+    order, tile: the loops of an output's products from the outermost inwards, see ``steps_in_order``.
+
+    >>> x, w = np.full((1, 3, 3, 1), 100), np.full((3, 3, 1, 1), 1)
+    >>> conv2d(x, w, padding="same", stages=[Stage(9, "saturate")])[0, :, :, 0].tolist()
+    [[255, 255, 255], [255, 255, 255], [255, 255, 255]]
+    """
+    codes, weights = codes_of(inputs, "inputs", 4), codes_of(kernel, "kernel", 4)
+    height, width, depth, outputs = weights.shape
+    if codes.shape[3] != depth * groups or outputs % groups:
+        raise ValueError(
+            f"inputs have {codes.shape[3]} channels; the kernel takes {depth} from each of {groups} groups and has "
+            f"{outputs} outputs"
+        )
+    window, spaced = both(strides, "strides"), both(dilation, "dilation")
+    sides = padded(padding, codes.shape[1:3], (height, width), window, spaced)
+    shape = tuple(
+        (codes.shape[1 + axis] + sum(sides[axis]) - spaced[axis] * (weights.shape[axis] - 1) - 1) // window[axis] + 1
+        for axis in (0, 1)
+    )
+    if min(shape) < 1:
+        raise ValueError(f"the kernel does not fit into inputs of {codes.shape[1:3]} padded by {sides}")
+    places = steps_in_order(height, width, depth, order, tile)
+    taps = places.copy()
+    taps[:, :2] = places[:, :2] * spaced - (sides[0][0], sides[1][0])
+    arranged = weights[places[:, 0], places[:, 1], places[:, 2]].reshape(len(places), groups, -1).transpose(1, 0, 2)
+    geometry = (taps, np.array(window, np.int64), np.ones(2, np.int64))
+    out_shape = (len(codes), *shape, outputs)
+    return accumulated(codes, zero_point, geometry, arranged, bias, product, stages, draws, out_shape)
+
+
+def depthwise_conv2d(
+    inputs: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    strides: Pair = 1,
+    padding: Sides = 0,
+    dilation: Pair = 1,
+    zero_point: int = 0,
+    order: Sequence[str] = AXES,
+    product: Stage | None = None,
+    stages: Sequence[Stage] = ONE_REGISTER,
+    draws: Ints = NO_DRAWS,
+) -> Array:
+    """Return the depthwise convolution of inputs (n, h, w, c) by kernel (kh, kw, c, multiplier).
+
+    The result is (n, oh, ow, c * multiplier); output channel c * multiplier + m reads input channel c.
+
+    >>> depthwise_conv2d(np.ones((1, 2, 2, 2), int), [[[[2], [3]]]])[0, 0].tolist()
+    [[2, 3], [2, 3]]
+    """
+    weights = codes_of(kernel, "kernel", 4)
+    height, width, channels, multiplier = weights.shape
+    return conv2d(
+        inputs,
+        weights.reshape(height, width, 1, channels * multiplier),
+        bias,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        groups=channels,
+        zero_point=zero_point,
+        order=order,
+        product=product,
+        stages=stages,
+        draws=draws,
+    )
+
+
+def conv2d_transpose(
+    inputs: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    size: tuple[int, int],
+    strides: Pair = 1,
+    cut: Pair = 0,
+    dilation: Pair = 1,
+    zero_point: int = 0,
+    order: Sequence[str] = AXES,
+    tile: int | None = None,
+    product: Stage | None = None,
+    stages: Sequence[Stage] = ONE_REGISTER,
+    draws: Ints = NO_DRAWS,
+) -> Array:
+    """Return the transposed convolution of inputs (n, h, w, c) by kernel (kh, kw, c, outputs): (n, *size, outputs).
+
+    Kernel row r meets input row i in row ``i * stride + r * dilation - cut`` of the output, columns likewise; every
+    step is taken, by a 0 where there is no such input.
+
+    >>> conv2d_transpose([[[[1], [2]]]], [[[[1]], [[10]]]], size=(1, 4), strides=2)[0, 0, :, 0].tolist()
+    [1, 10, 2, 20]
+    """
+    codes, weights = codes_of(inputs, "inputs", 4), codes_of(kernel, "kernel", 4)
+    height, width, depth, outputs = weights.shape
+    if codes.shape[3] != depth:
+        raise ValueError(f"inputs have {codes.shape[3]} channels, the kernel {depth}")
+    if min(size) < 1:
+        raise ValueError(f"size {size}: an output has a row and a column or more")
+    places = steps_in_order(height, width, depth, order, tile)
+    taps = places.copy()
+    taps[:, :2] = np.array(both(cut, "cut", 0)) - places[:, :2] * both(dilation, "dilation")
+    arranged = weights[places[:, 0], places[:, 1], places[:, 2]][None]
+    geometry = (taps, np.ones(2, np.int64), np.array(both(strides, "strides"), np.int64))
+    out_shape = (len(codes), *size, outputs)
+    return accumulated(codes, zero_point, geometry, arranged, bias, product, stages, draws, out_shape)
+
+
+def max_pool(inputs: ArrayLike, window: Pair, *, strides: Pair | None = None, padding: Sides = 0) -> Array:
+    """Return the largest code of each window of inputs (n, h, w, c); positions outside take no part.
+
+    >>> max_pool(np.arange(4).reshape(1, 2, 2, 1), 2).tolist()
+    [[[[3]]]]
+    """
+    codes = codes_of(inputs, "inputs", 4)
+    described, shape = windows(codes, window, strides, padding)
+    out = np.empty(shape, np.int32)
+    pooling.max_pool(codes, described, out)
+    return out
+
+
+def average_pool(
+    inputs: ArrayLike,
+    window: Pair,
+    *,
+    strides: Pair | None = None,
+    padding: Sides = 0,
+    zero_point: int = 0,
+    accumulator: Format = ONE_REGISTER[0],
+    rounding: str = "half_away",
+    draws: Ints = NO_DRAWS,
+) -> Array:
+    """Return the mean of each window of inputs (n, h, w, c), less ``zero_point``: sum divided by the number inside.
+
+    The sum goes row by row and is fitted to ``accumulator`` after each code, the quotient rounded by ``rounding``.
+
+    >>> average_pool([[[[1], [2]], [[2], [2]]]], 2, rounding="floor").tolist()
+    [[[[1]]]]
+    """
+    codes = codes_of(inputs, "inputs", 4)
+    described, shape = windows(codes, window, strides, padding)
+    rows = np.empty((2, shape[0] * shape[1] * shape[2], shape[3]), np.int64)
+    field = np.array([*accumulator.field(), rounding_code(rounding)], np.int64)
+    counts, histogram = new_counts(2, shape[3]), np.zeros(BINS, np.int64)
+    pooling.average_pool(codes, zero_point, described, np.array(shape[1:3]), field, draws, 0, rows, counts, histogram)
+    means: Array = integers_in(rows, shape)
+    return means
+
+
+def accumulated(
+    codes: Codes,
+    zero_point: int,
+    geometry: tuple[Ints, Ints, Ints],
+    weights: Codes,
+    bias: ArrayLike | None,
+    product: Stage | None,
+    stages: Sequence[Stage],
+    draws: Ints,
+    shape: tuple[int, ...],
+) -> Array:
+    """Return the sums (n, oh, ow, outputs) of codes by weights (groups, steps, outputs of a group).
+
+    ``geometry``: taps, strides and spread as ``accumulate`` takes them.
+    """
+    fields = stage_fields(stages)
+    start = start_of(bias, shape[-1], stages[-1])
+    groups, steps, _ = weights.shape
+    lowest, highest = (int(codes.min(initial=0)) - zero_point, int(codes.max(initial=0)) - zero_point)
+    operand = max(abs(lowest), abs(highest), abs(zero_point))
+    widest = operand * max(-int(weights.min(initial=0)), int(weights.max(initial=0)))
+    counts, histogram = new_counts(len(stages), shape[-1]), np.zeros(BINS, np.int64)
+    field = np.zeros(FIELDS, np.int64) if product is None else product.stage_field()
+    arguments = (codes, zero_point, *geometry, np.ascontiguousarray(weights), start)
+    how = (field, fields, draws, 0)
+    if operand < 1 << 31 and one_word_holds(product, stages, widest, start, steps):
+        out = np.empty(shape, np.int64)
+        accumulate(*arguments, *how, out, new_counts(shape[-1]), counts, histogram)
+        return out
+    wide = np.empty((2, *shape), np.int64)
+    accumulate_plain(*arguments, *how, wide, new_counts(shape[-1]), counts, histogram)
+    sums: Array = integers_in(wide.reshape(2, -1, shape[-1]), shape)
+    return sums
+
+
+def one_word_holds(product: Stage | None, stages: Sequence[Stage], widest: int, start: Ints, steps: int) -> bool:
+    """Whether no sum of ``steps`` products of magnitude ``widest`` can need more than 62 bits on its way."""
+    if product is not None:
+        widest = max(widest, 1 << product.bits)
+    for stage in stages:
+        first = 0 if stage.terms else max(-int(start.min()), int(start.max()))
+        most = max(first + steps * (widest + 1), 1 << stage.bits)
+        if (most << stage.shift) + steps * (widest + 1) >= ONE_WORD:
+            return False
+        widest = most
+    return widest < ONE_WORD
+
+
+def start_of(bias: ArrayLike | None, channels: int, last: Stage) -> Ints:
+    """Return what the last stage starts from (channels,); raise ValueError for a bias that it does not hold."""
+    if bias is None:
+        return np.zeros(channels, np.int64)
+    array = integers_of(bias, "bias")
+    if array.shape != (channels,):
+        raise ValueError(f"bias has the shape {array.shape}, not {(channels,)}")
+    low = -(1 << (last.bits - 1)) if last.signed else 0
+    high = min((1 << (last.bits - int(last.signed))) - 1, (1 << 63) - 1)
+    if int(array.min()) < low or int(array.max()) > high:
+        raise ValueError(
+            f"bias holds {int(array.min())} to {int(array.max())}, the last stage starts at {low} to {high}"
+        )
+    return array.astype(np.int64)
+
+
+def both(value: Pair, name: str, least: int = 1) -> tuple[int, int]:
+    """Return a pair of numbers from one or two; raise ValueError below ``least``."""
+    pair = (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+    if min(pair) < least:
+        raise ValueError(f"{name} {pair}: at least {least}")
+    return pair
+
+
+def padded(
+    padding: Sides, size: tuple[int, ...], kernel: tuple[int, int], strides: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return ((top, bottom), (left, right)) of a padding; raise ValueError for what is none."""
+    if isinstance(padding, int):
+        padding = ((padding, padding), (padding, padding))
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        extent = [dilation[axis] * (kernel[axis] - 1) + 1 for axis in (0, 1)]
+        last = [(-(-size[axis] // strides[axis]) - 1) * strides[axis] for axis in (0, 1)]
+        total = [max(last[axis] + extent[axis] - size[axis], 0) for axis in (0, 1)]
+        return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
+    if isinstance(padding, str) or min(*padding[0], *padding[1]) < 0:
+        raise ValueError(f"padding {padding!r}: `valid`, `same`, a number or ((top, bottom), (left, right))")
+    return padding
+
+
+def windows(codes: Codes, window: Pair, strides: Pair | None, padding: Sides) -> tuple[Ints, tuple[int, int, int, int]]:
+    """Return a window as the kernels take it and the shape of the output; raise ValueError for one outside."""
+    size = both(window, "window")
+    steps = size if strides is None else both(strides, "strides")
+    sides = padded(padding, codes.shape[1:3], size, steps, (1, 1))
+    rows, columns = ((codes.shape[1 + axis] + sum(sides[axis]) - size[axis]) // steps[axis] + 1 for axis in (0, 1))
+    if min(rows, columns) < 1 or any(max(sides[axis]) >= size[axis] for axis in (0, 1)):
+        raise ValueError(f"a window of {size} in inputs of {codes.shape[1:3]} padded by {sides} lies outside")
+    described = np.array([*size, *steps, sides[0][0], sides[1][0]], np.int64)
+    return described, (codes.shape[0], rows, columns, codes.shape[3])

@@ -1,4 +1,4 @@
-"""Write the pages that follow from the code: docs/targets.md and docs/target.schema.json.
+"""Write the pages that follow from the code: docs/targets.md, docs/target.schema.json and docs/modes.md with its plots.
 
 python docs/make.py
 """
@@ -6,16 +6,24 @@ python docs/make.py
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+from hwsim.formats import Overflow, Rounding
 from hwsim.target import explain, json_schema, load_target, shipped_targets
 
 HERE = Path(__file__).parent
 
+# beside this file, and the judges' table with the tests
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+
+import modes_page  # noqa: E402
+import modes_plots  # noqa: E402
+
 MODES = {
-    "Rounding": "a [rounding mode](arithmetic.md#1-rounding)",
-    "Overflow": "an [overflow mode](arithmetic.md#2-fit)",
+    "Rounding": "a [rounding mode](modes.md#rounding)",
+    "Overflow": "an [overflow mode](modes.md#overflow)",
 }
 
 INTRODUCTION = """\
@@ -52,13 +60,29 @@ mac:
 and 16 channels innermost, then the kernel, then the next 16 channels is
 `order: [input_channel_tile, kernel_height, kernel_width, input_channel]` with `tile: {input_channel: 16}`.
 
+What lies between accumulator and output is an ordered list of steps. `kind` names the common lists; any other stands under `steps`. A datapath with a
+16-bit multiplier, a rounder that sees 16 guard bits, and a 17-bit register that saturates before the output does, is
+
+```yaml
+requantize:
+  kind: steps
+  steps:
+    - {step: multiply, bits: 16}                                    # the integer that follows from the scales
+    - {step: shift_right, rounding: half_away, guard_bits: 16}      # the shift that follows from them
+    - {step: fit, bits: 17, overflow: saturate}
+    - {step: activation}                                            # ReLU and its kin, at this place
+```
+
+Words of other tools are accepted where they say which tool they come from (`rounding: qonnx:HALF_UP`): see [`modes.md`](modes.md).
+
 This page is written by `docs/make.py` from the schema.
 """
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all files."""
     for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 
@@ -68,6 +92,9 @@ def pages() -> dict[Path, str]:
     return {
         HERE / "targets.md": INTRODUCTION + "\n" + "\n".join(sections(schema)) + shipped(),
         HERE / "target.schema.json": json.dumps(schema, indent=2) + "\n",
+        HERE / "modes.md": modes_page.page(),
+        **{HERE / "modes" / f"{mode}.svg": modes_plots.rounding_plot(mode) for mode in Rounding},
+        **{HERE / "modes" / f"{mode}.svg": modes_plots.overflow_plot(mode) for mode in Overflow},
     }
 
 
@@ -92,8 +119,26 @@ def table(title: str, one: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         if section is not None:
             inner += table(f"{title[:-1]}.{key}`", section, schema)
             default = "" if len(default) > 40 else default
-        lines.append(f"| `{key}` | {allowed(field, schema)} | {default} | {field.get('description', '')} |")
+        for step in kinds_of(field):
+            inner += step_table(step, schema)
+        meaning = field.get("description", "").replace("\n", " ")
+        lines.append(f"| `{key}` | {allowed(field, schema)} | {default} | {meaning} |")
     return [*lines, "", *inner]
+
+
+def kinds_of(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the entries of a list of several kinds can be."""
+    lists = [one.get("items", {}) for one in (field, *field.get("anyOf", []))]
+    return [kind for entries in lists for kind in entries.get("oneOf", [])]
+
+
+def step_table(one: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """Return the table of one kind of step."""
+    definition = resolved(one, schema)
+    keys = {key: field for key, field in definition["properties"].items() if key != "step"}
+    heading, *rest = table("``", {"properties": keys, "description": definition["description"]}, schema)
+    word = definition["properties"]["step"]["const"]
+    return [f"### `{{step: {word}}}`", *(rest if keys else rest[:3])]
 
 
 def resolved(one: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +162,8 @@ def allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if mode:
         return mode
     one = resolved(field, schema)
+    if kinds_of(one):
+        return "a list of steps, see below"
     if "anyOf" in one:
         return " or ".join(allowed(choice, schema) for choice in one["anyOf"])
     if "enum" in one or "const" in one:
@@ -130,18 +177,26 @@ def allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def limited(one: dict[str, Any]) -> str:
     """Return the words for a number, a flag, text or nothing."""
-    low = one.get("minimum", one.get("exclusiveMinimum"))
-    high = one.get("maximum")
     words = {"boolean": "`true`, `false`", "null": "nothing", "string": "text"}.get(one.get("type", ""), "a number")
-    if low is None:
+    low, above = one.get("minimum"), one.get("exclusiveMinimum")
+    high, below = one.get("maximum"), one.get("exclusiveMaximum")
+    if low is not None:
+        return f"{low} to {high}" if high else f"{low} or more"
+    if above is None:
         return words
-    return (
-        f"above {low}, at most {high}"
-        if "exclusiveMinimum" in one
-        else f"{low} to {high}"
-        if high
-        else f"{low} or more"
-    )
+    return f"above {power(above)}, " + (f"below {power(below)}" if below else f"at most {high}")
+
+
+def power(limit: int) -> str:
+    """Write a large limit as a power of two.
+
+    >>> power(-(1 << 62)), power(50)
+    ('-2^62', '50')
+    """
+    size = abs(limit)
+    if size < 1 << 20 or size & (size - 1):
+        return str(limit)
+    return f"{'-' if limit < 0 else ''}2^{size.bit_length() - 1}"
 
 
 def shipped() -> str:

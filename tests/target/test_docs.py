@@ -1,4 +1,4 @@
-"""The pages that follow from the schema are those that docs/make.py would write now."""
+"""The pages that follow from the code are those that docs/make.py would write now."""
 
 from __future__ import annotations
 
@@ -14,5 +14,7 @@ def test_the_pages_are_current() -> None:
     assert spec.loader is not None
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    for path, text in make.pages().items():
+    pages = make.pages()
+    assert set((DOCS / "modes").iterdir()) <= set(pages)
+    for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is not current: run python docs/make.py"

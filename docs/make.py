@@ -60,8 +60,9 @@ mac:
 and 16 channels innermost, then the kernel, then the next 16 channels is
 `order: [input_channel_tile, kernel_height, kernel_width, input_channel]` with `tile: {input_channel: 16}`.
 
-What lies between accumulator and output is an ordered list of steps. `kind` names the common lists; any other stands under `steps`. A datapath with a
-16-bit multiplier, a rounder that sees 16 guard bits, and a 17-bit register that saturates before the output does, is
+What lies between accumulator and output is an ordered list of steps. `kind` names the common lists; any other stands
+under `steps`. A datapath with a 16-bit multiplier, a rounder that sees 16 guard bits, and a 17-bit register that
+saturates before the output does, is
 
 ```yaml
 requantize:
@@ -73,7 +74,8 @@ requantize:
     - {step: activation}                                            # ReLU and its kin, at this place
 ```
 
-Words of other tools are accepted where they say which tool they come from (`rounding: qonnx:HALF_UP`): see [`modes.md`](modes.md).
+Words of other tools are accepted where they say which tool they come from (`rounding: qonnx:HALF_UP`): see
+[`modes.md`](modes.md).
 
 This page is written by `docs/make.py` from the schema.
 """
@@ -158,21 +160,17 @@ def section_of(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] 
 
 def allowed(field: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return what a key may hold, in a few words."""
-    mode = MODES.get(field.get("$ref", "").rsplit("/", 1)[-1])
-    if mode:
-        return mode
     one = resolved(field, schema)
-    if kinds_of(one):
-        return "a list of steps, see below"
+    mode = MODES.get(field.get("$ref", "").rsplit("/", 1)[-1])
+    if mode or kinds_of(one):
+        return mode or "a list of steps, see below"
     if "anyOf" in one:
         return " or ".join(allowed(choice, schema) for choice in one["anyOf"])
     if "enum" in one or "const" in one:
         return ", ".join(f"`{value}`" for value in one.get("enum", [one.get("const")]))
     if one.get("type") == "array":
         return f"a list of: {allowed(one.get('items', {}), schema)}"
-    if "properties" in one:
-        return "a section, see below"
-    return limited(one)
+    return "a section, see below" if "properties" in one else limited(one)
 
 
 def limited(one: dict[str, Any]) -> str:

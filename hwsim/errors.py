@@ -7,7 +7,7 @@ HwsimError
 ├── DataError              input data of the wrong shape, empty, or with NaN or infinity
 ├── PlanError              a plan does not belong to this network, or is malformed
 ├── ProgramError           a program file is damaged or of another version
-├── WidthError             a value could leave the 126 bits of the simulator itself
+├── WidthError             a value could leave the 125 bits of the simulator itself
 └── DatapathOverflow       a value left a format whose overflow mode is `error`
 """
 
@@ -53,7 +53,7 @@ class ProgramError(HwsimError):
 
 
 class WidthError(HwsimError):
-    """A computation could leave the 126 bits of the simulator, so it is refused instead of wrapped."""
+    """A computation could leave the 125 bits of the simulator, so it is refused instead of wrapped."""
 
 
 class DatapathOverflow(HwsimError):

@@ -36,6 +36,7 @@ TESTS = {
     "plain": ["test_accumulate.py"],
     "pooling": ["test_pooling.py"],
     "quantize": ["test_quantize.py"],
+    "register": ["test_steps.py", "test_merging.py", "test_accumulate.py"],
     "rounding": ["test_rounding.py"],
     "steps": ["test_steps.py"],
     "wide": ["test_wide.py"],

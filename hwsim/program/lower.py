@@ -61,7 +61,7 @@ def lower(network: Network, plan: Plan, target: Target) -> Program:
     """Turn a network and its plan into a program of integers for a target.
 
     Raises PlanError where the plan does not fit the network or the target, and WidthError where a value could leave the
-    simulator's own 126 bits.
+    simulator's own 125 bits.
     """
     check_names(network, plan)
     context = Context(network=network, plan=plan, target=target)

@@ -37,8 +37,8 @@ from hwsim_kernels.multiplier import nearest
 ONE_WORD = 1 << 62
 """Magnitudes below this are held in one word."""
 
-LIMIT = 1 << 125
-"""Magnitudes below this are held in two words; what could reach it is refused."""
+LIMIT = 1 << 124
+"""Magnitudes below this are held in two words, and so are their differences; what could reach it is refused."""
 
 FLOAT_LIMIT = 1 << 120
 
@@ -266,12 +266,14 @@ class Pipeline:
 
         ``prefix`` is put before the names of points: `input`, where inputs are brought to one scale.
         """
+        self._refuse_vanishing(ratio)
         for number, step in enumerate(ratio.steps):
             if not isinstance(step, post.ActivationStep | post.ZeroPointStep):
                 self._one(number, step, ratio, prefix)
 
     def finish(self, function: Relu | None, settings: Settings, output: Tensor, ratio: Ratio) -> None:
         """Build what follows an accumulator: the target's list with the activation in it, then the output."""
+        self._refuse_vanishing(ratio)
         placed = any(isinstance(step, post.ActivationStep) for step in ratio.steps)
         before = self.unit
         if not placed and settings.activation.position == "before_requantize":
@@ -291,6 +293,16 @@ class Pipeline:
                 function, settings.activation, ratio.unit if ratio.scaled_before(len(ratio.steps)) else before
             )
         self.output(output, settings.output.overflow, add_zero_point=not zero_point_added)
+
+    def _refuse_vanishing(self, ratio: Ratio) -> None:
+        """Raise PlanError if a multiplier became 0 that would have made more than 0 of the largest value."""
+        largest = max(-self.bound[0], self.bound[1])
+        for channel, (multiplier, real) in enumerate(zip(ratio.multiplier, ratio.whole.tolist(), strict=True)):
+            if multiplier == 0 and largest * real >= 0.5:
+                raise PlanError(
+                    f"{self.layer}: channel {channel} is to be multiplied by {real:.4g}, which the target's multipliers "
+                    f"make 0; its sums reach {largest}, so shift them right before the multiplication"
+                )
 
     def _one(self, number: int, step: post.Step, ratio: Ratio, prefix: str) -> None:
         """Build one step of the target's list; named after ``prefix``."""

@@ -20,7 +20,7 @@ class Ratio:
     """A list of steps with its amounts, per channel.
 
     ``multiplier``, ``left`` and ``right`` stand for what is said to go by ratio, ``real`` is the factor of a
-    multiplication in float. ``unit`` (channels,) is what an LSB is worth behind the list.
+    multiplication in float, ``whole`` the ratio that all steps together follow. ``unit`` (channels,) is what an LSB is worth behind the list.
     """
 
     steps: tuple[post.Step, ...]
@@ -28,6 +28,7 @@ class Ratio:
     left: tuple[int, ...]
     right: tuple[int, ...]
     real: Reals
+    whole: Reals
     unit: Reals
 
     @staticmethod
@@ -45,6 +46,7 @@ class Ratio:
             left=tuple(max(-shift, 0) if both else 0 for shift in shifts),
             right=tuple(max(shift, 0) if both else shift for shift in shifts),
             real=rest * 2.0**fixed,
+            whole=ratio,
             unit=unit,
         )
 

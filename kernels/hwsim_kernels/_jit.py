@@ -30,7 +30,12 @@ def _cache_folder() -> Path:
         return root / "hwsim" / f"numba-{_DIGEST[:12]}"
 
 
-def njit(function: F) -> F:
+def inlined(function: F) -> F:
+    """Compile ``function`` as ``njit`` does, and into its callers: calls of many arguments cost more than their work."""
+    return njit(function, forceinline=True)
+
+
+def njit(function: F, *, forceinline: bool = False) -> F:
     """Compile ``function`` without the GIL and keep its machine code on disk.
 
     Numba forgets to recompile a cached caller when a callee in another file changes (numba#1833), so each version
@@ -39,6 +44,7 @@ def njit(function: F) -> F:
     saved = config.CACHE_DIR  # type: ignore[attr-defined]
     config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
     try:
-        return numba.njit(function, nogil=True, cache=not config.BOUNDSCHECK)  # type: ignore[attr-defined, return-value]
+        cached = not config.BOUNDSCHECK  # type: ignore[attr-defined]
+        return numba.njit(function, nogil=True, cache=cached, forceinline=forceinline)  # type: ignore[return-value]
     finally:
         config.CACHE_DIR = saved  # type: ignore[attr-defined]

@@ -6,21 +6,11 @@ import numpy as np
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Ints
-from hwsim_kernels.counting import (
-    PERSISTENT,
-    SUMS,
-    TRANSIENT,
-    VALUES,
-    count_bits_wide,
-    count_hit,
-    count_injected_wide,
-    count_range_wide,
-    count_rounding,
-)
+from hwsim_kernels.counting import SUMS, VALUES, count_bits_wide, count_injected_wide, count_range_wide
 from hwsim_kernels.fields import BITS, OVERFLOW, ROUNDING, SATURATED_BITS, SHIFT, SIGNED
-from hwsim_kernels.overflow import fit_outside_wide, is_outside
-from hwsim_kernels.rounding import draw_at, round_up
-from hwsim_kernels.wide import load, minus, plus, shifted_right, store, widen
+from hwsim_kernels.register import closed, fitted, rounded
+from hwsim_kernels.rounding import draw_at
+from hwsim_kernels.wide import load, plus, store, widen
 
 
 @njit
@@ -36,21 +26,16 @@ def add(terms: Ints, field: Ints, position: Ints, out: Ints, counts: Ints, histo
         for c in range(channels):
             high, low = widen(0)
             lost_high, lost_low = widen(0)
-            hits = 0
+            hit = False
             for tensor in range(tensors):
                 term_high, term_low = load(terms[tensor], row, c)
                 high, low = plus(high, low, term_high, term_low)
-                if is_outside(high, low, field[0], field[1], field[2]):
-                    count_hit(counts, c, high, low, high < 0, start + tensor)
-                    lost_high, lost_low = minus(lost_high, lost_low, high, low)
-                    high, low = fit_outside_wide(high, low, field[0], field[1], field[2], field[3])
-                    lost_high, lost_low = plus(lost_high, lost_low, high, low)
-                    hits += 1
-            exact_high, exact_low = minus(high, low, lost_high, lost_low)
-            if hits > 0:
-                outside = is_outside(exact_high, exact_low, field[0], field[1], field[2])
-                counts[PERSISTENT if outside else TRANSIENT, c] += 1
-                count_injected_wide(counts, c, lost_high, lost_low)
+                high, low, more_high, more_low = fitted(
+                    high, low, field[0], field[1], field[2], field[3], c, start + tensor, counts
+                )
+                lost_high, lost_low = plus(lost_high, lost_low, more_high, more_low)
+                hit = hit or more_high != 0 or more_low != 0
+            exact_high, exact_low = closed(high, low, lost_high, lost_low, hit, field, c, counts)
             count_range_wide(counts, c, exact_high, exact_low)
             count_bits_wide(histogram, exact_high, exact_low)
             store(out, row, c, high, low)
@@ -75,27 +60,28 @@ def multiply(
     channels). counts: (COLUMNS, channels).
     """
     rows, channels = first.shape
-    fitted = product[BITS] > 0
+    narrowed = product[BITS] > 0
     for row in range(rows):
         key = position[0] * position[1] + row
         number = (row % position[1]) * channels
         for c in range(channels):
             value = (np.int64(first[row, c]) - zero_points[0]) * (np.int64(second[row, c]) - zero_points[1])
             high, low = widen(value)
-            if fitted and product[SHIFT] > 0:
-                high, low, fraction, sticky = shifted_right(high, low, product[SHIFT])
+            if narrowed:
                 draw = draw_at(draws, number + c)
-                up = round_up(fraction, sticky, value < 0, low & 1 != 0, product[ROUNDING], draw)
-                count_rounding(counts, c, fraction, sticky, up)
-                high, low = plus(high, low, 0, up)
-            if fitted and is_outside(high, low, product[BITS], product[SIGNED], product[OVERFLOW]):
-                count_hit(counts, c, high, low, high < 0, key)
-                lost_high, lost_low = high, low
-                high, low = fit_outside_wide(
-                    high, low, product[BITS], product[SIGNED], product[OVERFLOW], product[SATURATED_BITS]
+                high, low = rounded(high, low, product[SHIFT], 0, product[ROUNDING], draw, c, counts)
+                high, low, lost_high, lost_low = fitted(
+                    high,
+                    low,
+                    product[BITS],
+                    product[SIGNED],
+                    product[OVERFLOW],
+                    product[SATURATED_BITS],
+                    c,
+                    key,
+                    counts,
                 )
-                lost_high, lost_low = minus(high, low, lost_high, lost_low)
                 count_injected_wide(counts, c, lost_high, lost_low)
             store(out, row, c, high, low)
-    if fitted:
+    if narrowed:
         counts[VALUES] += rows

@@ -9,23 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Codes, Flag, Int, Ints
-from hwsim_kernels.counting import (
-    PERSISTENT,
-    SUMS,
-    TRANSIENT,
-    VALUES,
-    count_bits_wide,
-    count_hit,
-    count_injected_wide,
-    count_range_wide,
-    count_rounding,
-)
+from hwsim_kernels._types import Codes, Int, Ints
+from hwsim_kernels.counting import SUMS, VALUES, count_bits_wide, count_range_wide
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, ROUNDING, SATURATED_BITS, SHIFT, SIGNED, TERMS, TREE
 from hwsim_kernels.gather import operand_at
-from hwsim_kernels.overflow import fit_outside_wide, is_outside
-from hwsim_kernels.rounding import round_up
-from hwsim_kernels.wide import minus, plus, shifted_left, shifted_right, widen
+from hwsim_kernels.register import closed, fitted, rounded
+from hwsim_kernels.wide import plus, shifted_left, widen
 
 # a sum in the making, as a row of int64 pairs
 SUM = 0
@@ -37,29 +26,15 @@ STATE = 5
 
 
 @njit
-def is_outside_field(high: Int, low: Int, field: Ints) -> Flag:
-    """Whether a pair lies outside the format of a stage or product (FIELDS,)."""
-    return is_outside(high, low, field[BITS], field[SIGNED], field[OVERFLOW])
-
-
-@njit
 def settle(state: Ints, high: Int, low: Int, field: Ints, draw: Int, channel: Int, key: Int, counts: Ints) -> None:
     """Round and fit a value into ``state`` (STATE,): what a register does when it takes one."""
-    if field[SHIFT] > 0:
-        negative = high < 0
-        high, low, fraction, sticky = shifted_right(high, low, field[SHIFT])
-        up = round_up(fraction, sticky, negative, low & 1 != 0, field[ROUNDING], draw)
-        count_rounding(counts, channel, fraction, sticky, up)
-        high, low = plus(high, low, 0, up)
-    if is_outside_field(high, low, field):
-        count_hit(counts, channel, high, low, high < 0, key)
-        fit_high, fit_low = fit_outside_wide(
-            high, low, field[BITS], field[SIGNED], field[OVERFLOW], field[SATURATED_BITS]
-        )
-        lost_high, lost_low = minus(fit_high, fit_low, high, low)
+    high, low = rounded(high, low, field[SHIFT], 0, field[ROUNDING], draw, channel, counts)
+    high, low, lost_high, lost_low = fitted(
+        high, low, field[BITS], field[SIGNED], field[OVERFLOW], field[SATURATED_BITS], channel, key, counts
+    )
+    if lost_high != 0 or lost_low != 0:
         state[INJECTED], state[INJECTED + 1] = plus(state[INJECTED], state[INJECTED + 1], lost_high, lost_low)
         state[HIT] = 1
-        high, low = fit_high, fit_low
     state[SUM], state[SUM + 1] = high, low
     counts[VALUES, channel] += 1
 
@@ -67,11 +42,8 @@ def settle(state: Ints, high: Int, low: Int, field: Ints, draw: Int, channel: In
 @njit
 def close_sum(state: Ints, field: Ints, channel: Int, counts: Ints) -> tuple[Int, Int]:
     """Count what the fits have done to a finished sum and return its exact value."""
-    high, low = minus(state[SUM], state[SUM + 1], state[INJECTED], state[INJECTED + 1])
-    if state[HIT] != 0:
-        counts[PERSISTENT if is_outside_field(high, low, field) else TRANSIENT, channel] += 1
-        count_injected_wide(counts, channel, state[INJECTED], state[INJECTED + 1])
-    return high, low
+    hit = state[HIT] != 0
+    return closed(state[SUM], state[SUM + 1], state[INJECTED], state[INJECTED + 1], hit, field[BITS:], channel, counts)
 
 
 @njit
@@ -181,7 +153,7 @@ def accumulate_plain(
 ) -> None:
     """Multiply and accumulate a whole batch, one output after another.
 
-    Arguments as those of ``accumulate``, but out: (words, n, oh, ow, groups * outputs).
+    Arguments as those of ``accumulate``, but out: (2, n, oh, ow, groups * outputs), the highs and the lows.
     """
     _, samples, rows, columns, channels = out.shape
     _, steps, outputs = weights.shape

@@ -1,4 +1,4 @@
-"""Pooling over windows, as ``docs/arithmetic.md`` section 5 defines it."""
+"""Pooling over windows, as ``docs/arithmetic.md`` section 6 defines it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ import numpy as np
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Int, Ints
-from hwsim_kernels.counting import (
-    PERSISTENT,
-    SUMS,
-    TRANSIENT,
-    VALUES,
-    count_bits_wide,
-    count_hit,
-    count_injected_wide,
-    count_range_wide,
-    count_rounding,
-)
-from hwsim_kernels.overflow import fit_outside_wide, is_outside
+from hwsim_kernels.counting import SUMS, VALUES, count_bits_wide, count_range_wide, count_rounding
+from hwsim_kernels.register import closed, fitted
 from hwsim_kernels.rounding import draw_at, round_up
-from hwsim_kernels.wide import divided, minus, plus, store, widen
+from hwsim_kernels.wide import divided, plus, store, widen
 
 
 @njit
@@ -77,24 +67,19 @@ def average_pool(
             for c in range(channels):
                 high, low = widen(0)
                 lost_high, lost_low = widen(0)
-                hits = 0
+                hit = False
                 key = start
                 for y in range(top, bottom):
                     for x in range(left, right):
                         term_high, term_low = widen(np.int64(codes[n, y, x, c]) - zero_point)
                         high, low = plus(high, low, term_high, term_low)
-                        if is_outside(high, low, bits, signed, mode):
-                            count_hit(counts[0], c, high, low, high < 0, key)
-                            lost_high, lost_low = minus(lost_high, lost_low, high, low)
-                            high, low = fit_outside_wide(high, low, bits, signed, mode, saturated_bits)
-                            lost_high, lost_low = plus(lost_high, lost_low, high, low)
-                            hits += 1
+                        high, low, more_high, more_low = fitted(
+                            high, low, bits, signed, mode, saturated_bits, c, key, counts[0]
+                        )
+                        lost_high, lost_low = plus(lost_high, lost_low, more_high, more_low)
+                        hit = hit or more_high != 0 or more_low != 0
                         key += 1
-                exact_high, exact_low = minus(high, low, lost_high, lost_low)
-                if hits > 0:
-                    outside = is_outside(exact_high, exact_low, bits, signed, mode)
-                    counts[0, PERSISTENT if outside else TRANSIENT, c] += 1
-                    count_injected_wide(counts[0], c, lost_high, lost_low)
+                exact_high, exact_low = closed(high, low, lost_high, lost_low, hit, field, c, counts[0])
                 count_range_wide(counts[0], c, exact_high, exact_low)
                 count_bits_wide(histogram, exact_high, exact_low)
                 counts[0, VALUES, c] += count

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Ints, Reals
-from hwsim_kernels.counting import VALUES, count_hit, count_injected_wide, count_range_wide, count_rounding
-from hwsim_kernels.overflow import fit_outside_wide, is_outside
+from hwsim_kernels.counting import VALUES, count_injected_wide, count_range_wide, count_rounding
+from hwsim_kernels.register import fitted
 from hwsim_kernels.rounding import round_up
-from hwsim_kernels.wide import from_float, minus, narrow, plus, widen
+from hwsim_kernels.wide import from_float, narrow, plus, widen
 
 REAL_LIMIT = 2.0**100
 """Quotients are clipped to this magnitude."""
@@ -52,11 +52,7 @@ def quantize(
             zero_high, zero_low = widen(zero_point[c])
             high, low = plus(high, low, zero_high, zero_low)
             count_range_wide(counts, c, high, low)
-            if is_outside(high, low, field[0], field[1], field[2]):
-                count_hit(counts, c, high, low, high < 0, key)
-                fit_high, fit_low = fit_outside_wide(high, low, field[0], field[1], field[2], field[3])
-                lost_high, lost_low = minus(fit_high, fit_low, high, low)
-                count_injected_wide(counts, c, lost_high, lost_low)
-                high, low = fit_high, fit_low
+            high, low, lost_high, lost_low = fitted(high, low, field[0], field[1], field[2], field[3], c, key, counts)
+            count_injected_wide(counts, c, lost_high, lost_low)
             out[row, c] = narrow(high, low)
     counts[VALUES] += rows

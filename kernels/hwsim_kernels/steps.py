@@ -11,16 +11,9 @@ import numpy as np
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints, Reals
-from hwsim_kernels.counting import (
-    VALUES,
-    count_bits_wide,
-    count_hit,
-    count_injected_wide,
-    count_range_wide,
-    count_rounding,
-)
-from hwsim_kernels.overflow import fit_outside_wide, highest_wide, lowest
-from hwsim_kernels.rounding import draw_at, guarded, round_up
+from hwsim_kernels.counting import VALUES, count_bits_wide, count_injected_wide, count_range_wide, count_rounding
+from hwsim_kernels.register import fitted, rounded
+from hwsim_kernels.rounding import draw_at, round_up
 from hwsim_kernels.wide import (
     FLOAT_LIMIT,
     from_float,
@@ -29,7 +22,6 @@ from hwsim_kernels.wide import (
     minus,
     plus,
     shifted_left,
-    shifted_right,
     store,
     times,
     to_float,
@@ -87,8 +79,6 @@ def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogra
 
     ``histogram`` (BINS,) notes the bits of the values less ``offset``; an empty one notes nothing.
     """
-    bottom_high, bottom_low = widen(lowest(field[0], field[1], field[2]))
-    top_high, top_low = highest_wide(field[0], field[1])
     offset_high, offset_low = widen(offset)
     for row in range(values.shape[1]):
         key = position[0] * position[1] + row
@@ -98,13 +88,10 @@ def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogra
             if histogram.size > 0:
                 real_high, real_low = minus(high, low, offset_high, offset_low)
                 count_bits_wide(histogram, real_high, real_low)
-            below = less(high, low, bottom_high, bottom_low)
-            if below or less(top_high, top_low, high, low):
-                count_hit(counts, c, high, low, below, key)
-                fit_high, fit_low = fit_outside_wide(high, low, field[0], field[1], field[2], field[3])
-                lost_high, lost_low = minus(fit_high, fit_low, high, low)
+            high, low, lost_high, lost_low = fitted(high, low, field[0], field[1], field[2], field[3], c, key, counts)
+            if lost_high != 0 or lost_low != 0:
                 count_injected_wide(counts, c, lost_high, lost_low)
-                store(values, row, c, fit_high, fit_low)
+                store(values, row, c, high, low)
     counts[VALUES] += values.shape[1]
 
 
@@ -133,14 +120,8 @@ def scale_fixed(
             if negatives_only and high >= 0:
                 continue
             high, low = times(high, low, multiplier[c])
-            if shift[c] > 0:
-                negative = high < 0
-                high, low, fraction, sticky = shifted_right(high, low, shift[c])
-                seen, seen_sticky = guarded(fraction, sticky, guard_bits)
-                draw = draw_at(draws, number + c)
-                up = round_up(seen, seen_sticky, negative, low & 1 != 0, mode, draw)
-                count_rounding(counts, c, fraction, sticky, up)
-                high, low = plus(high, low, 0, up)
+            draw = draw_at(draws, number + c)
+            high, low = rounded(high, low, shift[c], guard_bits, mode, draw, c, counts)
             count_range_wide(counts, c, high, low)
             counts[VALUES, c] += 1
             store(values, row, c, high, low)

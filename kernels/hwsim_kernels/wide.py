@@ -1,8 +1,8 @@
-"""Integers of up to 126 bits in two words, for where 64 bits are not enough.
+"""Integers of up to 125 bits in two words, for where 64 bits are not enough.
 
-A pair (high, low) stands for ``high * 2**62 + low`` with 0 <= low < 2**62; |value| < 2**125. Arrays of values have an
-axis of words in front: (1, rows, channels) holds plain int64 of magnitudes below 2**62, (2, rows, channels) holds the
-highs and the lows. All functions here are exact; the caller has proved that results fit.
+A pair (high, low) stands for ``high * 2**62 + low`` with 0 <= low < 2**62; |value| <= 2**125 - 2**62. Arrays of values
+have an axis of words in front: (1, rows, channels) holds plain int64 of magnitudes below 2**62, (2, rows, channels)
+holds the highs and the lows. All functions here are exact; the caller has proved that results fit.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ TWO_WORDS = 1 << 124
 
 def magnitude(section: Json) -> int:
     """Return a magnitude that no code of a format exceeds."""
-    return 1 << (section["bits"] - section["signed"])
+    bits: int = section["bits"]
+    return 1 << (bits - 1 if section["signed"] else bits)
 
 
 @dataclass(frozen=True)
@@ -654,6 +655,16 @@ def test_the_matrix_product_is_the_same_for_blocks(name: str) -> None:
     tree = stage("tree", 40, shape="tree", terms=2)
     case = plain_case(*BLOCKS[name], steps=5, mac={"product": None, "stages": [tree, stage()]})
     assert case.exactly().equals(case.plainly())
+
+
+@pytest.mark.parametrize("shape", ["tree", "chain"])
+@pytest.mark.parametrize("terms", [1, 2, 3, 5, 6, 7, 8])
+def test_the_matrix_product_counts_every_stage(terms: int, shape: str) -> None:
+    for check_when, other in pairs_from(("each", "last"), (1, 3)):
+        inner = stage("inner", 40, shape=shape, terms=terms, check=check_when)
+        outer = stage("outer", 40, shape="tree", terms=other)
+        case = plain_case(1, (2, 2), (1, 1, 2), 6, {"product": None, "stages": [inner, outer, stage()]})
+        assert case.exactly().equals(check(case))
 
 
 @pytest.mark.parametrize("values", [1, 7, 35, 36, 1000])

@@ -151,6 +151,19 @@ def test_multiply(data: st.DataObject, section: Json | None, random: Json, first
         assert np.array_equal(same_counts, counts)
 
 
+@pytest.mark.parametrize("mode", ROUNDINGS)
+@pytest.mark.parametrize("words", [1, 2])
+def test_small_products_are_rounded(mode: str, words: int) -> None:
+    pairs = [(one, other) for one in range(-6, 7) for other in (-3, -1, 0, 1, 2)]
+    section: Json = {"bits": 4, "signed": True, "overflow": "saturate", "saturated_bits": 0, "shift": 2}
+    product = Product({**section, "rounding": mode}, GENERATORS[0], 1)
+    wanted = [product.narrow(a * b, number, Place(0, number, 0)) for number, (a, b) in enumerate(pairs)]
+    shape, position = (len(pairs), 1), (0, len(pairs))
+    made, counts = multiplied(pairs, shape, (0, 0), {**section, "rounding": mode}, words, GENERATORS[0], position)
+    assert made == wanted
+    assert figures_of(counts, positions=len(pairs)) == figures(product.point)
+
+
 @examples(100)
 @given(codes, codes, st.integers(-(2**15), 2**15))
 @example(2**16 - 1, 2**16 - 1, -(2**15))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
@@ -148,6 +149,22 @@ def test_average_pool(
         assert again == made
         assert np.array_equal(same_counts, counts)
         assert np.array_equal(same_histogram, histogram)
+
+
+@pytest.mark.parametrize("mode", ROUNDINGS)
+def test_means_of_sums_around_zero(mode: str) -> None:
+    # windows of four codes with sums from -20 to 20, and a wrap to 4 bits that turns signs
+    codes = np.array([[total // 4 + (i < total % 4) for i in range(4)] for total in range(-20, 21)], np.int32)
+    case = Case(codes.reshape(1, 41, 4, 1), (1, 4, 1, 4, 0, 0), (41, 1))
+    section: Json = {"bits": 4, "signed": True, "overflow": "wrap", "saturated_bits": 0}
+    sums, wanted = Point("accumulator", 1, last=True), list[int]()
+    for place, inside in case.outputs():
+        total = sums.add_up(inside, Format.of(section), place)
+        wanted.append(rounded_divide(total, 4, mode, *draw_of(GENERATORS[0], place.position, mode)).value)
+    for words in (1, 2):
+        made, counts, _ = averaged(case, words, 0, fit_field(section, code_of(mode)), GENERATORS[0], 0)
+        assert sum(made, []) == wanted
+        assert figures_of(counts[0], steps=4, positions=41, stage=True) == figures(sums)
 
 
 def test_an_average_of_windows_at_the_border() -> None:

@@ -15,7 +15,7 @@ from pipeline.plain import plain_network, plain_plan, plain_settings
 from pipeline.strategies import data_for, networks, profiles, targets
 
 from hwsim.engine import Execution, Row, execute
-from hwsim.errors import WidthError
+from hwsim.errors import PlanError, WidthError
 from hwsim.network import Network
 from hwsim.program import Program, lower
 from hwsim.quantize import Plan, decide
@@ -51,6 +51,9 @@ def cases(draw: DrawFn) -> Case:
     try:
         program = lower(network, plan, target)
     except WidthError:
+        reject()
+    except PlanError as error:
+        assert "multipliers make 0" in str(error)
         reject()
     data = data_for(draw, network, draw(st.integers(1, 3)))
     return Case(network, target, plan, program, data, draw(st.integers(1, 4)))

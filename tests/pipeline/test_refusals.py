@@ -41,7 +41,7 @@ VECTORS = reals(9, 6, seed=1)
 IMAGES = reals(9, 6, 6, 3, seed=2)
 
 
-# Beyond the simulator's own 126 bits
+# Beyond the simulator's own 125 bits
 
 
 def stage(bits: int, **keys: Any) -> Json:
@@ -53,13 +53,37 @@ def test_a_ratio_is_too_wide() -> None:
     plan = hwsim.run(vector_network(), "generic-int8", VECTORS).plan
     fields = json.loads(plan.to_json())
     fields["tensors"]["fc"]["scale"] = 2e-38
-    with pytest.raises(WidthError, match=r"^fc: the product before requantize needs \d+ bits, the simulator has 126$"):
+    with pytest.raises(WidthError, match=r"^fc: the product before requantize needs \d+ bits, the simulator has 125$"):
         hwsim.run(vector_network(), "generic-int8", VECTORS, plan=hwsim.Plan.model_validate_json(json.dumps(fields)))
+
+
+def test_a_ratio_that_multipliers_make_0_is_refused_where_sums_would_show_it() -> None:
+    plan = hwsim.run(vector_network(), "generic-int8", VECTORS).plan
+    fields = json.loads(plan.to_json())
+    fields["tensors"]["fc"]["scale"] = 1e30
+    still = hwsim.run(
+        vector_network(), "generic-int8", VECTORS, plan=hwsim.Plan.model_validate_json(json.dumps(fields))
+    )
+    assert not np.any(still.codes - still.plan.tensors["fc"].zero_point)
+    target = target_with(requantize={"kind": "steps", "steps": AFTER_A_SHIFT})
+    with pytest.raises(
+        PlanError, match=r"^fc: channel 0 is to be multiplied by [\d.e+-]+, which the target's multipliers"
+    ):
+        hwsim.run(vector_network(), target, VECTORS)
+
+
+AFTER_A_SHIFT: list[Json] = [
+    {"step": "multiply", "by": 0xFFFFFFFF},
+    {"step": "multiply", "by": 0xFFFFFFFF},
+    {"step": "multiply"},
+    {"step": "shift_right"},
+]
+"""A list that leaves less than 2**-62 to its multiplier."""
 
 
 def test_an_accumulator_is_too_wide() -> None:
     target = target_with(mac=stage(64, shift=62, signed=False), bias={"bits": 64, "position": "last"})
-    with pytest.raises(WidthError, match=r"^fc: stage 'accumulator' needs 127 bits, the simulator has 126$"):
+    with pytest.raises(WidthError, match=r"^fc: stage 'accumulator' needs 127 bits, the simulator has 125$"):
         hwsim.run(vector_network(), target, VECTORS)
 
 

@@ -45,6 +45,7 @@ def njit(function: F, *, forceinline: bool = False) -> F:
     config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
     try:
         cached = not config.BOUNDSCHECK  # type: ignore[attr-defined]
-        return numba.njit(function, nogil=True, cache=cached, forceinline=forceinline)  # type: ignore[return-value]
+        compiled: F = numba.njit(function, nogil=True, cache=cached, forceinline=forceinline)
     finally:
         config.CACHE_DIR = saved  # type: ignore[attr-defined]
+    return compiled

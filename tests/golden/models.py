@@ -1,0 +1,165 @@
+"""The ten machines of the acceptance set in plain Python integers, after what is written of each chip.
+
+Nothing of hwsim and nothing of its specification: bits are wrapped, rounded and cut off as the chips' sources do it.
+A model takes the operands of one output in the order in which the machine takes them, as groups of (x, w): what one
+instruction, one column or one adder tree sees. x is a stored code less its zero point.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+
+Groups = Sequence[Sequence[tuple[int, int]]]
+
+
+def wrap(value: int, bits: int) -> int:
+    """Keep the low bits, the top one as the sign."""
+    low = value & ((1 << bits) - 1)
+    return low - (1 << bits) if low >> (bits - 1) else low
+
+
+def saturate(value: int, bits: int) -> int:
+    """Take the nearest value of so many bits, signed."""
+    return min(max(value, -(1 << (bits - 1))), (1 << (bits - 1)) - 1)
+
+
+def shifted(value: int, shift: int, mode: str) -> int:
+    """Shift right, looking at the guard bit and at those below it as an adder's carry would."""
+    if shift <= 0:
+        return value << -shift
+    quotient, guard = value >> shift, value >> (shift - 1) & 1
+    sticky, negative, odd = value & ((1 << (shift - 1)) - 1) != 0, value < 0, quotient & 1
+    carry = {
+        "floor": 0,
+        "half_up": guard,
+        "half_away": guard and (not negative or sticky),
+        "half_even": guard and (odd or sticky),
+    }
+    return quotient + int(bool(carry[mode]))
+
+
+def single(value: float) -> float:
+    """Round to float32; what is exact in float64, as products of two float32 are, is rounded once."""
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def every(groups: Groups) -> Iterable[tuple[int, int]]:
+    """Take the operands one by one."""
+    return (pair for group in groups for pair in group)
+
+
+def quantized_multiplier(ratio: float) -> tuple[int, int]:
+    """TensorFlow Lite's QuantizeMultiplier: ratio is about m * 2^(s - 31)."""
+    mantissa, exponent = math.frexp(ratio)
+    multiplier = math.floor(mantissa * 2**31 + 0.5)
+    if multiplier == 1 << 31:
+        multiplier, exponent = multiplier // 2, exponent + 1
+    return (0, 0) if exponent < -31 else (multiplier, exponent)
+
+
+def tflite_micro(groups: Groups, bias: int, ratio: float, zero_point: int, *, relu: bool) -> int:
+    """TensorFlow Lite Micro int8."""
+    total = 0
+    for x, w in every(groups):
+        total = wrap(total + x * w, 32)
+    total = wrap(total + bias, 32)
+    multiplier, exponent = quantized_multiplier(ratio)
+    high = shifted(wrap(total << max(exponent, 0), 32) * multiplier, 31, "half_up")
+    result = shifted(high, max(-exponent, 0), "half_away") + zero_point
+    return saturate(max(result, zero_point) if relu else result, 8)
+
+
+def tflite_16x8(groups: Groups, bias: int, ratio: float, *, relu: bool) -> int:
+    """TensorFlow Lite with 16-bit activations."""
+    total = bias
+    for x, w in every(groups):
+        total = wrap(total + x * w, 64)
+    multiplier, exponent = quantized_multiplier(ratio)
+    reduced = (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
+    scaled = wrap((total * reduced + (1 << (14 - exponent))) >> (15 - exponent), 32)
+    return saturate(max(scaled, 0) if relu else scaled, 16)
+
+
+def gemmini(groups: Groups, bias: int, ratio: float, *, relu: bool, rows: int = 16) -> int:
+    """Gemmini, weight-stationary, a mesh of so many rows; a matrix product takes its operands in blocks of them."""
+    operands, total = list(every(groups)), bias
+    for begin in range(0, len(operands), rows):
+        column = 0
+        for x, w in operands[begin : begin + rows]:
+            column = wrap(x * w + column, 20)
+        total = wrap(total + column, 32)
+    total = max(total, 0) if relu else total
+    return saturate(round(single(single(total) * single(ratio))), 8)
+
+
+def nvdla_truncated(total: int, bits: int) -> int:
+    """CACC's truncation: 16 fraction bits are kept, the first is the guard."""
+    fraction = (total << 16) >> bits
+    return (fraction >> 16) + int(bool(fraction >> 15 & 1 and (total >= 0 or fraction & 0x7FFF)))
+
+
+def nvdla(
+    groups: Groups, bias: int, truncate: int, scale: tuple[int, int], *, relu: bool, width: int = 34, offset: int = 0
+) -> int:
+    """NVDLA int8: exact dots, saturating sums, truncation, X1's bias, C's multiplier and shift.
+
+    ``bias`` is added to the sum, ``offset`` behind the truncation, where the chip has its bias.
+    """
+    total = 0
+    for group in groups:
+        total = saturate(total + sum(x * w for x, w in group), width)
+    total = saturate(total + bias, width)
+    value = saturate(nvdla_truncated(total, truncate), 32) + offset
+    value = max(value, 0) if relu else value
+    multiplier, shift = scale
+    return saturate(saturate(shifted(value * multiplier, shift, "half_away"), 17), 8)
+
+
+def tensil(groups: Groups, bias: int, *, relu: bool) -> int:
+    """Tensil FP16BP8, one block of the array: the bias row, then every multiply-accumulate rounds and saturates."""
+    total = bias
+    for x, w in every(groups):
+        total = saturate(shifted(x * w + (total << 8), 8, "half_even"), 16)
+    return max(total, 0) if relu else total
+
+
+def hls4ml(groups: Groups, bias: int, *, relu: bool) -> int:
+    """hls4ml with ap_fixed<16,6> everywhere: products are cast one by one."""
+    total = bias
+    for x, w in every(groups):
+        total = wrap(total + wrap((x * w) >> 10, 16), 16)
+    return max(total, 0) if relu else total
+
+
+def vpmaddubsw(groups: Groups, bias: int, ratio: float, *, relu: bool) -> int:
+    """x86: pairs saturate to 16 bits."""
+    operands, total = list(every(groups)), 0
+    for begin in range(0, len(operands), 2):
+        total = wrap(total + saturate(sum(x * w for x, w in operands[begin : begin + 2]), 16), 32)
+    result = round(single(single(wrap(total + bias, 32)) * single(ratio)))
+    return min(max(result, 0), 255)
+
+
+def pulp_nn(groups: Groups, bias: int, multiplier: int, shift: int) -> int:
+    """PULP-NN quant_u8."""
+    total = bias
+    for x, w in every(groups):
+        total = wrap(total + x * w, 32)
+    narrow = wrap(wrap(multiplier * total, 32) >> shift, 16)
+    return min(max(narrow, 0), 255)
+
+
+def max78000(groups: Groups, bias: int, shift: int, *, relu: bool, absolute: bool = False) -> int:
+    """MAX78000: ``bias`` is the 8-bit code, ``shift`` the layer's output shift."""
+    total = sum(x * w for x, w in every(groups)) + 128 * bias
+    value = saturate(shifted(total, 7 - shift, "half_up"), 8)
+    value = max(value, 0) if relu else value
+    return min(abs(value), 127) if absolute else value
+
+
+def vitis_dpu(groups: Groups, bias: int, bias_shift: int, shift: int, *, relu: bool) -> int:
+    """Xilinx DPU: ``bias`` is the 8-bit code, ``bias_shift`` its distance from the sum's point."""
+    total = sum(x * w for x, w in every(groups)) + (bias << bias_shift)
+    return saturate(shifted(max(total, 0) if relu else total, shift, "half_up"), 8)

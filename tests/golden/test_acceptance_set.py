@@ -1,0 +1,715 @@
+"""Ten real machines, said in the schema, against models of them in plain integers: equal codes, bit for bit.
+
+``machines`` holds the targets, ``models`` the models. Values are drawn so that what makes each machine special really
+happens; the ledger bears witness, and so do mutants: targets with one thing different give other codes somewhere.
+What the schema cannot say is marked ``xfail``, with what is missing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from golden import machines, models
+from golden.case import codes, dense, program_of, row, sums, tensor, weight
+from golden.machines import Json, machine
+from golden.models import Groups
+from numpy.typing import NDArray
+
+import hwsim
+from hwsim.engine import Execution, execute
+from hwsim.errors import TargetError
+from hwsim.network import Conv2D, Dense, Input, Network, Relu, Reshape, Weighted
+from hwsim.quantize.plan import TensorPlan, WeightPlan
+from hwsim.target import Target
+from hwsim.target.target import merge
+
+Ints = NDArray[np.int64]
+Plans = tuple[TensorPlan, WeightPlan, TensorPlan]
+Model = Callable[[Groups, int, int, bool], int]
+"""From an output's operands, its bias (in LSBs of the sum), its channel and whether there is a ReLU, to its code."""
+
+OUTPUTS = 4
+"""Output channels."""
+
+SEEDS = range(24)
+
+STRIDES, PADDING = (2, 1), ((1, 1), (0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A machine at work: scales that make its shifts and multipliers, and what shall be seen in the ledger.
+
+    ``bias`` draws one. ``depth``: channels of the convolution's and of the dense layer's input. ``block``: channels
+    that the machine takes at a time, 0 for all. ``seen``: points and figures that are not 0 in the end. ``mutants``:
+    other targets, which must give other codes. ``target``: keys that differ from the file's.
+    """
+
+    text: str
+    plans: Plans
+    model: Model
+    bias: Callable[[np.random.Generator], int]
+    seen: Mapping[str, tuple[str, ...]]
+    mutants: Mapping[str, Json]
+    target: Json | None = None
+    depth: tuple[int, int] = (5, 37)
+    block: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A layer, codes for its input (n, h, w, c) less the zero point, and the codes that the model wants."""
+
+    layer: Weighted
+    inputs: Ints
+    wanted: Ints
+
+
+# --- values ---------------------------------------------------------------------------------------------
+
+
+def some_codes(
+    generator: np.random.Generator, shape: tuple[int, ...], plan: TensorPlan | WeightPlan, flavour: int
+) -> Ints:
+    """Return codes: many 0 and powers of two, whose sums are ties (flavour 0), any (1), or mostly extremes (2).
+
+    Extremes come in runs, so that sums go far: of 24 input channels in weights, of a whole sample in inputs.
+    """
+    repeat = isinstance(plan, WeightPlan)
+    low, high = plan.format.minimum, plan.format.maximum
+    if flavour == 1:
+        return generator.integers(low, high + 1, shape)
+    powers: Ints = np.clip(generator.choice([-1, 1], shape) << generator.integers(0, plan.bits, shape), low, high)
+    if flavour == 0:
+        return np.where(generator.random(shape) < 0.4, powers, max(low, 0))
+    many = -(-shape[-2] // 24)
+    ends = generator.choice([low, high], (*shape[:-2], many, shape[-1]) if repeat else (shape[0], 1, 1, 1))
+    runs = ends.repeat(24, -2)[..., : shape[-2], :] if repeat else ends
+    return np.where(generator.random(shape) < 0.2, powers, runs)
+
+
+def bias_of(magnitude: int, multiple: int = 1) -> Callable[[np.random.Generator], int]:
+    """Return what draws biases: none, some of any magnitude, or the largest."""
+
+    def one(generator: np.random.Generator) -> int:
+        limit, reach = 1 << (magnitude - 1), 1 << int(generator.integers(0, magnitude))
+        choices = [0, int(generator.integers(0, reach)), -int(generator.integers(0, reach)), limit - 1, -limit]
+        return int(generator.choice(choices)) * multiple
+
+    return one
+
+
+def stored(codes: Ints, scale: NDArray[np.float64] | float) -> NDArray[np.float32]:
+    """Return real values that are stored as these codes, and make sure of it."""
+    reals = (codes * scale).astype(np.float32)
+    assert np.array_equal(np.rint(reals.astype(np.float64) / scale), codes)
+    return reals
+
+
+@cache
+def draw(name: str, kind: str, seed: int) -> Drawn:
+    """Return a layer, its inputs and what the model makes of them."""
+    setup = SETUPS[name]
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode()), kind == "conv"])
+    flavour, relu = seed % 3, seed % 2 == 1
+    source, weights, _ = setup.plans
+    depth = setup.depth[kind == "dense"]
+    shape = (2, 5, 4, depth) if kind == "conv" else (6, 1, 1, depth)
+    inputs = some_codes(generator, shape, source, flavour) - source.zero_point
+    kernel = some_codes(generator, (*((3, 2) if kind == "conv" else (1, 1)), depth, OUTPUTS), weights, flavour)
+    scales = np.broadcast_to(np.array(weights.scale), (OUTPUTS,))
+    unit = source.scale * scales * 2.0 ** dropped(machine(setup.text, setup.target))
+    # large biases are no float32: what counts is what is nearest to the one that is
+    reals = np.array([setup.bias(generator) for _ in range(OUTPUTS)] * unit, np.float32)
+    biases = np.rint(reals.astype(np.float64) / unit).astype(np.int64)
+    limit = 1 << (machine(setup.text, setup.target).bias.bits - 1)
+    biases = np.clip(biases, -limit, limit - 1)
+    function = Relu() if relu else None
+    layer: Weighted
+    if kind == "conv":
+        layer = Conv2D(
+            name="layer",
+            inputs=("x",),
+            kernel=stored(kernel, scales),
+            bias=reals,
+            activation=function,
+            strides=STRIDES,
+            padding=PADDING,
+        )
+    else:
+        layer = Dense(name="layer", inputs=("x",), kernel=stored(kernel[0, 0], scales), bias=reals, activation=function)
+    wanted = [
+        setup.model(groups, int(biases[channel]), channel, relu)
+        for channel, groups in operands(inputs, kernel, kind, setup.block)
+    ]
+    return Drawn(layer=layer, inputs=inputs, wanted=np.array(wanted))
+
+
+def dropped(target: Target) -> int:
+    """Return how many bits products and sums drop."""
+    product = target.mac.product
+    return (product.shift if product else 0) + sum(stage.shift for stage in target.mac.stages)
+
+
+def operands(inputs: Ints, kernel: Ints, kind: str, block: int) -> Iterator[tuple[int, Groups]]:
+    """Yield each output's channel and operands, in groups that the machine takes at once; 0 outside the image."""
+    (top, bottom), (left, right) = PADDING if kind == "conv" else ((0, 0), (0, 0))
+    padded = np.pad(inputs, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    height, width, depth, outputs = kernel.shape
+    down, across = STRIDES if kind == "conv" else (1, 1)
+    size = block or depth
+    places = [
+        [(y, x, c) for c in range(begin, min(begin + size, depth))]
+        for begin in range(0, depth, size)
+        for y in range(height)
+        for x in range(width)
+    ]
+    for image in padded:
+        for y0 in range(0, padded.shape[1] - height + 1, down):
+            for x0 in range(0, padded.shape[2] - width + 1, across):
+                for o in range(outputs):
+                    seen = image[y0:, x0:]
+                    yield o, [[(int(seen[place]), int(kernel[*place, o])) for place in group] for group in places]
+
+
+def ran(setup: Setup, drawn: Drawn, target: Target) -> Execution:
+    """Run a drawn layer."""
+    samples = drawn.inputs if isinstance(drawn.layer, Conv2D) else drawn.inputs[:, 0, 0]
+    program = program_of(drawn.layer, samples.shape[1:], target, setup.plans)
+    return execute(program, stored(samples, setup.plans[0].scale), trace=["layer"])
+
+
+# --- the machines at work ---------------------------------------------------------------------------------
+
+ONE = weight()
+SCALES = (0.02, 0.75, 41.0, 2.0**-45)
+"""Of weights: a multiplier with a shift to the right, one without, one with a shift to the left, and one that is 0."""
+
+
+def ratio_of(plans: Plans, channel: int) -> float:
+    """Return the real ratio of a channel, in float64."""
+    source, weights, output = plans
+    return (source.scale * weights.scale[channel if len(weights.scale) > 1 else 0]) / output.scale
+
+
+def channels(*scales: float) -> WeightPlan:
+    """Return the plan of narrow weights with a scale per channel."""
+    return WeightPlan(bits=8, signed=True, narrow=True, scale=scales, zero_point=(0,) * len(scales))
+
+
+TFLITE_PLANS = (tensor(scale=0.05, zero_point=-7), channels(*SCALES), tensor(scale=0.1, zero_point=11))
+WIDE_PLANS = (tensor(16, scale=2.0**-12), channels(1.37e-4, 0.01, 3.0, 0.5), tensor(16, scale=1e-4))
+GEMMINI_PLANS = (tensor(), ONE, tensor(scale=5000.1))
+NVDLA_SCALE = (19661, 16)
+"""A multiplier and a shift: 19661 / 2^16, behind a truncation by 4 bits."""
+
+
+def nvdla_plans(truncate: int, scale: tuple[int, int]) -> Plans:
+    """Return scales that make a multiplier and a shift behind a truncation."""
+    return tensor(), ONE, tensor(scale=2.0 ** (truncate + scale[1]) / scale[0])
+
+
+def truncating(truncate: int, **other: object) -> Json:
+    """Return NVDLA's steps with another truncation."""
+    first, *rest = machine(machines.NVDLA).model_dump(mode="json", exclude_unset=True)["requantize"]["steps"]
+    return {"requantize": {"steps": [{**first, "by": truncate, **other}, *rest]}}
+
+
+def nvdla_stages(bits: int, overflow: str = "saturate", terms: int = 8) -> Json:
+    """Return NVDLA's stages with another accumulator."""
+    atomic = {"name": "atomic", "terms": terms, "bits": 19, "overflow": "error", "check": "last"}
+    return {"stages": [atomic, {"name": "accumulator", "bits": bits, "overflow": overflow}]}
+
+
+def stages(**last: object) -> Json:
+    """Return a section of one stage."""
+    return {"mac": {"stages": [{"name": "accumulator", **last}]}}
+
+
+def two_stages(name: str, terms: int, bits: int, **other: object) -> Json:
+    """Return a section of a stage in front of an accumulator of 32 bits that wraps."""
+    return {"mac": {"stages": [{"name": name, "terms": terms, "bits": bits, **other}, {"name": "accumulator"}]}}
+
+
+def steps(*listed: Json) -> Json:
+    """Return a section of steps."""
+    return {"requantize": {"kind": "steps", "steps": list(listed)}}
+
+
+def step(word: str, **keys: object) -> Json:
+    """Return a step."""
+    return {"step": word, **keys}
+
+
+HIGH_MULTIPLY = step("shift_right", by=31, rounding="half_up", name="high_multiply")
+FIT_32 = step("fit", bits=32, overflow="wrap", name="multiplied")
+FIT_16 = step("fit", bits=16, overflow="wrap", name="narrowed")
+
+SETUPS = {
+    "tflite-micro": Setup(
+        text=machines.TFLITE_MICRO,
+        plans=TFLITE_PLANS,
+        model=lambda groups, bias, channel, relu: models.tflite_micro(
+            groups, bias, ratio_of(TFLITE_PLANS, channel), 11, relu=relu
+        ),
+        bias=bias_of(32),
+        seen={"bias_sum": ("hits",), "left_shift": ("hits",), "high_multiply": ("inexact",), "output": ("hits",)},
+        mutants={
+            "one rounding": {"requantize": {"kind": "fixed", "rounding": "half_up"}},
+            "the sum saturates": stages(bits=32, overflow="saturate"),
+            "ruy": steps(
+                step("shift_left"), FIT_32, step("multiply"), HIGH_MULTIPLY, step("shift_right", rounding="half_up")
+            ),
+            "the left shift saturates": steps(
+                step("shift_left"),
+                step("fit", bits=32, overflow="saturate"),
+                step("multiply"),
+                HIGH_MULTIPLY,
+                step("shift_right", rounding="half_away"),
+            ),
+        },
+    ),
+    "tflite-int16x8": Setup(
+        text=machines.TFLITE_16X8,
+        plans=WIDE_PLANS,
+        model=lambda groups, bias, channel, relu: models.tflite_16x8(
+            groups, bias, ratio_of(WIDE_PLANS, channel), relu=relu
+        ),
+        bias=bias_of(42),
+        seen={"narrow": ("hits",), "requantize": ("inexact",), "output": ("hits",)},
+        mutants={
+            "32 bits of multiplier": steps(
+                step("multiply", bits=32), step("shift_right", rounding="half_up"), {**FIT_32, "name": "narrow"}
+            ),
+            "no cast": steps(step("multiply", bits=16, rule="reduced"), step("shift_right", rounding="half_up")),
+            "a 32-bit sum": {**stages(bits=32, overflow="wrap"), "bias": {"bits": 32}},
+            "cast first, as CMSIS-NN": steps(
+                step("multiply", bits=16, rule="reduced"),
+                step("shift_right", by=1),
+                step("shift_right", name="again"),
+                FIT_32,
+            ),
+        },
+    ),
+    "gemmini": Setup(
+        text=machines.GEMMINI,
+        plans=GEMMINI_PLANS,
+        model=lambda groups, bias, channel, relu: models.gemmini(
+            groups, bias, ratio_of(GEMMINI_PLANS, channel), relu=relu
+        ),
+        bias=bias_of(32),
+        seen={"accumulator": ("hits",), "requantize": ("inexact",), "output": ("hits",)},
+        mutants={
+            "the sum saturates": stages(bits=32, overflow="saturate"),
+            "rounds down": {"requantize": {"rounding": "floor"}},
+        },
+        depth=(20, 70),
+    ),
+    "gemmini, a mesh of 64 rows": Setup(
+        text=machines.GEMMINI,
+        target=two_stages("mesh", 64, 20),
+        plans=GEMMINI_PLANS,
+        model=lambda groups, bias, channel, relu: models.gemmini(
+            groups, bias, ratio_of(GEMMINI_PLANS, channel), relu=relu, rows=64
+        ),
+        bias=bias_of(20),
+        seen={"mesh": ("hits",), "requantize": ("inexact",), "output": ("hits",)},
+        mutants={"16 rows": two_stages("mesh", 16, 20)},
+        depth=(20, 140),
+    ),
+    "nvdla": Setup(
+        text=machines.NVDLA,
+        plans=nvdla_plans(4, NVDLA_SCALE),
+        model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 4, NVDLA_SCALE, relu=relu),
+        bias=bias_of(16),
+        seen={"truncate": ("inexact",), "convert": ("inexact",)},
+        mutants={"truncates half up": truncating(4, rounding="half_up")},
+        depth=(16, 52),
+        block=8,
+    ),
+    "nvdla, a sum of 19 bits": Setup(
+        text=machines.NVDLA,
+        target={"mac": nvdla_stages(19)},
+        plans=nvdla_plans(4, NVDLA_SCALE),
+        model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 4, NVDLA_SCALE, relu=relu, width=19),
+        bias=bias_of(16),
+        seen={"accumulator": ("transient", "persistent"), "truncate": ("inexact",), "convert": ("inexact",)},
+        mutants={
+            "the sum wraps": {"mac": nvdla_stages(19, "wrap")},
+            "every product saturates": {"mac": nvdla_stages(19, terms=1)},
+            "all blocks of a pixel first": {
+                "mac": {"order": ["kernel_height", "kernel_width", "input_channel_tile", "input_channel"]}
+            },
+        },
+        depth=(16, 180),
+        block=8,
+    ),
+    "nvdla, a truncation by 18 bits": Setup(
+        text=machines.NVDLA,
+        target={**truncating(18), "bias": {"bits": 20}},
+        plans=nvdla_plans(18, (16384, 14)),
+        model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 18, (16384, 14), relu=relu),
+        bias=lambda generator: -(1 << 17) + int(generator.integers(0, 8)),
+        seen={"truncate": ("inexact",)},
+        mutants={"sees every bit": truncating(18, guard_bits=None)},
+        depth=(8, 16),
+        block=8,
+    ),
+    "nvdla, 64 channels at once": Setup(
+        text=machines.NVDLA,
+        target={
+            "mac": {
+                "tile": {"input_channel": 64},
+                "stages": [
+                    {"name": "atomic", "terms": 64, "bits": 22, "overflow": "error", "check": "last"},
+                    {"name": "accumulator", "bits": 21, "overflow": "saturate"},
+                ],
+            }
+        },
+        plans=nvdla_plans(4, NVDLA_SCALE),
+        model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 4, NVDLA_SCALE, relu=relu, width=21),
+        bias=bias_of(16),
+        seen={"accumulator": ("hits",), "truncate": ("inexact",), "convert": ("inexact",)},
+        mutants={"8 channels at once": {"mac": nvdla_stages(21)}},
+        depth=(64, 600),
+        block=64,
+    ),
+    "tensil": Setup(
+        text=machines.TENSIL,
+        plans=(tensor(16, scale=2.0**-8), weight(16, 2.0**-8), tensor(16, scale=2.0**-8)),
+        model=lambda groups, bias, channel, relu: models.tensil(groups, bias, relu=relu),
+        bias=bias_of(16),
+        seen={"accumulator": ("transient", "persistent", "inexact")},
+        mutants={
+            "rounds once": stages(bits=16, overflow="saturate", check="last", shift=8, rounding="half_even"),
+            "rounds half up": stages(bits=16, overflow="saturate", shift=8, rounding="half_up"),
+            "wraps": stages(bits=16, overflow="wrap", shift=8, rounding="half_even"),
+            "the bias last": {"bias": {"position": "last"}},
+        },
+    ),
+    "hls4ml": Setup(
+        text=machines.HLS4ML,
+        plans=(tensor(16, scale=2.0**-10), weight(16, 2.0**-10), tensor(16, scale=2.0**-10)),
+        model=lambda groups, bias, channel, relu: models.hls4ml(groups, bias, relu=relu),
+        bias=bias_of(16),
+        seen={"product": ("hits", "inexact"), "accumulator": ("transient", "persistent")},
+        mutants={
+            "products are exact": {"mac": {"product": None, **stages(bits=16, shift=10, check="last")["mac"]}},
+            "products saturate": {"mac": {"product": {"overflow": "saturate"}}},
+            "products round half up": {"mac": {"product": {"rounding": "ap_fixed:AP_RND"}}},
+            "the sum saturates": stages(bits=16, overflow="saturate"),
+        },
+    ),
+    "vpmaddubsw": Setup(
+        text=machines.VPMADDUBSW,
+        plans=(tensor(signed=False), ONE, tensor(signed=False, scale=300.7)),
+        model=lambda groups, bias, channel, relu: models.vpmaddubsw(groups, bias, 1 / 300.7, relu=relu),
+        bias=bias_of(18),
+        seen={"pair": ("low", "high"), "requantize": ("inexact",), "output": ("low", "high")},
+        mutants={
+            "one sum": stages(bits=32, overflow="wrap"),
+            "pairs wrap": two_stages("pair", 2, 16, check="last"),
+            "four at a time": two_stages("pair", 4, 16, overflow="saturate", check="last"),
+        },
+    ),
+    "pulp-nn": Setup(
+        text=machines.PULP_NN,
+        plans=(tensor(signed=False), ONE, tensor(signed=False, scale=2.0**6 / 113)),
+        model=lambda groups, bias, channel, relu: models.pulp_nn(groups, bias, 113, 6),
+        bias=bias_of(26),
+        seen={"multiplied": ("hits",), "shift_right": ("inexact",), "narrowed": ("hits",)},
+        mutants={
+            "cut to 0 to 255 at once": steps(step("multiply", bits=8), FIT_32, step("shift_right")),
+            "rounds half up": steps(
+                step("multiply", bits=8),
+                FIT_32,
+                step("shift_right", rounding="half_up"),
+                FIT_16,
+                step("clip", low=0, high=255),
+            ),
+        },
+    ),
+    "pulp-nn, a shift by 18 bits": Setup(
+        text=machines.PULP_NN,
+        plans=(tensor(signed=False), ONE, tensor(signed=False, scale=2.0**18 / 77)),
+        model=lambda groups, bias, channel, relu: models.pulp_nn(groups, bias, 77, 18),
+        bias=bias_of(26),
+        seen={"multiplied": ("hits",), "shift_right": ("inexact",)},
+        mutants={
+            "64 bits of product": steps(
+                step("multiply", bits=8), step("shift_right"), FIT_16, step("clip", low=0, high=255)
+            ),
+        },
+    ),
+    "max78000": Setup(
+        text=machines.MAX78000,
+        plans=(tensor(scale=2.0**-7), weight(scale=2.0**-7), tensor(scale=2.0**-5)),
+        model=lambda groups, bias, channel, relu: models.max78000(groups, bias // 128, -2, relu=relu),
+        bias=bias_of(8, 128),
+        seen={"shift_right": ("inexact",), "clipped": ("low", "high")},
+        mutants={
+            "half away": steps(step("shift_right", rounding="half_away")),
+            "half even": steps(step("shift_right", rounding="half_even")),
+        },
+    ),
+    "max78000, shifted left, magnitudes": Setup(
+        text=machines.MAX78000,
+        target=steps(
+            step("shift_right", rounding="half_up"),
+            step("fit", bits=8, overflow="saturate", name="clipped"),
+            step("activation"),
+            step("absolute"),
+        ),
+        plans=(tensor(scale=2.0**-7), weight(scale=2.0**-7), tensor(scale=2.0**-15)),
+        model=lambda groups, bias, channel, relu: models.max78000(groups, bias // 128, 8, relu=relu, absolute=True),
+        bias=lambda generator: 0,
+        seen={"clipped": ("low", "high"), "output": ("high",)},
+        mutants={"not the magnitude": steps(step("shift_right", rounding="half_up"), step("activation"))},
+        depth=(1, 1),
+    ),
+    "vitis-dpu": Setup(
+        text=machines.VITIS_DPU,
+        plans=(tensor(scale=2.0**-5), weight(scale=2.0**-6), tensor(scale=2.0**-1)),
+        model=lambda groups, bias, channel, relu: models.vitis_dpu(groups, bias // 16, 4, 10, relu=relu),
+        bias=bias_of(8, 16),
+        seen={"requantize": ("inexact",), "output": ("low", "high")},
+        mutants={
+            "half away": {"requantize": {"rounding": "half_away"}},
+            "half even": {"requantize": {"rounding": "half_even"}},
+            "down": {"requantize": {"rounding": "floor"}},
+        },
+    ),
+}
+"""Every machine, and some of them with a part that is narrower than on the chip, so that small layers fill it."""
+
+
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+@pytest.mark.parametrize("name", SETUPS)
+def test_a_machine(name: str, kind: str) -> None:
+    setup, seen = SETUPS[name], Counter[tuple[str, str]]()
+    target = machine(setup.text, setup.target)
+    for seed in SEEDS:
+        drawn = draw(name, kind, seed)
+        execution = ran(setup, drawn, target)
+        assert np.array_equal(execution.codes["layer"].ravel(), drawn.wanted), seed
+        for point, figures in setup.seen.items():
+            for figure in figures:
+                seen[point, figure] += getattr(row(execution, point), figure)
+    wanted = {(point, figure) for point, figures in setup.seen.items() for figure in figures}
+    assert {one for one in wanted if not seen[one]} == set()
+
+
+@pytest.mark.parametrize(("name", "mutant"), [(name, mutant) for name in SETUPS for mutant in SETUPS[name].mutants])
+def test_a_mutant_is_seen(name: str, mutant: str) -> None:
+    setup = SETUPS[name]
+    target = machine(setup.text, merge(setup.target or {}, setup.mutants[mutant]))
+    cases = (draw(name, kind, seed) for seed in range(3 * len(SEEDS)) for kind in ("conv", "dense"))
+    assert any(not np.array_equal(ran(setup, one, target).codes["layer"].ravel(), one.wanted) for one in cases)
+
+
+@pytest.mark.parametrize("name", [name for name in vars(machines) if name.isupper()])
+def test_a_machine_plans_for_itself(name: str) -> None:
+    # scales from data: whatever they are, the machine can follow them
+    generator = np.random.default_rng(7)
+    images = generator.normal(0, 1, (4, 6, 6, 3)).astype(np.float32)
+    result = hwsim.run(image_network(generator), machine(getattr(machines, name)), np.abs(images))
+    again = result.program.run(np.abs(images), batch_size=1)
+    assert np.array_equal(result.codes, again.codes["logits"])
+
+
+def image_network(generator: np.random.Generator) -> Network:
+    """Return two convolutions and a dense layer."""
+
+    def reals(*shape: int) -> NDArray[np.float32]:
+        return generator.normal(0, 0.3, shape).astype(np.float32)
+
+    return Network(
+        name="images",
+        operations=(
+            Input(name="image", shape=(6, 6, 3)),
+            Conv2D(name="one", inputs=("image",), kernel=reals(3, 3, 3, 8), bias=reals(8), activation=Relu()),
+            Conv2D(name="two", inputs=("one",), kernel=reals(3, 3, 1, 8), bias=reals(8), groups=8),
+            Reshape(name="flat", inputs=("two",), shape=(32,)),
+            Dense(name="logits", inputs=("flat",), kernel=reals(32, 5), bias=reals(5)),
+        ),
+        outputs=("logits",),
+    )
+
+
+# --- by hand ----------------------------------------------------------------------------------------------
+
+
+def test_gemmini_by_hand() -> None:
+    # 40 * (-128)^2 = 655360 in one column: less 2^20
+    layer, data = dense([-128] * 40), [-128] * 40
+    assert sums(one(layer, data, machine(machines.GEMMINI, two_stages("mesh", 64, 20)))) == [-393216]
+    assert sums(one(layer, data, machine(machines.GEMMINI))) == [655360]
+
+
+def test_nvdla_saturates_at_34_bits() -> None:
+    # 2^19 + 64 products of (-128)^2 = 2^14 are more than 2^33, which stays at 2^33 - 1; 8 products of -128 * 127 and
+    # one of 1 are taken off and added; a truncation by 4 bits, and a 2^23th of it: 2^29 / 2^23 = 64, less very little
+    ups = (1 << 19) + 64
+    data, weights = [-128] * (ups + 8) + [1], [-128] * ups + [127] * 8 + [1]
+    execution = one(dense(weights), data, machine(machines.NVDLA), nvdla_plans(4, (16384, 37)))
+    assert sums(execution) == [(1 << 33) - 1 - 8 * 128 * 127 + 1]
+    assert codes(execution) == [64]
+    seen = row(execution, "accumulator")
+    assert (seen.high, seen.persistent) == (9, 1)  # the sum is 2^33 with 2^16 dots of 8, of which 8 more follow
+
+
+def test_nvdla_sees_16_bits() -> None:
+    # -65535 / 2^17 = -0.49999: the 16 bits that are seen are those of a tie, which goes to -1
+    for bits, code in ((16, -1), (None, 0)):
+        target = machine(machines.NVDLA, truncating(17, guard_bits=bits))
+        layer = dense([-128, -128, -128, -128, 7])  # 4 * 127 * -128 - 73 * 7 = -65535
+        execution = one(layer, [127, 127, 127, 127, -73], target, nvdla_plans(17, (16384, 14)))
+        assert (sums(execution), codes(execution)) == ([-65535], [code])
+
+
+def test_the_dpu_rounds_stored_values_away_and_others_up() -> None:
+    # inputs -0.5, 0.5, 1.5 and weights 0.5, 1.5, -0.5 go away from 0: -1, 1, 2 and 1, 2, -1; bias -2.5: -3
+    # -1 + 2 - 2 - 3 = -4, and an 8th of it, -0.5, goes up
+    plans = (tensor(), weight(), tensor(scale=8.0))
+    layer = Dense(name="layer", inputs=("x",), kernel=column(0.5, 1.5, -0.5), bias=np.array([-2.5], np.float32))
+    execution = one(layer, [-0.5, 0.5, 1.5], machine(machines.VITIS_DPU), plans)
+    assert (sums(execution), codes(execution)) == ([-1], [0])
+    assert execution.trace["layer"]["bias_sum"].tolist() == [[-4]]
+
+
+def test_pulp_wraps_before_it_cuts() -> None:
+    # 75000 is 9464 modulo 2^16, which is cut to 255; 65536 is 0 modulo 2^16
+    plans = (tensor(signed=False), weight(), tensor(signed=False))
+    for bias, narrow, code in ((75000, 9464, 255), (65536, 0, 0), (40000, 40000 - 65536, 0), (255, 255, 255)):
+        layer = Dense(name="layer", inputs=("x",), kernel=column(1), bias=np.array([bias], np.float32))
+        execution = one(layer, [0], machine(machines.PULP_NN), plans)
+        assert execution.trace["layer"]["narrowed"].tolist() == [[narrow]]
+        assert codes(execution) == [code]
+
+
+def column(*weights: float) -> NDArray[np.float32]:
+    """Return the weights of one output."""
+    return np.array(weights, np.float32)[:, None]
+
+
+def one(
+    layer: Weighted, data: Sequence[object] | NDArray[Any], target: Target, plans: Plans | None = None
+) -> Execution:
+    """Run one sample through a layer."""
+    sample = np.array(data, np.float32)
+    program = program_of(layer, sample.shape, target, plans or (tensor(), ONE, tensor(scale=8192.0)))
+    return execute(program, sample[None], trace=["layer"])
+
+
+# --- what the schema cannot say ---------------------------------------------------------------------------
+
+
+def xfail(missing: str) -> pytest.MarkDecorator:
+    """Mark a test that must fail, by another value, for what is missing."""
+    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=missing)
+
+
+@xfail("a limit of the activation rounds half to even, in float64, whatever the target")
+def test_tflite_rounds_limits_away() -> None:
+    # ReLU6 with a scale of 12: 6 / 12 = 0.5, which TensorFlow Lite rounds to 1 (quantization_util.cc:343-386)
+    layer = Dense(
+        name="layer", inputs=("x",), kernel=column(1), bias=np.zeros(1, np.float32), activation=Relu(max_value=6.0)
+    )
+    assert codes(one(layer, [100], machine(machines.TFLITE_MICRO), (tensor(), ONE, tensor(scale=12.0)))) == [1]
+
+
+@xfail("a stage counts its terms; it cannot end with a loop of the order")
+def test_nvdla_takes_no_channels_of_two_pixels_at_once() -> None:
+    # 4 channels in blocks of 8, a sum of 16 bits: each pixel's dot comes alone. 64516 stays at 32767, less 64516
+    target = machine(machines.NVDLA, {"mac": nvdla_stages(16)})
+    kernel = np.array([[[127] * 4, [-127] * 4]])[..., None].astype(np.float32)
+    layer = Conv2D(name="layer", inputs=("x",), kernel=kernel, bias=np.zeros(1, np.float32))
+    execution = one(layer, [[[127] * 4, [127] * 4]], target, nvdla_plans(4, (16384, 14)))
+    assert sums(execution) == [32767 - 4 * 127 * 127]
+
+
+@xfail("a bias is added before the steps, never among them")
+def test_nvdla_adds_the_bias_behind_the_truncation() -> None:
+    # -24 / 16 = -1.5 goes to -2, and a bias of 3 makes it 1; added before, as 48, it is 24 / 16 = 1.5, which goes to 2
+    scale = (16384, 14)
+    layer = Dense(name="layer", inputs=("x",), kernel=column(1), bias=np.array([48], np.float32))
+    execution = one(layer, [-24], machine(machines.NVDLA), nvdla_plans(4, scale))
+    assert codes(execution) == [models.nvdla([[(-24, 1)]], 0, 4, scale, relu=False, offset=3)]
+
+
+@xfail("a bias comes first in the last stage alone, not in the first sum of an inner one")
+def test_tensil_starts_its_first_block_from_the_bias() -> None:
+    # an array of 2 rows: 32767 + 100 stays at 32767, less 200; a second block of 0 is added, with saturation
+    inner: Json = {"bits": 16, "overflow": "saturate", "shift": 8, "rounding": "half_even"}
+    blocks = [{"name": "array", "terms": 2, **inner}, {"name": "accumulator", "bits": 16, "overflow": "saturate"}]
+    plans = SETUPS["tensil"].plans
+    bias = np.array([32767 / 256], np.float32)
+    layer = Dense(name="layer", inputs=("x",), kernel=column(100 / 256, -200 / 256, 0, 0), bias=bias)
+    execution = one(layer, [1.0] * 4, machine(machines.TENSIL, {"mac": {"stages": blocks}}), plans)
+    start = models.tensil([[(256, 100), (256, -200)]], 32767, relu=False)
+    assert start == 32567
+    assert codes(execution) == [start]
+
+
+@pytest.mark.xfail(strict=True, raises=TargetError, reason="channels cannot be visited in strides, blocks are outside")
+def test_hls4ml_visits_inputs_in_strides() -> None:
+    # nnet_dense_resource.h:58 with a reuse factor of 2 takes inputs 0, 2, 4 ..., then 1, 3, 5 ...: if sums saturate
+    order = ["kernel_height", "kernel_width", "input_channel", "input_channel_tile"]
+    machine(machines.HLS4ML, {"mac": {"order": order, "tile": {"input_channel": 2}}})
+
+
+@xfail("operands are codes less their zero point; raw codes cannot be multiplied")
+def test_x86_multiplies_raw_codes() -> None:
+    # a zero point of 128: the pair is 255 * 127 + 255 * 127, which saturates to 32767, and 128 * (127 + 127) is taken
+    # off in 32 bits. Less the zero point first, the pair is 127 * 127 * 2 = 32258 and nothing saturates
+    target = machine(machines.VPMADDUBSW, {"activations": {"symmetric": False}})
+    plans = (tensor(signed=False, zero_point=128), ONE, tensor(signed=False))
+    assert sums(one(dense([127, 127]), [127, 127], target, plans)) == [32767 - 128 * 254]
+
+
+@xfail("multiply_float has no rule: its ratio is rounded to float32 once, at the end")
+def test_onnx_runtime_forms_its_ratio_in_float32() -> None:
+    # float32(float32(a * b) / c) = 0.0061197225, one step above float32(a * b / c); 18710 times it is above 114.5
+    scales = (0.00688695115968585, 0.0386962816119194, 0.043547630310058594)
+    source, weights, output = (float(np.float32(scale)) for scale in scales)
+    ratio = models.single(models.single(source * weights) / output)
+    plans = (tensor(signed=False, scale=source), weight(scale=weights), tensor(signed=False, scale=output))
+    layer = Dense(  # 255 * 73 + 95 = 18710
+        name="layer", inputs=("x",), kernel=column(73 * weights, weights), bias=np.zeros(1, np.float32)
+    )
+    execution = one(layer, np.array([255, 95]) * source, machine(machines.VPMADDUBSW), plans)
+    assert sums(execution) == [18710]
+    assert codes(execution) == [round(models.single(18710 * ratio))]
+
+
+@xfail("a bias has the sum's scale; one of its own, with a shift, cannot be given")
+def test_max78000_has_biases_of_8_bits() -> None:
+    # tornadocnn.py:169: a bias is an 8-bit code times 128, so 100 is no bias of this machine; 128 is the nearest
+    layer = Dense(name="layer", inputs=("x",), kernel=column(0), bias=np.array([100], np.float32))
+    execution = one(layer, [0], machine(machines.MAX78000), (tensor(), ONE, tensor()))
+    assert execution.trace["layer"]["bias_sum"].tolist() == [[128]]
+
+
+@xfail("a bias has the sum's scale; one of its own, with a shift, cannot be given")
+def test_the_dpu_has_biases_of_8_bits() -> None:
+    # 0.7 as an 8-bit code of scale 2^-7 is 90 (89.6); the sum's scale is 2^-11, where it is 90 * 2^4 = 1440, not 1434
+    plans = (tensor(scale=2.0**-5), weight(scale=2.0**-6), tensor(scale=2.0**-1))
+    layer = Dense(name="layer", inputs=("x",), kernel=column(0), bias=np.array([0.7], np.float32))
+    execution = one(layer, [0], machine(machines.VITIS_DPU), plans)
+    assert execution.trace["layer"]["bias_sum"].tolist() == [[90 << 4]]
+
+
+@xfail("a target cannot fix a scale: plans take powers of two from the data, or any")
+@pytest.mark.parametrize(("text", "scale"), [(machines.HLS4ML, 2.0**-10), (machines.TENSIL, 2.0**-8)])
+def test_a_binary_point_is_part_of_the_machine(text: str, scale: float) -> None:
+    generator = np.random.default_rng(7)
+    network = image_network(generator)
+    result = hwsim.run(network, machine(text), generator.normal(0, 1, (2, 6, 6, 3)).astype(np.float32))
+    assert {one.scale for one in result.plan.tensors.values()} == {scale}

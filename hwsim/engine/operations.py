@@ -65,8 +65,8 @@ def sums(one: MultiplyAccumulate, codes: Codes, tally: Tally) -> Ints:
     product = tally.counts[2] if has_product else new_counts(one.channels)
     first, levels = 3 if has_product else 2, one.stages.shape[0]
     counts, histogram = tally.counts[first : first + levels], tally.histograms[first + levels - 1]
-    where = (codes, one.zero_point, one.taps, one.strides, one.spread, one.weights, one.start)
-    how = (one.product, one.stages, one.draws, tally.first_sample)
+    where = (codes, one.zero_point, one.outside, one.taps, one.strides, one.spread, one.weights, one.start)
+    how = (one.start_level, one.product, one.stages, one.ends, one.draws, tally.first_sample)
     shape = (len(codes), *one.output_view)
     if one.wide_sums:
         wide = np.empty((2, *shape), np.int64)
@@ -74,7 +74,7 @@ def sums(one: MultiplyAccumulate, codes: Codes, tally: Tally) -> Ints:
         return wide.reshape(2, -1, one.channels)
     out = np.empty(shape, np.int64)
     if one.exact and one.weights.shape[2] >= SMALLEST_PRODUCT:
-        accumulate_exact(*where, one.stages, out, product, counts, histogram)
+        accumulate_exact(*where, one.stages, one.ends, out, product, counts, histogram)
     else:
         accumulate(*where, *how, out, product, counts, histogram)
     return in_words(out.reshape(-1, one.channels), one.wide)

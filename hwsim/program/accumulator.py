@@ -48,12 +48,38 @@ class Proof:
     wide: bool
 
 
-def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bounds, unit: Reals) -> Proof:
-    """Prove what ``weights`` (groups, steps, outputs) and ``operands`` allow to be proved.
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What is summed: ``weights`` (groups, steps, outputs) by operands within ``operands``.
 
-    ``start`` is what the last stage starts from, ``unit`` the real value of its LSB, both (channels,). Raises
-    WidthError if a sum could leave the simulator's two words.
+    ``ends`` (levels, steps) says where the sums of each stage end. ``start`` (channels,) is what the first sum of stage
+    ``start_level`` starts from.
     """
+
+    weights: Codes
+    operands: Bounds
+    ends: Ints
+    start: Ints
+    start_level: int
+
+    def start_of(self, level: int) -> Ints:
+        """Return what is part of a stage's exact sums from the start."""
+        return self.start if level >= self.start_level else np.zeros(1, np.int64)
+
+    def most_values(self, level: int) -> int:
+        """Return how many values one sum of a stage takes at most."""
+        arrives = self.ends[level - 1] if level else np.ones(self.ends.shape[1], np.int64)
+        taken = np.cumsum(arrives)[self.ends[level] != 0]
+        return int(np.diff(taken, prepend=0).max())
+
+
+def prove_stages(layer: str, mac: Mac, sums: Sums, unit: Reals) -> Proof:
+    """Prove what weights and operands allow to be proved.
+
+    ``unit`` (channels,) is the real value of the last stage's LSB. Raises WidthError if a sum could leave the
+    simulator's two words.
+    """
+    weights, operands = sums.weights, sums.operands
     steps = weights.shape[1]
     ends = np.stack([weights.astype(np.int64) * end for end in operands])
     low, high = np.minimum(ends.min(0), 0), np.maximum(ends.max(0), 0)
@@ -67,20 +93,17 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
         exact = products_exact = point.proven and mac.product.shift == 0
         assert point.bound is not None
         bound = point.leaving(point.bound)
-    entering, products = steps, 1
-    for stage in mac.stages:
-        count = stage.terms or entering
-        first = start if stage.terms is None else np.zeros(1, np.int64)
+    for level, stage in enumerate(mac.stages):
+        first, count = sums.start_of(level), sums.most_values(level)
         before, needed = bound_before_fit(layer, stage, max(-bound[0], bound[1]), first, count)
         wide |= needed >= ONE_WORD
         shifts -= stage.shift
-        products *= count
-        bound = grouped_bound(low, high, products, first) if exact and stage.shift == 0 else (-before, before)
+        grouped = exact and stage.shift == 0
+        bound = grouped_bound(low, high, sums.ends[level], first) if grouped else (-before, before)
         point = stage_point(stage, bound, steps, unit * 2.0**-shifts)
         points.append(point)
         exact = exact and point.proven and stage.shift == 0
         bound = point.leaving(bound)
-        entering = -(-entering // count)
     safe = max(-bound[0], bound[1]) < EXACT_LIMIT
     return Proof(
         product=product_field(None if products_exact else mac.product),
@@ -92,10 +115,10 @@ def prove_stages(layer: str, mac: Mac, weights: Codes, start: Ints, operands: Bo
     )
 
 
-def grouped_bound(low: Ints, high: Ints, terms: int, start: Ints) -> Bounds:
-    """Return what bounds every partial sum of ``terms`` consecutive products, from ``start`` (channels,) or (1,)."""
-    groups, steps, outputs = low.shape
-    cuts = np.arange(0, steps, terms)
+def grouped_bound(low: Ints, high: Ints, ends: Ints, start: Ints) -> Bounds:
+    """Return what bounds every partial sum of the products between ``ends``, from ``start`` (channels,) or (1,)."""
+    groups, _, outputs = low.shape
+    cuts = np.flatnonzero(np.concatenate([[1], ends[:-1]]))
     begin = np.broadcast_to(start, (groups * outputs,)).reshape(groups, 1, outputs).astype(object)
     smallest = np.add.reduceat(low, cuts, axis=1).min(axis=1, keepdims=True) + begin
     largest = np.add.reduceat(high, cuts, axis=1).max(axis=1, keepdims=True) + begin

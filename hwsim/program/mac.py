@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hwsim.errors import DatapathOverflow, PlanError
-from hwsim.formats import IntFormat, Overflow, Rounding
+from hwsim.errors import DatapathOverflow, PlanError, WidthError
+from hwsim.formats import IntFormat, Overflow, Rounding, bits_needed
 from hwsim.network import Conv2D, Conv2DTranspose, Dense, Weighted
-from hwsim.program.accumulator import Bounds, prove_stages
+from hwsim.program.accumulator import Bounds, Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.pipeline import Pipeline
 from hwsim.program.ratio import Ratio, float_product
@@ -18,10 +20,12 @@ from hwsim.quantize.decide import accumulator_unit, dropped_bits, kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.target import Settings
 from hwsim.target.settings import Bias, Mac
-from hwsim.target.steps import fixed_scale, goes_by_ratio
+from hwsim.target.steps import BiasStep, fixed_scale, goes_by_ratio
 from hwsim_kernels import counting
-from hwsim_kernels.order import steps_in_order
+from hwsim_kernels.order import loop_ends, steps_in_order, sums_end
 from hwsim_kernels.quantize import quantize
+
+Array = NDArray[Any]
 
 
 def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumulate]:
@@ -34,20 +38,33 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
     entry = context.weights(operation.name, channels)
     unit = np.broadcast_to(accumulator_unit(source.scale, entry, settings), (channels,)).copy()
     check_fixed_scale(operation.name, settings, unit, output)
+    real = ratio_of(settings, source.scale, entry, unit, output.scale)
+    ratio = Ratio.of(operation.name, real, settings.requantize, np.full(channels, output.scale))
     weight_codes, weight_point, weight_counts = quantize_weights(kernel, entry, settings)
-    bias_codes, bias_point, bias_counts = quantize_bias(operation.bias, unit, settings.bias)
+    bias_codes, bias_point, bias_counts = quantize_bias(operation.bias, bias_unit(settings, ratio, unit), settings.bias)
     refuse_overflow(operation.name, bias_point, bias_counts)
     taps, order = taps_in_order(operation, kernel.shape, settings.mac)
     weights = arrange_weights(operation, weight_codes, order)
-    start = bias_codes if settings.bias.position == "first" else np.zeros(channels, np.int64)
-    proof = prove_stages(operation.name, settings.mac, weights, start, operand_range(source), unit)
+    removed = settings.mac.input_zero_point == "removed"
+    added = bias_codes.astype(object) << settings.bias.shift
+    if not removed:
+        refuse_other_units(operation.name, source, settings)
+        added -= source.zero_point * weights.sum(axis=1, dtype=np.int64).reshape(channels)
+    bias = in_64_bits(operation.name, added)
+    starts = settings.bias.position in ("first", "inner")
+    sums = Sums(
+        weights=weights,
+        operands=operand_range(source) if removed else code_range(source),
+        ends=ends_of(settings.mac, order),
+        start=bias if starts else np.zeros(channels, np.int64),
+        start_level=0 if settings.bias.position == "inner" else len(settings.mac.stages) - 1,
+    )
+    proof = prove_stages(operation.name, settings.mac, sums, unit)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
     if settings.bias.position == "last":
-        pipeline.add(bias_codes)
+        pipeline.add(bias)
         pipeline.fit_section("bias_sum", settings.mac.stages[-1])
-    real = ratio_of(settings, source.scale, entry, unit, output.scale)
-    ratio = Ratio.of(operation.name, real, settings.requantize, np.full(channels, output.scale))
-    pipeline.finish(operation.activation, settings, output, ratio)
+    pipeline.finish(operation.activation, settings, output, ratio, bias=bias)
     points = (weight_point, bias_point, *proof.points, *pipeline.points)
     initial = counting.new_counts(len(points), channels)
     initial[0], initial[1] = weight_counts, bias_counts
@@ -61,14 +78,17 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
             points=points,
             view=as_image(operation, source.shape),
             output_view=as_image(operation, output.shape),
-            zero_point=source.zero_point,
+            zero_point=source.zero_point if removed else 0,
+            outside=0 if removed else source.zero_point,
             taps=taps,
             strides=np.array(operation.strides if isinstance(operation, Conv2D) else (1, 1), np.int64),
             spread=np.array(operation.strides if isinstance(operation, Conv2DTranspose) else (1, 1), np.int64),
             weights=weights,
-            start=start,
+            start=sums.start,
+            start_level=sums.start_level,
             product=proof.product,
             stages=proof.stages,
+            ends=sums.ends,
             steps=tuple(pipeline.steps),
             draws=context.draws(operation, points),
             exact=proof.exact,
@@ -104,6 +124,44 @@ def operand_range(source: Tensor) -> Bounds:
     return min(source.format.minimum - source.zero_point, 0), max(source.format.maximum - source.zero_point, 0)
 
 
+def code_range(source: Tensor) -> Bounds:
+    """The range of an operand that is multiplied as it is stored."""
+    assert source.format is not None
+    return source.format.minimum, source.format.maximum
+
+
+def bias_unit(settings: Settings, ratio: Ratio, unit: Reals) -> Reals:
+    """Return what an LSB of the bias codes is worth, (channels,); 0 where a multiplication by 0 comes behind it."""
+    at = next((number for number, step in enumerate(ratio.steps) if isinstance(step, BiasStep)), None)
+    there = unit if at is None or not ratio.scaled_before(at) else ratio.unit_behind(at)
+    return there * 2.0**settings.bias.shift
+
+
+def refuse_other_units(layer: str, source: Tensor, settings: Settings) -> None:
+    """Raise PlanError if an input's zero point is to be corrected where sums count other LSBs than products."""
+    if source.zero_point and (dropped_bits(settings) or settings.bias.position == "steps"):
+        raise PlanError(
+            f"{layer}: its input {source.name!r} has the zero point {source.zero_point}, which the target corrects in "
+            "the sum, but products or stages drop bits before, or the bias comes later; give it a zero point of 0"
+        )
+
+
+def in_64_bits(layer: str, values: Array) -> Ints:
+    """Return Python integers as int64; raise WidthError if one does not fit."""
+    needed = max(bits_needed(int(value), int(value)) for value in values)
+    if needed > 64:
+        raise WidthError(f"{layer}: the bias, shifted and corrected, needs {needed} bits, the simulator has 64 for it")
+    return values.astype(np.int64)
+
+
+def ends_of(mac: Mac, places: Ints) -> Ints:
+    """Return (levels, steps) 1 where the sums of each stage end; ``places`` are the steps', in order."""
+    tile = mac.tile.input_channel if mac.tile else None
+    loops = [stage.within or mac.order[0] for stage in mac.stages]
+    bounds = [loop_ends(places, mac.order, loop, tile) for loop in loops]
+    return sums_end([stage.terms or 0 for stage in mac.stages], bounds)
+
+
 def as_image(operation: Weighted, shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return (h, w, c) as the kernel sees a tensor: a vector becomes one pixel, leading axes become rows."""
     if isinstance(operation, Conv2D | Conv2DTranspose):
@@ -133,7 +191,8 @@ def quantize_bias(bias: np.ndarray, unit: Reals, settings: Bias) -> tuple[Ints, 
     """Return the bias codes (channels,), their point, and what was lost."""
     form = IntFormat(bits=settings.bits)
     zero = np.zeros(bias.size, np.int64)
-    codes, counts = quantize_reals(bias, unit, zero, form, settings.overflow, settings.rounding)
+    reals, units = np.where(unit > 0, bias, 0.0), np.where(unit > 0, unit, 1.0)
+    codes, counts = quantize_reals(reals, units, zero, form, settings.overflow, settings.rounding)
     point = Point(
         name="bias", unit=unit, format=form, overflow=settings.overflow, rounding=settings.rounding, once=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ from hwsim.target import steps as post
 from hwsim.target.section import Fit
 from hwsim.target.settings import ActivationFunction
 from hwsim_kernels.multiplier import nearest
+from hwsim_kernels.rounding import round_float
 
 ONE_WORD = 1 << 62
 """Magnitudes below this are held in one word."""
@@ -41,9 +43,6 @@ LIMIT = 1 << 124
 """Magnitudes below this are held in two words, and so are their differences; what could reach it is refused."""
 
 FLOAT_LIMIT = 1 << 120
-
-HIGHEST = (1 << 62) - (1 << 9)
-"""The largest limit that a clip has: one that float64 holds."""
 
 MAX_SHIFT = 124
 
@@ -90,6 +89,21 @@ def running_sum(layer: str, section: Fit, unit: Reals, count: int, bound: tuple[
 def fit_field(section: Fit) -> list[int]:
     """Return a width as the kernels take it: bits, signed, overflow, saturated_bits."""
     return [section.bits, int(section.signed), section.overflow.code, section.saturated_bits]
+
+
+def limits(value: float, unit: Reals, settings: ActivationFunction) -> Ints:
+    """Return the largest integers (channels,) that a bounded ReLU lets through, where an LSB is worth ``unit``."""
+    found: list[int] = []
+    for one in unit.tolist():
+        real = math.inf  # a ratio that became 0 leaves no limit
+        if one > 0 and settings.limit_precision == 32:
+            with np.errstate(all="ignore"):  # beyond float32 lies infinity
+                real = float(np.float32(value) / np.float32(one))
+        elif one > 0:
+            real = value / one
+        high, low = round_float(min(real, 2.0**62), settings.limit_rounding.code)
+        found.append(min((int(high) << 62) + int(low), ONE_WORD - 1))
+    return np.asarray(found, np.int64)
 
 
 @dataclass
@@ -246,8 +260,7 @@ class Pipeline:
             self._leak(function.negative_slope, settings)
         if function.max_value is not None:
             low, high = self.bound
-            with np.errstate(divide="ignore"):  # a ratio that became 0 leaves no limit
-                tops = np.minimum(np.rint(function.max_value / unit), float(HIGHEST)).astype(np.int64)
+            tops = limits(function.max_value, unit, settings)
             most = int(tops.max())
             self._advance(ClipHigh(point="activation", limit=tops), min(low, most), min(high, most))
 
@@ -262,17 +275,22 @@ class Pipeline:
         self.scale("activation", [multiplier] * many, [shift] * many, settings.rounding, negatives_only=True)
 
     def rescale(self, ratio: Ratio, *, prefix: str = "") -> None:
-        """Run the target's list of steps but for activation and zero point, so that an LSB becomes ``ratio.unit``.
+        """Run the target's list of steps but for activation, zero point and bias: an LSB becomes ``ratio.unit``.
 
         ``prefix`` is put before the names of points: `input`, where inputs are brought to one scale.
         """
         self._refuse_vanishing(ratio)
         for number, step in enumerate(ratio.steps):
-            if not isinstance(step, post.ActivationStep | post.ZeroPointStep):
+            if not isinstance(step, post.ActivationStep | post.ZeroPointStep | post.BiasStep):
                 self._one(number, step, ratio, prefix)
 
-    def finish(self, function: Relu | None, settings: Settings, output: Tensor, ratio: Ratio) -> None:
-        """Build what follows an accumulator: the target's list with the activation in it, then the output."""
+    def finish(
+        self, function: Relu | None, settings: Settings, output: Tensor, ratio: Ratio, *, bias: Ints | None = None
+    ) -> None:
+        """Build what follows an accumulator: the target's list with the activation in it, then the output.
+
+        ``bias`` (channels,) is what the step `bias` adds; operations without weights have none.
+        """
         self._refuse_vanishing(ratio)
         placed = any(isinstance(step, post.ActivationStep) for step in ratio.steps)
         before = self.unit
@@ -283,6 +301,9 @@ class Pipeline:
             if isinstance(step, post.ActivationStep):
                 unit = ratio.unit_behind(number) if ratio.scaled_before(number) else before
                 self.activate(function, settings.activation, unit)
+            elif isinstance(step, post.BiasStep):
+                if bias is not None:
+                    self.add(bias)
             elif isinstance(step, post.ZeroPointStep):
                 zero_point_added = True
                 self._add_zero_point(output)
@@ -300,8 +321,8 @@ class Pipeline:
         for channel, (multiplier, real) in enumerate(zip(ratio.multiplier, ratio.whole.tolist(), strict=True)):
             if multiplier == 0 and largest * real >= 0.5:
                 raise PlanError(
-                    f"{self.layer}: channel {channel} is to be multiplied by {real:.4g}, which the target's multipliers "
-                    f"make 0; its sums reach {largest}, so shift them right before the multiplication"
+                    f"{self.layer}: channel {channel} is to be multiplied by {real:.4g}, which the target's "
+                    f"multipliers make 0; its sums reach {largest}, so shift them right before the multiplication"
                 )
 
     def _one(self, number: int, step: post.Step, ratio: Ratio, prefix: str) -> None:

@@ -20,7 +20,8 @@ class Ratio:
     """A list of steps with its amounts, per channel.
 
     ``multiplier``, ``left`` and ``right`` stand for what is said to go by ratio, ``real`` is the factor of a
-    multiplication in float, ``whole`` the ratio that all steps together follow. ``unit`` (channels,) is what an LSB is worth behind the list.
+    multiplication in float, ``whole`` the ratio that all steps together follow. ``unit`` (channels,) is what an LSB is
+    worth behind the list.
     """
 
     steps: tuple[post.Step, ...]

@@ -201,13 +201,16 @@ class MultiplyAccumulate(IntOperation):
     view: tuple[int, int, int]
     output_view: tuple[int, int, int]
     zero_point: int
+    outside: int
     taps: Ints
     strides: Ints
     spread: Ints
     weights: Codes
     start: Ints
+    start_level: int
     product: Ints
     stages: Ints
+    ends: Ints
     steps: tuple[Step, ...]
     draws: Ints
     exact: bool

@@ -170,6 +170,8 @@ def check_multiply(one: MultiplyAccumulate, source: Tensor) -> None:
     need(one.stages.ndim == 2 and one.stages.shape[1] == FIELDS, f"{name}: stages have the shape {one.stages.shape}")
     need(len(one.stages) > 0 and one.stages[-1, TERMS] == 0, f"{name}: the last stage must take all that is left")
     need(bool((one.stages[:-1, TERMS] > 0).all()), f"{name}: only the last stage takes all that is left")
+    check_ends(one)
+    need(abs(one.outside) <= 1 << STORED_BITS, f"{name}: the operand outside is no code")
     has_product = any(point.name == "product" for point in one.points)
     need(has_product or not one.product[BITS], f"{name}: its product and its points do not fit each other")
     for field in [*one.stages, *([one.product] if one.product[BITS] else [])]:
@@ -184,6 +186,22 @@ def check_multiply(one: MultiplyAccumulate, source: Tensor) -> None:
         one.initial.shape == (len(one.points), COLUMNS, channels),
         f"{name}: initial counts do not fit its points",
     )
+
+
+def check_ends(one: MultiplyAccumulate) -> None:
+    """Check where sums end: one last sum of all, and no sum of more values than its stage takes."""
+    levels, steps = len(one.stages), one.weights.shape[1]
+    need(one.ends.shape == (levels, steps), f"{one.name}: ends have the shape {one.ends.shape}, not {(levels, steps)}")
+    need(set(np.unique(one.ends).tolist()) <= {0, 1}, f"{one.name}: a sum neither ends nor goes on")
+    last = np.flatnonzero(one.ends[-1]).tolist() == [steps - 1]
+    nested = bool((one.ends[:-1] >= one.ends[1:]).all())
+    need(last and nested, f"{one.name}: sums do not end within each other")
+    need(0 <= one.start_level < levels, f"{one.name}: sums start in stage {one.start_level} of {levels}")
+    arrives = np.ones(steps, np.int64)
+    for level, finished in enumerate(one.ends[:-1]):
+        taken = np.diff(np.cumsum(arrives)[finished != 0], prepend=0)
+        need(int(taken.max()) <= one.stages[level, TERMS], f"{one.name}: a sum takes more than its terms")
+        arrives = finished
 
 
 def check_pool(one: PoolMax | PoolAverage, source: Tensor) -> None:

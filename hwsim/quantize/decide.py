@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.errors import PlanError
 from hwsim.network import (
     AveragePool,
     Conv2D,
@@ -103,6 +104,11 @@ class _Draft:
         else:
             unit = float(accumulator_unit(scales[0], self.weights[operation.name], settings)[0])
         scale = fixed_scale(unit, settings.requantize.expanded())
+        if form.fraction_bits is not None and scale != 2.0**-form.fraction_bits:
+            raise PlanError(
+                f"{operation.name}: as nothing goes by the ratio of scales, its sums have units of {scale!r}, but "
+                f"activations.fraction_bits {form.fraction_bits} asks for {2.0**-form.fraction_bits!r}"
+            )
         return TensorPlan(bits=form.bits, signed=form.signed, narrow=form.narrow, scale=scale)
 
 
@@ -139,6 +145,8 @@ def product_unit(first: float, second: float, settings: Settings) -> float:
 
 
 def _scale(low: float, high: float, form: TensorFormat) -> tuple[float, int]:
+    if form.fraction_bits is not None:
+        return 2.0**-form.fraction_bits, 0
     return choose_scale(
         low, high, form.integer_format(), symmetric=form.symmetric, power_of_two=form.step == "power_of_two"
     )

@@ -42,11 +42,15 @@ def order_names_every_loop_once(settings: Settings) -> Found:
         )
 
 
-def tile_loop_is_outside(settings: Settings) -> Found:
-    """Blocks of channels are visited before the channels inside them."""
-    order = settings.mac.order
-    if _TILE in order and "input_channel" in order and order.index(_TILE) > order.index("input_channel"):
-        yield Mistake(_ORDER, f"names {_TILE} after input_channel, but blocks come before the channels inside them")
+def sums_end_within_loops(settings: Settings) -> Found:
+    """A sum can end with a loop only if the order has it; the last stage takes all that is left."""
+    stages, order = settings.mac.stages, settings.mac.order
+    for index, stage in enumerate(stages):
+        at: Location = ("mac", "stages", index, "within")
+        if stage.within is not None and stage is stages[-1]:
+            yield Mistake(at, f"{stage.within}, but the last stage ({stage.name}) takes all that is left; leave it out")
+        elif stage.within is not None and stage.within not in order:
+            yield Mistake(at, f"{stage.within}, but mac.order has the loops {', '.join(order)}", (_ORDER,))
 
 
 def last_stage_alone_has_no_terms(settings: Settings) -> Found:
@@ -107,7 +111,7 @@ def tree_is_fitted_at_every_node(settings: Settings) -> Found:
 
 RULES: tuple[Callable[[Settings], Found], ...] = (
     order_names_every_loop_once,
-    tile_loop_is_outside,
+    sums_end_within_loops,
     last_stage_alone_has_no_terms,
     stage_names_differ,
     tree_is_fitted_at_every_node,

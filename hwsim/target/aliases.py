@@ -74,10 +74,10 @@ def _wrong_qualified(key: str, word: str) -> str:
     if names is None:
         near = get_close_matches(tool.lower(), NAMES[key], n=1)
         meant = f"did you mean {near[0]}:{name}? " if near else ""
-        return f"{meant}There are names of {', '.join(NAMES[key])}"
+        return f"{meant}{'T' if meant else 't'}here are names of {', '.join(NAMES[key])}"
     near = get_close_matches(name.upper(), _by_upper(names), n=1)
     meant = f"did you mean {tool.lower()}:{_by_upper(names)[near[0]]}? " if near else ""
-    return f"{meant}There are {', '.join(names)}"
+    return f"{meant}{'T' if meant else 't'}here are {', '.join(names)}"
 
 
 def _by_upper(names: Iterable[str]) -> dict[str, str]:

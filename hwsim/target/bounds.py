@@ -26,6 +26,10 @@ class Interval:
         """Return what a sum of ``count`` values can be."""
         return Interval(low=self.low * count, high=self.high * count)
 
+    def plus(self, other: Interval) -> Interval:
+        """Return what a sum of two values can be."""
+        return Interval(low=self.low + other.low, high=self.high + other.high)
+
     def shifted(self, shift: int) -> Interval:
         """Return what is left after a rounding shift, in any mode."""
         return self if shift == 0 else Interval(low=self.low >> shift, high=(self.high >> shift) + 1)
@@ -65,26 +69,45 @@ def operand(tensor: TensorFormat) -> Interval:
 
 def exact_product(settings: Settings) -> Interval:
     """Return what an exact product of activation and weight can be."""
-    return operand(settings.activations).times(operand(settings.weights))
+    weights, inputs = operand(settings.weights), operand(settings.activations)
+    if settings.mac.input_zero_point == "corrected":
+        codes = settings.activations.integer_format()
+        inputs = Interval(low=codes.minimum, high=codes.maximum)
+    return inputs.times(weights)
 
 
 def levels(settings: Settings) -> list[Level]:
     """Return the fitted levels from the product to the last stage."""
     value, found = exact_product(settings), list[Level]()
-    product = settings.mac.product
+    product, inner = settings.mac.product, settings.mac.stages[:-1]
     if product is not None:
         value = value.shifted(product.shift)
         found.append(Level(name="product", fit=product, arrives=value))
         value = _fitted(product, value)
-    for stage in settings.mac.stages[:-1]:
+    single, exact = value, True
+    for stage in inner:
         value = _summed(stage, value, stage.terms or 1)
-        found.append(Level(name=stage.name, fit=stage, arrives=value))
+        start = _start(settings) if stage is inner[0] and settings.bias.position == "inner" else Interval(low=0, high=0)
+        arrives = start and value.plus(start)
+        found.append(Level(name=stage.name, fit=stage, arrives=arrives, safe_products=None if arrives else 0))
+        exact = exact and stage.shift == 0 and arrives is not None and _inside(stage, arrives)
         value = _fitted(stage, value)
     last = settings.mac.stages[-1]
-    below = prod(stage.terms or 1 for stage in settings.mac.stages[:-1])
+    below = prod(stage.terms or 1 for stage in inner)
+    if any(stage.within for stage in inner):
+        # a sum can end with any number of values: what is exact is as wide as its products, the rest as a whole sum
+        below, value = 1, single if exact else value
     sums = _safe_count(last, value.shifted(last.shift))
     found.append(Level(name=last.name, fit=last, arrives=None, safe_products=None if sums is None else sums * below))
     return found
+
+
+def _start(settings: Settings) -> Interval | None:
+    """Return what a sum can start from, None if that is anything: a correction grows with the number of products."""
+    if settings.mac.input_zero_point == "corrected" and not settings.activations.symmetric:
+        return None
+    half, shift = 1 << (settings.bias.bits - 1), settings.bias.shift
+    return Interval(low=-half << shift, high=(half - 1) << shift)
 
 
 def _summed(stage: Stage, value: Interval, count: int) -> Interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from hwsim.target.settings import Settings, Stage, TensorFormat
+from hwsim.target.settings import Bias, Settings, Stage, TensorFormat
 from hwsim.target.step_words import format_name, in_full, signs
 from hwsim.target.steps import ActivationStep, FitStep, ZeroPointStep, point_name
 
@@ -48,13 +48,14 @@ def _boxes(settings: Settings) -> Iterator[tuple[str, str, str]]:
         dropped = f", >> {product.shift} {product.rounding}" if product.shift else ""
         yield "product", format_name(product.bits, product.signed), f"{product.overflow}{dropped}"
     for stage in settings.mac.stages:
-        start = stage is settings.mac.stages[-1] and bias.position == "first"
-        entry = f"   <-- bias {format_name(bias.bits, True)}" if start else ""
+        at = {"first": settings.mac.stages[-1], "inner": settings.mac.stages[0]}.get(bias.position)
+        start = stage is at
+        entry = f"   <-- {_bias(bias)}" if start else ""
         yield stage.name, format_name(stage.bits, stage.signed), _stage(stage) + entry
     if bias.position == "last":
         last = settings.mac.stages[-1]
         width = format_name(last.bits, last.signed)
-        yield "bias_sum", width, f"{last.overflow}   <-- bias {format_name(bias.bits, True)}"
+        yield "bias_sum", width, f"{last.overflow}   <-- {_bias(bias)}"
     yield from _after_sum(settings)
 
 
@@ -72,8 +73,13 @@ def _after_sum(settings: Settings) -> Iterator[tuple[str, str, str]]:
     yield "output", width, ", ".join([*before, settings.output.overflow])
 
 
+def _bias(bias: Bias) -> str:
+    return f"bias {format_name(bias.bits, True)}" + (f" << {bias.shift}" if bias.shift else "")
+
+
 def _stage(stage: Stage) -> str:
     moment = "tree" if stage.shape == "tree" else f"check {stage.check}"
     count = f"{stage.terms} terms" if stage.terms else "all that is left"
+    count += f" within {stage.within}" if stage.within else ""
     dropped = f", >> {stage.shift} {stage.rounding}" if stage.shift else ""
     return f"{count}, {moment}, {stage.overflow}{dropped}"

@@ -14,7 +14,7 @@ from hwsim.target.drawing import WIDTH, drawing
 from hwsim.target.losses import losses
 from hwsim.target.mistake import Location, dotted
 from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
-from hwsim.target.step_words import by_rule, format_name, in_full, kept, sentence
+from hwsim.target.step_words import activated, by_rule, format_name, in_full, kept, sentence
 from hwsim.target.steps import point_name
 from hwsim.target.target import Target, name_first
 
@@ -74,8 +74,11 @@ def _tensor(tensor: TensorFormat) -> str:
     step = "power-of-two" if tensor.step == "power_of_two" else "free"
     method = tensor.range
     span = "minimum and maximum" if method.method == "minmax" else f"percentile {method.percent:g}"
+    scales = f"{step} scales, range by {span}"
+    if tensor.fraction_bits is not None:
+        scales = f"scales fixed at 2^{-tensor.fraction_bits}"
     width = f"{format_name(tensor.bits, tensor.signed)}, codes {codes.minimum} to {codes.maximum}"
-    return f"{width}, {zero}, {step} scales, range by {span}, rounded {tensor.rounding}"
+    return f"{width}, {zero}, {scales}, rounded {tensor.rounding}"
 
 
 def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -85,13 +88,25 @@ def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "product", _product(mac.product)
     for stage in mac.stages:
         takes = f"sums {stage.terms} values" if stage.terms else "sums all that is left"
+        takes += f" within {stage.within}" if stage.within else ""
         moment = "fitted after every addition" if stage.check == "each" else "summed exactly, fitted once"
         moment = "added in pairs, every node fitted" if stage.shape == "tree" else moment
         width = format_name(stage.bits, stage.signed)
         dropped = _dropped(stage.shift, stage.rounding)
         yield stage.name, f"{width}, {takes}, {moment}: {stage.overflow}{kept(stage)}{dropped}"
-    enters = "the last stage starts from it" if bias.position == "first" else "added to the finished sum"
-    yield "bias", f"{format_name(bias.bits, True)}, {enters}; rounded {bias.rounding}, {bias.overflow}"
+    enters = {
+        "first": "the last stage starts from it",
+        "inner": "the first sum of the first stage starts from it",
+        "last": "added to the finished sum",
+        "steps": "added among the steps after the sum",
+    }[bias.position]
+    shifted = f", shifted left by {bias.shift}" if bias.shift else ""
+    yield "bias", f"{format_name(bias.bits, True)}{shifted}, {enters}; rounded {bias.rounding}, {bias.overflow}"
+    if mac.input_zero_point == "corrected":
+        yield (
+            "zero point",
+            "inputs are multiplied as stored; what their zero point adds is taken off with the bias",
+        )
 
 
 def _product(product: Product | None) -> str:
@@ -117,7 +132,7 @@ def _output(settings: Settings) -> Iterator[tuple[str, str]]:
     place = function.position.replace("_", " ")
     yield (
         "activation",
-        f"{place}; leaky slopes of {function.multiplier_bits} bits, rounded {function.rounding}",
+        f"{place}; {activated(function)}",
     )
     yield "output", f"plus the zero point, to {width}: {settings.output.overflow}"
 

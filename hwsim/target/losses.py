@@ -41,8 +41,11 @@ def losses(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _stored(tensor: TensorFormat, otherwise: str) -> str:
     """Tell of the way from real values to codes; ``otherwise`` is said of a range without tails."""
-    percentile = tensor.range.method == "percentile"
-    clamped = f"by design: saturate, the tails beyond percentile {tensor.range.percent:g}" if percentile else otherwise
+    clamped = otherwise
+    if tensor.fraction_bits is not None:
+        clamped = f"possible: saturate, the scale is 2^{-tensor.fraction_bits} whatever the range"
+    elif tensor.range.method == "percentile":
+        clamped = f"by design: saturate, the tails beyond percentile {tensor.range.percent:g}"
     return clamped + ("; all negative values become 0" if tensor.symmetric and not tensor.signed else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from hwsim.target.mistake import Location, Mistake
-from hwsim.target.settings import Settings
+from hwsim.target.settings import Settings, TensorFormat
 from hwsim.target.steps import RATIO, MultiplyStep, goes_by_ratio, shifts_alone
 
 Found = Iterator[Mistake]
@@ -64,14 +64,19 @@ def double_rounding_multiplies_by_32_bits(settings: Settings) -> Found:
 
 def shifts_need_power_of_two_scales(settings: Settings) -> Found:
     """Shifts alone follow a ratio of scales only if all scales are powers of two."""
-    if shifts_alone(settings.requantize.expanded()) and settings.activations.step != "power_of_two":
+    if shifts_alone(settings.requantize.expanded()) and _is_uneven(settings.activations):
         yield _uneven_step(settings, "activations")
 
 
 def shifts_need_power_of_two_weights(settings: Settings) -> Found:
     """The same for the scales of weights."""
-    if shifts_alone(settings.requantize.expanded()) and settings.weights.step != "power_of_two":
+    if shifts_alone(settings.requantize.expanded()) and _is_uneven(settings.weights):
         yield _uneven_step(settings, "weights")
+
+
+def _is_uneven(tensor: TensorFormat) -> bool:
+    """Whether scales can be other than powers of two."""
+    return tensor.step != "power_of_two" and tensor.fraction_bits is None
 
 
 def _uneven_step(settings: Settings, section: str) -> Mistake:

@@ -49,12 +49,28 @@ def narrow_formats_saturate(settings: Settings) -> Found:
 
 def stored_values_round_deterministically(settings: Settings) -> Found:
     """Weights, inputs and biases have the same codes in every run."""
+    limit = settings.activation.limit_rounding
+    if limit.stochastic:
+        yield Mistake(
+            ("activation", "limit_rounding"), f"{limit} draws random numbers, but a limit is the same every time"
+        )
     sections = (("weights", settings.weights), ("activations", settings.activations), ("bias", settings.bias))
     for section, holder in sections:
         if holder.rounding.stochastic:
             yield Mistake(
                 (section, "rounding"),
                 f"{holder.rounding} draws random numbers, but real values become codes deterministically",
+            )
+
+
+def binary_points_are_fixed_without_zero_points(settings: Settings) -> Found:
+    """A fixed binary point leaves nothing to choose from the range: no zero point, no other step."""
+    for section, tensor in _formats(settings):
+        if tensor.fraction_bits is not None and not tensor.symmetric:
+            yield Mistake(
+                (section, "fraction_bits"),
+                f"{tensor.fraction_bits}, but {section}.symmetric is false; a fixed binary point has zero points of 0",
+                ((section, "symmetric"),),
             )
 
 
@@ -71,23 +87,56 @@ def percent_has_its_method(settings: Settings) -> Found:
 
 def bias_fits_where_it_starts(settings: Settings) -> Found:
     """An accumulator can start from a bias only if it holds every bias."""
-    bias, last = settings.bias, settings.mac.stages[-1]
-    where = f"mac.stages[{len(settings.mac.stages) - 1}]"
+    bias = settings.bias
+    at = 0 if bias.position == "inner" else len(settings.mac.stages) - 1
+    stage, where = settings.mac.stages[at], f"mac.stages[{at}]"
     stages: Location = ("mac", "stages")
-    if bias.position != "first":
+    shifted = f" and a shift of {bias.shift}" if bias.shift else ""
+    if bias.bits + bias.shift > 64:
+        yield Mistake(("bias", "shift"), f"{bias.shift} bits, but with {bias.bits} bits of bias that is more than 64")
+    if bias.position not in ("first", "inner"):
         return
-    if not last.signed:
+    if not stage.signed:
         yield Mistake(
             ("bias", "position"),
-            f"first, but a bias is signed and the accumulator ({where}, {last.name}) is not; use `position: last`",
+            f"{bias.position}, but a bias is signed and the accumulator ({where}, {stage.name}) is not; "
+            "use `position: last`",
             (stages,),
         )
-    elif bias.bits > last.bits:
+    elif bias.bits + bias.shift > stage.bits:
+        room = stage.bits - bias.shift
+        remedy = f"{room} bits or fewer" if room > 0 else f"a shift below {stage.bits}"
         yield Mistake(
             ("bias", "bits"),
-            f"{bias.bits} bits, but the accumulator that starts from it ({where}, {last.name}) has "
-            f"{last.bits}; use {last.bits} bits or fewer, or `position: last`",
+            f"{bias.bits} bits{shifted}, but the accumulator that starts from it ({where}, {stage.name}) has "
+            f"{stage.bits}; use {remedy}, or `position: last`",
             (stages, ("bias", "position")),
+        )
+    if stage.shape == "tree" and bias.position == "inner":
+        yield Mistake(
+            ("bias", "position"), f"{bias.position}, but {stage.name} is a tree, which starts from nothing", (stages,)
+        )
+
+
+def bias_has_the_unit_of_its_sum(settings: Settings) -> Found:
+    """A bias, or a correction, is added to sums that count the same LSBs."""
+    mac, bias = settings.mac, settings.bias
+    drops = [f"mac.stages[{index}]" for index, stage in enumerate(mac.stages) if stage.shift]
+    later = [place for place in drops if place != "mac.stages[0]"]
+    stages: Location = ("mac", "stages")
+    if bias.position == "inner" and later:
+        sentence = f"inner, but {later[0]} drops bits of the sum that starts from the bias; use another position"
+        yield Mistake(("bias", "position"), sentence, (stages,))
+    if mac.input_zero_point != "corrected" or settings.activations.symmetric:
+        return
+    at: Location = ("mac", "input_zero_point")
+    if mac.product is not None and mac.product.shift:
+        drops.insert(0, "mac.product")
+    if drops:
+        yield Mistake(at, f"corrected, but {drops[0]} drops bits, so that sums count other LSBs than the correction")
+    if bias.position == "steps":
+        yield Mistake(
+            at, "corrected, but bias.position is steps; the correction belongs to the sum", (("bias", "position"),)
         )
 
 
@@ -115,6 +164,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     narrow_formats_saturate,
     stored_values_round_deterministically,
     percent_has_its_method,
+    binary_points_are_fixed_without_zero_points,
     *post.GENERAL_RULES,
     *step_rules.GENERAL_RULES,
     register_repeats_its_seed,
@@ -127,5 +177,6 @@ MAC_RULES: tuple[Rule, ...] = (
     *post.MAC_RULES,
     *step_rules.MAC_RULES,
     bias_fits_where_it_starts,
+    bias_has_the_unit_of_its_sum,
 )
 """Rules for operations with weights."""

@@ -53,6 +53,11 @@ class TensorFormat(Section):
     """How a real value becomes a code; deterministic modes only."""
     range: RangeMethod = RangeMethod()
     """How the real range is chosen."""
+    fraction_bits: (
+        Annotated[int, Field(ge=-64, le=64, strict=True), Measure(unit="bits", limit="behind the binary point stand")]
+        | None
+    ) = None
+    """A fixed binary point: the scale is 2^-fraction_bits whatever the range; symmetric formats only."""
 
     def integer_format(self) -> IntFormat:
         """The format of a code."""
@@ -91,6 +96,8 @@ class Stage(Fit):
     """The stage's name in the ledger."""
     terms: Annotated[int, Field(ge=1, strict=True), Measure(unit="terms", limit="a sum has")] | None = None
     """How many consecutive values of the level below one sum takes; the last stage takes all and has none."""
+    within: Axis | None = None
+    """A loop of `mac.order` beyond whose end no sum goes on, even with fewer terms; not for the last stage."""
     check: Literal["each", "last"] = "each"
     """Whether the width applies after every addition or once, after the last."""
     shape: Literal["chain", "tree"] = "chain"
@@ -112,11 +119,14 @@ class Mac(Section):
     """The multiply-accumulate datapath."""
 
     order: tuple[Axis, ...] = ("kernel_height", "kernel_width", "input_channel")
-    """Loops from the outermost inwards; `input_channel_tile` may stand anywhere before `input_channel`."""
+    """Loops from the outermost inwards; with `input_channel_tile` inside `input_channel`, channels go in strides."""
     tile: Tile | None = None
     """Block sizes, needed when the order names `input_channel_tile`."""
     product: Product | None = None
     """The product's width; without it products are exact."""
+    input_zero_point: Literal["removed", "corrected"] = "removed"
+    """`removed`: inputs are multiplied less their zero point. `corrected`: as they are stored, padding as the zero
+    point, and what the zero point adds to a sum is taken off with the bias."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage(name="accumulator"),)
     """The levels of accumulation, from the inside out."""
 
@@ -126,8 +136,11 @@ class Bias(Section):
 
     bits: AccumulatorBits = 32
     """Width of a stored bias, in bits."""
-    position: Literal["first", "last"] = "first"
-    """Whether the accumulator starts from the bias, or the bias is added to the finished sum."""
+    shift: Annotated[int, Field(ge=0, le=62, strict=True), Measure(unit="bits", limit="a bias is shifted left by")] = 0
+    """Bits by which a stored bias is shifted left to the unit of the sum."""
+    position: Literal["first", "last", "inner", "steps"] = "first"
+    """`first`: the last stage starts from the bias. `inner`: the first sum of the first stage does. `last`: it is added
+    to the finished sum. `steps`: at the step `bias` of `requantize.steps`."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How a real bias becomes an integer; deterministic modes only."""
     overflow: Overflow = Overflow.SATURATE
@@ -167,6 +180,10 @@ class ActivationFunction(Section):
     """Width of the signed multiplier by which a leaky slope is applied, in bits."""
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction of a leaky slope is dropped."""
+    limit_rounding: Rounding = Rounding.HALF_EVEN
+    """How the upper limit of a bounded ReLU becomes an integer; deterministic modes only."""
+    limit_precision: Literal[32, 64] = 64
+    """Width of the float in which that limit is divided by its unit, in bits."""
 
 
 class Output(Section):

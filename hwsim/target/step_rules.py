@@ -11,6 +11,7 @@ from hwsim.target.settings import Settings
 from hwsim.target.steps import (
     RATIO,
     ActivationStep,
+    BiasStep,
     ClipStep,
     LookupStep,
     MultiplyFloatStep,
@@ -71,6 +72,8 @@ def _single(step: Step) -> tuple[str, str]:  # noqa: PLR0911 (one line for each 
             return "step", "is the activation"
         case ZeroPointStep():
             return "step", "adds the zero point"
+        case BiasStep():
+            return "step", "adds the bias"
         case _:
             return "", ""
 
@@ -88,6 +91,19 @@ def ratio_is_followed_to_its_end(settings: Settings) -> Found:
             yield _mistake(index, "by", sentence, float_at)
         elif float_at is None and not ends:
             yield _mistake(index, "by", "ratio, but no shift_right goes by ratio; add {step: shift_right, by: ratio}")
+
+
+def bias_has_its_place(settings: Settings) -> Found:
+    """The step `bias` is there if, and only if, the bias enters among the steps."""
+    steps = settings.requantize.expanded()
+    at = next((index for index, step in enumerate(steps) if isinstance(step, BiasStep)), None)
+    among = settings.bias.position == "steps"
+    if among and at is None:
+        sentence = "steps, but the list of steps has none that adds it; add {step: bias} to requantize.steps"
+        yield Mistake(("bias", "position"), sentence, (_STEPS,))
+    if not among and at is not None:
+        sentence = f"bias, but bias.position is {settings.bias.position}; use `bias: {{position: steps}}`"
+        yield Mistake((*_STEPS, at, "step"), sentence, (("bias", "position"),))
 
 
 def shifts_need_power_of_two_multipliers(settings: Settings) -> Found:
@@ -200,5 +216,5 @@ GENERAL_RULES: tuple[Callable[[Settings], Found], ...] = (
 )
 """Rules for every kind of operation."""
 
-MAC_RULES: tuple[Callable[[Settings], Found], ...] = (stages_and_steps_differ,)
+MAC_RULES: tuple[Callable[[Settings], Found], ...] = (stages_and_steps_differ, bias_has_its_place)
 """Rules for operations with weights."""

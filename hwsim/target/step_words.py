@@ -9,6 +9,7 @@ from hwsim.target.steps import (
     AbsoluteStep,
     ActivationStep,
     AddStep,
+    BiasStep,
     ClipStep,
     FitStep,
     LookupStep,
@@ -68,9 +69,11 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
         case ThresholdsStep():
             return f"{step.first} plus 1 for each level reached, of {_count(len(step.levels), 'level')}"
         case ActivationStep():
-            return f"leaky slopes of {function.multiplier_bits} bits, rounded {function.rounding}"
+            return activated(function)
         case ZeroPointStep():
             return "plus the zero point"
+        case BiasStep():
+            return "plus the bias"
 
 
 def signs(step: Step) -> str:  # noqa: PLR0911, PLR0912 (one line for each step)
@@ -103,6 +106,18 @@ def signs(step: Step) -> str:  # noqa: PLR0911, PLR0912 (one line for each step)
             return "ReLU, clip, leaky slope"
         case ZeroPointStep():
             return "+ zero point"
+        case BiasStep():
+            return "+ bias"
+
+
+def activated(function: ActivationFunction) -> str:
+    """Say how slopes are applied, and how limits become integers, unless as usual."""
+    slopes = f"leaky slopes of {function.multiplier_bits} bits, rounded {function.rounding}"
+    usual = ActivationFunction()
+    limit, precision = function.limit_rounding, function.limit_precision
+    if (limit, precision) == (usual.limit_rounding, usual.limit_precision):
+        return slopes
+    return f"{slopes}; limits divided in float{precision}, rounded {limit}"
 
 
 def by_rule(rule: Rule) -> str:

@@ -163,6 +163,12 @@ class ActivationStep(Section):
     step: Literal["activation"]
 
 
+class BiasStep(Section):
+    """The bias, with `bias.position: steps`."""
+
+    step: Literal["bias"]
+
+
 class ZeroPointStep(Section):
     """Add the output's zero point."""
 
@@ -181,7 +187,8 @@ Step = Annotated[
     | LookupStep
     | ThresholdsStep
     | ActivationStep
-    | ZeroPointStep,
+    | ZeroPointStep
+    | BiasStep,
     Field(discriminator="step"),
 ]
 

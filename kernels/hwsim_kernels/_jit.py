@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numba
 from numba.core import config
@@ -31,7 +31,7 @@ def _cache_folder() -> Path:
 
 
 def inlined(function: F) -> F:
-    """Compile ``function`` as ``njit`` does, and into its callers: calls of many arguments cost more than their work."""
+    """Compile ``function`` as ``njit`` does, and into its callers: passing many arguments costs more than its work."""
     return njit(function, forceinline=True)
 
 
@@ -45,7 +45,7 @@ def njit(function: F, *, forceinline: bool = False) -> F:
     config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
     try:
         cached = not config.BOUNDSCHECK  # type: ignore[attr-defined]
-        compiled: F = numba.njit(function, nogil=True, cache=cached, forceinline=forceinline)
+        compiled = numba.njit(function, nogil=True, cache=cached, forceinline=forceinline)
     finally:
         config.CACHE_DIR = saved  # type: ignore[attr-defined]
-    return compiled
+    return cast("F", compiled)

@@ -45,6 +45,7 @@ def accumulate_block(
     weights: Codes,
     product: Ints,
     stages: Ints,
+    ends: Ints,
     draws: Ints,
     numbers: Ints,
     first: Int,
@@ -75,10 +76,10 @@ def accumulate_block(
             lanes[levels, HIT] = 0
         for level in range(levels):
             field = stages[level]
-            filled[level] += 1
-            finished = k == steps - 1 or filled[level] == field[TERMS]
+            finished = ends[level, k] != 0
             if field[TREE] != 0:
-                leaves[level, filled[level] - 1] = values
+                leaves[level, filled[level]] = values
+                filled[level] += 1
                 if finished:
                     leaves[level, filled[level] :] = 0
                     settled[level] += reduce_tree(
@@ -118,13 +119,16 @@ def accumulate_block(
 def accumulate(
     codes: Codes,
     zero_point: Int,
+    outside: Int,
     taps: Ints,
     strides: Ints,
     spread: Ints,
     weights: Codes,
     start: Ints,
+    start_level: Int,
     product: Ints,
     stages: Ints,
+    ends: Ints,
     draws: Ints,
     first_sample: Int,
     out: Ints,
@@ -134,14 +138,14 @@ def accumulate(
 ) -> None:
     """Multiply and accumulate a whole batch.
 
-    codes: (n, h, w, c) stored codes, |code - zero_point| < 2**17.
+    codes: (n, h, w, c) stored codes, |code - zero_point| < 2**17. outside: the operand where there is no code.
     taps: (k, 3) row, column and channel of each step, relative to the window's corner and the group's first channel.
     strides: (2,) rows and columns between windows.
     spread: (2,) rows and columns from one code to the next, zeros between: 1 but for transposed convolutions.
     weights: (groups, k, outputs) weight codes less their zero points.
-    start: (groups * outputs,) what the last stage starts from.
+    start: (groups * outputs,) what the first sum of stage ``start_level`` starts from.
     product: (FIELDS,) the product's format, BITS = 0 where products are exact or proved to stay inside it.
-    stages: (levels, FIELDS) from the inside out; TERMS = 0 in the last.
+    stages: (levels, FIELDS) from the inside out. ends: (levels, k) 1 where a sum ends, as ``sums_end`` makes them.
     draws: random numbers for stochastic rounding, or one 0.
     first_sample: number of codes[0] in the whole run.
     out: (n, oh, ow, groups * outputs) the sums of the last stage.
@@ -152,8 +156,7 @@ def accumulate(
     groups, steps, outputs = weights.shape
     levels = stages.shape[0]
     terms = max(1, stages[:, TERMS].max()) if stages[:, TREE].max() > 0 else 1
-    last = stages[levels - 1]
-    start_shift = last[SHIFT] if last[CHECK_EACH] == 0 else 0
+    start_shift = stages[start_level, SHIFT] if stages[start_level, CHECK_EACH] == 0 else 0
     window = np.array([strides[0], strides[1], rows * columns, spread[0], spread[1]])
     block = max(1, LANES // outputs)
     total = samples * rows * columns
@@ -170,6 +173,7 @@ def accumulate(
             gather(
                 codes,
                 zero_point,
+                outside,
                 taps,
                 window,
                 group * (codes.shape[3] // groups),
@@ -185,12 +189,13 @@ def accumulate(
                 place, c = position + i // outputs, first + i % outputs
                 numbers[i] = place % window[2] * channels + c
                 keys[i] = (first_sample * window[2] + place) * steps
-                lanes[levels - 1, SUM, i] = start[c] << start_shift
+                lanes[start_level, SUM, i] = start[c] << start_shift
             accumulate_block(
                 operands,
                 weights[group],
                 product,
                 stages,
+                ends,
                 draws,
                 numbers,
                 first,

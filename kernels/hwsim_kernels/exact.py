@@ -30,14 +30,13 @@ def count_sums(sums: Ints, counts: Ints, histogram: Ints) -> None:
             count_bits(histogram, sums[row, c])
 
 
-def fits_and_sums(stages: Ints, steps: int) -> list[tuple[int, int]]:
-    """Return how many values each stage fits, and how many sums it hands up, for one output of ``steps`` products."""
+def fits_and_sums(stages: Ints, ends: Ints) -> list[tuple[int, int]]:
+    """Return how many values each stage fits, and how many sums it hands up, for one output."""
     numbers: list[tuple[int, int]] = []
-    entering = steps
-    for field in stages:
-        terms = int(field[TERMS]) or entering
-        sums = -(-entering // terms)
-        nodes = sums * max(1, terms - 1)
+    entering = ends.shape[1]
+    for field, finished in zip(stages, ends, strict=True):
+        sums = int(finished.sum())
+        nodes = sums * max(1, int(field[TERMS]) - 1)
         fits = nodes if field[TREE] else entering if field[CHECK_EACH] else sums
         numbers.append((fits, sums))
         entering = sums
@@ -47,12 +46,14 @@ def fits_and_sums(stages: Ints, steps: int) -> list[tuple[int, int]]:
 def accumulate_exact(
     codes: Codes,
     zero_point: Int,
+    outside: Int,
     taps: Ints,
     strides: Ints,
     spread: Ints,
     weights: Codes,
     start: Ints,
     stages: Ints,
+    ends: Ints,
     out: Ints,
     product_counts: Ints,
     counts: Ints,
@@ -77,6 +78,7 @@ def accumulate_exact(
             gather(
                 codes,
                 zero_point,
+                outside,
                 taps,
                 window,
                 group * (codes.shape[3] // groups),
@@ -88,7 +90,7 @@ def accumulate_exact(
             flat[position : position + size, first : first + outputs] = sums
             flat[position : position + size, first : first + outputs] += start[first : first + outputs]
     count_sums(flat, counts[-1], histogram)
-    for level, (fits, sums) in enumerate(fits_and_sums(stages, steps)):
+    for level, (fits, sums) in enumerate(fits_and_sums(stages, ends)):
         counts[level, VALUES] += fits * total
         counts[level, SUMS] += sums * total
     product_counts[VALUES] += steps * total

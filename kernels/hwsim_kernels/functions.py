@@ -1,8 +1,8 @@
 """Arithmetic on whole arrays, for use by itself: a golden model for a test bench needs nothing but these.
 
-Values are integers of any kind that NumPy holds, Python's own for more than 64 bits. Results are exact: int64, uint64
-where an unsigned 64-bit format needs it, Python's own integers beyond; a single number gives a Python int. Modes are
-named as in ``docs/modes.md``.
+Values are integers of any kind that NumPy holds, Python's own for more than 64 bits; magnitudes stay below 2**124, and
+what would need more raises OverflowError. Results are exact: int64, uint64 where an unsigned 64-bit format needs it,
+Python's own integers beyond; a single number gives a Python int. Modes are named as in ``docs/modes.md``.
 """
 
 from __future__ import annotations
@@ -10,21 +10,33 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hwsim_kernels import merging, steps
 from hwsim_kernels._types import Ints
-from hwsim_kernels.convert import codes_of, integers_in, integers_of, words_of
+from hwsim_kernels.convert import (
+    array_of,
+    channels_of,
+    codes_of,
+    integers_in,
+    integers_of,
+    known,
+    per_channel,
+    random_numbers,
+    whole,
+    words_of,
+)
 from hwsim_kernels.counting import BINS, new_counts
-from hwsim_kernels.describe import Format, rounding_code
+from hwsim_kernels.describe import Format, format_field, rounding_code
 from hwsim_kernels.fields import BITS, FIELDS, OVERFLOW, ROUNDING, SATURATED_BITS, SHIFT, SIGNED
 from hwsim_kernels.lookup import look_up
 from hwsim_kernels.quantize import quantize as quantize_reals
-
-NO_DRAWS = np.zeros(1, np.int64)
+from hwsim_kernels.wide import WORD_BITS
 
 WIDEST = 124
 """Bits of a shift at most."""
+
+ZERO_POINTS = (-(1 << 63), (1 << 63) - 1)
 
 
 def round_shift(
@@ -33,11 +45,12 @@ def round_shift(
     rounding: str = "floor",
     *,
     guard_bits: int | None = None,
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Any:  # noqa: ANN401
     """Return ``values / 2**shift`` rounded by the mode ``rounding``; a shift of 0 changes nothing in any mode.
 
-    shift: 0 to 124, one number or one for each channel (the last axis); negative ones shift left, exactly.
+    shift: up to 124 bits, one number or one for each channel (the last axis); negative ones, down to -92, shift left,
+    exactly.
     guard_bits: how many of the dropped bits the rounder sees, from the top (1 to 32; None: all).
     draws: one period of random numbers for the stochastic modes, from ``lfsr``; value number i takes draw i.
 
@@ -58,7 +71,7 @@ def requantize(
     guard_bits: int | None = None,
     zero_point: int = 0,
     output: Format | None = None,
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Any:  # noqa: ANN401
     """Return ``fit(round_shift(values * multiplier, shift) + zero_point)``: a sum brought to an output's scale.
 
@@ -71,18 +84,24 @@ def requantize(
     [[25, -75]]
     """
     array = integers_of(values, "values")
-    channels = array.shape[-1] if array.ndim else 1
-    factors = per_channel(multiplier, channels, "multiplier", (0, (1 << 32) - 1))
-    shifts = per_channel(shift, channels, "shift", (-92, WIDEST))
-    if guard_bits is not None and not 1 <= guard_bits <= 32:
-        raise ValueError(f"{guard_bits} guard bits: a rounder sees 1 to 32, or all (None)")
-    words = words_of(array, channels)
-    refuse_wider(words, int(factors.max(initial=0)) << max(-int(shifts.min(initial=0)), 0), "the product")
+    factors = per_channel(multiplier, array.shape, "multiplier", (0, (1 << 32) - 1))
+    shifts = per_channel(shift, array.shape, "shift", (-92, WIDEST), "bits")
+    guard = 0 if guard_bits is None else whole(guard_bits, "guard_bits", 1, 32, "bits (None: all)")
+    mode, numbers = rounding_code(rounding), random_numbers(draws, rounding)
+    offset = whole(zero_point, "zero_point", *ZERO_POINTS)
+    field = None if output is None else format_field(output, "output")
+    channels = channels_of(factors, shifts)
+    factors, shifts = np.resize(factors, channels), np.resize(shifts, channels)
+    words = words_of(array, channels, "values")
+    left, right = np.maximum(-shifts, 0), np.maximum(shifts, 0)
+    refuse_wider(words, [int(one) << int(two) for one, two in zip(factors, left, strict=True)], "a product")
     position = np.array([0, words.shape[1]], np.int64)
-    steps.shift_left(words, np.maximum(-shifts, 0))
-    right, mode = np.maximum(shifts, 0), rounding_code(rounding)
-    steps.scale_fixed(words, factors, right, guard_bits or 0, mode, draws, position, False, new_counts(channels))
-    return finish(words, zero_point, output, array.shape)
+    steps.shift_left(words, left)
+    steps.scale_fixed(words, factors, right, guard, mode, numbers, position, False, new_counts(channels))
+    steps.add_constant(words, np.full(channels, offset, np.int64))
+    if field is not None:
+        fit_in_place(words, field)
+    return integers_in(words, array.shape)
 
 
 def requantize_double(
@@ -98,21 +117,18 @@ def requantize_double(
 
     The value is shifted left by a positive exponent and wraps to 32 bits, the product with the 31-bit multiplier is
     rounded half up to its high half, and a negative exponent shifts right, rounded by ``last`` (ruy: `half_up`).
-    multiplier, exponent: one or one for each channel (the last axis).
+    multiplier, exponent (-31 to 60): one or one for each channel (the last axis); ``multiplier_of`` gives the
+    multiplier and 31 - exponent.
 
     >>> requantize_double([-10, -6, -5, -3, 1, 5, 25], 1 << 30, -1).tolist()
     [-3, -2, -1, -1, 1, 2, 7]
     """
     array = integers_of(values, "values")
-    channels = array.shape[-1] if array.ndim else 1
-    exponents = per_channel(exponent, channels, "exponent", (-31, 60))
-    words = words_of(array, channels)
-    refuse_wider(words, 1 << max(int(exponents.max(initial=0)), 0), "the shifted value")
-    steps.shift_left(words, np.maximum(exponents, 0))
-    wrapped = finish(words, 0, Format(32), array.shape)
-    high = requantize(wrapped, per_channel(multiplier, channels, "multiplier", (0, (1 << 31) - 1)), 31, "half_up")
-    right = np.maximum(-exponents, 0)
-    return requantize(high, 1, right, last, zero_point=zero_point, output=output)
+    factors = per_channel(multiplier, array.shape, "multiplier", (0, (1 << 31) - 1))
+    exponents = per_channel(exponent, array.shape, "exponent", (-31, 60))
+    shifted = fit(round_shift(array, -np.maximum(exponents, 0)), 32, "wrap")
+    high = requantize(shifted, factors, 31, "half_up")
+    return requantize(high, 1, np.maximum(-exponents, 0), last, zero_point=zero_point, output=output)
 
 
 def fit(
@@ -126,8 +142,9 @@ def fit(
     ([127, -126, 5], -127)
     """
     array = integers_of(values, "values")
-    form = Format(bits, overflow, signed, saturated_bits)
-    return finish(words_of(array, array.shape[-1] if array.ndim else 1), 0, form, array.shape)
+    words = words_of(array, 1, "values")
+    fit_in_place(words, Format(bits, overflow, signed, saturated_bits).field())
+    return integers_in(words, array.shape)
 
 
 def quantize(
@@ -140,23 +157,27 @@ def quantize(
 ) -> Any:  # noqa: ANN401
     """Return the codes of real values: ``fit(round(values / scale) + zero_point)``, the division in float64.
 
-    scale, zero_point: one or one for each channel (the last axis). Raises ValueError for NaN and infinities.
+    scale (between 2**-300 and 2**300), zero_point: one or one for each channel (the last axis). rounding: any mode but
+    the stochastic ones. Raises ValueError for NaN and infinities.
 
     >>> quantize([0.49, 0.5, -1.5, 9.0], 1.0, output=Format(4, "saturate")).tolist()
     [0, 0, -2, 7]
     """
-    array = np.asarray(values, np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"values: {np.argwhere(~np.isfinite(array))[0].tolist()} is no finite number")
-    channels = array.shape[-1] if array.ndim else 1
-    scales = np.broadcast_to(np.asarray(scale, np.float64), (channels,)).copy()
-    if not ((scales > 2.0**-300) & (scales < 2.0**300)).all():
-        raise ValueError("scale: it must lie between 2**-300 and 2**300")
-    zero_points = per_channel(zero_point, channels, "zero_point", (-(1 << 62), 1 << 62))
-    rows = array.reshape(-1, channels)
-    codes = np.empty(rows.shape, np.int64)
-    field = np.array([*output.field(), rounding_code(rounding)], np.int64)
-    quantize_reals(rows, scales, zero_points, field, np.array([0, len(rows)]), codes, new_counts(channels))
+    array, steps_of = reals_of(values, "values"), reals_of(scale, "scale")
+    if steps_of.shape not in ((), (1,), array.shape[-1:]):
+        raise ValueError(f"scale: the shape {steps_of.shape}, it must be one number or {array.shape[-1:]}")
+    for one in steps_of.flat:
+        if not 2.0**-300 < one < 2.0**300:
+            raise ValueError(f"scale: {one}, it must lie between 2**-300 and 2**300")
+    zero_points = per_channel(zero_point, array.shape, "zero_point", (-(1 << 62), 1 << 62))
+    field = np.array([*format_field(output, "output"), rounding_code(rounding)], np.int64)
+    if rounding.startswith("stochastic"):
+        raise ValueError(f"rounding {rounding!r}: quantize has no random numbers")
+    channels = channels_of(steps_of.reshape(-1), zero_points)
+    rows = np.require(array.reshape(array.size // channels if channels else 0, channels), np.float64, ["C", "W"])
+    codes: NDArray[Any] = np.empty(rows.shape, np.int64)
+    scales, offsets = np.resize(steps_of, channels), np.resize(zero_points, channels)
+    quantize_reals(rows, scales, offsets, field, np.array([0, len(rows)]), codes, new_counts(channels))
     if not output.signed and output.bits == 64:
         codes = codes.view(np.uint64)
     return codes.reshape(array.shape) if array.ndim else int(codes[0, 0])
@@ -168,15 +189,16 @@ def add(*tensors: ArrayLike, accumulator: Format) -> Any:  # noqa: ANN401
     >>> add([100, -100], [100, -100], [-50, 50], accumulator=Format(8, "saturate")).tolist()
     [77, -78]
     """
-    arrays = [integers_of(one, "tensors") for one in tensors]
+    arrays = [integers_of(one, f"tensors[{index}]") for index, one in enumerate(tensors)]
     if len({one.shape for one in arrays}) != 1:
-        raise ValueError(f"tensors: shapes {[one.shape for one in arrays]} differ")
-    channels = arrays[0].shape[-1] if arrays[0].ndim else 1
-    terms: Ints = np.stack([words_of(one, channels) for one in arrays])
-    out = np.empty(terms.shape[1:], np.int64)
+        raise ValueError(f"tensors: shapes {[one.shape for one in arrays]}, there must be one or more of one shape")
+    words = [words_of(one, 1, f"tensors[{index}]") for index, one in enumerate(arrays)]
+    for one in words:
+        refuse_wider(one, [len(arrays)], "a sum of up to")
+    terms, out = np.stack(words), np.empty_like(words[0])
     histogram = np.zeros(BINS, np.int64)
-    position = np.array([0, out.shape[1]], np.int64)
-    merging.add(terms, accumulator.field(), position, out, new_counts(channels), histogram)
+    position = np.array([0, arrays[0].size], np.int64)
+    merging.add(terms, format_field(accumulator, "accumulator"), position, out, new_counts(1), histogram)
     return integers_in(out, arrays[0].shape)
 
 
@@ -188,26 +210,42 @@ def multiply(
     product: Format | None = None,
     shift: int = 0,
     rounding: str = "floor",
+    draws: ArrayLike | None = None,
 ) -> Any:  # noqa: ANN401
     """Return the product, element by element, of codes less their zero points; shapes broadcast as NumPy's do.
 
-    product: what it is fitted to, after ``shift`` low bits (0 to 62) were dropped by ``rounding``.
+    Codes and zero points have up to 32 bits, sign included. product: what it is fitted to, after ``shift`` low bits (0
+    to 62) were dropped by ``rounding``.
 
     >>> multiply([[2], [3]], [[10, -20]], product=Format(6, "saturate")).tolist()
     [[20, -32], [30, -32]]
     """
-    if shift and product is None:
-        raise ValueError("shift: what is shifted needs a `product` format to go to")
-    arrays = np.broadcast_arrays(integers_of(first, "first"), integers_of(second, "second"))
-    shape = arrays[0].shape
-    one, two = (codes_of(each.reshape(-1, shape[-1] if shape else 1), "operands", 2) for each in arrays)
+    arrays = [integers_of(first, "first"), integers_of(second, "second")]
+    try:
+        shape = np.broadcast_shapes(arrays[0].shape, arrays[1].shape)
+    except ValueError:
+        raise ValueError(f"first, second: shapes {arrays[0].shape} and {arrays[1].shape} do not broadcast") from None
+    points = [whole(one, "zero_points", -(1 << 31), (1 << 31) - 1) for one in zero_points]
+    if len(points) != 2:
+        raise ValueError(f"zero_points: {len(points)} of them, there must be one for each operand")
     field = np.zeros(FIELDS, np.int64)
+    field[[SHIFT, ROUNDING]] = whole(shift, "shift", 0, 62, "bits"), rounding_code(rounding)
     if product is not None:
-        field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]] = product.field()
-        field[[SHIFT, ROUNDING]] = shift, rounding_code(rounding)
+        field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]] = format_field(product, "product")
+    elif field[SHIFT]:
+        raise ValueError(f"shift: {shift} bits, but there is no `product` format that the rest goes to")
+    numbers = random_numbers(draws, rounding)
+    one = codes_of(np.broadcast_to(arrays[0], shape).reshape(-1, 1), "first", 2)
+    two = codes_of(np.broadcast_to(arrays[1], shape).reshape(-1, 1), "second", 2)
+    ends = [
+        max(abs(int(codes.min(initial=0)) - point), abs(int(codes.max(initial=0)) - point))
+        for codes, point in zip((one, two), points, strict=True)
+    ]
+    if ends[0] * ends[1] >= 1 << 63:
+        raise OverflowError(f"a product of {ends[0]} by {ends[1]} needs more than 64 bits")
     out = np.empty((2, *one.shape), np.int64)
-    points, position = np.array(zero_points, np.int64), np.array([0, len(one)], np.int64)
-    merging.multiply(one, two, points, field, NO_DRAWS, position, out, new_counts(one.shape[1]))
+    position = np.array([0, len(one)], np.int64)
+    merging.multiply(one, two, np.array(points, np.int64), field, numbers, position, out, new_counts(1))
     return integers_in(out, shape)
 
 
@@ -219,7 +257,7 @@ def lookup(
     *,
     interpolation: str = "none",
     rounding: str = "floor",
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Any:  # noqa: ANN401
     """Return the entries of ``table`` (entries,) that values point to; those outside take the nearest entry.
 
@@ -229,44 +267,47 @@ def lookup(
     >>> lookup([-9, 0, 1, 2, 3, 99], [0, 10, 40], 0, 1, interpolation="linear", rounding="half_up").tolist()
     [0, 0, 5, 10, 25, 40]
     """
-    array = integers_of(values, "values")
-    entries = integers_of(table, "table").astype(np.int64)
-    if entries.ndim != 1 or not entries.size or not 0 <= shift <= 24 or max(-entries.min(), entries.max()) >= 1 << 31:
-        raise ValueError("table: one axis, an entry or more, each below 2**31 in magnitude; shift 0 to 24")
-    if interpolation not in ("none", "linear"):
-        raise ValueError(f"interpolation {interpolation!r}: it must be `none` or `linear`")
-    channels = array.shape[-1] if array.ndim else 1
-    words, mode = words_of(array, channels), rounding_code(rounding)
+    array, entries = integers_of(values, "values"), integers_of(table, "table")
+    if entries.ndim != 1 or not entries.size:
+        raise ValueError(f"table: the shape {entries.shape}, it must be one axis of one entry or more")
+    low, high = int(entries.min()), int(entries.max())
+    if max(-low, high) >= 1 << 31:
+        raise ValueError(f"table: entries {low} to {high}, magnitudes must lie below 2**31")
+    start, apart = whole(first, "first", *ZERO_POINTS), whole(shift, "shift", 0, 24, "bits")
+    linear = known(interpolation, ("none", "linear"), "interpolation") == "linear"
+    mode, numbers = rounding_code(rounding), random_numbers(draws, rounding if linear else "floor")
+    words = words_of(array, 1, "values")
     position = np.array([0, words.shape[1]], np.int64)
-    linear = interpolation == "linear"
-    look_up(words, entries, first, shift, linear, mode, draws, position, new_counts(channels))
+    whole_table = np.require(entries, np.int64, ["C", "W"])
+    look_up(words, whole_table, start, apart, linear, mode, numbers, position, new_counts(1))
     return integers_in(words, array.shape)
 
 
-def per_channel(values: ArrayLike, channels: int, name: str, limits: tuple[int, int]) -> Ints:
-    """Return one number, or one for each channel, as (channels,); raise ValueError outside ``limits``."""
-    array = integers_of(values, name)
-    low, high = limits
-    if array.shape not in ((), (1,), (channels,)):
-        raise ValueError(f"{name}: has the shape {array.shape}, the last axis {channels} channels")
-    if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
-        raise ValueError(f"{name}: {int(array.min())} to {int(array.max())}, it must lie within {low} to {high}")
-    return np.broadcast_to(array.astype(np.int64), (channels,)).copy()
+def reals_of(values: ArrayLike, name: str) -> Any:  # noqa: ANN401 (float64)
+    """Return real numbers as float64; raise TypeError for other things, ValueError for NaN and infinities."""
+    array = array_of(values, name)
+    if array.dtype.kind not in "iuf" and array.dtype != object:
+        raise TypeError(f"{name}: real numbers are needed, not {array.dtype}")
+    reals = array.astype(np.float64)
+    for index in np.argwhere(~np.isfinite(reals))[:1]:
+        raise ValueError(f"{name}{index.tolist() or ''}: {reals[tuple(index)]} is no finite number")
+    return reals
 
 
-def refuse_wider(words: Ints, factor: int, what: str) -> None:
-    """Raise OverflowError if values (words, rows, channels) times ``factor`` could need more than 125 bits."""
-    largest = max((abs(int(high)) + 1 for high in (words[0].min(initial=0), words[0].max(initial=0))), default=0)
-    if largest * factor >= 1 << (WIDEST - 62):
-        raise OverflowError(f"{what} needs more than 125 bits")
+def refuse_wider(words: Ints, factors: list[int], what: str) -> None:
+    """Raise OverflowError if a value of (2, rows, channels) times its channel's factor is 2**124 or more."""
+    highs = words[0]
+    largest = max(-int(highs.min(initial=0)), int(highs.max(initial=0)) + 1)
+    if largest * max(factors, default=0) < 1 << (WIDEST - WORD_BITS):
+        return
+    for channel, factor in enumerate(factors):
+        for high, low in words[:, :, channel].T.tolist():
+            value = (high << WORD_BITS) + low
+            if abs(value) * factor >= 1 << WIDEST:
+                raise OverflowError(f"{what} of {value} times {factor} needs more than 125 bits")
 
 
-def finish(words: Ints, zero_point: int, output: Format | None, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-    """Add a zero point to (words, rows, channels), fit, and return integers of ``shape``."""
-    channels = words.shape[2]
-    if zero_point:
-        steps.add_constant(words, np.full(channels, zero_point, np.int64))
-    if output is not None:
-        position, none = np.array([0, words.shape[1]], np.int64), np.zeros(0, np.int64)
-        steps.fit_values(words, output.field(), position, new_counts(channels), none, 0)
-    return integers_in(words, shape)
+def fit_in_place(words: Ints, field: Ints) -> None:
+    """Fit (2, rows, channels) to a format (4,)."""
+    position, none = np.array([0, words.shape[1]], np.int64), np.zeros(0, np.int64)
+    steps.fit_values(words, field, position, new_counts(words.shape[2]), none, 0)

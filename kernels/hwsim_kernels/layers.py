@@ -1,11 +1,15 @@
 """Layers on whole arrays, for use by themselves: products accumulated in a declared order, and pooling.
 
 Feature maps are (n, h, w, c), kernels (kh, kw, c / groups, outputs), as in Keras. Operands are integers of up to 32
-bits; ``zero_point`` is taken off the inputs, and what lies outside counts as 0 and takes its step all the same.
+bits, sign included; ``zero_point`` is taken off the inputs, and what lies outside counts as 0 and takes its step all
+the same.
 
 Sums run through ``stages`` from the inside out (see ``Stage``); the default is one 32-bit register that wraps. Every
 product goes through ``product`` first, if it is given: fit(round_shift(a * w)) with its ``shift`` and ``rounding``. The
-last stage starts from ``bias``. docs/arithmetic.md section 4 defines it all, and ``plain`` is its code.
+last stage starts from ``bias`` (outputs,). Results are int64, uint64 where a register of 64 unsigned bits needs it.
+docs/arithmetic.md section 4 defines it all, and ``plain`` is its code.
+
+``draws``, one period of random numbers from ``lfsr``, is for stochastic modes: section 7. Every image starts anew.
 """
 
 from __future__ import annotations
@@ -19,21 +23,27 @@ from numpy.typing import ArrayLike, NDArray
 from hwsim_kernels import pooling
 from hwsim_kernels._types import Codes, Ints
 from hwsim_kernels.accumulate import accumulate
-from hwsim_kernels.convert import codes_of, integers_in, integers_of
+from hwsim_kernels.convert import LARGEST, codes_of, integers_in, integers_of, known, random_numbers, whole
 from hwsim_kernels.counting import BINS, new_counts
-from hwsim_kernels.describe import Format, Stage, rounding_code, stage_fields
-from hwsim_kernels.fields import FIELDS
-from hwsim_kernels.functions import NO_DRAWS
+from hwsim_kernels.describe import Format, Stage, ends_of, format_field, product_field, rounding_code, stage_fields
+from hwsim_kernels.fields import TERMS, TREE
 from hwsim_kernels.order import AXES, steps_in_order
 from hwsim_kernels.plain import accumulate_plain
 
 ONE_REGISTER = (Stage(32),)
+REGISTER = Format(32)
 """A register of 32 bits that wraps."""
 
 ONE_WORD = 1 << 62
+MOST = (1 << 31) - 1
+"""The largest size, stride and the like: what 32 bits hold."""
 
-Pair = int | tuple[int, int]
-Sides = str | int | tuple[tuple[int, int], tuple[int, int]]
+Pair = int | Sequence[int]
+"""Rows and columns, or one number for both."""
+
+Sides = str | int | Sequence[Sequence[int]]
+"""A padding: `valid`, `same`, one number for every side, or ((top, bottom), (left, right))."""
+
 Array = NDArray[Any]
 
 
@@ -45,9 +55,9 @@ def matmul(
     zero_point: int = 0,
     product: Stage | None = None,
     stages: Sequence[Stage] = ONE_REGISTER,
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Array:
-    """Return the product of a (m, k), less ``zero_point``, and b (k, n), accumulated in the order of k.
+    """Return the product of a (m, k), less ``zero_point``, and b (k, n), accumulated in the order of k: (m, n).
 
     >>> a = [[20000, 20000, -20000]]
     >>> matmul(a, [[1], [1], [1]], stages=[Stage(16, "saturate")]).tolist()
@@ -55,7 +65,7 @@ def matmul(
     """
     left, right = codes_of(a, "a", 2), codes_of(b, "b", 2)
     if left.shape[1] != right.shape[0]:
-        raise ValueError(f"a has {left.shape[1]} columns, b {right.shape[0]} rows")
+        raise ValueError(f"a has {left.shape[1]} columns, b has {right.shape[0]} rows: they must be as many")
     images, kernel = left[:, None, None, :], right[None, None]
     return conv2d(images, kernel, bias, zero_point=zero_point, product=product, stages=stages, draws=draws)[:, 0, 0, :]
 
@@ -74,7 +84,7 @@ def conv2d(
     tile: int | None = None,
     product: Stage | None = None,
     stages: Sequence[Stage] = ONE_REGISTER,
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Array:
     """Return the convolution of inputs (n, h, w, c) by kernel (kh, kw, c / groups, outputs): (n, oh, ow, outputs).
 
@@ -85,8 +95,9 @@ def conv2d(
     >>> conv2d(x, w, padding="same", stages=[Stage(9, "saturate")])[0, :, :, 0].tolist()
     [[255, 255, 255], [255, 255, 255], [255, 255, 255]]
     """
-    codes, weights = codes_of(inputs, "inputs", 4), codes_of(kernel, "kernel", 4)
+    codes, weights = codes_of(inputs, "inputs", 4), kernel_of(kernel)
     height, width, depth, outputs = weights.shape
+    groups = whole(groups, "groups", 1, outputs, f"for {outputs} outputs")
     if codes.shape[3] != depth * groups or outputs % groups:
         raise ValueError(
             f"inputs have {codes.shape[3]} channels; the kernel takes {depth} from each of {groups} groups and has "
@@ -99,14 +110,18 @@ def conv2d(
         for axis in (0, 1)
     )
     if min(shape) < 1:
-        raise ValueError(f"the kernel does not fit into inputs of {codes.shape[1:3]} padded by {sides}")
+        raise ValueError(
+            f"a kernel of {(height, width)} at dilation {spaced} does not fit into inputs of {codes.shape[1:3]} rows "
+            f"and columns padded by {sides}"
+        )
     places = steps_in_order(height, width, depth, order, tile)
     taps = places.copy()
     taps[:, :2] = places[:, :2] * spaced - (sides[0][0], sides[1][0])
     arranged = weights[places[:, 0], places[:, 1], places[:, 2]].reshape(len(places), groups, -1).transpose(1, 0, 2)
     geometry = (taps, np.array(window, np.int64), np.ones(2, np.int64))
     out_shape = (len(codes), *shape, outputs)
-    return accumulated(codes, zero_point, geometry, arranged, bias, product, stages, draws, out_shape)
+    loops = (places, order, tile)
+    return accumulated(codes, zero_point, geometry, arranged, bias, product, stages, loops, draws, out_shape)
 
 
 def depthwise_conv2d(
@@ -121,7 +136,7 @@ def depthwise_conv2d(
     order: Sequence[str] = AXES,
     product: Stage | None = None,
     stages: Sequence[Stage] = ONE_REGISTER,
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Array:
     """Return the depthwise convolution of inputs (n, h, w, c) by kernel (kh, kw, c, multiplier).
 
@@ -130,10 +145,12 @@ def depthwise_conv2d(
     >>> depthwise_conv2d(np.ones((1, 2, 2, 2), int), [[[[2], [3]]]])[0, 0].tolist()
     [[2, 3], [2, 3]]
     """
-    weights = codes_of(kernel, "kernel", 4)
+    codes, weights = codes_of(inputs, "inputs", 4), kernel_of(kernel)
     height, width, channels, multiplier = weights.shape
+    if codes.shape[3] != channels:
+        raise ValueError(f"inputs have {codes.shape[3]} channels, the kernel has {channels}")
     return conv2d(
-        inputs,
+        codes,
         weights.reshape(height, width, 1, channels * multiplier),
         bias,
         strides=strides,
@@ -153,7 +170,7 @@ def conv2d_transpose(
     kernel: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    size: tuple[int, int],
+    size: Pair,
     strides: Pair = 1,
     cut: Pair = 0,
     dilation: Pair = 1,
@@ -162,7 +179,7 @@ def conv2d_transpose(
     tile: int | None = None,
     product: Stage | None = None,
     stages: Sequence[Stage] = ONE_REGISTER,
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Array:
     """Return the transposed convolution of inputs (n, h, w, c) by kernel (kh, kw, c, outputs): (n, *size, outputs).
 
@@ -172,19 +189,18 @@ def conv2d_transpose(
     >>> conv2d_transpose([[[[1], [2]]]], [[[[1]], [[10]]]], size=(1, 4), strides=2)[0, 0, :, 0].tolist()
     [1, 10, 2, 20]
     """
-    codes, weights = codes_of(inputs, "inputs", 4), codes_of(kernel, "kernel", 4)
+    codes, weights = codes_of(inputs, "inputs", 4), kernel_of(kernel)
     height, width, depth, outputs = weights.shape
     if codes.shape[3] != depth:
-        raise ValueError(f"inputs have {codes.shape[3]} channels, the kernel {depth}")
-    if min(size) < 1:
-        raise ValueError(f"size {size}: an output has a row and a column or more")
+        raise ValueError(f"inputs have {codes.shape[3]} channels, the kernel has {depth}")
     places = steps_in_order(height, width, depth, order, tile)
     taps = places.copy()
     taps[:, :2] = np.array(both(cut, "cut", 0)) - places[:, :2] * both(dilation, "dilation")
     arranged = weights[places[:, 0], places[:, 1], places[:, 2]][None]
     geometry = (taps, np.ones(2, np.int64), np.array(both(strides, "strides"), np.int64))
-    out_shape = (len(codes), *size, outputs)
-    return accumulated(codes, zero_point, geometry, arranged, bias, product, stages, draws, out_shape)
+    out_shape = (len(codes), *both(size, "size"), outputs)
+    loops = (places, order, tile)
+    return accumulated(codes, zero_point, geometry, arranged, bias, product, stages, loops, draws, out_shape)
 
 
 def max_pool(inputs: ArrayLike, window: Pair, *, strides: Pair | None = None, padding: Sides = 0) -> Array:
@@ -197,7 +213,7 @@ def max_pool(inputs: ArrayLike, window: Pair, *, strides: Pair | None = None, pa
     described, shape = windows(codes, window, strides, padding)
     out = np.empty(shape, np.int32)
     pooling.max_pool(codes, described, out)
-    return out
+    return out.astype(np.int64)
 
 
 def average_pool(
@@ -207,23 +223,26 @@ def average_pool(
     strides: Pair | None = None,
     padding: Sides = 0,
     zero_point: int = 0,
-    accumulator: Format = ONE_REGISTER[0],
+    accumulator: Format = REGISTER,
     rounding: str = "half_away",
-    draws: Ints = NO_DRAWS,
+    draws: ArrayLike | None = None,
 ) -> Array:
     """Return the mean of each window of inputs (n, h, w, c), less ``zero_point``: sum divided by the number inside.
 
-    The sum goes row by row and is fitted to ``accumulator`` after each code, the quotient rounded by ``rounding``.
+    The sum goes row by row and is fitted to ``accumulator`` after each code, the quotient rounded by ``rounding``; the
+    zero point is not added again.
 
     >>> average_pool([[[[1], [2]], [[2], [2]]]], 2, rounding="floor").tolist()
     [[[[1]]]]
     """
     codes = codes_of(inputs, "inputs", 4)
     described, shape = windows(codes, window, strides, padding)
+    point = whole(zero_point, "zero_point", -(1 << 31), MOST)
     rows = np.empty((2, shape[0] * shape[1] * shape[2], shape[3]), np.int64)
-    field = np.array([*accumulator.field(), rounding_code(rounding)], np.int64)
+    field = np.array([*format_field(accumulator, "accumulator"), rounding_code(rounding)], np.int64)
+    numbers, size = random_numbers(draws, rounding), np.array(shape[1:3], np.int64)
     counts, histogram = new_counts(2, shape[3]), np.zeros(BINS, np.int64)
-    pooling.average_pool(codes, zero_point, described, np.array(shape[1:3]), field, draws, 0, rows, counts, histogram)
+    pooling.average_pool(codes, point, described, size, field, numbers, 0, rows, counts, histogram)
     means: Array = integers_in(rows, shape)
     return means
 
@@ -236,44 +255,71 @@ def accumulated(
     bias: ArrayLike | None,
     product: Stage | None,
     stages: Sequence[Stage],
-    draws: Ints,
+    loops: tuple[Ints, Sequence[str], int | None],
+    draws: ArrayLike | None,
     shape: tuple[int, ...],
 ) -> Array:
     """Return the sums (n, oh, ow, outputs) of codes by weights (groups, steps, outputs of a group).
 
-    ``geometry``: taps, strides and spread as ``accumulate`` takes them.
+    ``geometry``: taps, strides and spread as ``accumulate`` takes them. ``loops``: the steps' places, order and tile.
     """
-    fields = stage_fields(stages)
+    field, fields = product_field(product), stage_fields(stages)
+    point, steps = whole(zero_point, "zero_point", -(1 << 31), MOST), weights.shape[1]
+    numbers = random_numbers(draws, *(one.rounding for one in (*stages, *([product] if product else []))))
     start = start_of(bias, shape[-1], stages[-1])
-    groups, steps, _ = weights.shape
-    lowest, highest = (int(codes.min(initial=0)) - zero_point, int(codes.max(initial=0)) - zero_point)
-    operand = max(abs(lowest), abs(highest), abs(zero_point))
+    operand = max(abs(int(codes.min(initial=0)) - point), abs(int(codes.max(initial=0)) - point))
     widest = operand * max(-int(weights.min(initial=0)), int(weights.max(initial=0)))
+    most = largest_sum(product, stages, widest, start, steps)
+    if most >= LARGEST:
+        raise OverflowError(f"stages: a sum on its way could need {most.bit_length() + 1} bits, at most 125 are held")
+    # a chain of more terms than there are steps is as long as one of all steps, and reserves less
+    fields[:, TERMS] = np.where(fields[:, TREE] != 0, fields[:, TERMS], np.minimum(fields[:, TERMS], steps))
+    last = len(stages) - 1
+    where = (codes, point, 0, *geometry, np.ascontiguousarray(weights), start, last)
+    arguments = (*where, field, fields, ends_of(stages, *loops), numbers, 0)
     counts, histogram = new_counts(len(stages), shape[-1]), np.zeros(BINS, np.int64)
-    field = np.zeros(FIELDS, np.int64) if product is None else product.stage_field()
-    arguments = (codes, zero_point, *geometry, np.ascontiguousarray(weights), start)
-    how = (field, fields, draws, 0)
-    if operand < 1 << 31 and one_word_holds(product, stages, widest, start, steps):
+    if operand < 1 << 31 and one_word_holds(most):
         out = np.empty(shape, np.int64)
-        accumulate(*arguments, *how, out, new_counts(shape[-1]), counts, histogram)
+        accumulate(*arguments, out, new_counts(shape[-1]), counts, histogram)
         return out
     wide = np.empty((2, *shape), np.int64)
-    accumulate_plain(*arguments, *how, wide, new_counts(shape[-1]), counts, histogram)
+    accumulate_plain(*arguments, wide, new_counts(shape[-1]), counts, histogram)
     sums: Array = integers_in(wide.reshape(2, -1, shape[-1]), shape)
     return sums
 
 
-def one_word_holds(product: Stage | None, stages: Sequence[Stage], widest: int, start: Ints, steps: int) -> bool:
-    """Whether no sum of ``steps`` products of magnitude ``widest`` can need more than 62 bits on its way."""
+def one_word_holds(most: int) -> bool:
+    """Whether sums of magnitudes up to ``most`` can be held in 64-bit lanes."""
+    return most < ONE_WORD
+
+
+def largest_sum(product: Stage | None, stages: Sequence[Stage], widest: int, start: Ints, steps: int) -> int:
+    """Return what no value on the way of ``steps`` products exceeds in magnitude; ``widest`` bounds the products."""
+    most = widest
     if product is not None:
-        widest = max(widest, 1 << product.bits)
+        widest = held(product, widest + 1)
     for stage in stages:
         first = 0 if stage.terms else max(-int(start.min()), int(start.max()))
-        most = max(first + steps * (widest + 1), 1 << stage.bits)
-        if (most << stage.shift) + steps * (widest + 1) >= ONE_WORD:
-            return False
-        widest = most
-    return widest < ONE_WORD
+        values = steps * (widest + 1)
+        widest = held(stage, first + values)
+        doubled = int(stage.shape == "tree")  # a node adds two fitted values
+        most = max(most, (widest << stage.shift + doubled) + values)
+    return most
+
+
+def held(form: Format, largest: int) -> int:
+    """Return what bounds the codes of a format to which magnitudes up to ``largest`` come."""
+    if form.signed and largest <= form.limits[1]:
+        return largest
+    return 1 << (form.bits - int(form.signed))
+
+
+def kernel_of(values: ArrayLike) -> Codes:
+    """Return a kernel of four axes; raise ValueError for one that has no weights."""
+    weights = codes_of(values, "kernel", 4)
+    if not weights.size:
+        raise ValueError(f"kernel: the shape {weights.shape}, every axis must have 1 or more")
+    return weights
 
 
 def start_of(bias: ArrayLike | None, channels: int, last: Stage) -> Ints:
@@ -282,40 +328,39 @@ def start_of(bias: ArrayLike | None, channels: int, last: Stage) -> Ints:
         return np.zeros(channels, np.int64)
     array = integers_of(bias, "bias")
     if array.shape != (channels,):
-        raise ValueError(f"bias has the shape {array.shape}, not {(channels,)}")
-    low = -(1 << (last.bits - 1)) if last.signed else 0
-    high = min((1 << (last.bits - int(last.signed))) - 1, (1 << 63) - 1)
-    if int(array.min()) < low or int(array.max()) > high:
-        raise ValueError(
-            f"bias holds {int(array.min())} to {int(array.max())}, the last stage starts at {low} to {high}"
-        )
+        raise ValueError(f"bias: the shape {array.shape}, it must be {(channels,)}, one for each output")
+    low, high = last.limits
+    high = min(high, (1 << 63) - 1)
+    for output, one in enumerate(array.tolist()):
+        whole(one, f"bias[{output}]", low, high, f"in a register of {last.bits} bits")
     return array.astype(np.int64)
 
 
-def both(value: Pair, name: str, least: int = 1) -> tuple[int, int]:
-    """Return a pair of numbers from one or two; raise ValueError below ``least``."""
-    pair = (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-    if min(pair) < least:
-        raise ValueError(f"{name} {pair}: at least {least}")
-    return pair
+def both(value: ArrayLike, name: str, least: int = 1) -> tuple[int, int]:
+    """Return a pair of numbers from one or two; raise TypeError or ValueError for anything else."""
+    array = integers_of(value, name)
+    if array.shape not in ((), (2,)):
+        raise ValueError(f"{name}: {value!r}, it must be one number or two, for rows and columns")
+    rows, columns = (whole(one, name, least, MOST) for one in np.broadcast_to(array, 2).tolist())
+    return rows, columns
 
 
 def padded(
     padding: Sides, size: tuple[int, ...], kernel: tuple[int, int], strides: tuple[int, int], dilation: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return ((top, bottom), (left, right)) of a padding; raise ValueError for what is none."""
-    if isinstance(padding, int):
-        padding = ((padding, padding), (padding, padding))
-    if padding == "valid":
-        return (0, 0), (0, 0)
-    if padding == "same":
+    if isinstance(padding, str):
+        if known(padding, ("valid", "same"), "padding") == "valid":
+            return (0, 0), (0, 0)
         extent = [dilation[axis] * (kernel[axis] - 1) + 1 for axis in (0, 1)]
         last = [(-(-size[axis] // strides[axis]) - 1) * strides[axis] for axis in (0, 1)]
         total = [max(last[axis] + extent[axis] - size[axis], 0) for axis in (0, 1)]
         return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
-    if isinstance(padding, str) or min(*padding[0], *padding[1]) < 0:
-        raise ValueError(f"padding {padding!r}: `valid`, `same`, a number or ((top, bottom), (left, right))")
-    return padding
+    array = integers_of(padding, "padding")
+    if array.shape not in ((), (2, 2)):
+        raise ValueError(f"padding: {padding!r}: `valid`, `same`, a number or ((top, bottom), (left, right))")
+    rows, columns = (both(pair, "padding", 0) for pair in np.broadcast_to(array, (2, 2)))
+    return rows, columns
 
 
 def windows(codes: Codes, window: Pair, strides: Pair | None, padding: Sides) -> tuple[Ints, tuple[int, int, int, int]]:
@@ -324,7 +369,10 @@ def windows(codes: Codes, window: Pair, strides: Pair | None, padding: Sides) ->
     steps = size if strides is None else both(strides, "strides")
     sides = padded(padding, codes.shape[1:3], size, steps, (1, 1))
     rows, columns = ((codes.shape[1 + axis] + sum(sides[axis]) - size[axis]) // steps[axis] + 1 for axis in (0, 1))
-    if min(rows, columns) < 1 or any(max(sides[axis]) >= size[axis] for axis in (0, 1)):
-        raise ValueError(f"a window of {size} in inputs of {codes.shape[1:3]} padded by {sides} lies outside")
+    outside = min(rows, columns, *codes.shape[1:3]) < 1 or any(max(sides[axis]) >= size[axis] for axis in (0, 1))
+    if outside:
+        raise ValueError(
+            f"window: one of {size} lies outside of inputs of {codes.shape[1:3]} rows and columns padded by {sides}"
+        )
     described = np.array([*size, *steps, sides[0][0], sides[1][0]], np.int64)
     return described, (codes.shape[0], rows, columns, codes.shape[3])

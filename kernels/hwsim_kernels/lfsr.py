@@ -7,21 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwsim_kernels._types import Ints
+from hwsim_kernels.convert import whole
 
 
 def lfsr(bits: int = 16, taps: Sequence[int] = (16, 15, 13, 4), seed: int = 1) -> Ints:
     """Return one period of a Fibonacci register's states from ``seed`` on, each aligned to 32 bits.
 
-    ``taps`` are counted from 1, the exponents of the feedback polynomial; ``bits``, 2 to 20, is one of them.
-    Raises ValueError for a register that does not come back to its seed.
+    ``taps`` are counted from 1, the exponents of the feedback polynomial; ``bits``, 2 to 20, is the largest of them.
+    Such a register always comes back to its seed. Raises ValueError for anything else.
 
     >>> [int(draw) >> 28 for draw in lfsr(4, (4, 3), 1)][:5]
     [1, 2, 4, 9, 3]
     """
-    if not 2 <= bits <= 20 or max(taps) != bits or min(taps) < 1:
-        raise ValueError(f"a register of {bits} bits with taps {list(taps)}: bits are 2 to 20, and the largest tap")
-    if not 1 <= seed < 1 << bits:
-        raise ValueError(f"seed {seed}: a register of {bits} bits has states 1 to {(1 << bits) - 1}")
+    bits = whole(bits, "bits", 2, 20)
+    taps = [whole(tap, "taps", 1, bits) for tap in taps]
+    if max(taps, default=0) != bits or len(set(taps)) != len(taps):
+        raise ValueError(f"taps {taps}: they must differ, and {bits}, the width in bits, must be one of them")
+    seed = whole(seed, "seed", 1, (1 << bits) - 1)
     mask, state = (1 << bits) - 1, seed
     states: list[int] = []
     while not states or state != seed:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+from hwsim_kernels.convert import known, whole
+
 MAX_SHIFT = 62
 """Ratios that need more bits of shift to the right become 0."""
 
@@ -76,19 +78,20 @@ RULES: Mapping[str, Callable[[float, int], Derivation]] = {
 
 
 def multiplier_of(ratio: float, bits: int = 32, rule: str = "nearest") -> tuple[int, int]:
-    """Return (multiplier, shift) of a real ratio above 0, which is about ``multiplier / 2**shift``, for ``requantize``.
+    """Return (multiplier, shift) of a real ratio above 0, which is about ``multiplier / 2**shift``, for `requantize`.
 
-    bits: 2 to 32, the multiplier's width, sign included. rule: `nearest`, `half_down`, `truncate`, `reduced` or
-    `saturated`, see docs/arithmetic.md section 5. A negative shift is to the left; both are 0 for ratios too small.
+    bits: 2 to 32, the multiplier's width, sign included. rule: `nearest`, `half_down`, `truncate`, `reduced` (below 32
+    bits) or `saturated`, see docs/arithmetic.md section 5. A negative shift is to the left; both are 0 for ratios too
+    small. ``requantize_double`` takes the exponent ``31 - shift``.
 
     >>> multiplier_of(0.25), multiplier_of(3.0, 16), multiplier_of(2.0**-40)
     ((1073741824, 32), (24576, 13), (0, 0))
     """
-    if rule not in RULES or not 2 <= bits <= 32 or (rule == "reduced" and bits == 32):
-        raise ValueError(f"rule {rule!r} for {bits} bits: one of {', '.join(RULES)}, 2 to 32 bits, `reduced` below 32")
+    known(rule, RULES, "rule")
+    bits = whole(bits, "bits", 2, 31 if rule == "reduced" else 32, f"with the rule {rule!r}")
     if not 0 < ratio < math.inf:
-        raise ValueError(f"a ratio of {ratio}: it must be above 0 and finite")
-    multiplier, exponent = RULES[rule](ratio, bits)
+        raise ValueError(f"ratio: {ratio}, it must be above 0 and finite")
+    multiplier, exponent = RULES[rule](float(ratio), bits)
     return multiplier, bits - 1 - exponent if multiplier else 0
 
 

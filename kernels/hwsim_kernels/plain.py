@@ -69,8 +69,10 @@ def reduce_tree(leaves: Ints, state: Ints, field: Ints, draw: Int, channel: Int,
 def accumulate_one(
     products: Ints,
     start: Int,
+    start_level: Int,
     product: Ints,
     stages: Ints,
+    ends: Ints,
     draws: Ints,
     number: Int,
     channel: Int,
@@ -88,11 +90,10 @@ def accumulate_one(
     steps, levels = products.size, stages.shape[0]
     filled = np.zeros(levels, np.int64)
     states[:] = 0
-    states[levels - 1, SUM], states[levels - 1, SUM + 1] = widen(start)
-    last = stages[levels - 1]
-    if last[CHECK_EACH] == 0:
-        high, low = shifted_left(states[levels - 1, SUM], states[levels - 1, SUM + 1], last[SHIFT])
-        states[levels - 1, SUM], states[levels - 1, SUM + 1] = high, low
+    high, low = widen(start)
+    if stages[start_level, CHECK_EACH] == 0:
+        high, low = shifted_left(high, low, stages[start_level, SHIFT])
+    states[start_level, SUM], states[start_level, SUM + 1] = high, low
     exact_high, exact_low = widen(0)
     for k in range(steps):
         draw = np.int64(draws[(number * steps + k) % draws.size])
@@ -107,10 +108,10 @@ def accumulate_one(
             product_counts[VALUES, channel] += 1
         for level in range(levels):
             field, state = stages[level], states[level]
-            filled[level] += 1
-            finished = k == steps - 1 or filled[level] == field[TERMS]
+            finished = ends[level, k] != 0
             if field[TREE] != 0:
-                leaves[level, filled[level] - 1, 0], leaves[level, filled[level] - 1, 1] = high, low
+                leaves[level, filled[level], 0], leaves[level, filled[level], 1] = high, low
+                filled[level] += 1
                 if finished:
                     leaves[level, filled[level] :] = 0
                     tree = leaves[level, : field[TERMS]]
@@ -137,13 +138,16 @@ def accumulate_one(
 def accumulate_plain(
     codes: Codes,
     zero_point: Int,
+    outside: Int,
     taps: Ints,
     strides: Ints,
     spread: Ints,
     weights: Codes,
     start: Ints,
+    start_level: Int,
     product: Ints,
     stages: Ints,
+    ends: Ints,
     draws: Ints,
     first_sample: Int,
     out: Ints,
@@ -172,14 +176,16 @@ def accumulate_plain(
                 for k in range(steps):
                     y, x = row * strides[0] + taps[k, 0], column * strides[1] + taps[k, 1]
                     channel = group * depth + taps[k, 2]
-                    operand = operand_at(codes, zero_point, n, y, x, channel, spread[0], spread[1])
+                    operand = operand_at(codes, zero_point, outside, n, y, x, channel, spread[0], spread[1])
                     products[k] = operand * np.int64(weights[group, k, output])
                 number = position * channels + c
                 exact_high, exact_low = accumulate_one(
                     products,
                     start[c],
+                    start_level,
                     product,
                     stages,
+                    ends,
                     draws,
                     number,
                     c,

@@ -1,8 +1,8 @@
-"""The ten machines of the acceptance set in plain Python integers, after what is written of each chip.
+"""The machines of the acceptance set in plain Python integers, after what is written of each chip.
 
 Nothing of hwsim and nothing of its specification: bits are wrapped, rounded and cut off as the chips' sources do it.
 A model takes the operands of one output in the order in which the machine takes them, as groups of (x, w): what one
-instruction, one column or one adder tree sees. x is a stored code less its zero point.
+instruction, one column or one adder tree sees. x is a stored code less its zero point. A bias is a stored code, too.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ def quantized_multiplier(ratio: float) -> tuple[int, int]:
     return (0, 0) if exponent < -31 else (multiplier, exponent)
 
 
+def tflite_limit(value: float, scale: float) -> int:
+    """TensorFlow Lite's CalculateActivationRangeQuantized: a division of floats, then std::round."""
+    quotient = single(single(value) / single(scale))
+    return math.floor(quotient + 0.5)
+
+
 def tflite_micro(groups: Groups, bias: int, ratio: float, zero_point: int, *, relu: bool) -> int:
     """TensorFlow Lite Micro int8."""
     total = 0
@@ -94,34 +100,37 @@ def gemmini(groups: Groups, bias: int, ratio: float, *, relu: bool, rows: int = 
     return saturate(round(single(single(total) * single(ratio))), 8)
 
 
-def nvdla_truncated(total: int, bits: int) -> int:
-    """CACC's truncation: 16 fraction bits are kept, the first is the guard."""
-    fraction = (total << 16) >> bits
-    return (fraction >> 16) + int(bool(fraction >> 15 & 1 and (total >= 0 or fraction & 0x7FFF)))
+def nvdla_truncated(total: int, bits: int, kept: int = 16) -> int:
+    """CACC's truncation: so many fraction bits are kept, the first is the guard."""
+    fraction = (total << kept) >> bits
+    below = fraction & ((1 << (kept - 1)) - 1)
+    return (fraction >> kept) + int(bool(fraction >> (kept - 1) & 1 and (total >= 0 or below)))
 
 
 def nvdla(
-    groups: Groups, bias: int, truncate: int, scale: tuple[int, int], *, relu: bool, width: int = 34, offset: int = 0
+    groups: Groups, bias: int, truncate: int, scale: tuple[int, int], *, relu: bool, width: int = 34, kept: int = 16
 ) -> int:
-    """NVDLA int8: exact dots, saturating sums, truncation, X1's bias, C's multiplier and shift.
-
-    ``bias`` is added to the sum, ``offset`` behind the truncation, where the chip has its bias.
-    """
+    """NVDLA int8: exact dots, saturating sums, truncation, X1's bias, C's multiplier and shift."""
     total = 0
     for group in groups:
         total = saturate(total + sum(x * w for x, w in group), width)
-    total = saturate(total + bias, width)
-    value = saturate(nvdla_truncated(total, truncate), 32) + offset
+    value = saturate(nvdla_truncated(total, truncate, kept), 32) + bias
     value = max(value, 0) if relu else value
     multiplier, shift = scale
     return saturate(saturate(shifted(value * multiplier, shift, "half_away"), 17), 8)
 
 
 def tensil(groups: Groups, bias: int, *, relu: bool) -> int:
-    """Tensil FP16BP8, one block of the array: the bias row, then every multiply-accumulate rounds and saturates."""
-    total = bias
-    for x, w in every(groups):
-        total = saturate(shifted(x * w + (total << 8), 8, "half_even"), 16)
+    """Tensil FP16BP8: each group goes through the array, where every multiply-accumulate rounds and saturates.
+
+    The first one begins with the bias row; the others are added to it, with saturation.
+    """
+    total = 0
+    for number, group in enumerate(groups):
+        column = 0 if number else bias
+        for x, w in group:
+            column = saturate(shifted(x * w + (column << 8), 8, "half_even"), 16)
+        total = saturate(total + column, 16)
     return max(total, 0) if relu else total
 
 
@@ -133,13 +142,24 @@ def hls4ml(groups: Groups, bias: int, *, relu: bool) -> int:
     return max(total, 0) if relu else total
 
 
-def vpmaddubsw(groups: Groups, bias: int, ratio: float, *, relu: bool) -> int:
-    """x86: pairs saturate to 16 bits."""
+def hls4ml_resource(groups: Groups, bias: int, reuse: int, *, relu: bool) -> int:
+    """hls4ml's strategy Resource, with sums and products of ap_fixed<16,6,AP_TRN,AP_SAT>."""
+    operands, total = list(every(groups)), bias
+    for turn in range(reuse):
+        for x, w in operands[turn::reuse]:
+            total = saturate(total + saturate((x * w) >> 10, 16), 16)
+    return max(total, 0) if relu else total
+
+
+def vpmaddubsw(groups: Groups, bias: int, ratio: float, zero_points: tuple[int, int], *, relu: bool) -> int:
+    """x86: pairs of raw codes saturate to 16 bits; ``zero_points`` are the input's and the output's."""
+    source, target = zero_points
     operands, total = list(every(groups)), 0
     for begin in range(0, len(operands), 2):
-        total = wrap(total + saturate(sum(x * w for x, w in operands[begin : begin + 2]), 16), 32)
+        total = wrap(total + saturate(sum((x + source) * w for x, w in operands[begin : begin + 2]), 16), 32)
+    total = wrap(total - source * sum(w for _, w in operands), 32)
     result = round(single(single(wrap(total + bias, 32)) * single(ratio)))
-    return min(max(result, 0), 255)
+    return min(max((max(result, 0) if relu else result) + target, 0), 255)
 
 
 def pulp_nn(groups: Groups, bias: int, multiplier: int, shift: int) -> int:

@@ -1,4 +1,4 @@
-"""Ten real machines, said in the schema, against models of them in plain integers: equal codes, bit for bit.
+"""Real machines, said in the schema, against models of them in plain integers: equal codes, bit for bit.
 
 ``machines`` holds the targets, ``models`` the models. Values are drawn so that what makes each machine special really
 happens; the ledger bears witness, and so do mutants: targets with one thing different give other codes somewhere.
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 import hwsim
 from hwsim.engine import Execution, execute
-from hwsim.errors import TargetError
 from hwsim.network import Conv2D, Dense, Input, Network, Relu, Reshape, Weighted
 from hwsim.quantize.plan import TensorPlan, WeightPlan
 from hwsim.target import Target
@@ -33,7 +32,7 @@ from hwsim.target.target import merge
 Ints = NDArray[np.int64]
 Plans = tuple[TensorPlan, WeightPlan, TensorPlan]
 Model = Callable[[Groups, int, int, bool], int]
-"""From an output's operands, its bias (in LSBs of the sum), its channel and whether there is a ReLU, to its code."""
+"""From an output's operands, its bias code, its channel and whether there is a ReLU, to its code."""
 
 OUTPUTS = 4
 """Output channels."""
@@ -47,9 +46,9 @@ STRIDES, PADDING = (2, 1), ((1, 1), (0, 1))
 class Setup:
     """A machine at work: scales that make its shifts and multipliers, and what shall be seen in the ledger.
 
-    ``bias`` draws one. ``depth``: channels of the convolution's and of the dense layer's input. ``block``: channels
-    that the machine takes at a time, 0 for all. ``seen``: points and figures that are not 0 in the end. ``mutants``:
-    other targets, which must give other codes. ``target``: keys that differ from the file's.
+    ``bias`` draws the code of one. ``depth``: channels of the convolution's and of the dense layer's input. ``block``:
+    channels that the machine takes at a time, 0 for all. ``seen``: points and figures that are not 0 in the end.
+    ``mutants``: other targets, which must give other codes. ``target``: keys that differ from the file's.
     """
 
     text: str
@@ -95,13 +94,13 @@ def some_codes(
     return np.where(generator.random(shape) < 0.2, powers, runs)
 
 
-def bias_of(magnitude: int, multiple: int = 1) -> Callable[[np.random.Generator], int]:
+def bias_of(magnitude: int) -> Callable[[np.random.Generator], int]:
     """Return what draws biases: none, some of any magnitude, or the largest."""
 
     def one(generator: np.random.Generator) -> int:
         limit, reach = 1 << (magnitude - 1), 1 << int(generator.integers(0, magnitude))
         choices = [0, int(generator.integers(0, reach)), -int(generator.integers(0, reach)), limit - 1, -limit]
-        return int(generator.choice(choices)) * multiple
+        return int(generator.choice(choices))
 
     return one
 
@@ -125,11 +124,12 @@ def draw(name: str, kind: str, seed: int) -> Drawn:
     inputs = some_codes(generator, shape, source, flavour) - source.zero_point
     kernel = some_codes(generator, (*((3, 2) if kind == "conv" else (1, 1)), depth, OUTPUTS), weights, flavour)
     scales = np.broadcast_to(np.array(weights.scale), (OUTPUTS,))
-    unit = source.scale * scales * 2.0 ** dropped(machine(setup.text, setup.target))
+    target = machine(setup.text, setup.target)
+    unit = source.scale * scales * 2.0 ** (dropped(target) + target.bias.shift)
     # large biases are no float32: what counts is what is nearest to the one that is
     reals = np.array([setup.bias(generator) for _ in range(OUTPUTS)] * unit, np.float32)
     biases = np.rint(reals.astype(np.float64) / unit).astype(np.int64)
-    limit = 1 << (machine(setup.text, setup.target).bias.bits - 1)
+    limit = 1 << (target.bias.bits - 1)
     biases = np.clip(biases, -limit, limit - 1)
     function = Relu() if relu else None
     layer: Weighted
@@ -153,9 +153,13 @@ def draw(name: str, kind: str, seed: int) -> Drawn:
 
 
 def dropped(target: Target) -> int:
-    """Return how many bits products and sums drop."""
-    product = target.mac.product
-    return (product.shift if product else 0) + sum(stage.shift for stage in target.mac.stages)
+    """Return how many bits products and sums drop, and the steps before a bias among them."""
+    product, listed = target.mac.product, target.requantize.expanded()
+    before = 0
+    if target.bias.position == "steps":
+        at = next(number for number, one in enumerate(listed) if one.step == "bias")
+        before = sum(one.model_dump()["by"] for one in listed[:at] if one.step == "shift_right")
+    return before + (product.shift if product else 0) + sum(stage.shift for stage in target.mac.stages)
 
 
 def operands(inputs: Ints, kernel: Ints, kind: str, block: int) -> Iterator[tuple[int, Groups]]:
@@ -207,6 +211,11 @@ def channels(*scales: float) -> WeightPlan:
 TFLITE_PLANS = (tensor(scale=0.05, zero_point=-7), channels(*SCALES), tensor(scale=0.1, zero_point=11))
 WIDE_PLANS = (tensor(16, scale=2.0**-12), channels(1.37e-4, 0.01, 3.0, 0.5), tensor(16, scale=1e-4))
 GEMMINI_PLANS = (tensor(), ONE, tensor(scale=5000.1))
+VPMADDUBSW_PLANS = (
+    tensor(signed=False, zero_point=117),
+    ONE,
+    tensor(signed=False, scale=300.7, zero_point=90),
+)
 NVDLA_SCALE = (19661, 16)
 """A multiplier and a shift: 19661 / 2^16, behind a truncation by 4 bits."""
 
@@ -222,10 +231,26 @@ def truncating(truncate: int, **other: object) -> Json:
     return {"requantize": {"steps": [{**first, "by": truncate, **other}, *rest]}}
 
 
-def nvdla_stages(bits: int, overflow: str = "saturate", terms: int = 8) -> Json:
+def bias_behind(word: str) -> Json:
+    """Return NVDLA's steps with the bias behind another step, or with none."""
+    listed = machine(machines.NVDLA).model_dump(mode="json", exclude_unset=True)["requantize"]["steps"]
+    rest = [one for one in listed if one["step"] != "bias"]
+    at = 1 + next(number for number, one in enumerate(rest) if one["step"] == word) if word else len(rest)
+    return {"requantize": {"steps": [*rest[:at], *([{"step": "bias"}] if word else []), *rest[at:]]}}
+
+
+def nvdla_stages(
+    bits: int, overflow: str = "saturate", terms: int = 8, within: str | None = "input_channel", dot: int = 19
+) -> Json:
     """Return NVDLA's stages with another accumulator."""
-    atomic = {"name": "atomic", "terms": terms, "bits": 19, "overflow": "error", "check": "last"}
+    atomic = {"name": "atomic", "terms": terms, "within": within, "bits": dot, "overflow": "error", "check": "last"}
     return {"stages": [atomic, {"name": "accumulator", "bits": bits, "overflow": overflow}]}
+
+
+def tensil_stages(**array: object) -> Json:
+    """Return Tensil's stages with another array."""
+    first, last = machine(machines.TENSIL).model_dump(mode="json", exclude_unset=True)["mac"]["stages"]
+    return {"mac": {"stages": [{**first, **array}, last]}}
 
 
 def stages(**last: object) -> Json:
@@ -330,8 +355,13 @@ SETUPS = {
         model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 4, NVDLA_SCALE, relu=relu),
         bias=bias_of(16),
         seen={"truncate": ("inexact",), "convert": ("inexact",)},
-        mutants={"truncates half up": truncating(4, rounding="half_up")},
-        depth=(16, 52),
+        mutants={
+            "truncates half up": truncating(4, rounding="half_up"),
+            "the bias in the sum": {"bias": {"position": "last"}, **bias_behind("")},
+            "a bias behind the activation": bias_behind("activation"),
+            "a bias behind the multiplier": bias_behind("multiply"),
+        },
+        depth=(13, 52),
         block=8,
     ),
     "nvdla, a sum of 19 bits": Setup(
@@ -348,18 +378,35 @@ SETUPS = {
                 "mac": {"order": ["kernel_height", "kernel_width", "input_channel_tile", "input_channel"]}
             },
         },
-        depth=(16, 180),
+        depth=(12, 180),
         block=8,
     ),
-    "nvdla, a truncation by 18 bits": Setup(
+    "nvdla, few channels and a sum of 16 bits": Setup(
         text=machines.NVDLA,
-        target={**truncating(18), "bias": {"bits": 20}},
-        plans=nvdla_plans(18, (16384, 14)),
-        model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 18, (16384, 14), relu=relu),
-        bias=lambda generator: -(1 << 17) + int(generator.integers(0, 8)),
-        seen={"truncate": ("inexact",)},
-        mutants={"sees every bit": truncating(18, guard_bits=None)},
-        depth=(8, 16),
+        target={"mac": nvdla_stages(16)},
+        plans=nvdla_plans(4, NVDLA_SCALE),
+        model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 4, NVDLA_SCALE, relu=relu, width=16),
+        bias=bias_of(12),
+        seen={"accumulator": ("transient", "persistent"), "truncate": ("inexact",), "convert": ("inexact",)},
+        mutants={
+            "channels of two pixels at once": {"mac": nvdla_stages(16, within=None)},
+            "channels of two columns at once": {"mac": nvdla_stages(16, within="kernel_width")},
+        },
+        depth=(3, 30),
+        block=8,
+    ),
+    "nvdla, seeing 3 of 6 bits": Setup(
+        text=machines.NVDLA,
+        target=truncating(6, guard_bits=3),
+        plans=nvdla_plans(6, (16384, 16)),
+        model=lambda groups, bias, channel, relu: models.nvdla(groups, bias, 6, (16384, 16), relu=relu, kept=3),
+        bias=bias_of(9),
+        seen={"truncate": ("inexact",), "convert": ("inexact",)},
+        mutants={
+            "sees every bit": truncating(6, guard_bits=None),
+            "sees 4 bits": truncating(6, guard_bits=4),
+        },
+        depth=(9, 18),
         block=8,
     ),
     "nvdla, 64 channels at once": Setup(
@@ -367,10 +414,7 @@ SETUPS = {
         target={
             "mac": {
                 "tile": {"input_channel": 64},
-                "stages": [
-                    {"name": "atomic", "terms": 64, "bits": 22, "overflow": "error", "check": "last"},
-                    {"name": "accumulator", "bits": 21, "overflow": "saturate"},
-                ],
+                **nvdla_stages(21, terms=64, dot=22),
             }
         },
         plans=nvdla_plans(4, NVDLA_SCALE),
@@ -378,7 +422,7 @@ SETUPS = {
         bias=bias_of(16),
         seen={"accumulator": ("hits",), "truncate": ("inexact",), "convert": ("inexact",)},
         mutants={"8 channels at once": {"mac": nvdla_stages(21)}},
-        depth=(64, 600),
+        depth=(70, 600),
         block=64,
     ),
     "tensil": Setup(
@@ -386,13 +430,17 @@ SETUPS = {
         plans=(tensor(16, scale=2.0**-8), weight(16, 2.0**-8), tensor(16, scale=2.0**-8)),
         model=lambda groups, bias, channel, relu: models.tensil(groups, bias, relu=relu),
         bias=bias_of(16),
-        seen={"accumulator": ("transient", "persistent", "inexact")},
+        seen={"array": ("transient", "persistent", "inexact"), "accumulator": ("hits",)},
         mutants={
-            "rounds once": stages(bits=16, overflow="saturate", check="last", shift=8, rounding="half_even"),
-            "rounds half up": stages(bits=16, overflow="saturate", shift=8, rounding="half_up"),
-            "wraps": stages(bits=16, overflow="wrap", shift=8, rounding="half_even"),
+            "rounds once": tensil_stages(check="last"),
+            "rounds half up": tensil_stages(rounding="half_up"),
+            "wraps": tensil_stages(overflow="wrap"),
+            "one long column": stages(bits=16, overflow="saturate", shift=8, rounding="half_even"),
+            "channels of two pixels at once": tensil_stages(within=None),
+            "the bias in the accumulator": {"bias": {"position": "first"}},
             "the bias last": {"bias": {"position": "last"}},
         },
+        block=8,
     ),
     "hls4ml": Setup(
         text=machines.HLS4ML,
@@ -407,13 +455,31 @@ SETUPS = {
             "the sum saturates": stages(bits=16, overflow="saturate"),
         },
     ),
+    "hls4ml, reused 4 times": Setup(
+        text=machines.HLS4ML_RESOURCE,
+        plans=(tensor(16, scale=2.0**-10), weight(16, 2.0**-10), tensor(16, scale=2.0**-10)),
+        model=lambda groups, bias, channel, relu: models.hls4ml_resource(groups, bias, 4, relu=relu),
+        bias=bias_of(16),
+        seen={"product": ("hits", "inexact"), "accumulator": ("transient", "persistent")},
+        mutants={
+            "one input after another": {
+                "mac": {"order": ["kernel_height", "kernel_width", "input_channel"], "tile": None}
+            },
+            "in strides of 2": {"mac": {"tile": {"input_channel": 2}}},
+            "in strides of each pixel": {
+                "mac": {"order": ["kernel_height", "kernel_width", "input_channel", "input_channel_tile"]}
+            },
+        },
+        depth=(12, 40),
+    ),
     "vpmaddubsw": Setup(
         text=machines.VPMADDUBSW,
-        plans=(tensor(signed=False), ONE, tensor(signed=False, scale=300.7)),
-        model=lambda groups, bias, channel, relu: models.vpmaddubsw(groups, bias, 1 / 300.7, relu=relu),
+        plans=VPMADDUBSW_PLANS,
+        model=lambda groups, bias, channel, relu: models.vpmaddubsw(groups, bias, 1 / 300.7, (117, 90), relu=relu),
         bias=bias_of(18),
         seen={"pair": ("low", "high"), "requantize": ("inexact",), "output": ("low", "high")},
         mutants={
+            "less its zero point first": {"mac": {"input_zero_point": "removed"}},
             "one sum": stages(bits=32, overflow="wrap"),
             "pairs wrap": two_stages("pair", 2, 16, check="last"),
             "four at a time": two_stages("pair", 4, 16, overflow="saturate", check="last"),
@@ -451,12 +517,13 @@ SETUPS = {
     "max78000": Setup(
         text=machines.MAX78000,
         plans=(tensor(scale=2.0**-7), weight(scale=2.0**-7), tensor(scale=2.0**-5)),
-        model=lambda groups, bias, channel, relu: models.max78000(groups, bias // 128, -2, relu=relu),
-        bias=bias_of(8, 128),
+        model=lambda groups, bias, channel, relu: models.max78000(groups, bias, -2, relu=relu),
+        bias=bias_of(8),
         seen={"shift_right": ("inexact",), "clipped": ("low", "high")},
         mutants={
             "half away": steps(step("shift_right", rounding="half_away")),
             "half even": steps(step("shift_right", rounding="half_even")),
+            "a bias times 64": {"bias": {"shift": 6}},
         },
     ),
     "max78000, shifted left, magnitudes": Setup(
@@ -468,7 +535,7 @@ SETUPS = {
             step("absolute"),
         ),
         plans=(tensor(scale=2.0**-7), weight(scale=2.0**-7), tensor(scale=2.0**-15)),
-        model=lambda groups, bias, channel, relu: models.max78000(groups, bias // 128, 8, relu=relu, absolute=True),
+        model=lambda groups, bias, channel, relu: models.max78000(groups, bias, 8, relu=relu, absolute=True),
         bias=lambda generator: 0,
         seen={"clipped": ("low", "high"), "output": ("high",)},
         mutants={"not the magnitude": steps(step("shift_right", rounding="half_up"), step("activation"))},
@@ -476,9 +543,10 @@ SETUPS = {
     ),
     "vitis-dpu": Setup(
         text=machines.VITIS_DPU,
+        target={"bias": {"bits": 8, "shift": 4}},
         plans=(tensor(scale=2.0**-5), weight(scale=2.0**-6), tensor(scale=2.0**-1)),
-        model=lambda groups, bias, channel, relu: models.vitis_dpu(groups, bias // 16, 4, 10, relu=relu),
-        bias=bias_of(8, 16),
+        model=lambda groups, bias, channel, relu: models.vitis_dpu(groups, bias, 4, 10, relu=relu),
+        bias=bias_of(8),
         seen={"requantize": ("inexact",), "output": ("low", "high")},
         mutants={
             "half away": {"requantize": {"rounding": "half_away"}},
@@ -608,70 +676,142 @@ def one(
     return execute(program, sample[None], trace=["layer"])
 
 
+# --- single options, by hand ------------------------------------------------------------------------------
+
+
+def test_tflite_rounds_limits_away() -> None:
+    # ReLU6 with a scale of 12: 6 / 12 = 0.5, which TensorFlow Lite rounds to 1 (quantization_util.cc:343-386)
+    assert limited(12.0, {}) == 1 == models.tflite_limit(6.0, 12.0)
+    assert limited(12.0, {"limit_rounding": "half_even"}) == 0
+
+
+def test_tflite_divides_limits_in_float32() -> None:
+    # 6 by what is nearest to 6 / 2.5 and the like is beside a tie in float64, and often the tie itself in float32
+    generator = np.random.default_rng(3)
+    differing = 0
+    for steps_up in generator.integers(0, 127, 40).tolist():
+        scale = float(np.float32(6 / (steps_up + 0.5)))
+        wanted = models.tflite_limit(6.0, scale)
+        assert limited(scale, {}) == min(wanted, 127)
+        differing += limited(scale, {"limit_precision": 64}) != min(wanted, 127)
+    assert differing
+
+
+def limited(scale: float, activation: Json) -> int:
+    """Return what TensorFlow Lite Micro makes of a large value behind a ReLU6; an output has ``scale``."""
+    layer = Dense(
+        name="layer", inputs=("x",), kernel=column(100), bias=np.zeros(1, np.float32), activation=Relu(max_value=6.0)
+    )
+    target = machine(machines.TFLITE_MICRO, {"activation": activation})
+    (code,) = codes(one(layer, [100], target, (tensor(), ONE, tensor(scale=scale))))
+    return code
+
+
+def test_nvdla_takes_no_channels_of_two_pixels_at_once() -> None:
+    # 4 channels in blocks of 8, a sum of 16 bits: each pixel's dot comes alone. 64516 stays at 32767, less 64516
+    kernel = np.array([[[127] * 4, [-127] * 4]])[..., None].astype(np.float32)
+    layer = Conv2D(name="layer", inputs=("x",), kernel=kernel, bias=np.zeros(1, np.float32))
+    for within, total in (("input_channel", 32767 - 4 * 127 * 127), (None, 0), ("kernel_width", 0)):
+        target = machine(machines.NVDLA, {"mac": nvdla_stages(16, within=within)})
+        execution = one(layer, [[[127] * 4, [127] * 4]], target, nvdla_plans(4, (16384, 14)))
+        assert sums(execution) == [total]
+
+
+def test_nvdla_adds_the_bias_behind_the_truncation() -> None:
+    # -24 / 16 = -1.5 goes to -2, and a bias of 3 makes it 1; added before, as 48, it is 24 / 16 = 1.5, which goes to 2
+    scale = (16384, 14)
+    layer = Dense(name="layer", inputs=("x",), kernel=column(1), bias=np.array([48], np.float32))
+    assert models.nvdla([[(-24, 1)]], 3, 4, scale, relu=False) == 1
+    assert codes(one(layer, [-24], machine(machines.NVDLA), nvdla_plans(4, scale))) == [1]
+    before = machine(machines.NVDLA, {"bias": {"position": "last"}, **bias_behind("")})
+    assert codes(one(layer, [-24], before, nvdla_plans(4, scale))) == [2]
+
+
+def test_tensil_starts_its_first_block_from_the_bias() -> None:
+    # an array of 2 rows: 32767 + 100 stays at 32767, less 200; a second block of 0 is added. From the last stage's
+    # start it would be 32767 and -100
+    bias = np.array([32767 / 256], np.float32)
+    layer = Dense(name="layer", inputs=("x",), kernel=column(100 / 256, -200 / 256, 0, 0), bias=bias)
+    assert models.tensil([[(256, 100), (256, -200)]], 32767, relu=False) == 32567
+    for position, code in (("inner", 32567), ("first", 32667)):
+        target = machine(machines.TENSIL, merge(tensil_stages(terms=2), {"bias": {"position": position}}))
+        assert codes(one(layer, [1.0] * 4, target, SETUPS["tensil"].plans)) == [code]
+
+
+def test_hls4ml_visits_inputs_in_strides() -> None:
+    # nnet_dense_resource.h:58 with a reuse factor of 2 takes inputs 0, 2, then 1, 3. 31 + 31 stays at 32 - 1/1024,
+    # and twice less 31 is -30 and a 1024th less; in order 31 - 31 + 31 - 31 is 0
+    layer = dense([31, -31, 31, -31])
+    for order, total in (
+        (["input_channel", "kernel_height", "kernel_width", "input_channel_tile"], -30 * 1024 - 1),
+        (
+            ["input_channel_tile", "kernel_height", "kernel_width", "input_channel"],
+            0,
+        ),
+    ):
+        target = machine(machines.HLS4ML_RESOURCE, {"mac": {"order": order, "tile": {"input_channel": 2}}})
+        assert sums(one(layer, [1.0] * 4, target, SETUPS["hls4ml"].plans)) == [total]
+
+
+def test_x86_multiplies_raw_codes() -> None:
+    # a zero point of 128: the pair is 255 * 127 + 255 * 127, which saturates to 32767, and 128 * (127 + 127) is taken
+    # off in 32 bits. Less the zero point first, the pair is 127 * 127 * 2 = 32258 and nothing saturates
+    plans = (tensor(signed=False, zero_point=128), ONE, tensor(signed=False))
+    for point, pair, total in (("corrected", 32767, 32767 - 128 * 254), ("removed", 32258, 32258)):
+        target = machine(machines.VPMADDUBSW, {"mac": {"input_zero_point": point}})
+        execution = one(dense([127, 127]), [127, 127], target, plans)
+        assert sums(execution) == [pair]
+        assert execution.trace["layer"]["bias_sum"].tolist() == [[total]]
+
+
+def test_x86_multiplies_padding_by_its_zero_point() -> None:
+    # the pixel before the image is 200 as well, and so are both: 200 * 100 * 2 saturates; twice 200 * 100 is taken off
+    plans = (tensor(signed=False, zero_point=200), ONE, tensor(signed=False))
+    kernel = np.array([[[100], [100]]])[..., None].astype(np.float32)
+    padding = ((0, 0), (1, 0))
+    layer = Conv2D(name="layer", inputs=("x",), kernel=kernel, bias=np.zeros(1, np.float32), padding=padding)
+    execution = one(layer, [[[0]]], machine(machines.VPMADDUBSW), plans)
+    assert sums(execution) == [32767]
+    assert execution.trace["layer"]["bias_sum"].ravel().tolist() == [32767 - 40000]
+
+
+def test_max78000_has_biases_of_8_bits() -> None:
+    # tornadocnn.py:169: a bias is an 8-bit code times 128, so 100 is no bias of this machine; 128 is the nearest
+    for bias, wanted in ((100, 128), (64, 0), (65, 128), (192, 256), (-20000, -16384), (20000, 127 * 128)):
+        layer = Dense(name="layer", inputs=("x",), kernel=column(0), bias=np.array([bias], np.float32))
+        execution = one(layer, [0], machine(machines.MAX78000), (tensor(), ONE, tensor()))
+        assert execution.trace["layer"]["bias_sum"].tolist() == [[wanted]]
+
+
+DPU_PLANS = (tensor(scale=2.0**-5), weight(scale=2.0**-6), tensor(scale=2.0**-1))
+DPU_BIAS = Dense(name="layer", inputs=("x",), kernel=np.zeros((1, 1), np.float32), bias=np.array([0.7], np.float32))
+
+
+def test_a_shift_of_the_dpus_bias_is_given_by_hand() -> None:
+    # 0.7 as an 8-bit code of scale 2^-7 is 90 (89.6); the sum's scale is 2^-11, where it is 90 * 2^4 = 1440, not 1434
+    target = machine(machines.VITIS_DPU, {"layers": {"layer": {"bias": {"bits": 8, "shift": 4}}}})
+    assert one(DPU_BIAS, [0], target, DPU_PLANS).trace["layer"]["bias_sum"].tolist() == [[90 << 4]]
+
+
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [(machines.HLS4ML, 2.0**-10), (machines.HLS4ML_RESOURCE, 2.0**-10), (machines.TENSIL, 2.0**-8)],
+)
+def test_a_binary_point_is_part_of_the_machine(text: str, scale: float) -> None:
+    generator = np.random.default_rng(7)
+    network = image_network(generator)
+    result = hwsim.run(network, machine(text), generator.normal(0, 1, (2, 6, 6, 3)).astype(np.float32))
+    assert {one.scale for one in result.plan.tensors.values()} == {scale}
+    assert {one.scale for one in result.plan.weights.values()} == {(scale,)}
+    assert {one.zero_point for one in result.plan.tensors.values()} == {0}
+
+
 # --- what the schema cannot say ---------------------------------------------------------------------------
 
 
 def xfail(missing: str) -> pytest.MarkDecorator:
     """Mark a test that must fail, by another value, for what is missing."""
     return pytest.mark.xfail(strict=True, raises=AssertionError, reason=missing)
-
-
-@xfail("a limit of the activation rounds half to even, in float64, whatever the target")
-def test_tflite_rounds_limits_away() -> None:
-    # ReLU6 with a scale of 12: 6 / 12 = 0.5, which TensorFlow Lite rounds to 1 (quantization_util.cc:343-386)
-    layer = Dense(
-        name="layer", inputs=("x",), kernel=column(1), bias=np.zeros(1, np.float32), activation=Relu(max_value=6.0)
-    )
-    assert codes(one(layer, [100], machine(machines.TFLITE_MICRO), (tensor(), ONE, tensor(scale=12.0)))) == [1]
-
-
-@xfail("a stage counts its terms; it cannot end with a loop of the order")
-def test_nvdla_takes_no_channels_of_two_pixels_at_once() -> None:
-    # 4 channels in blocks of 8, a sum of 16 bits: each pixel's dot comes alone. 64516 stays at 32767, less 64516
-    target = machine(machines.NVDLA, {"mac": nvdla_stages(16)})
-    kernel = np.array([[[127] * 4, [-127] * 4]])[..., None].astype(np.float32)
-    layer = Conv2D(name="layer", inputs=("x",), kernel=kernel, bias=np.zeros(1, np.float32))
-    execution = one(layer, [[[127] * 4, [127] * 4]], target, nvdla_plans(4, (16384, 14)))
-    assert sums(execution) == [32767 - 4 * 127 * 127]
-
-
-@xfail("a bias is added before the steps, never among them")
-def test_nvdla_adds_the_bias_behind_the_truncation() -> None:
-    # -24 / 16 = -1.5 goes to -2, and a bias of 3 makes it 1; added before, as 48, it is 24 / 16 = 1.5, which goes to 2
-    scale = (16384, 14)
-    layer = Dense(name="layer", inputs=("x",), kernel=column(1), bias=np.array([48], np.float32))
-    execution = one(layer, [-24], machine(machines.NVDLA), nvdla_plans(4, scale))
-    assert codes(execution) == [models.nvdla([[(-24, 1)]], 0, 4, scale, relu=False, offset=3)]
-
-
-@xfail("a bias comes first in the last stage alone, not in the first sum of an inner one")
-def test_tensil_starts_its_first_block_from_the_bias() -> None:
-    # an array of 2 rows: 32767 + 100 stays at 32767, less 200; a second block of 0 is added, with saturation
-    inner: Json = {"bits": 16, "overflow": "saturate", "shift": 8, "rounding": "half_even"}
-    blocks = [{"name": "array", "terms": 2, **inner}, {"name": "accumulator", "bits": 16, "overflow": "saturate"}]
-    plans = SETUPS["tensil"].plans
-    bias = np.array([32767 / 256], np.float32)
-    layer = Dense(name="layer", inputs=("x",), kernel=column(100 / 256, -200 / 256, 0, 0), bias=bias)
-    execution = one(layer, [1.0] * 4, machine(machines.TENSIL, {"mac": {"stages": blocks}}), plans)
-    start = models.tensil([[(256, 100), (256, -200)]], 32767, relu=False)
-    assert start == 32567
-    assert codes(execution) == [start]
-
-
-@pytest.mark.xfail(strict=True, raises=TargetError, reason="channels cannot be visited in strides, blocks are outside")
-def test_hls4ml_visits_inputs_in_strides() -> None:
-    # nnet_dense_resource.h:58 with a reuse factor of 2 takes inputs 0, 2, 4 ..., then 1, 3, 5 ...: if sums saturate
-    order = ["kernel_height", "kernel_width", "input_channel", "input_channel_tile"]
-    machine(machines.HLS4ML, {"mac": {"order": order, "tile": {"input_channel": 2}}})
-
-
-@xfail("operands are codes less their zero point; raw codes cannot be multiplied")
-def test_x86_multiplies_raw_codes() -> None:
-    # a zero point of 128: the pair is 255 * 127 + 255 * 127, which saturates to 32767, and 128 * (127 + 127) is taken
-    # off in 32 bits. Less the zero point first, the pair is 127 * 127 * 2 = 32258 and nothing saturates
-    target = machine(machines.VPMADDUBSW, {"activations": {"symmetric": False}})
-    plans = (tensor(signed=False, zero_point=128), ONE, tensor(signed=False))
-    assert sums(one(dense([127, 127]), [127, 127], target, plans)) == [32767 - 128 * 254]
 
 
 @xfail("multiply_float has no rule: its ratio is rounded to float32 once, at the end")
@@ -689,27 +829,7 @@ def test_onnx_runtime_forms_its_ratio_in_float32() -> None:
     assert codes(execution) == [round(models.single(18710 * ratio))]
 
 
-@xfail("a bias has the sum's scale; one of its own, with a shift, cannot be given")
-def test_max78000_has_biases_of_8_bits() -> None:
-    # tornadocnn.py:169: a bias is an 8-bit code times 128, so 100 is no bias of this machine; 128 is the nearest
-    layer = Dense(name="layer", inputs=("x",), kernel=column(0), bias=np.array([100], np.float32))
-    execution = one(layer, [0], machine(machines.MAX78000), (tensor(), ONE, tensor()))
-    assert execution.trace["layer"]["bias_sum"].tolist() == [[128]]
-
-
-@xfail("a bias has the sum's scale; one of its own, with a shift, cannot be given")
-def test_the_dpu_has_biases_of_8_bits() -> None:
-    # 0.7 as an 8-bit code of scale 2^-7 is 90 (89.6); the sum's scale is 2^-11, where it is 90 * 2^4 = 1440, not 1434
-    plans = (tensor(scale=2.0**-5), weight(scale=2.0**-6), tensor(scale=2.0**-1))
-    layer = Dense(name="layer", inputs=("x",), kernel=column(0), bias=np.array([0.7], np.float32))
-    execution = one(layer, [0], machine(machines.VITIS_DPU), plans)
+@xfail("a bias has the sum's scale, or one that a target fixes; a plan cannot choose one for each layer's biases")
+def test_the_dpu_chooses_the_scale_of_its_biases() -> None:
+    execution = one(DPU_BIAS, [0], machine(machines.VITIS_DPU), DPU_PLANS)
     assert execution.trace["layer"]["bias_sum"].tolist() == [[90 << 4]]
-
-
-@xfail("a target cannot fix a scale: plans take powers of two from the data, or any")
-@pytest.mark.parametrize(("text", "scale"), [(machines.HLS4ML, 2.0**-10), (machines.TENSIL, 2.0**-8)])
-def test_a_binary_point_is_part_of_the_machine(text: str, scale: float) -> None:
-    generator = np.random.default_rng(7)
-    network = image_network(generator)
-    result = hwsim.run(network, machine(text), generator.normal(0, 1, (2, 6, 6, 3)).astype(np.float32))
-    assert {one.scale for one in result.plan.tensors.values()} == {scale}

@@ -32,6 +32,7 @@ from kernels.plain import (
 from hwsim_kernels import counting, exact
 from hwsim_kernels.accumulate import LANES, accumulate
 from hwsim_kernels.exact import EXACT_LIMIT, accumulate_exact
+from hwsim_kernels.order import sums_end
 from hwsim_kernels.plain import accumulate_plain
 from oracle import mac as oracle_mac
 from oracle.mac import Datapath, Where
@@ -108,7 +109,15 @@ class Case:
     def common(self) -> tuple[Any, ...]:
         """What all kernels take first."""
         strides, spread = np.array(self.strides, np.int64), np.array(self.spread, np.int64)
-        return self.codes, self.zero_point, self.taps, strides, spread, self.weights, self.start
+        return self.codes, self.zero_point, 0, self.taps, strides, spread, self.weights, self.start
+
+    @property
+    def ends(self) -> Ints:
+        """Where the sums of each stage end: by number alone."""
+        never = np.zeros(self.steps, np.int64)
+        never[-1] = 1
+        stages = self.mac["stages"]
+        return sums_end([stage["terms"] or 0 for stage in stages], [never] * len(stages))
 
     @property
     def stages(self) -> Ints:
@@ -118,7 +127,9 @@ class Case:
     @property
     def datapath(self) -> tuple[Any, ...]:
         """What the two kernels take that go step by step."""
-        return stage_field(self.mac["product"]), self.stages, draws_of(self.random), self.first_sample
+        last = len(self.mac["stages"]) - 1
+        product, draws = stage_field(self.mac["product"]), draws_of(self.random)
+        return last, product, self.stages, self.ends, draws, self.first_sample
 
     def counted(self, words: int = 1) -> Counted:
         """Return counters at rest for this case."""
@@ -147,7 +158,7 @@ class Case:
     def exactly(self) -> Counted:
         """Run ``accumulate_exact``."""
         made = self.counted()
-        arguments: list[Any] = [*self.common, self.stages, *made.all]
+        arguments: list[Any] = [*self.common, self.stages, self.ends, *made.all]
         accumulate_exact(*arguments)
         return made
 

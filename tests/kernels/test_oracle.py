@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oracle.activation import limit, quotient
 from oracle.ledger import OverflowStop
 from oracle.lfsr import Draws, states
-from oracle.mac import Datapath, Where, dot, steps
+from oracle.mac import Datapath, Where, dot, loop_ends, steps
 from oracle.network import Result, run
 from oracle.overflow import fit, limits
 from oracle.quantize import quantize
@@ -380,15 +381,12 @@ def stage(bits: int = 32, overflow: str = "wrap", name: str = "accumulator", **o
     return {"name": name, **fit_section(bits, overflow), **rest, **other}
 
 
+AXES = {"h": "kernel_height", "w": "kernel_width", "c": "input_channel", "t": "input_channel_tile"}
+
+
 def mac(*stages: Json, product: Json | None = None, order: str = "hwc", tile: int | None = None) -> Json:
-    axes = {
-        "h": "kernel_height",
-        "w": "kernel_width",
-        "c": "input_channel",
-        "t": "input_channel_tile",
-    }
     return {
-        "order": [axes[one] for one in order],
+        "order": [AXES[one] for one in order],
         "tile": {"input_channel": tile} if tile else None,
         "product": product,
         "stages": list(stages) or [stage()],
@@ -406,9 +404,15 @@ def figures(datapath: Datapath, name: str) -> Json:
     return {key: one[0] for key, one in point.figures().items() if key != "histogram"}
 
 
-def ran(pairs: list[tuple[int, int]], section: Json, bias: int = 0, position: str = "first") -> Datapath:
+def ran(
+    pairs: list[tuple[int, int]],
+    section: Json,
+    bias: int = 0,
+    position: str = "first",
+    ends: list[frozenset[int]] | None = None,
+) -> Datapath:
     """Return a datapath through which one output has gone."""
-    datapath = Datapath(section, position)
+    datapath = Datapath(section, position, ends=ends)
     datapath.run(pairs, bias, Where(0, 0, 0, 0, len(pairs)))
     return datapath
 
@@ -531,6 +535,97 @@ def test_order_and_tiles() -> None:
         (0, 0, 2),
         (0, 1, 2),
     ]
+
+
+def test_channels_inside_out() -> None:
+    assert [channel for _, _, channel in steps(1, 1, 5, mac(order="hwct", tile=2))] == [0, 2, 4, 1, 3]
+    assert [channel for _, _, channel in steps(1, 1, 5, mac(order="hwct", tile=7))] == [0, 1, 2, 3, 4]
+    assert [channel for _, _, channel in steps(1, 1, 3, mac(order="hwct", tile=1))] == [0, 1, 2]
+    assert steps(1, 2, 3, mac(order="hcwt", tile=2)) == [
+        (0, 0, 0),
+        (0, 0, 2),
+        (0, 1, 0),
+        (0, 1, 2),
+        (0, 0, 1),
+        (0, 1, 1),
+    ]
+
+
+def ended(*within: str | None, order: str = "hwc", tile: int | None = None) -> list[list[int]]:
+    """Return the ends of stages in a kernel of 2 by 2 with 3 channels."""
+    stages = [stage(name=str(i), within=one and AXES[one]) for i, one in enumerate(within)]
+    return [sorted(one) for one in loop_ends(2, 2, 3, mac(*stages, order=order, tile=tile))]
+
+
+def test_where_loops_end() -> None:
+    assert ended("c", "w", "h", None) == [[2, 5, 8], [5], [], []]
+    assert ended("h", "w", "c", order="chw") == [[3, 7], [1, 3, 5, 7, 9], []]
+    assert ended("c", "t", order="hwtc", tile=2) == [[1, 2, 4, 5, 7, 8, 10], [2, 5, 8]]
+    assert ended("t", "c", order="hwct", tile=2) == [[1, 2, 4, 5, 7, 8, 10], [2, 5, 8]]
+
+
+def test_blocks_within_a_position() -> None:
+    """NVDLA adds blocks of 8 channels: with 4 channels, half of each block is empty."""
+    block = stage(8, "saturate", "block", terms=8, check="last", within="input_channel")
+    section = mac(block, stage())
+    ends = loop_ends(1, 2, 4, section)
+    products = by_one(50, 50, 0, 50, -50, 0, 0, 0)
+    assert dot(products, section, ends=ends) == 127 - 50
+    assert dot(products, mac({**block, "within": None}, stage())) == 100
+    seen = figures(ran(products, section, ends=ends), "block")
+    assert (seen["values"], seen["sums"], seen["high"], seen["first"]) == (2, 2, 1, (0, 0, 3))
+    tree = mac({**block, "shape": "tree"}, stage())
+    assert dot(products, tree, ends=ends) == 100 + 0 + 27 - 50
+    seen = figures(ran(products, tree, ends=ends), "block")
+    assert (seen["values"], seen["sums"], seen["high"], seen["first"]) == (14, 2, 1, (0, 0, 3))
+    threes = mac({**block, "terms": 3}, stage())
+    assert dot(products, threes, ends=ends) == 100 + 50 - 50 + 0
+    assert figures(ran(products, threes, ends=ends), "block")["sums"] == 4
+
+
+def test_a_sum_that_ends_ends_those_below() -> None:
+    pair = stage(8, "saturate", "pair", terms=2, check="last")
+    position = stage(9, "saturate", "position", within="input_channel")
+    section = mac(pair, position, stage())
+    ends = loop_ends(1, 2, 3, section)
+    datapath = ran(by_one(100, 0, 100, 100, 0, 0), section, ends=ends)
+    sums = [figures(datapath, name)["sums"] for name in ("pair", "position", "accumulator")]
+    assert sums == [4, 2, 1]  # not a pair of the third and the fourth, which would be 127
+    assert figures(datapath, "pair")["high"] == 0
+    assert figures(datapath, "accumulator")["maximum"] == 300
+
+
+def test_terms_above_reach_over_the_end_of_a_loop() -> None:
+    pair = stage(name="pair", terms=2, within="input_channel")
+    section = mac(pair, stage(8, "saturate", "triple", terms=3, check="last"), stage())
+    products = by_one(*[50] * 9)  # 100 50 100 / 50 100 50
+    ends = loop_ends(1, 3, 3, section)
+    assert dot(products, section, ends=ends) == 127 + 127
+    datapath = ran(products, section, ends=ends)
+    assert [figures(datapath, name)["sums"] for name in ("pair", "triple")] == [6, 2]
+    assert figures(datapath, "triple")["first"] == (0, 0, 4)
+
+
+def test_what_a_datapath_refuses() -> None:
+    with pytest.raises(ValueError, match="no ends are given"):
+        dot(by_one(1), mac(stage(name="inner", within="input_channel"), stage()))
+    with pytest.raises(ValueError, match="all that is left"):
+        dot(by_one(1), mac(stage(within="input_channel")), ends=[frozenset()])
+    with pytest.raises(ValueError, match="a tree starts from nothing"):
+        dot(by_one(1), adders(4, 8), 1, "inner")
+
+
+def test_bias_in_the_first_inner_sum() -> None:
+    """Tensil's array adds the bias before the first block of products."""
+    section = mac(stage(8, "saturate", "inner", terms=2), stage(name="outer"))
+    products = by_one(100, 0, 1)
+    assert dot(products, section, 100, "inner") == 127 + 1
+    assert dot(products, section, 100, "first") == 201
+    seen = figures(ran(products, section, 100, "inner"), "inner")
+    assert (seen["high"], seen["first"], seen["clamp_energy"]) == (1, (0, 0, 0), 73**2)
+    assert [point.name for point in ran(products, section, 100, "inner").points] == ["inner", "outer"]
+    assert dot(by_one(100, -100), mac(stage(8, "saturate")), 100, "inner") == 27
+    assert dot(by_one(4), mac(stage(name="inner", shift=1), stage()), 3, "inner") == 5
 
 
 def test_draws_go_by_step() -> None:
@@ -659,6 +754,164 @@ def test_error_stops_the_run() -> None:
     assert (caught.value.place, caught.value.value) == ((0, 0, 1, 1), 10)
 
 
+def one_dense(code: float, bias: float, change: dict[str, Json], output: Json) -> Result:
+    """Multiply a value in units of 1 / 2 by one."""
+    return network(
+        source("x", 1),
+        after("Dense", "y", "x", kernel=[[1.0]], bias=[bias], activation=None),
+        data=[[[code]]],
+        tensors={"x": tensor(0.5), "y": output},
+        weights={"y": one_scale()},
+        change=change,
+    )
+
+
+def test_bias_is_shifted() -> None:
+    """MAX78000 has biases of 8 bits in units of 128 products."""
+    for position, points in (("first", []), ("last", ["bias_sum"])):
+        change: dict[str, Json] = {"bias": {"bits": 8, "shift": 7, "position": position}}
+        result = one_dense(5.0, 212.0, change, tensor(0.5, 0, 16))  # 424 / 128 is 3.3125
+        assert result.codes["y"] == [10 + 384]
+        seen = result.ledger["y"]["bias"]
+        assert (seen["minimum"], seen["round_bias"]) == ([3], [-0.3125 * 65536])
+        assert list(result.ledger["y"]) == ["weight", "bias", "accumulator", *points, "requantize", "output"]
+        far = one_dense(5.0, 1e6, change, tensor(0.5, 0, 16))
+        assert far.codes["y"] == [10 + 127 * 128]
+
+
+def biased(*steps: Json, shift: int = 0, bias: float = 6.0, scale: float = 4.0) -> Result:
+    """Send 18 in units of 1 / 2 through steps to an output of a scale."""
+    change = {"requantize": listed(*steps), "bias": {"position": "steps", "shift": shift}}
+    return one_dense(9.0, bias, change, tensor(scale))
+
+
+def test_bias_among_the_steps() -> None:
+    steps = [shift_right(2, "floor", "first"), {"step": "bias"}, shift_right(1, "floor", "second")]
+    result = biased(*steps)
+    # 18 to 4, where an LSB is worth 4 / 2: 4 + 3, halved
+    assert result.codes["y"] == [3]
+    assert result.values["y"] == {"accumulator": [18], "first": [4], "second": [3]}
+    assert list(result.ledger["y"]) == ["weight", "bias", "accumulator", "first", "second", "output"]
+    assert result.ledger["y"]["bias"]["values"] == [1]
+    assert biased(*steps, shift=1).codes["y"] == [4]  # 6 / 4 to 2, which is 4
+    assert biased({"step": "bias"}, times(bits=8), shift_right()).codes["y"] == [4]  # (18 + 12) / 8
+    assert biased(times(bits=8), shift_right(), {"step": "bias"}).codes["y"] == [4]  # 18 / 8 and 1.5 are 2 and 2
+    nothing = biased(shift_left(1), {"step": "bias"}, times(bits=8), shift_right(), bias=1e9, scale=2.0**80)
+    assert nothing.codes["y"] == [0]
+    assert nothing.ledger["y"]["bias"]["maximum"] == [0]
+
+
+def test_bias_enters_in_one_place() -> None:
+    for change in ({"bias": {"position": "steps"}}, {"requantize": listed({"step": "bias"})}):
+        with pytest.raises(ValueError, match="a step bias goes with the position"):
+            one_dense(1.0, 1.0, change, tensor(0.5))
+
+
+def test_each_channel_has_its_bias_among_the_steps() -> None:
+    result = network(
+        source("x", 1),
+        after("Dense", "y", "x", kernel=[[1.0, 1.0, 2.0]], bias=[1.0, -2.0, 4.0], activation=None),
+        data=[[[3.0]]],
+        tensors={"x": tensor(), "y": tensor()},
+        weights={"y": {**tensor(), "scale": [1.0, 1.0, 2.0], "zero_point": [0, 0, 0]}},
+        change={
+            "requantize": listed({"step": "bias"}, times(bits=8), shift_right()),
+            "bias": {"position": "steps"},
+        },
+    )
+    assert result.codes["y"] == [3 + 1, 3 - 2, 2 * (3 + 2)]
+
+
+def test_operations_without_weights_have_no_bias() -> None:
+    assert through([{"step": "bias"}, shift_right(1)], 4).codes["y"] == [2]
+    result = network(
+        source("a", 1),
+        after("Add", "y", "a", "a", activation=None),
+        data=[[[3.0]]],
+        tensors={"a": tensor(), "y": tensor()},
+        change={"requantize": listed({"step": "bias"}, times(bits=8), shift_right()), "bias": {"position": "steps"}},
+    )
+    assert result.codes["y"] == [6]
+
+
+UNSIGNED: Json = {**tensor(1.0, 128), "signed": False}
+
+
+def a_pair(zero_point: str, bias: float = 0.0, position: str = "first") -> Result:
+    """Multiply pairs as vpmaddubsw does, with sums of 16 bits."""
+    pair = stage(16, "saturate", "pair", terms=2, check="last")
+    return network(
+        source("x", 2),
+        after("Dense", "y", "x", kernel=[[127.0], [127.0]], bias=[bias], activation=None),
+        data=[[[127.0, 127.0]]],
+        tensors={"x": UNSIGNED, "y": tensor(1.0, 0, 32)},
+        weights={"y": one_scale()},
+        change={
+            "mac": {**mac(pair, stage()), "input_zero_point": zero_point},
+            "bias": {"bits": 4, "position": position},
+        },
+    )
+
+
+def test_codes_are_multiplied_as_they_are_stored() -> None:
+    removed, stored = a_pair("removed"), a_pair("corrected")
+    assert removed.codes["x"] == [255, 255]
+    assert removed.codes["y"] == [2 * 127 * 127]
+    assert stored.codes["y"] == [32767 - 128 * 254] == [255]
+    seen = stored.ledger["y"]["pair"]
+    assert (seen["high"], seen["maximum"]) == ([1], [64770])
+    for position in ("first", "last"):
+        limited = a_pair("corrected", 100.0, position)
+        assert limited.codes["y"] == [255 + 7]
+        bias = limited.ledger["y"]["bias"]
+        assert (bias["values"], bias["maximum"], bias["high"]) == ([1], [100], [1])  # without the correction
+    # bias and correction are -32505: all that the pair's sum starts from
+    assert a_pair("corrected", 100.0, "inner").codes["y"] == [64770 - 32505]
+
+
+@pytest.mark.parametrize("zero_point", ["removed", "corrected"])
+def test_padding_and_the_zero_point(zero_point: str) -> None:
+    fields = {"strides": [1, 1], "dilation": [1, 1], "padding": [[0, 0], [1, 1]], "groups": 2}
+    result = network(
+        source("x", 1, 1, 2),
+        after("Conv2D", "y", "x", kernel=[[[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]]], bias=[1.0, 0.0], **fields),
+        data=[[[[[10.0, -1.0]]]]],
+        tensors={"x": tensor(1.0, 5), "y": tensor()},
+        weights={"y": {**tensor(), "scale": [1.0, 1.0], "zero_point": [-7, 3]}},
+        change={"mac": {**mac(stage(8, "saturate"), order="whc"), "input_zero_point": zero_point}},
+    )
+    # 3 * 10 + 1 and 4 * -1; codes as stored: from 1 - 5 * 9 and -5 * 12, 5 15 5 times 1 3 5, and 5 4 5 times 2 4 6
+    assert result.codes["y"] == [31, -4]
+    seen = result.ledger["y"]["accumulator"]
+    assert (seen["values"], seen["low"], seen["high"]) == ([3, 3], [0, 0], [0, 0])
+    narrow = network(
+        source("x", 1, 1, 1),
+        after("Conv2D", "y", "x", kernel=[[[[3.0]], [[3.0]], [[-5.0]]]], bias=[0.0], **{**fields, "groups": 1}),
+        data=[[[[[-3.0]]]]],
+        tensors={"x": tensor(1.0, 5), "y": tensor()},
+        weights={"y": one_scale()},
+        change={"mac": {**mac(stage(5, "saturate")), "input_zero_point": zero_point}},
+    )
+    # 0 - 9 + 0; from -5 * 1: 15 + 6 - 25, of which 10 and 16 to 15, then -10
+    assert narrow.codes["y"] == [-9 if zero_point == "removed" else -10]
+
+
+def test_a_network_ends_sums_where_loops_end() -> None:
+    block = stage(8, "saturate", "block", terms=8, check="last", within="input_channel")
+    image = [[[50.0, 50.0, 0.0, 50.0], [-50.0, 0.0, 0.0, 0.0]]]
+    kernel = [[[[1.0]] * 4] * 2]
+    result = network(
+        source("x", 1, 2, 4),
+        after("Conv2D", "y", "x", kernel=kernel, bias=[1.0], activation=None),
+        data=[[image]],
+        tensors={"x": tensor(), "y": tensor()},
+        weights={"y": one_scale()},
+        change={"mac": mac(block, stage())},
+    )
+    assert result.codes["y"] == [127 - 50 + 1]
+    assert result.ledger["y"]["block"]["sums"] == [2]
+
+
 def test_dense_over_leading_axes() -> None:
     result = network(
         source("x", 2, 2),
@@ -749,6 +1002,33 @@ def test_leaky_relu_before_requantizing() -> None:
     assert result.codes["y"] == [-2, -1, 1, 1]
     assert list(result.ledger["y"]) == ["activation", "requantize", "output"]
     assert result.ledger["y"]["activation"]["minimum"] == [-2]
+
+
+def test_rounding_of_the_limit() -> None:
+    modes = {"half_even": 2, "half_up": 3, "floor": 2, "ceil": 3, "jam": 3}
+    assert {mode: limit(2.5, 1.0, {"limit_rounding": mode}) for mode in modes} == modes
+    down: Json = {"limit_rounding": "floor"}
+    assert 0.7 / 0.1 < 7
+    assert limit(0.7, 0.1, {**down, "limit_precision": 64}) == limit(0.7, 0.1, down) == 6
+    assert limit(0.7, 0.1, {**down, "limit_precision": 32}) == 7
+    relu = {"max_value": 0.7, "negative_slope": 0.0}
+    for precision, wanted in ((32, 7), (64, 6)):
+        result = network(
+            source("x", 2),
+            after("Activation", "y", "x", function=relu),
+            data=[[[0.5, 0.9]]],
+            tensors={"x": tensor(0.1), "y": tensor(0.1)},
+            change={"activation": {**down, "limit_precision": precision}},
+        )
+        assert result.codes["y"] == [5, wanted]
+
+
+def test_division_of_the_limit_against_numpy() -> None:
+    generator = random.Random(8)
+    for _ in range(500):
+        a, b = generator.uniform(0.5, 10.0), generator.uniform(0.001, 1.0)
+        assert quotient(a, b, 32) == Fraction(float(np.float32(a) / np.float32(b)))
+        assert quotient(a, b, 64) == Fraction(a / b)
 
 
 def test_relu_has_no_point() -> None:
@@ -997,7 +1277,8 @@ def test_multiply_counts_by_the_output() -> None:
     assert (seen["first"], seen["high"], seen["maximum"]) == ([None, (1, 0, 0)], [0, 2], [None, 5])
 
 
-def test_transposed_convolution() -> None:
+@pytest.mark.parametrize("zero_point", ["removed", "corrected"])
+def test_transposed_convolution(zero_point: str) -> None:
     generator = random.Random(6)
     size, kernel_size, cut, strides, dilation, output = (3, 2, 2), (2, 3), (1, 2), (2, 3), (1, 2), (5, 4)
     image = [[[float(generator.randrange(-5, 6)) for _ in range(2)] for _ in range(2)] for _ in range(3)]
@@ -1016,6 +1297,7 @@ def test_transposed_convolution() -> None:
         data=[[image]],
         tensors={"x": tensor(1.0, 7), "y": tensor(bits=16)},
         weights={"y": one_scale(1.0, 2)},
+        change={"mac": {"input_zero_point": zero_point}},
     )
     assert result.codes["y"] == [value for row in wanted for pixel in row for value in pixel]
     assert result.ledger["y"]["accumulator"]["values"] == [20 * 12] * 3

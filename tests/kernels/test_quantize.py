@@ -75,6 +75,7 @@ def test_ties_and_their_neighbours(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["half_even", "floor", "jam"])
 def test_values_far_outside_are_clipped(mode: str) -> None:
     values = [[3.4e38, -3.4e38], [1e300, -1e300], [math.inf, -math.inf], [2.0**62, -(2.0**62)], [2.0**100, -(2.0**100)]]
+    values += [[1e28, -1e28]]  # beyond the limit only after the division
     wraps = [("wrap", 16), ("wrap", 64), ("wrap_sign_magnitude", 33)]
     for overflow, bits in (("saturate", 16), ("saturate_symmetric", 64), ("saturate_zero", 64), *wraps):
         section = {"bits": bits, "signed": True, "overflow": overflow, "saturated_bits": 0}

@@ -799,6 +799,12 @@ def test_a_table_by_hand() -> None:
     assert sum(check_entries(one, table, None, NO_RANDOM), []) == [0, 0, 0, 0, 0, 10, 10, 10, 10, -5, -5]
 
 
+@pytest.mark.parametrize("mode", ["stochastic_weighted", "stochastic_equal"])
+def test_a_table_draws_by_the_number_of_the_output(mode: str) -> None:
+    table = Table([[row + channel for channel in range(3)] for row in range(9)], (0, 3))
+    check_entries(Entries([0, 7, -9], 0, 2), table, mode, GENERATORS[1])
+
+
 def test_a_table_of_one_entry() -> None:
     for mode in (None, "half_even"):
         table = Table([[-(2**80)], [-1], [0], [5], [2**80]], (0, 5))

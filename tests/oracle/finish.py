@@ -9,7 +9,7 @@ from oracle.activation import Relu
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
 from oracle.rescale import Unit
-from oracle.steps import Step, Walk, complete, expand, goes_by_ratio, rescaling, resolve, unit_at
+from oracle.steps import Step, Walk, complete, expand, goes_by_ratio, holds, rescaling, resolve, unit_at
 
 
 class Output:
@@ -47,15 +47,28 @@ class Finish:
         self.steps = complete(expand(settings["requantize"]), settings["activation"]["position"])
         self.walk = Walk(self.steps, settings["random"], channels, Relu(function, settings, channels))
         self.points = [*self.walk.points, self.output.point]
-        self._resolved: dict[Unit, list[Step]] = {}
+        self._resolved: dict[tuple[Unit, int], list[Step]] = {}
 
-    def run(self, x: int, unit: Unit, number: int, place: Place) -> int:
-        """Return the code of ``x``, an integer in units of ``unit`` and value ``number`` of the output."""
-        if unit not in self._resolved:
-            self._resolved[unit] = self._resolve(unit)
-        return self.output.store_as_is(self.walk.run(x, self._resolved[unit], number, place), place)
+    def run(self, x: int, unit: Unit, number: int, place: Place, bias: int = 0) -> int:
+        """Return the code of ``x``, an integer in units of ``unit`` and value ``number`` of the output.
 
-    def _resolve(self, unit: Unit) -> list[Step]:
+        ``bias`` is what a step ``bias`` adds.
+        """
+        if (unit, bias) not in self._resolved:
+            self._resolved[unit, bias] = self._resolve(unit, bias)
+        return self.output.store_as_is(self.walk.run(x, self._resolved[unit, bias], number, place), place)
+
+    @property
+    def takes_bias(self) -> bool:
+        """Whether a bias enters here."""
+        return holds(self.steps, "bias")
+
+    def unit_at_bias(self, unit: Unit) -> float:
+        """Return what an LSB is worth at the step ``bias``, of sums in a unit."""
+        (index,) = (i for i, one in enumerate(self.steps) if one["step"] == "bias")
+        return unit_at(resolve(self.steps, unit, self.scale), index, unit.value, self.scale)
+
+    def _resolve(self, unit: Unit, bias: int) -> list[Step]:
         """Return the list with all its numbers for sums in a unit."""
         steps = resolve(self.steps, unit, self.scale)
         for index, one in enumerate(steps):
@@ -63,6 +76,8 @@ class Finish:
                 steps[index] = {**one, "unit": unit_at(steps, index, unit.value, self.scale)}
             if one["step"] == "zero_point":
                 steps[index] = {**one, "value": self.output.zero_point}
+            if one["step"] == "bias":
+                steps[index] = {**one, "value": bias}
         return steps
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence, Set
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 from oracle.ledger import Place, Point
@@ -32,27 +33,62 @@ class Where(NamedTuple):
         return Place(self.sample, self.position, self.channel, k)
 
 
+def visits(
+    height: int, width: int, channels: int, mac: Mapping[str, Any]
+) -> Iterator[tuple[tuple[int, ...], tuple[int, int, int]]]:
+    """Yield of every step the indices of the loops, outermost first, and (row, column, channel of the group)."""
+    order: Sequence[str] = mac["order"]
+    tiled = "input_channel_tile" in order and mac.get("tile")
+    tile: int = mac["tile"]["input_channel"] if tiled else channels
+    sizes = {
+        "kernel_height": height,
+        "kernel_width": width,
+        "input_channel_tile": -(-channels // tile),
+        "input_channel": tile,
+    }
+    for indices in product(*(range(sizes[loop]) for loop in order)):
+        at = dict(zip(order, indices, strict=True))
+        channel = at.get("input_channel_tile", 0) * tile + at["input_channel"]
+        if channel < channels:
+            yield indices, (at["kernel_height"], at["kernel_width"], channel)
+
+
 def steps(height: int, width: int, channels: int, mac: Mapping[str, Any]) -> list[tuple[int, int, int]]:
     """Return (row, column, channel of the group) of every step, in the order of accumulation."""
-    tile: int = mac["tile"]["input_channel"] if mac.get("tile") else channels
-    sizes = {"kernel_height": height, "kernel_width": width}
+    return [place for _, place in visits(height, width, channels, mac)]
 
-    def choices(axis: str, at: Mapping[str, int]) -> range:
-        if axis == "input_channel_tile":
-            return range(0, channels, tile)
-        if axis == "input_channel" and "input_channel_tile" in at:
-            begin = at["input_channel_tile"]
-            return range(begin, min(begin + tile, channels))
-        return range(sizes.get(axis, channels))
 
-    def visit(axes: Sequence[str], at: dict[str, int]) -> Iterator[tuple[int, int, int]]:
-        if not axes:
-            yield at["kernel_height"], at["kernel_width"], at["input_channel"]
-            return
-        for one in choices(axes[0], at):
-            yield from visit(axes[1:], {**at, axes[0]: one})
+def loop_ends(height: int, width: int, channels: int, mac: Mapping[str, Any]) -> list[frozenset[int]]:
+    """Return for each stage the steps k after which an index of a loop outside its ``within`` changes.
 
-    return list(visit(tuple(mac["order"]), {}))
+    >>> order = ["kernel_height", "kernel_width", "input_channel"]
+    >>> stages = [{"within": "input_channel"}, {"within": "kernel_width"}, {"within": None}]
+    >>> [sorted(ends) for ends in loop_ends(2, 2, 3, {"order": order, "stages": stages})]
+    [[2, 5, 8], [5], []]
+    """
+    visited = [indices for indices, _ in visits(height, width, channels, mac)]
+
+    def ends(within: str | None) -> frozenset[int]:
+        outside = mac["order"].index(within) if within else 0
+        return frozenset(k for k, (now, then) in enumerate(pairwise(visited)) if now[:outside] != then[:outside])
+
+    return [ends(stage.get("within")) for stage in mac["stages"]]
+
+
+def grouped(values: Sequence[Step], terms: int | None, ends: Container[int]) -> Iterator[list[Step]]:
+    """Yield the values of each sum: it ends after ``terms`` values, at the steps ``ends`` and with the sequence.
+
+    >>> [[k for k, _ in group] for group in grouped([Step(k, 0) for k in range(7)], 2, {2})]
+    [[0, 1], [2], [3, 4], [5, 6]]
+    """
+    group: list[Step] = []
+    for value in values:
+        group.append(value)
+        if len(group) == terms or value.k in ends:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 class Sum:
@@ -89,7 +125,7 @@ class Sum:
         return self.narrow(exact, values[-1].k)
 
     def tree(self, values: Sequence[Step]) -> int:
-        """Add in pairs, level by level, fitting every node; values missing at the end are 0."""
+        """Add in pairs, level by level, fitting every node; values missing at its end are 0."""
         if self.stage["shift"]:
             raise ValueError("a tree has no shift")
         k = values[-1].k
@@ -137,17 +173,32 @@ class Datapath:
     """The multiply-accumulate datapath of one layer, and its ledger."""
 
     def __init__(
-        self, mac: Mapping[str, Any], position: str, random: Mapping[str, Any] = NO_RANDOM, channels: int = 1
+        self,
+        mac: Mapping[str, Any],
+        position: str,
+        random: Mapping[str, Any] = NO_RANDOM,
+        channels: int = 1,
+        ends: Sequence[Set[int]] | None = None,
     ) -> None:
-        """Begin an empty ledger; ``position`` is where the bias enters, ``first`` or ``last``."""
-        self.mac, self.position = mac, position
+        """Begin an empty ledger; ``position`` is where the bias enters.
+
+        ``ends`` are the steps at which the sums of each stage end by its ``within`` (``loop_ends``).
+        """
+        self.position = position
         self.draws = Draws(random)
         self.product = Product(mac["product"], random, channels)
         self.product_point = self.product.point
-        last = mac["stages"][-1]
-        if last["terms"] is not None or last["shape"] == "tree":
+        self.stages: Sequence[Mapping[str, Any]] = mac["stages"]
+        last = self.stages[-1]
+        if last["terms"] is not None or last["shape"] == "tree" or last.get("within"):
             raise ValueError("the last stage takes all that is left, one after another")
-        self.stage_points = [Point(stage["name"], channels, last=stage is last) for stage in mac["stages"]]
+        if position == "inner" and self.stages[0]["shape"] == "tree":
+            raise ValueError("a tree starts from nothing, so no bias enters it")
+        if ends is None and any(stage.get("within") for stage in self.stages):
+            raise ValueError("sums end where loops end, but no ends are given")
+        own = ends or [frozenset[int]()] * len(self.stages)
+        self.ends = [frozenset[int]().union(*own[i:]) for i in range(len(self.stages))]
+        self.stage_points = [Point(stage["name"], channels, last=stage is last) for stage in self.stages]
         self.bias_point = Point("bias_sum", channels)
         self.bias_format = Format.of(last)
 
@@ -161,15 +212,18 @@ class Datapath:
         """Return the sum of the products of ``pairs``, which stand in the order of accumulation."""
         first = where.number * where.steps
         values = [Step(k, self.product.narrow(a * w, first + k, where.place(k))) for k, (a, w) in enumerate(pairs)]
-        for stage, point in zip(self.mac["stages"], self.stage_points, strict=True):
-            start = bias if point.last and self.position == "first" else 0
-            terms = stage["terms"] or len(values)
-            groups = [values[i : i + terms] for i in range(0, len(values), terms)]
-            values = [Sum(stage, point, where, self.draws).run(group, start) for group in groups]
+        for index, (stage, point) in enumerate(zip(self.stages, self.stage_points, strict=True)):
+            start = bias if self._starts_from_bias(index) else 0
+            sums = enumerate(grouped(values, stage["terms"], self.ends[index]))
+            values = [Sum(stage, point, where, self.draws).run(one, 0 if i else start) for i, one in sums]
         total = values[0].value
         if self.position == "last":
             return self.bias_point.fit(total + bias, self.bias_format, where.place())
         return total
+
+    def _starts_from_bias(self, index: int) -> bool:
+        """Return whether the first sum of a stage starts from the bias."""
+        return index == {"inner": 0, "first": len(self.stages) - 1}.get(self.position)
 
 
 def dot(
@@ -178,6 +232,7 @@ def dot(
     bias: int = 0,
     position: str = "first",
     random: Mapping[str, Any] = NO_RANDOM,
+    ends: Sequence[Set[int]] | None = None,
 ) -> int:
     """Return one output: the accumulated products of (input, weight) pairs in the order of accumulation."""
-    return Datapath(mac, position, random).run(pairs, bias, Where(0, 0, 0, 0, len(pairs)))
+    return Datapath(mac, position, random, ends=ends).run(pairs, bias, Where(0, 0, 0, 0, len(pairs)))

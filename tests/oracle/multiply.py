@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle.finish import Finish
 from oracle.ledger import Place, Point
-from oracle.mac import Datapath, Where, steps
+from oracle.mac import Datapath, Where, loop_ends, steps
 from oracle.overflow import Format
 from oracle.quantize import Quantizer
 from oracle.rescale import Unit, accumulator_unit
@@ -107,12 +107,17 @@ def per_channel(entries: list[Any], channel: int) -> Any:
     return entries[channel] if len(entries) > 1 else entries[0]
 
 
-class Parameters:
-    """Weights (codes less their zero points), bias codes and units of one layer, with their ledger."""
+def is_corrected(mac: Mapping[str, Any]) -> bool:
+    """Return whether input codes are multiplied as they are stored, and the bias makes up for their zero point."""
+    return bool(mac.get("input_zero_point", "removed") == "corrected")
 
-    def __init__(self, layer: Layer, geo: Geometry) -> None:
-        """Quantise weights and biases."""
-        self.layer, self.outputs = layer, geo.outputs
+
+class Parameters:
+    """Weights (codes less their zero points), biases and units of one layer, with their ledger."""
+
+    def __init__(self, layer: Layer, geo: Geometry, finish: Finish) -> None:
+        """Quantise weights and biases; a bias may enter in ``finish``."""
+        self.layer, self.outputs, self.finish = layer, geo.outputs, finish
         self.units = [self._unit(channel) for channel in range(geo.outputs)]
         self.points = [Point("weight", geo.outputs), Point("bias", geo.outputs)]
         self.weights = self._weights(geo)
@@ -139,15 +144,29 @@ class Parameters:
         return weights
 
     def _biases(self) -> list[int]:
-        """Return the biases in units of the sums."""
+        """Return what is added for each output: the bias codes, shifted, and corrections for the zero point."""
         section = self.layer.settings["bias"]
+        shift: int = section.get("shift", 0)
         target = Format(section["bits"], True, section["overflow"])
         quantizer = Quantizer(self.points[1], target, section["rounding"])
-        reals = self.layer.operation["bias"]
-        return [
-            quantizer.code(real, unit.value, 0, Place(0, 0, channel))
-            for channel, (real, unit) in enumerate(zip(reals, self.units, strict=True))
-        ]
+        biases = []
+        for channel, real in enumerate(self.layer.operation["bias"]):
+            unit = self._bias_unit(channel)
+            place = Place(0, 0, channel)
+            code = quantizer.code(real, unit * 2.0**shift, 0, place) if unit else quantizer.code(0.0, 1.0, 0, place)
+            biases.append(code * 2**shift + self._correction(channel))
+        return biases
+
+    def _bias_unit(self, channel: int) -> float:
+        """Return the unit of what the channel's bias is added to."""
+        unit = self.units[channel]
+        return self.finish.unit_at_bias(unit) if self.finish.takes_bias else unit.value
+
+    def _correction(self, channel: int) -> int:
+        """Return what makes up for the zero point in the channel's inputs, if it is there."""
+        if not is_corrected(self.layer.settings["mac"]):
+            return 0
+        return -self.layer.inputs[0].zero_point * sum(self.weights[channel :: self.outputs])
 
 
 def multiply(layer: Layer) -> Made:
@@ -155,29 +174,42 @@ def multiply(layer: Layer) -> Made:
     operation, settings, source = layer.operation, layer.settings, layer.inputs[0]
     geo = geometry(operation, source.shape)
     shape = output_shape(operation, source.shape, geo)
-    parameters = Parameters(layer, geo)
-    datapath = Datapath(settings["mac"], settings["bias"]["position"], settings["random"], geo.outputs)
     finish = Finish(operation.get("activation"), settings, layer.plan, geo.outputs)
+    if finish.takes_bias != (settings["bias"]["position"] == "steps"):
+        raise ValueError("a step bias goes with the position steps, and the position with the step")
+    parameters = Parameters(layer, geo, finish)
+    loops = (*geo.kernel_shape[:3], settings["mac"])
+    order, ends = steps(*loops), loop_ends(*loops)
+    datapath = Datapath(settings["mac"], settings["bias"]["position"], settings["random"], geo.outputs, ends)
     made = Made(shape, [], [*parameters.points, *datapath.points, *finish.points])
     made.values = {"accumulator": [], **finish.walk.trace}
-    height, width, depth, _ = geo.kernel_shape
-    order = steps(height, width, depth, settings["mac"])
     for sample, codes in enumerate(source.samples):
-        inputs = [code - source.zero_point for code in codes]
+        operands = _operands(codes, source.zero_point, is_corrected(settings["mac"]))
         stored = []
         for number in range(size_of(shape)):
             position, channel = divmod(number, geo.outputs)
-            pairs = _pairs(inputs, parameters.weights, geo, order, (position, channel))
+            pairs = _pairs(operands, parameters.weights, geo, order, (position, channel))
             where = Where(sample, position, channel, number, len(order))
-            total = datapath.run(pairs, parameters.biases[channel], where)
+            bias = parameters.biases[channel]
+            total = datapath.run(pairs, bias, where)
             made.values["accumulator"].append(total)
-            stored.append(finish.run(total, parameters.units[channel], number, where.place()))
+            stored.append(finish.run(total, parameters.units[channel], number, where.place(), bias))
         made.samples.append(stored)
     return made
 
 
+def _operands(codes: list[int], zero_point: int, stored: bool) -> dict[int | None, int]:
+    """Return what goes into the multiplier for each code, and for padding (None): codes as stored, or less zero point.
+
+    >>> _operands([5, 7], 4, stored=True), _operands([5, 7], 4, stored=False)
+    ({None: 4, 0: 5, 1: 7}, {None: 0, 0: 1, 1: 3})
+    """
+    all_codes: dict[int | None, int] = {None: zero_point, **dict(enumerate(codes))}
+    return {index: code if stored else code - zero_point for index, code in all_codes.items()}
+
+
 def _pairs(
-    inputs: list[int],
+    operands: Mapping[int | None, int],
     weights: list[int],
     geo: Geometry,
     order: list[tuple[int, int, int]],
@@ -186,9 +218,6 @@ def _pairs(
     """Return (input, weight) of every step of the output (position, channel)."""
     position, channel = output
     y, x = divmod(position, geo.rows_and_columns[1])
-    pairs = []
-    for at in order:
-        index = geo.source(y, x, at, channel)
-        weight = weights[index_of((*at, channel), geo.kernel_shape)]
-        pairs.append((0 if index is None else inputs[index], weight))
-    return pairs
+    return [
+        (operands[geo.source(y, x, at, channel)], weights[index_of((*at, channel), geo.kernel_shape)]) for at in order
+    ]

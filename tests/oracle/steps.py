@@ -90,7 +90,7 @@ def complete(steps: Sequence[Step], position: str) -> list[Step]:
 
 def rescaling(steps: Sequence[Step]) -> list[Step]:
     """Return the list by which inputs of add and concatenate go."""
-    return [one for one in steps if one["step"] not in ("activation", "zero_point")]
+    return [one for one in steps if one["step"] not in ("activation", "zero_point", "bias")]
 
 
 # --- what goes by ratio, and what an LSB is worth --------------------------------------------------------
@@ -192,8 +192,15 @@ def interpolated(x: int, step: Step, draw: int = 0, draw_bits: int = 16) -> Roun
     return rounded._replace(value=table[index] + rounded.value)
 
 
+def add(x: int, step: Step) -> int:
+    """Add the step's value."""
+    return int(x + step["value"])
+
+
 EXACT: dict[str, Callable[[int, Step], int]] = {
-    "add": lambda x, step: x + step["value"],
+    "add": add,
+    "zero_point": add,
+    "bias": add,
     "shift_left": lambda x, step: x * 2 ** step["by"],
     "multiply": lambda x, step: x * step["by"],
     "clip": clip,
@@ -263,8 +270,6 @@ class Walk:
         """Apply one step."""
         if step["step"] == "activation":
             return self.relu.apply(x, step["unit"], number, place) if self.relu else x
-        if step["step"] == "zero_point":
-            return int(x + step["value"])
         if not point:
             return EXACT[step["step"]](x, step)
         if step["step"] == "fit":
@@ -287,7 +292,7 @@ def name_of(step: Step, of_inputs: bool = False) -> str:
 
 
 def rescale(x: int, ratio: float, requantize: Mapping[str, Any], random: Mapping[str, Any] = NO_RANDOM) -> int:
-    """Rescale one integer as a section ``requantize`` says, without activation and zero point.
+    """Rescale one integer as a section ``requantize`` says: without activation, zero point and bias.
 
     >>> rescale(6, 0.25, {"kind": "fixed", "multiplier_bits": 8, "rule": "nearest", "rounding": "half_even"})
     2

@@ -84,8 +84,7 @@ def fits(draw: DrawFn, low: int = 2, high: int = 40, *, error: bool = False) -> 
     return {"bits": bits, "signed": signed, "overflow": overflow, "saturated_bits": saturated}
 
 
-@composite
-def stage_lists(draw: DrawFn) -> list[Json]:
+def stage_list(draw: DrawFn, order: list[str]) -> list[Json]:
     """Return one to three stages, from the inside out."""
     stages: list[Json] = []
     for level in range(draw(st.integers(0, 2))):
@@ -97,6 +96,8 @@ def stage_lists(draw: DrawFn) -> list[Json]:
             "shape": "tree" if tree else "chain",
             "check": "each" if tree else draw(st.sampled_from(["each", "last"])),
         }
+        if draw(st.integers(0, 3)) == 0:
+            stage["within"] = draw(st.sampled_from(order))
         if not tree and draw(st.booleans()):
             stage |= {"shift": draw(st.integers(0, 4)), "rounding": draw(st.sampled_from(ROUNDINGS))}
         stages.append(stage)
@@ -114,11 +115,12 @@ def stage_lists(draw: DrawFn) -> list[Json]:
 def macs(draw: DrawFn) -> Json:
     """Return a multiply-accumulate datapath."""
     order = draw(st.permutations(["kernel_height", "kernel_width", "input_channel"]))
-    mac: Json = {"order": order, "stages": draw(stage_lists())}
+    mac: Json = {"order": order, "input_zero_point": "removed"}
     if draw(st.booleans()):
-        at = draw(st.integers(0, order.index("input_channel")))
+        at = draw(st.integers(0, len(order)))
         mac["order"] = [*order[:at], "input_channel_tile", *order[at:]]
         mac["tile"] = {"input_channel": draw(st.integers(1, 3))}
+    mac["stages"] = stage_list(draw, mac["order"])
     if draw(st.booleans()):
         mac["product"] = {
             **draw(fits(4, 20)),
@@ -259,8 +261,21 @@ def targets(draw: DrawFn) -> Target:
     last = mac["stages"][-1]
     activations = draw(tensor_formats(["layer"]))
     narrow = activations["narrow"]
-    position = draw(st.sampled_from(["first", "last"])) if last["signed"] else "last"
-    bias_bits = draw(st.integers(2, last["bits"] if position == "first" else 64))
+    requantize = draw(requantizations())
+    drops = [one for one in [mac.get("product"), *mac["stages"]] if one and one.get("shift")]
+    positions = ["last", *(["first"] * 2 if last["signed"] else [])]
+    inner = mac["stages"][0]
+    if inner["signed"] and inner.get("shape") != "tree" and not any(one.get("shift") for one in mac["stages"][1:]):
+        positions.append("inner")
+    if requantize["kind"] == "steps" and draw(st.booleans()):
+        requantize["steps"].insert(draw(st.integers(0, len(requantize["steps"]))), {"step": "bias"})
+        positions = ["steps"]
+    position = draw(st.sampled_from(positions))
+    if position != "steps" and not drops:
+        mac["input_zero_point"] = draw(st.sampled_from(["removed", "corrected"]))
+    most = {"first": last["bits"], "inner": inner["bits"]}.get(position, 64)
+    bias_bits = draw(st.integers(2, most))
+    bias_shift = draw(st.integers(0, min(most - bias_bits, 62))) if draw(st.booleans()) else 0
     return Target.from_dict(
         {
             "name": "random",
@@ -269,15 +284,18 @@ def targets(draw: DrawFn) -> Target:
             "mac": mac,
             "bias": {
                 "bits": bias_bits,
+                "shift": bias_shift,
                 "position": position,
                 "rounding": draw(st.sampled_from(STEADY)),
                 "overflow": draw(st.sampled_from(["saturate", "wrap", "saturate_zero", "saturate_symmetric"])),
             },
-            "requantize": draw(requantizations()),
+            "requantize": requantize,
             "activation": {
                 "position": draw(st.sampled_from(["before_requantize", "after_requantize"])),
                 "multiplier_bits": draw(st.integers(3, 20)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
+                "limit_rounding": draw(st.sampled_from(STEADY)),
+                "limit_precision": draw(st.sampled_from([32, 64])),
             },
             "output": {
                 "overflow": draw(

@@ -617,3 +617,21 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(PlanError, match='plan.json: the key "a" stands twice in one place'):
         Plan.load(path)
+
+
+def test_a_fixed_ratio_that_misses_the_binary_point_is_refused() -> None:
+    point = {"symmetric": True, "fraction_bits": 4}
+    target = target_with(
+        weights={"granularity": "layer", "fraction_bits": 7}, activations=point, requantize={"kind": "none"}
+    )
+    with pytest.raises(PlanError, match=r"^fc: as nothing goes by the ratio of scales, its sums have units of"):
+        hwsim.run(vector_network(), target, reals(4, 6, seed=1))
+    product = {"bits": 16, "shift": 7}
+    fitting = target_with(
+        weights={"granularity": "layer", "fraction_bits": 7},
+        activations=point,
+        mac={"product": product},
+        requantize={"kind": "none"},
+    )
+    plan = hwsim.run(vector_network(), fitting, reals(4, 6, seed=1)).plan
+    assert {entry.scale for entry in plan.tensors.values()} == {2.0**-4}

@@ -81,6 +81,16 @@ AFTER_A_SHIFT: list[Json] = [
 """A list that leaves less than 2**-62 to its multiplier."""
 
 
+def test_a_correction_in_other_units_is_refused() -> None:
+    target = target_with(
+        activations={"symmetric": True},
+        mac={"input_zero_point": "corrected", "stages": [{"name": "accumulator", "shift": 4}]},
+        operations={"input": {"activations": {"symmetric": False}}},
+    )
+    with pytest.raises(PlanError, match=r"^fc: its input 'x/codes' has the zero point -?\d+, which the target"):
+        hwsim.run(vector_network(), target, np.abs(VECTORS))
+
+
 def test_an_accumulator_is_too_wide() -> None:
     target = target_with(mac=stage(64, shift=62, signed=False), bias={"bits": 64, "position": "last"})
     with pytest.raises(WidthError, match=r"^fc: stage 'accumulator' needs 127 bits, the simulator has 125$"):

@@ -71,7 +71,7 @@ def test_a_target_may_use_them(tmp_path: Path) -> None:
     [
         ("qonnx:HALF_UPP", "did you mean qonnx:HALF_UP? There are FLOOR, CEIL, DOWN, UP, HALF_DOWN, HALF_UP"),
         ("ap_fixed:RND_COV", "did you mean ap_fixed:AP_RND_CONV? There are AP_TRN, AP_TRN_ZERO"),
-        ("riscv:xyz", "There are rdn, rup, rtz, rnu, rmm, rne, rod"),
+        ("riscv:xyz", "there are rdn, rup, rtz, rnu, rmm, rne, rod"),
         ("qonx:CEIL", "did you mean qonnx:CEIL? There are names of ap_fixed, ac_fixed, apytypes, qonnx"),
         ("ethos_u:TFL", "ethos_u:TFL is two roundings, those of requantize: {kind: fixed_double}"),
     ],

@@ -67,9 +67,39 @@ STEPS: dict[str, Any] = {
     "operations": {"multiply": {"product": {"bits": 16, "shift": 2, "saturated_bits": 1}}},
 }
 
+OPTIONS: dict[str, Any] = {
+    "name": "options",
+    "weights": {"fraction_bits": 7, "granularity": "layer"},
+    "activations": {"symmetric": True, "fraction_bits": -2, "range": {"method": "percentile", "percent": 99}},
+    "mac": {
+        "order": ["kernel_height", "kernel_width", "input_channel", "input_channel_tile"],
+        "tile": {"input_channel": 4},
+        "input_zero_point": "corrected",
+        "stages": [{"name": "block", "terms": 4, "bits": 18, "within": "input_channel"}, {"name": "accumulator"}],
+    },
+    "bias": {"bits": 8, "shift": 7, "position": "inner"},
+    "activation": {"limit_rounding": "half_away", "limit_precision": 32},
+}
+
+AMONG: dict[str, Any] = {
+    "name": "among",
+    "bias": {"bits": 16, "position": "steps"},
+    "requantize": {
+        "kind": "steps",
+        "steps": [
+            {"step": "shift_right", "by": 4, "name": "truncate"},
+            {"step": "bias"},
+            {"step": "multiply"},
+            {"step": "shift_right"},
+        ],
+    },
+}
+
 TEXTS = {name: load_target(name) for name in shipped_targets()} | {
     "everything": Target.from_dict(EVERYTHING),
     "steps": Target.from_dict(STEPS),
+    "options": Target.from_dict(OPTIONS),
+    "among": Target.from_dict(AMONG),
 }
 
 
@@ -166,6 +196,81 @@ Overrides
 )
 def test_everything_is_said(words: str) -> None:
     assert words in " ".join(explain(TEXTS["everything"]).split("\n                "))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "[    block    ] s18 4 terms within input_channel, check each, wrap <-- bias s8 << 7 |",
+        "[ accumulator ] s32 all that is left, check each, wrap |",
+        "order kernel_height > kernel_width > input_channel > input_channel_tile (outermost first); blocks of 4 input",
+        "weights s8, codes -128 to 127, zero point 0, scales fixed at 2^-7, rounded half_even; one scale per layer",
+        "activations s8, codes -128 to 127, zero point 0, scales fixed at 2^2, rounded half_even; one scale per tensor",
+        "block s18, sums 4 values within input_channel, fitted after every addition: wrap accumulator",
+        "bias s8, shifted left by 7, the first sum of the first stage starts from it; rounded half_even, saturate",
+        "zero point inputs are multiplied as stored; what their zero point adds is taken off with the bias",
+        "after requantize; leaky slopes of 16 bits, rounded half_up; limits divided in float32, rounded half_away",
+        "weight possible: saturate, the scale is 2^-7 whatever the range | half_even",
+        "input possible: saturate, the scale is 2^2 whatever the range | half_even",
+        "block impossible: the worst case needs 18 of 18 bits | none",  # 4 * 2^14 + 127 * 2^7
+        "accumulator possible: wrap, in sums of more than 131071 products (bias aside) | none",  # 2^31 / 2^14
+    ],
+)
+def test_options_are_said(words: str) -> None:
+    assert " ".join(words.split()) in " ".join(explain(TEXTS["options"]).split())
+
+
+def test_what_is_as_usual_is_not_said() -> None:
+    text = explain(load_target("generic-int8"))
+    assert [word for word in ("within", "shifted", "limits", "zero point  ", "fixed at", "<< ") if word in text] == []
+
+
+@pytest.mark.parametrize(
+    ("position", "words"),
+    [
+        ("first", "the last stage starts from it"),
+        ("inner", "the first sum of the first stage starts from it"),
+        ("last", "added to the finished sum"),
+        ("steps", "added among the steps after the sum"),
+    ],
+)
+def test_the_place_of_the_bias(position: str, words: str) -> None:
+    stages = [{"name": "tree", "terms": 4}, {"name": "accumulator"}]
+    steps = [*([{"step": "bias"}] if position == "steps" else []), {"step": "multiply_float"}]
+    data = {"name": "t", "mac": {"stages": stages}, "requantize": {"kind": "steps", "steps": steps}}
+    text = explain(Target.from_dict({**data, "bias": {"position": position, "bits": 20, "shift": 1}}))
+    lines = text.splitlines()
+    assert f"s20, shifted left by 1, {words}; rounded half_even, saturate" in " ".join(text.split())
+    at = [line.split("[")[1].split("]")[0].strip() for line in lines if line.endswith("<-- bias s20 << 1")]
+    box = {"first": ["accumulator"], "inner": ["tree"], "last": ["bias_sum"], "steps": []}
+    assert at == box[position]
+    assert ("+ bias" in text) == (position == "steps")
+
+
+def test_a_bias_among_the_steps_is_told_in_its_place() -> None:
+    text = explain(TEXTS["among"])
+    told = text[text.index("From sum to output") :].splitlines()[1:6]
+    assert [line.split()[0] for line in told] == ["truncate", "bias", "multiply", "shift_right", "activation"]
+    assert told[1] == "  bias          plus the bias"
+    assert "[ shift_right ]       + bias, x 32-bit integer, >> n floor" in text
+    assert "bias_sum" not in text
+
+
+@pytest.mark.parametrize(
+    ("activation", "words"),
+    [
+        ({"limit_precision": 32}, "; limits divided in float32, rounded half_even"),
+        ({"limit_rounding": "floor"}, "; limits divided in float64, rounded floor"),
+        ({"limit_rounding": "half_even", "limit_precision": 64}, ""),
+    ],
+)
+@pytest.mark.parametrize("kind", ["fixed", "steps"])
+def test_limits(activation: dict[str, Any], words: str, kind: str) -> None:
+    requantize: dict[str, Any] = {"kind": kind}
+    if kind == "steps":
+        requantize["steps"] = [{"step": "multiply"}, {"step": "shift_right"}]
+    text = explain(Target.from_dict({"name": "t", "activation": activation, "requantize": requantize}))
+    assert f"leaky slopes of 16 bits, rounded half_up{words} " in " ".join(text.split())
 
 
 def test_the_drawing_follows_the_order_of_the_datapath() -> None:

@@ -46,6 +46,43 @@ VALUES = {
         "name: t\nmac: {product: {shift: -1}}\n",
         "2: mac.product.shift: -1 bits, but a shift drops 0 to 62",
     ),
+    "bias shifted by 63 bits": (
+        "name: t\nbias: {bits: 1, shift: 63}\n",
+        "2: bias.shift: 63 bits, but a bias is shifted left by 0 to 62",
+    ),
+    "65 bits behind the point": (
+        "name: t\nweights: {fraction_bits: 65}\n",
+        "2: weights.fraction_bits: 65 bits, but behind the binary point stand -64 to 64",
+    ),
+    "65 bits before the last": (
+        "name: t\nactivations: {symmetric: true, fraction_bits: -65}\n",
+        "2: activations.fraction_bits: -65 bits, but behind the binary point stand -64 to 64",
+    ),
+    "half a bit behind the point": (
+        "name: t\nweights: {fraction_bits: 7.5}\n",
+        "2: weights.fraction_bits: 7.5 is a number with a fraction, but must be a whole number from -64 to 64",
+    ),
+    "a bias in the middle": (
+        "name: t\nbias: {position: middle}\n",
+        "2: bias.position: 'middle', but must be one of first, last, inner, steps",
+    ),
+    "an input's zero point ignored": (
+        "name: t\nmac: {input_zero_point: correct}\n",
+        "2: mac.input_zero_point: 'correct', but must be one of removed, corrected; did you mean corrected?",
+    ),
+    "sums that end with no loop": (
+        "name: t\nmac:\n  stages:\n    - {name: tree, terms: 4, within: input_chanel}\n    - {name: acc}\n",
+        "4: mac.stages[0].within: 'input_chanel', but must be one of kernel_height, kernel_width, input_channel, "
+        "input_channel_tile; did you mean input_channel?",
+    ),
+    "a limit in half precision": (
+        "name: t\nactivation: {limit_precision: 16}\n",
+        "2: activation.limit_precision: 16, but must be one of 32, 64",
+    ),
+    "a limit that rounds in no mode": (
+        "name: t\nactivation: {limit_rounding: half_awy}\n",
+        f"2: activation.limit_rounding: 'half_awy', but must be one of {ROUNDINGS}; did you mean half_away?",
+    ),
     "multiplier of 33 bits": (
         "name: t\nrequantize: {multiplier_bits: 33}\n",
         "2: requantize.multiplier_bits: 33 bits, but a multiplier has 2 to 32",
@@ -120,15 +157,15 @@ VALUES = {
     ),
     "a number for a section": (
         "name: t\nbias: 20\n",
-        "2: bias: 20 is a number, but must be a mapping with keys of bits, position, rounding, overflow",
+        "2: bias: 20 is a number, but must be a mapping with keys of bits, shift, position, rounding, overflow",
     ),
     "a list for a section": (
         "name: t\nbias: [20]\n",
-        "2: bias: a list, but must be a mapping with keys of bits, position, rounding, overflow",
+        "2: bias: a list, but must be a mapping with keys of bits, shift, position, rounding, overflow",
     ),
     "a section left empty": (
         "name: t\nbias:\n",
-        "2: bias: nothing given, but must be a mapping with keys of bits, position, rounding, overflow; "
+        "2: bias: nothing given, but must be a mapping with keys of bits, shift, position, rounding, overflow; "
         "leave the key out for the default",
     ),
     "a mapping for a list": (
@@ -196,7 +233,7 @@ KEYS = {
         "name: t\nweights:\n  narow: true\n",
         "3: weights.narow: no such key; did you mean narrow?; allowed here: bits, signed, symmetric, "
         "narrow, step, "
-        "rounding, range, granularity",
+        "rounding, range, fraction_bits, granularity",
     ),
     "a hyphen": (
         "name: t\nrequantize: {multiplier-bits: 16}\n",
@@ -205,7 +242,7 @@ KEYS = {
     ),
     "near nothing": (
         "name: t\nbias: {colour: red}\n",
-        "2: bias.colour: no such key; allowed here: bits, position, rounding, overflow",
+        "2: bias.colour: no such key; allowed here: bits, shift, position, rounding, overflow",
     ),
     "at the top instead of in its section": (
         "name: t\nmultiplier_bits: 16\n",
@@ -231,7 +268,7 @@ KEYS = {
         "name: t\nlayers:\n  '*stem*':\n    weights: {bitz: 4}\n",
         "4: layers['*stem*'].weights.bitz: no such key; did you mean bits?; allowed here: bits, signed, "
         "symmetric, "
-        "narrow, step, rounding, range, granularity",
+        "narrow, step, rounding, range, fraction_bits, granularity",
     ),
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
@@ -246,7 +283,7 @@ KEYS = {
     "a list as a key": ("name: t\n? [a, b]\n: 3\n", "2: a key must be one word, not a list or a mapping"),
     "a merge key": (
         "name: t\nbias: {<<: {bits: 20}}\n",
-        "2: bias.<<: no such key; allowed here: bits, position, rounding, overflow",
+        "2: bias.<<: no such key; allowed here: bits, shift, position, rounding, overflow",
     ),
 }
 
@@ -475,6 +512,8 @@ GOOD = {
     "tabs in a comment": ("name: t # a\tcomment\n", False),
     "a hexadecimal seed": ("name: t\nrandom: {seed: 0xACE1}\n", False),
     "null for what may be absent": ("name: t\nmac: {product: null, tile: ~}\n", False),
+    "no binary point": ("name: t\nweights: {fraction_bits: null}\n", False),
+    "a binary point before the last bit": ("name: t\nweights: {fraction_bits: -3}\n", False),
     "whole per cent": ("name: t\nweights: {range: {method: percentile, percent: 99}}\n", False),
 }
 

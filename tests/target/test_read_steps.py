@@ -13,7 +13,7 @@ HEAD = "name: t\nrequantize:\n  kind: steps\n  steps:\n"
 
 WORDS = (
     "one of add, shift_left, shift_right, multiply, multiply_float, fit, clip, absolute, lookup, thresholds, "
-    "activation, zero_point"
+    "activation, zero_point, bias"
 )
 CONSTANT = "above -4611686018427387904 and below 4611686018427387904"
 AMOUNT = "`ratio` or a whole number from 0 to 62"
@@ -59,6 +59,15 @@ ENTRIES = {
     "a key of a step that has none": (
         "{step: absolute, by: 3}",
         "7: requantize.steps[2].by: no such key; allowed here: step",
+    ),
+    "a bias alone": (
+        "bias",
+        "7: requantize.steps[2]: 'bias' is text, but must be a mapping with the key step and others; "
+        "write {step: bias}",
+    ),
+    "a bias without its position": (
+        "{step: bias}",
+        "7: requantize.steps[2].step: bias, but bias.position is first; use `bias: {position: steps}`",
     ),
     "a key missing": (
         "{step: add}",
@@ -226,6 +235,13 @@ requantize:
     assert mistakes(tmp_path, text) == [
         "8: requantize.steps[2].name: missing; steps[1] is 'shift_right' in the ledger already, so give a name here",
         "10: requantize.steps[3]: a clip without limits; give low, high or both",
+    ]
+
+
+def test_a_bias_has_its_keys_elsewhere(tmp_path: Path) -> None:
+    listed = "    - {step: bias, shift: 7}\n    - {step: multiply_float}\n"
+    assert mistakes(tmp_path, f"{HEAD}{listed}bias: {{position: steps}}\n") == [
+        "5: requantize.steps[0].shift: no such key; allowed here: step"
     ]
 
 

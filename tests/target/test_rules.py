@@ -81,9 +81,23 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         mac(ACC, order=["input_channel_tile", "input_channel_tile", *LOOPS], tile={"input_channel": 16}),
         ["mac.order: names input_channel_tile 2 times, but it can be named once only"],
     ),
-    "a tile's loop inside": (
-        mac(ACC, order=[*LOOPS, "input_channel_tile"], tile={"input_channel": 16}),
-        ["mac.order: names input_channel_tile after input_channel, but blocks come before the channels inside them"],
+    "sums of the last stage that end with a loop": (
+        mac({**ACC, "within": "input_channel"}),
+        [
+            "mac.stages[0].within: input_channel, but the last stage (accumulator) takes all that is left; leave it "
+            "out",
+        ],
+    ),
+    "sums that end with a loop that is not there": (
+        mac({**TREE, "within": "input_channel_tile"}, ACC),
+        [
+            "mac.stages[0].within: input_channel_tile, but mac.order has the loops kernel_height, kernel_width, "
+            "input_channel",
+        ],
+    ),
+    "a loop without terms": (
+        mac({"name": "tree", "within": "input_channel"}, ACC),
+        ["mac.stages[0].terms: missing; only the last stage has none, and tree is 1 of 2"],
     ),
     "a name of a short kind": (
         mac({"name": "left_shift"}),
@@ -129,6 +143,29 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "stochastic biases": (
         {"bias": {"rounding": "stochastic_weighted"}},
         ["bias.rounding: stochastic_weighted draws random numbers, but real values become codes deterministically"],
+    ),
+    "stochastic limits": (
+        {"activation": {"limit_rounding": "stochastic_equal"}},
+        ["activation.limit_rounding: stochastic_equal draws random numbers, but a limit is the same every time"],
+    ),
+    "a binary point with zero points": (
+        {"weights": {"symmetric": False, "fraction_bits": 7}, "activations": {"fraction_bits": 0}},
+        [
+            "weights.fraction_bits: 7, but weights.symmetric is false; a fixed binary point has zero points of 0",
+            "activations.fraction_bits: 0, but activations.symmetric is false; a fixed binary point has zero points "
+            "of 0",
+        ],
+    ),
+    "shifts between a binary point and a uniform step": (
+        {
+            "requantize": {"kind": "power_of_two"},
+            "weights": {"fraction_bits": 7},
+            "activations": {"step": "uniform", "symmetric": True},
+        },
+        [
+            "requantize.kind: power_of_two, but activations.step is uniform; a shift needs activations.step: "
+            "power_of_two",
+        ],
     ),
     "narrow and unsigned": (
         {"weights": {"narrow": True, "signed": False}},
@@ -188,6 +225,78 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
             "use `position: last`"
         ],
     ),
+    "a shifted bias wider than its accumulator": (
+        {**mac(TREE, {**ACC, "bits": 20}), "bias": {"bits": 16, "shift": 7}},
+        [
+            "bias.bits: 16 bits and a shift of 7, but the accumulator that starts from it (mac.stages[1], accumulator) "
+            "has 20; use 13 bits or fewer, or `position: last`"
+        ],
+    ),
+    "a bias shifted out of its accumulator": (
+        {**mac({**ACC, "bits": 8}), "bias": {"bits": 4, "shift": 8}},
+        [
+            "bias.bits: 4 bits and a shift of 8, but the accumulator that starts from it (mac.stages[0], accumulator) "
+            "has 8; use a shift below 8, or `position: last`"
+        ],
+    ),
+    "a shifted bias of more than 64 bits": (
+        {"bias": {"bits": 32, "shift": 33, "position": "last"}},
+        ["bias.shift: 33 bits, but with 32 bits of bias that is more than 64"],
+    ),
+    "a bias wider than the first stage": (
+        {**mac({**TREE, "bits": 16}, {**ACC, "bits": 40}), "bias": {"bits": 24, "position": "inner"}},
+        [
+            "bias.bits: 24 bits, but the accumulator that starts from it (mac.stages[0], tree) has 16; use 16 bits or "
+            "fewer, or `position: last`"
+        ],
+    ),
+    "a bias in an unsigned first stage": (
+        {**mac({**TREE, "signed": False}, ACC), "bias": {"position": "inner"}},
+        [
+            "bias.position: inner, but a bias is signed and the accumulator (mac.stages[0], tree) is not; use "
+            "`position: last`"
+        ],
+    ),
+    "a bias in a tree": (
+        {**mac({**TREE, "shape": "tree"}, ACC), "bias": {"position": "inner"}},
+        ["bias.position: inner, but tree is a tree, which starts from nothing"],
+    ),
+    "a bias before bits are dropped": (
+        {**mac(TREE, {**ACC, "shift": 4}), "bias": {"position": "inner"}},
+        [
+            "bias.position: inner, but mac.stages[1] drops bits of the sum that starts from the bias; use another "
+            "position"
+        ],
+    ),
+    "a correction before bits are dropped": (
+        mac({**ACC, "shift": 4}, input_zero_point="corrected"),
+        [
+            "mac.input_zero_point: corrected, but mac.stages[0] drops bits, so that sums count other LSBs than the "
+            "correction"
+        ],
+    ),
+    "a correction of products that drop bits": (
+        mac(ACC, product={"bits": 16, "shift": 1}, input_zero_point="corrected"),
+        [
+            "mac.input_zero_point: corrected, but mac.product drops bits, so that sums count other LSBs than the "
+            "correction"
+        ],
+    ),
+    "a correction among the steps": (
+        {
+            **mac(ACC, input_zero_point="corrected"),
+            "bias": {"position": "steps"},
+            "requantize": {
+                "kind": "steps",
+                "steps": [{"step": "bias"}, {"step": "multiply"}, {"step": "shift_right"}],
+            },
+        },
+        ["mac.input_zero_point: corrected, but bias.position is steps; the correction belongs to the sum"],
+    ),
+    "a bias among the steps of a short kind": (
+        {"bias": {"position": "steps"}},
+        ["bias.position: steps, but the list of steps has none that adds it; add {step: bias} to requantize.steps"],
+    ),
     "taps beyond the register": (
         {"random": {"bits": 8}},
         ["random.taps: [16, 15, 13, 4], but a register of 8 bits has taps 1 to 8, 8 among them"],
@@ -239,6 +348,21 @@ ACCEPTED: dict[str, Data] = {
         order=["kernel_height", "input_channel_tile", "kernel_width", "input_channel"],
         tile={"input_channel": 1},
     ),
+    "channels in strides": mac(ACC, order=[*LOOPS, "input_channel_tile"], tile={"input_channel": 16}),
+    "channels in strides around the kernel": mac(
+        ACC,
+        order=["input_channel", "kernel_height", "input_channel_tile", "kernel_width"],
+        tile={"input_channel": 3},
+    ),
+    "sums that end with each pixel": mac({**TREE, "within": "input_channel"}, ACC),
+    "sums that end with each block": mac(
+        {**TREE, "within": "input_channel"},
+        {**TREE, "name": "block", "within": "kernel_height"},
+        ACC,
+        order=["input_channel_tile", *LOOPS],
+        tile={"input_channel": 16},
+    ),
+    "a tree that ends with each pixel": mac({**TREE, "shape": "tree", "within": "input_channel"}, ACC),
     "64 unsigned bits": mac({**TREE, "bits": 64, "signed": False}, ACC),
     "symmetric saturation of an unsigned value": mac(
         {**TREE, "bits": 8, "signed": False, "overflow": "saturate_symmetric"}, ACC
@@ -256,6 +380,28 @@ ACCEPTED: dict[str, Data] = {
     },
     "a wide bias at the end": {**mac({**ACC, "bits": 20}), "bias": {"position": "last"}},
     "a bias after an unsigned accumulator": {**mac({**ACC, "signed": False}), "bias": {"position": "last"}},
+    "a shifted bias that just fits": {"bias": {"bits": 25, "shift": 7}},
+    "a shifted bias of 64 bits": {"bias": {"bits": 32, "shift": 32, "position": "last"}},
+    "a bias in the first of two stages": {
+        **mac({**TREE, "bits": 20}, {**ACC, "bits": 12}),
+        "bias": {"bits": 20, "position": "inner"},
+    },
+    "a bias in the only stage, which drops bits": {**mac({**ACC, "shift": 4}), "bias": {"position": "inner"}},
+    "a bias behind a first stage that drops bits": {
+        **mac({**TREE, "shift": 4}, ACC),
+        "bias": {"position": "inner"},
+    },
+    "a correction behind exact sums": mac(TREE, ACC, product={"bits": 16}, input_zero_point="corrected"),
+    "a correction of nothing": {
+        **mac({**ACC, "shift": 4}, input_zero_point="corrected"),
+        "activations": {"symmetric": True},
+    },
+    "binary points": {
+        "requantize": {"kind": "power_of_two"},
+        "weights": {"fraction_bits": 7},
+        "activations": {"fraction_bits": -2, "symmetric": True},
+    },
+    "limits rounded away": {"activation": {"limit_rounding": "half_away", "limit_precision": 32}},
     "method switched off where percent is inherited": {
         "weights": {"range": {"method": "percentile", "percent": 99.9}},
         "layers": {"*": {"weights": {"range": {"method": "minmax"}}}},

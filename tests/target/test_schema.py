@@ -49,12 +49,40 @@ requantize:
     - {step: clip, low: null, high: 3}
     - {step: absolute}
     - {step: zero_point}
+    - {step: bias}
+bias: {position: steps, bits: 8, shift: 7}
 layers:
-  float: {requantize: {steps: [{step: multiply_float, precision: 64, rounding: half_up}]}}
-  short: {requantize: {kind: float32, steps: null}}
+  float: {requantize: {steps: [{step: multiply_float, precision: 64, rounding: half_up}]}, bias: {position: last}}
+  short: {requantize: {kind: float32, steps: null}, bias: {position: first}}
 operations:
   multiply: {product: {bits: 16}}
 """
+
+
+OPTIONS = """\
+name: t
+weights: {fraction_bits: -64}
+activations: {fraction_bits: null}
+mac:
+  order: [kernel_height, kernel_width, input_channel, input_channel_tile]
+  tile: {input_channel: 2}
+  input_zero_point: corrected
+  stages:
+    - {name: pair, terms: 2, within: input_channel_tile}
+    - {name: accumulator, within: null}
+bias: {position: inner, shift: 0}
+activation: {limit_rounding: half_away, limit_precision: 32}
+layers:
+  one: {weights: {fraction_bits: 64}, mac: {input_zero_point: removed}, bias: {position: last, shift: 32}}
+"""
+
+
+def test_options_match() -> None:
+    data = yaml.safe_load(OPTIONS)
+    assert errors(data) == []
+    target = Target.from_dict(data)
+    assert yaml.safe_load(target.to_yaml()) == data
+    assert errors(yaml.safe_load(target.to_yaml())) == []
 
 
 def test_steps_match() -> None:
@@ -92,6 +120,7 @@ def test_steps_are_told_apart_by_their_word() -> None:
         "{step: add, value: 1.5}",
         "{step: lookup, table: []}",
         "{step: absolute, by: 3}",
+        "{step: bias, shift: 3}",
     ],
 )
 def test_a_wrong_step_does_not_match(step: str) -> None:
@@ -116,6 +145,15 @@ def test_a_wrong_step_does_not_match(step: str) -> None:
         ({"name": "t", "operations": {"dense": {"bias": {"bits": 65}}}}, "$.operations.dense.bias.bits"),
         ({"name": "t", "layers": {"*": {"name": "u"}}}, "$.layers['*']"),
         ({"name": "t", "operations": {"multiply": {"product": {"bits": 65}}}}, "$.operations.multiply.product"),
+        ({"name": "t", "weights": {"fraction_bits": 65}}, "$.weights.fraction_bits"),
+        ({"name": "t", "activations": {"fraction_bits": 1.5}}, "$.activations.fraction_bits"),
+        ({"name": "t", "bias": {"shift": 63}}, "$.bias.shift"),
+        ({"name": "t", "bias": {"shift": -1}}, "$.bias.shift"),
+        ({"name": "t", "bias": {"position": "middle"}}, "$.bias.position"),
+        ({"name": "t", "mac": {"input_zero_point": "kept"}}, "$.mac.input_zero_point"),
+        ({"name": "t", "mac": {"stages": [{"name": "acc", "within": "tile"}]}}, "$.mac.stages[0].within"),
+        ({"name": "t", "activation": {"limit_rounding": "half_awy"}}, "$.activation.limit_rounding"),
+        ({"name": "t", "activation": {"limit_precision": 16}}, "$.activation.limit_precision"),
         ({"name": "t", "requantize": {"kind": "stepz"}}, "$.requantize.kind"),
         ({"name": "t", "random": {"taps": [21]}}, "$.random.taps[0]"),
     ],

@@ -31,6 +31,8 @@ def step(word: str, **keys: Any) -> Data:
 
 MULTIPLY, SHIFT, FLOAT = step("multiply"), step("shift_right"), step("multiply_float")
 LEFT, FIT, ACTIVATION, ZERO = step("shift_left"), step("fit"), step("activation"), step("zero_point")
+BIAS = step("bias")
+AMONG: Data = {"bias": {"position": "steps"}}
 POW2: Data = {"weights": {"step": "power_of_two"}, "activations": {"step": "power_of_two"}}
 FIXED: Data = {"weights": {"granularity": "layer"}, "activations": {"symmetric": True}}
 
@@ -159,6 +161,23 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "two zero points": (
         steps(MULTIPLY, SHIFT, ACTIVATION, ZERO, ZERO),
         ["requantize.steps[4].step: zero_point, but steps[3] adds the zero point already; leave one of the two out"],
+    ),
+    "two biases": (
+        AMONG | steps(BIAS, MULTIPLY, SHIFT, BIAS),
+        ["requantize.steps[3].step: bias, but steps[0] adds the bias already; leave one of the two out"],
+    ),
+    # the bias
+    "a bias that enters elsewhere": (
+        steps(BIAS, MULTIPLY, SHIFT),
+        ["requantize.steps[0].step: bias, but bias.position is first; use `bias: {position: steps}`"],
+    ),
+    "a bias that is added to the sum already": (
+        {"bias": {"position": "last"}} | steps(MULTIPLY, SHIFT, BIAS),
+        ["requantize.steps[2].step: bias, but bias.position is last; use `bias: {position: steps}`"],
+    ),
+    "a bias without a step": (
+        AMONG | steps(MULTIPLY, SHIFT),
+        ["bias.position: steps, but the list of steps has none that adds it; add {step: bias} to requantize.steps"],
     ),
     # the ratio
     "a float and a shift by ratio": (
@@ -300,6 +319,11 @@ ACCEPTED: dict[str, Data] = {
     "an activation before the zero point": steps(MULTIPLY, SHIFT, ACTIVATION, ZERO, step("clip", low=-128, high=127)),
     "an activation before the list": {"activation": {"position": "before_requantize"}} | steps(MULTIPLY, SHIFT, ZERO),
     "a zero point of zero anywhere": {"activations": {"symmetric": True}} | steps(ZERO, MULTIPLY, SHIFT),
+    "a bias before the steps": AMONG | steps(BIAS, MULTIPLY, SHIFT),
+    "a bias between a multiplier and its shift": AMONG | steps(MULTIPLY, BIAS, SHIFT),
+    "a bias behind the zero point": AMONG | steps(MULTIPLY, SHIFT, ACTIVATION, ZERO, BIAS),
+    "a bias of a fixed ratio": FIXED | AMONG | steps(step("shift_right", by=7), BIAS),
+    "a bias among steps, where there is none": {"operations": {"add": steps(MULTIPLY, SHIFT, BIAS)}},
     "a clip to one value": steps(MULTIPLY, SHIFT, step("clip", low=3, high=3)),
     "one entry": steps(MULTIPLY, SHIFT, step("lookup", table=[7])),
     "two plain tables": steps(MULTIPLY, SHIFT, step("lookup", table=[7, 8]), step("lookup", table=[7, 8])),

@@ -125,6 +125,46 @@ def test_to_yaml_gives_back_steps() -> None:
     assert pickle.loads(pickle.dumps(target)) == target
 
 
+OPTIONS = {
+    "name": "t",
+    "weights": {"fraction_bits": 7},
+    "activations": {"symmetric": True, "fraction_bits": -2},
+    "mac": {
+        "order": ["kernel_height", "kernel_width", "input_channel", "input_channel_tile"],
+        "tile": {"input_channel": 4},
+        "input_zero_point": "corrected",
+        "stages": [{"name": "tree", "terms": 4, "within": "input_channel"}, {"name": "accumulator", "bits": 40}],
+    },
+    "bias": {"bits": 8, "shift": 7, "position": "steps"},
+    "activation": {"limit_rounding": "half_away", "limit_precision": 32},
+    "requantize": {
+        "kind": "steps",
+        "steps": [{"step": "bias"}, {"step": "multiply"}, {"step": "shift_right", "rounding": "half_up"}],
+    },
+    "layers": {"*": {"weights": {"fraction_bits": None}, "mac": {"input_zero_point": "removed"}}},
+}
+
+
+def test_to_yaml_gives_back_every_option() -> None:
+    target = Target.from_dict(OPTIONS)
+    text = target.to_yaml()
+    assert "- {name: tree, terms: 4, within: input_channel}\n" in text
+    assert yaml.safe_load(text) == OPTIONS
+    assert Target.from_dict(yaml.safe_load(text)) == target
+    assert hash(Target.from_dict(OPTIONS)) == hash(target)
+    assert pickle.loads(pickle.dumps(target)) == target
+
+
+def test_null_takes_a_binary_point_away() -> None:
+    target = Target.from_dict(OPTIONS)
+    assert target.weights.fraction_bits == 7
+    settings = target.settings("dense", "x")
+    assert settings.weights.fraction_bits is None
+    assert settings.activations.fraction_bits == -2
+    assert settings.mac.input_zero_point == "removed"
+    assert settings.mac.stages[0].within == "input_channel"
+
+
 def test_steps_are_replaced_whole() -> None:
     steps = {"kind": "steps", "steps": STEPS}
     target = Target.from_dict(

@@ -261,8 +261,8 @@ class Pipeline:
         if function.max_value is not None:
             low, high = self.bound
             tops = limits(function.max_value, unit, settings)
-            most = int(tops.max())
-            self._advance(ClipHigh(point="activation", limit=tops), min(low, most), min(high, most))
+            least, most = int(tops.min()), int(tops.max())
+            self._advance(ClipHigh(point="activation", limit=tops), min(low, least), min(high, most))
 
     def _leak(self, slope: float, settings: ActivationFunction) -> None:
         if slope < 0:

@@ -12,22 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.formats import IntFormat
-from hwsim.program.pipeline import ONE_WORD, held, refuse_wider
+from hwsim.program.pipeline import ONE_WORD, fit_field, held, refuse_wider
 from hwsim.program.records import Codes, Ints, Point, Reals
 from hwsim.target.settings import Mac, Product, Stage
 from hwsim_kernels.exact import EXACT_LIMIT
-from hwsim_kernels.fields import (
-    BITS,
-    CHECK_EACH,
-    FIELDS,
-    OVERFLOW,
-    ROUNDING,
-    SATURATED_BITS,
-    SHIFT,
-    SIGNED,
-    TERMS,
-    TREE,
-)
+from hwsim_kernels.fields import FIELDS, field_of
 
 Bounds = tuple[int, int]
 
@@ -183,33 +172,19 @@ def stage_point(stage: Stage, bound: Bounds, steps: int, unit: Reals) -> Point:
 
 
 def product_field(product: Product | None) -> Ints:
-    """Return the product's format as the kernel takes it."""
-    field = np.zeros(FIELDS, np.int64)
-    if product is not None:
-        field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]] = (
-            product.bits,
-            product.signed,
-            product.overflow.code,
-            product.saturated_bits,
-        )
-        field[[SHIFT, ROUNDING]] = product.shift, product.rounding.code
-    return field
+    """Return the product's format as the kernel takes it, zeros for exact products."""
+    if product is None:
+        return np.zeros(FIELDS, np.int64)
+    return field_of(*fit_field(product), shift=product.shift, rounding=product.rounding.code)
 
 
 def stage_field(stage: Stage) -> Ints:
     """Return a stage as the kernel takes it."""
-    field = np.zeros(FIELDS, np.int64)
-    field[[TERMS, BITS, SIGNED, OVERFLOW, SATURATED_BITS]] = (
-        stage.terms or 0,
-        stage.bits,
-        stage.signed,
-        stage.overflow.code,
-        stage.saturated_bits,
+    return field_of(
+        *fit_field(stage),
+        shift=stage.shift,
+        rounding=stage.rounding.code,
+        terms=stage.terms or 0,
+        check_each=stage.check == "each",
+        tree=stage.shape == "tree",
     )
-    field[[CHECK_EACH, TREE, SHIFT, ROUNDING]] = (
-        stage.check == "each",
-        stage.shape == "tree",
-        stage.shift,
-        stage.rounding.code,
-    )
-    return field

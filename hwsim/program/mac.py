@@ -115,7 +115,7 @@ def ratio_of(settings: Settings, source: float, weights: WeightPlan, unit: Reals
     if "float_product" not in rules:
         return unit / output
     scales = np.broadcast_to(np.asarray(weights.scale, np.float64), unit.shape)
-    return float_product((source, scales, output), dropped_bits(settings))
+    return float_product(source, scales, output, dropped_bits(settings))
 
 
 def operand_range(source: Tensor) -> Bounds:

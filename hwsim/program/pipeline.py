@@ -35,14 +35,13 @@ from hwsim.target.section import Fit
 from hwsim.target.settings import ActivationFunction
 from hwsim_kernels.multiplier import nearest
 from hwsim_kernels.rounding import round_float
+from hwsim_kernels.wide import FLOAT_LIMIT
 
 ONE_WORD = 1 << 62
 """Magnitudes below this are held in one word."""
 
 LIMIT = 1 << 124
 """Magnitudes below this are held in two words, and so are their differences; what could reach it is refused."""
-
-FLOAT_LIMIT = 1 << 120
 
 MAX_SHIFT = 124
 
@@ -86,9 +85,9 @@ def running_sum(layer: str, section: Fit, unit: Reals, count: int, bound: tuple[
     return point, needed >= ONE_WORD
 
 
-def fit_field(section: Fit) -> list[int]:
+def fit_field(section: Fit) -> tuple[int, bool, int, int]:
     """Return a width as the kernels take it: bits, signed, overflow, saturated_bits."""
-    return [section.bits, int(section.signed), section.overflow.code, section.saturated_bits]
+    return section.bits, section.signed, section.overflow.code, section.saturated_bits
 
 
 def limits(value: float, unit: Reals, settings: ActivationFunction) -> Ints:
@@ -226,7 +225,7 @@ class Pipeline:
 
     def _scale_float(self, step: post.MultiplyFloatStep, point: str, ratio: Reals) -> None:
         low, high = self.bound
-        bound = min(int(max(-low, high) * float(ratio.max()) * 1.001) + 2, FLOAT_LIMIT)
+        bound = min(int(max(-low, high) * float(ratio.max()) * 1.001) + 2, int(FLOAT_LIMIT))
         scaled = ScaleFloat(point=point, ratio=ratio, precision=step.precision, rounding=step.rounding)
         self._advance(scaled, -bound if low < 0 else 0, bound)
         self._note(point, rounding=step.rounding)

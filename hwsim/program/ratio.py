@@ -102,11 +102,10 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...]) -> tuple[
     return 1, shift
 
 
-def float_product(layer_scales: tuple[float, Reals, float], shift: int) -> Reals:
-    """Return the ratio of (input scale, weight scales, output scale) with the product of the first two in float32.
+def float_product(source: float, weights: Reals, output: float, dropped: int) -> Reals:
+    """Return the ratio (channels,) of three scales, the product of input's and weights' in float32.
 
-    TensorFlow Lite's fully connected layers with one scale form it so; ``shift`` is what the datapath drops before.
+    TensorFlow Lite's fully connected layers with one scale form it so; ``dropped`` bits are gone before.
     """
-    source, weights, output = layer_scales
     product = (np.float32(source) * weights.astype(np.float32)).astype(np.float64)
-    return product * 2.0**shift / float(np.float32(output))
+    return product * 2.0**dropped / float(np.float32(output))

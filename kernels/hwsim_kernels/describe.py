@@ -11,18 +11,7 @@ from hwsim_kernels import overflow as overflows
 from hwsim_kernels import rounding as roundings
 from hwsim_kernels._types import Ints
 from hwsim_kernels.convert import flag, known, whole
-from hwsim_kernels.fields import (
-    BITS,
-    CHECK_EACH,
-    FIELDS,
-    OVERFLOW,
-    ROUNDING,
-    SATURATED_BITS,
-    SHIFT,
-    SIGNED,
-    TERMS,
-    TREE,
-)
+from hwsim_kernels.fields import FIELDS, field_of
 from hwsim_kernels.order import AXES, TILES, loop_ends, sums_end
 
 ROUNDINGS = {
@@ -145,12 +134,17 @@ class Stage(Format):
 
     def stage_field(self) -> Ints:
         """Return (FIELDS,) as ``fields`` orders them."""
-        field = np.zeros(FIELDS, np.int64)
-        field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]] = self.field()
-        field[TERMS] = self.terms or 0
-        field[CHECK_EACH], field[TREE] = self.check == "each", self.shape == "tree"
-        field[SHIFT], field[ROUNDING] = self.shift, rounding_code(self.rounding)
-        return field
+        return field_of(
+            self.bits,
+            self.signed,
+            OVERFLOWS[self.overflow],
+            self.saturated_bits,
+            shift=self.shift,
+            rounding=rounding_code(self.rounding),
+            terms=self.terms or 0,
+            check_each=self.check == "each",
+            tree=self.shape == "tree",
+        )
 
 
 def stage_fields(stages: Sequence[Stage]) -> Ints:

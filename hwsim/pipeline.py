@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwsim.data import Block, Data, Samples, synthetic
 from hwsim.engine import Engine, Ledger, threads
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, forget, joined, run_block
+from hwsim.engine.storage import as_given, storage
 from hwsim.loaders import load_with_model
 from hwsim.network import Network, Operation
 from hwsim.program import Program, lower
@@ -246,11 +247,11 @@ class Simulation:
         assert tensor.format is not None
         codes = np.rint(values.astype(np.float64) / tensor.scale) + tensor.zero_point
         clipped: Array = np.clip(codes, tensor.format.minimum, tensor.format.maximum)
-        return clipped.astype(np.int32)
+        return clipped.astype(storage(tensor.format))
 
     def result(self, target: Target, plan: Plan, notes: Sequence[str]) -> Result:
         """Return everything that was found."""
-        codes = {name: np.concatenate(parts) for name, parts in self.codes.items()}
+        codes = {name: as_given(np.concatenate(parts)) for name, parts in self.codes.items()}
         outputs = {name: dequantize(self.program.tensors[name], values) for name, values in codes.items()}
         floats = {name: np.concatenate(parts) for name, parts in self.floats.items() if parts}
         report = Report(

@@ -112,8 +112,8 @@ class Row:
     @property
     def seen(self) -> tuple[int, int] | None:
         """The smallest and the largest value that was looked at, or None."""
-        ranges = [one for one in counting.value_range(self.counts) if one is not None]
-        return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+        ends = [end for both in counting.value_range(self.counts) for end in both if end is not None]
+        return (min(ends), max(ends)) if ends else None
 
     @property
     def bits_needed(self) -> int | None:

@@ -75,12 +75,13 @@ class Engine:
 
         parallel = self._pool is not None and len(starts) > 1
         parts = list(self._pool.map(part, starts) if parallel and self._pool else map(part, starts))
-        counts = Counts.of(one)
-        for _, tally in parts:
-            counts.merge(Counts(tally.counts, tally.histograms))
+        counts = Counts(parts[0][1].counts, parts[0][1].histograms)
+        for number, (_, tally) in enumerate(parts):
+            if number:
+                counts.merge(Counts(tally.counts, tally.histograms))
             self._keep(one.layer, tally)
         refuse_overflow(one, counts)
-        return np.concatenate([result for result, _ in parts]), counts
+        return parts[0][0] if len(parts) == 1 else np.concatenate([result for result, _ in parts]), counts
 
     def _keep(self, layer: str, tally: Tally) -> None:
         for point, values in (tally.trace or {}).items():

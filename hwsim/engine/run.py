@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hwsim.data import Data, Samples
 from hwsim.engine.ledger import Ledger
 from hwsim.engine.parallel import Engine, threads
+from hwsim.engine.storage import as_given
 from hwsim.errors import ProgramError
 from hwsim.program import Program
 from hwsim.program.records import IntOperation, Tensor
@@ -52,8 +53,8 @@ def execute(program: Program, data: Data, *, batch_size: int = 32, trace: Sequen
             results = run_block(program, engine, ledger, block, count)
             count += len(block[0])
             for name, values in results.items():
-                kept[name].append(values)
-    codes = {name: np.concatenate(parts) for name, parts in kept.items()}
+                kept[name].append(as_given(values))
+    codes = {name: as_given(np.concatenate(parts)) for name, parts in kept.items()}
     return Execution(
         codes=by_output(codes),
         outputs=by_output({name: dequantize(program.tensors[name], values) for name, values in codes.items()}),

@@ -20,7 +20,8 @@ Ints = NDArray[np.int64]
 class Tally:
     """Counters (points, COLUMNS, channels) and (points, BINS) for samples from ``first_sample`` on.
 
-    ``index`` finds a point by its name. ``trace`` collects copies of intermediate values where it is not None.
+    ``index`` finds a point by its name. ``trace`` collects copies of intermediate values where it is not None. A tally
+    that is not ``counted`` need not be kept.
     """
 
     counts: Ints
@@ -28,18 +29,19 @@ class Tally:
     index: dict[str, int]
     first_sample: int
     trace: dict[str, NDArray[Any]] | None = None
+    counted: bool = True
 
     @staticmethod
-    def of(operation: IntOperation, first_sample: int, *, trace: bool = False) -> Tally:
-        """Return counters at rest for an operation."""
+    def of(operation: IntOperation, first_sample: int, *, trace: bool = False, counted: bool = True) -> Tally:
+        """Return counters at rest for an operation; where they are not ``counted``, fast kernels leave them alone."""
         fresh = Counts.of(operation)
         index = {point.name: number for number, point in enumerate(operation.points)}
-        return Tally(fresh.counts, fresh.histograms, index, first_sample, {} if trace else None)
+        return Tally(fresh.counts, fresh.histograms, index, first_sample, {} if trace else None, counted)
 
     def part(self, channels: int) -> Tally:
         """Return a tally at rest for other ``channels``; histograms and traces are shared."""
         fresh = new_counts(len(self.counts), channels)
-        return Tally(fresh, self.histograms, self.index, self.first_sample, self.trace)
+        return Tally(fresh, self.histograms, self.index, self.first_sample, self.trace, self.counted)
 
     def point(self, name: str) -> Ints:
         """Return the counters (COLUMNS, channels) of a point."""

@@ -31,6 +31,7 @@ def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
             output=output,
             points=points,
             wide=pipeline.wide,
+            narrow=pipeline.narrow,
             steps=tuple(pipeline.steps),
             draws=context.draws(operation, points),
         )

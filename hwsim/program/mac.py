@@ -94,6 +94,7 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
             exact=proof.exact,
             wide_sums=proof.wide,
             wide=proof.wide or pipeline.wide,
+            narrow=pipeline.narrow,
             initial=initial,
         )
     ]
@@ -204,7 +205,7 @@ def refuse_overflow(layer: str, point: Point, counts: Ints) -> None:
     hits = counts[counting.LOW] + counts[counting.HIGH]
     if point.overflow is Overflow.ERROR and point.format is not None and hits.any():
         channel = int(np.flatnonzero(hits)[0])
-        low, high = counting.value_range(counts)[channel] or (0, 0)
+        low, high = counting.value_range(counts)[channel]
         value = low if counts[counting.LOW, channel] else high
         raise DatapathOverflow(
             f"{layer}: {point.name} left {point.format} ({point.format.minimum} to {point.format.maximum}) first in "

@@ -40,6 +40,9 @@ from hwsim_kernels.wide import FLOAT_LIMIT
 ONE_WORD = 1 << 62
 """Magnitudes below this are held in one word."""
 
+NARROW = 1 << 30
+"""Magnitudes below this are held in 32-bit lanes, with room for a limit and a constant."""
+
 LIMIT = 1 << 124
 """Magnitudes below this are held in two words, and so are their differences; what could reach it is refused."""
 
@@ -110,15 +113,19 @@ class Pipeline:
     """Steps under construction for values of ``channels`` channels that lie within ``bound`` (low, high).
 
     ``layer`` is named in errors. ``unit`` (channels,) is the real value of one LSB of the values so far. ``wide`` says
-    that they have needed two words.
+    that they have needed two words, ``narrow`` that 32-bit lanes have been enough for them, and 62 bits for products.
     """
 
     layer: str
     bound: tuple[int, int]
     unit: Reals
     wide: bool = False
+    narrow: bool = True
     steps: list[Step] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.narrow &= max(-self.bound[0], self.bound[1]) < NARROW
 
     @property
     def channels(self) -> int:
@@ -129,6 +136,7 @@ class Pipeline:
         needed = max(-low, high)
         refuse_wider(f"{self.layer}: {type(step).__name__} {step.point}".rstrip(), needed)
         self.wide |= needed >= ONE_WORD
+        self.narrow &= needed < NARROW
         self.steps.append(step)
         self.bound = (low, high)
 
@@ -138,6 +146,7 @@ class Pipeline:
     def add(self, constant: Ints) -> None:
         """Add a constant per channel, exactly."""
         low, high = self.bound
+        self.narrow &= max(-int(constant.min()), int(constant.max())) < NARROW
         self._advance(AddConstant(constant=constant), low + int(constant.min()), high + int(constant.max()))
 
     def fit(
@@ -209,7 +218,9 @@ class Pipeline:
             self.shift_left([max(-one, 0) for one in shift])
             factors = list(multiplier)
         low, high = self.bound
-        refuse_wider(f"{self.layer}: the product before {point}", max(-low, high) * max(factors))
+        most = max(-low, high) * max(factors)
+        refuse_wider(f"{self.layer}: the product before {point}", most)
+        self.narrow &= most < ONE_WORD
         smallest = min((low * m) >> s for m, s in zip(factors, right, strict=True))
         largest = max((high * m) >> s for m, s in zip(factors, right, strict=True)) + 1
         step = ScaleFixed(

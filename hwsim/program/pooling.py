@@ -7,7 +7,7 @@ import numpy as np
 from hwsim.network import AveragePool, MaxPool
 from hwsim.network.pooling import Pool
 from hwsim.program.context import Context
-from hwsim.program.pipeline import Pipeline, fit_field, running_sum
+from hwsim.program.pipeline import NARROW, Pipeline, fit_field, running_sum
 from hwsim.program.records import Ints, Point, PoolAverage, PoolMax
 
 
@@ -57,6 +57,7 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
             output=output,
             points=points,
             wide=wide or pipeline.wide,
+            narrow=point.proven and pipeline.narrow and max(-low, high) * area < NARROW,
             window=window_of(operation),
             zero_point=zero_point,
             field=np.array(field, np.int64),

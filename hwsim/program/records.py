@@ -164,7 +164,8 @@ class IntOperation:
     """One operation of a program. ``inputs`` name tensors, ``output`` describes the one it makes.
 
     ``layer`` is the network's operation it came from, ``kind`` that operation's kind. ``draws`` are the random numbers
-    of its stochastic roundings, or one 0. ``wide`` says that its values need two words (``hwsim_kernels.wide``).
+    of its stochastic roundings, or one 0. ``wide`` says that its values need two words (``hwsim_kernels.wide``),
+    ``narrow`` that all values behind the accumulator stay below 2**30, and all fixed-point products below 2**62.
     """
 
     name: str
@@ -174,6 +175,7 @@ class IntOperation:
     output: Tensor
     points: tuple[Point, ...] = ()
     wide: bool = False
+    narrow: bool = False
 
     @property
     def channels(self) -> int:

@@ -15,7 +15,7 @@ from numba.core import config
 F = TypeVar("F", bound=Callable[..., object])
 
 _HERE = Path(__file__).parent
-_DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))).hexdigest()
+_DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_HERE.rglob("*.py")))).hexdigest()
 
 
 def _cache_folder() -> Path:

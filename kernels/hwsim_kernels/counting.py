@@ -66,24 +66,36 @@ def carry(counts: Counts) -> None:
 
 def merge(into: Counts, other: Counts) -> None:
     """Add the counters of another part of the run; the result does not depend on the parts or their order."""
-    low = np.minimum(into[..., MINIMUM, :], other[..., MINIMUM, :])
-    high = np.maximum(into[..., MAXIMUM, :], other[..., MAXIMUM, :])
-    first = np.minimum(into[..., FIRST, :], other[..., FIRST, :])
-    lowest = _further(into, other, WIDE_MINIMUM, np.less)
-    highest = _further(into, other, WIDE_MAXIMUM, np.greater)
-    into += other
-    into[..., MINIMUM, :], into[..., MAXIMUM, :], into[..., FIRST, :] = low, high, first
-    into[..., WIDE_MINIMUM : WIDE_MINIMUM + 2, :] = lowest
-    into[..., WIDE_MAXIMUM : WIDE_MAXIMUM + 2, :] = highest
-    carry(into)
+    if into.ndim == 2:
+        _merge(into[None], other[None])
+    else:
+        _merge(into, other)
 
 
-def _further(into: Counts, other: Counts, column: int, beyond: np.ufunc) -> Counts:
-    """Return the pairs at ``column`` of whichever part has the value further out."""
-    ours, theirs = into[..., column : column + 2, :], other[..., column : column + 2, :]
-    same = ours[..., 0, :] == theirs[..., 0, :]
-    theirs_is = beyond(theirs[..., 0, :], ours[..., 0, :]) | (same & beyond(theirs[..., 1, :], ours[..., 1, :]))
-    return np.where(theirs_is[..., None, :], theirs, ours)
+@njit
+def _merge(into: Counts, other: Counts) -> None:
+    for point in range(into.shape[0]):
+        ours, theirs = into[point], other[point]
+        for c in range(ours.shape[1]):
+            ours[MINIMUM, c] = min(ours[MINIMUM, c], theirs[MINIMUM, c])
+            ours[MAXIMUM, c] = max(ours[MAXIMUM, c], theirs[MAXIMUM, c])
+            ours[FIRST, c] = min(ours[FIRST, c], theirs[FIRST, c])
+            high, low = theirs[WIDE_MINIMUM, c], theirs[WIDE_MINIMUM + 1, c]
+            if less(high, low, ours[WIDE_MINIMUM, c], ours[WIDE_MINIMUM + 1, c]):
+                ours[WIDE_MINIMUM, c], ours[WIDE_MINIMUM + 1, c] = high, low
+            high, low = theirs[WIDE_MAXIMUM, c], theirs[WIDE_MAXIMUM + 1, c]
+            if less(ours[WIDE_MAXIMUM, c], ours[WIDE_MAXIMUM + 1, c], high, low):
+                ours[WIDE_MAXIMUM, c], ours[WIDE_MAXIMUM + 1, c] = high, low
+        for column in (VALUES, LOW, HIGH, TRANSIENT, PERSISTENT, INEXACT, ROUND_BIAS, SUMS):
+            for c in range(ours.shape[1]):
+                ours[column, c] += theirs[column, c]
+        for column in range(ROUND_ENERGY, SUMS):
+            last = column in (CLAMP_ENERGY - 1, SUMS - 1)
+            for c in range(ours.shape[1]):
+                ours[column, c] += theirs[column, c]
+                if not last:
+                    ours[column + 1, c] += ours[column, c] >> WORD
+                    ours[column, c] &= MASK
 
 
 def long_sum(counts: Counts, column: int) -> list[int]:
@@ -92,16 +104,18 @@ def long_sum(counts: Counts, column: int) -> list[int]:
     return [sum(word << (WORD * place) for place, word in enumerate(one)) for one in zip(*words, strict=True)]
 
 
-def value_range(counts: Counts) -> list[tuple[int, int] | None]:
-    """Return the smallest and the largest value noted, per channel of (COLUMNS, channels), or None."""
+def value_range(counts: Counts) -> list[tuple[int | None, int | None]]:
+    """Return the smallest and the largest value noted, per channel of (COLUMNS, channels); None for none."""
     narrow = zip(counts[MINIMUM].tolist(), counts[MAXIMUM].tolist(), strict=True)
     lows = zip(*counts[WIDE_MINIMUM : WIDE_MINIMUM + 2].tolist(), strict=True)
     highs = zip(*counts[WIDE_MAXIMUM : WIDE_MAXIMUM + 2].tolist(), strict=True)
-    found: list[tuple[int, int] | None] = []
+    found: list[tuple[int | None, int | None]] = []
     for (low, high), least, most in zip(narrow, lows, highs, strict=True):
-        ends = [low, high] if low <= high else []
-        ends += [(one[0] << WORD_BITS) + one[1] for one in (least, most) if abs(one[0]) != NEVER]
-        found.append((min(ends), max(ends)) if ends else None)
+        small = [low] if low != NEVER else []
+        large = [high] if high != -NEVER else []
+        small += [(least[0] << WORD_BITS) + least[1]] if least[0] != NEVER else []
+        large += [(most[0] << WORD_BITS) + most[1]] if most[0] != -NEVER else []
+        found.append((min(small, default=None), max(large, default=None)))
     return found
 
 
@@ -115,12 +129,25 @@ def count_range(counts: Counts, channel: Int, value: Int) -> None:
 @njit
 def count_range_wide(counts: Counts, channel: Int, high: Int, low: Int) -> None:
     """Note a pair in the minimum and maximum of its channel."""
+    count_least(counts, channel, high, low)
+    count_most(counts, channel, high, low)
+
+
+@njit
+def count_least(counts: Counts, channel: Int, high: Int, low: Int) -> None:
+    """Note a pair in the minimum of its channel."""
     if is_narrow(high):
-        count_range(counts, channel, narrow(high, low))
-        return
-    if less(high, low, counts[WIDE_MINIMUM, channel], counts[WIDE_MINIMUM + 1, channel]):
+        counts[MINIMUM, channel] = min(counts[MINIMUM, channel], narrow(high, low))
+    elif less(high, low, counts[WIDE_MINIMUM, channel], counts[WIDE_MINIMUM + 1, channel]):
         counts[WIDE_MINIMUM, channel], counts[WIDE_MINIMUM + 1, channel] = high, low
-    if less(counts[WIDE_MAXIMUM, channel], counts[WIDE_MAXIMUM + 1, channel], high, low):
+
+
+@njit
+def count_most(counts: Counts, channel: Int, high: Int, low: Int) -> None:
+    """Note a pair in the maximum of its channel."""
+    if is_narrow(high):
+        counts[MAXIMUM, channel] = max(counts[MAXIMUM, channel], narrow(high, low))
+    elif less(counts[WIDE_MAXIMUM, channel], counts[WIDE_MAXIMUM + 1, channel], high, low):
         counts[WIDE_MAXIMUM, channel], counts[WIDE_MAXIMUM + 1, channel] = high, low
 
 
@@ -129,7 +156,10 @@ def count_hit(counts: Counts, channel: Int, high: Int, low: Int, below: Flag, ke
     """Note a pair that came to a fit from outside; ``key`` orders the place where it happened."""
     counts[LOW if below else HIGH, channel] += 1
     counts[FIRST, channel] = min(counts[FIRST, channel], key)
-    count_range_wide(counts, channel, high, low)
+    if below:
+        count_least(counts, channel, high, low)
+    else:
+        count_most(counts, channel, high, low)
 
 
 @njit

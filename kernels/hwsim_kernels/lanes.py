@@ -83,11 +83,7 @@ def note_outside(lanes: Ints, low: Int, high: Int, step: Int) -> None:
     for i in range(lanes.shape[1]):
         lanes[SMALLEST, i] = min(lanes[SMALLEST, i], lanes[SUM, i] if lanes[SUM, i] < low else np.int64(NEVER))
     for i in range(lanes.shape[1]):
-        lanes[SMALLEST, i] = min(lanes[SMALLEST, i], lanes[SUM, i] if lanes[SUM, i] > high else np.int64(NEVER))
-    for i in range(lanes.shape[1]):
         lanes[LARGEST, i] = max(lanes[LARGEST, i], lanes[SUM, i] if lanes[SUM, i] > high else np.int64(-NEVER))
-    for i in range(lanes.shape[1]):
-        lanes[LARGEST, i] = max(lanes[LARGEST, i], lanes[SUM, i] if lanes[SUM, i] < low else np.int64(-NEVER))
     for i in range(lanes.shape[1]):
         outside = lanes[SUM, i] < low or lanes[SUM, i] > high
         lanes[FIRST_STEP, i] = min(lanes[FIRST_STEP, i], np.int64(step) if outside else np.int64(NEVER))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Int, Ints
@@ -13,11 +16,11 @@ from hwsim_kernels.wide import divided, plus, store, widen
 
 
 @njit
-def max_pool(codes: Codes, window: Ints, out: Codes) -> None:
+def max_pool(codes: NDArray[Any], window: Ints, out: NDArray[Any]) -> None:
     """Take the largest code of each window; positions outside take no part.
 
     codes: (n, h, w, c). window: (6,) height, width, stride over rows and columns, rows and columns of padding before.
-    out: (n, oh, ow, c).
+    out: (n, oh, ow, c) of the same type; every window has a code.
     """
     samples, rows, columns, channels = out.shape
     for n in range(samples):
@@ -25,12 +28,14 @@ def max_pool(codes: Codes, window: Ints, out: Codes) -> None:
             top = row * window[2] - window[4]
             for column in range(columns):
                 left = column * window[3] - window[5]
-                for c in range(channels):
-                    best = np.int64(-(1 << 31))
-                    for y in range(max(top, 0), min(top + window[0], codes.shape[1])):
-                        for x in range(max(left, 0), min(left + window[1], codes.shape[2])):
-                            best = max(best, np.int64(codes[n, y, x, c]))
-                    out[n, row, column, c] = best
+                best = out[n, row, column]
+                first_row, first_column = max(top, 0), max(left, 0)
+                best[:] = codes[n, first_row, first_column]
+                for y in range(first_row, min(top + window[0], codes.shape[1])):
+                    for x in range(first_column, min(left + window[1], codes.shape[2])):
+                        pixel = codes[n, y, x]
+                        for c in range(channels):
+                            best[c] = max(best[c], pixel[c])
 
 
 @njit

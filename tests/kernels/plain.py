@@ -139,7 +139,7 @@ def figures_of(counts: Ints, *, steps: int = 1, positions: int = 1, stage: bool 
     ``steps`` and ``positions`` (of a sample) are those by which keys of first occurrences were numbered.
     """
     hits = (counts[counting.LOW] + counts[counting.HIGH]).tolist()
-    ranges = [found or (None, None) for found in counting.value_range(counts)]
+    ranges = counting.value_range(counts)
     return {
         "values": counts[counting.VALUES].tolist(),
         "sums": counts[counting.SUMS].tolist(),

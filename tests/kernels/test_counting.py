@@ -55,7 +55,7 @@ def test_new_counts_are_at_rest() -> None:
     assert (counts[:, high] == counting.NEVER).all()
     assert (counts[:, low] == -counting.NEVER).all()
     assert not counts[:, [column for column in range(counting.COLUMNS) if column not in high + low]].any()
-    assert counting.value_range(counts[0]) == [None, None]
+    assert counting.value_range(counts[0]) == [(None, None)] * 2
 
 
 # --- long sums ----------------------------------------------------------------------------------------
@@ -299,8 +299,8 @@ wide_values = st.sampled_from([*BESIDE_ONE_WORD, 2**124 - 1, 1 - 2**124]) | inte
 @example([-(2**62) - 1])
 @example([2**100 + 1, 2**100, 2**100 + 2])
 def test_ranges_of_two_words(values: list[int]) -> None:
-    wanted = (min(values), max(values)) if values else None
-    assert counting.value_range(ranged(values)) == [None, wanted]
+    wanted = (min(values, default=None), max(values, default=None))
+    assert counting.value_range(ranged(values)) == [(None, None), wanted]
 
 
 @examples(300)
@@ -315,8 +315,8 @@ def test_ranges_of_two_words_merge(ours: list[int], theirs: list[int]) -> None:
     counting.merge(total, ranged(theirs))
     together = ranged([*ours, *theirs])
     assert np.array_equal(total, together)
-    wanted = (min(ours + theirs), max(ours + theirs)) if ours + theirs else None
-    assert counting.value_range(total) == [None, wanted]
+    wanted = (min(ours + theirs, default=None), max(ours + theirs, default=None))
+    assert counting.value_range(total) == [(None, None), wanted]
 
 
 @examples(200)
@@ -329,4 +329,5 @@ def test_hits(hits: list[tuple[int, int]]) -> None:
     assert counts[counting.LOW].tolist() == [0, sum(value < 0 for value in values)]
     assert counts[counting.HIGH].tolist() == [0, sum(value >= 0 for value in values)]
     assert counts[counting.FIRST].tolist() == [counting.NEVER, min((key for _, key in hits), default=counting.NEVER)]
-    assert counting.value_range(counts) == [None, (min(values), max(values)) if values else None]
+    below, above = [one for one in values if one < 0], [one for one in values if one >= 0]
+    assert counting.value_range(counts) == [(None, None), (min(below, default=None), max(above, default=None))]

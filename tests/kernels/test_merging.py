@@ -179,4 +179,4 @@ def test_an_unsigned_product_of_64_bits_wraps() -> None:
     assert made == [2**64 - 8, 7]  # -7.5 down to -8, which wraps; 7.5 down to 7
     assert counting.long_sum(counts, counting.CLAMP_ENERGY) == [2**128, 0]
     assert counts[counting.VALUES].tolist() == [1, 1]
-    assert counting.value_range(counts) == [(-8, -8), None]
+    assert counting.value_range(counts) == [(-8, None), (None, None)]

@@ -31,7 +31,7 @@ class Point:
     """One truncation point of one layer, per channel.
 
     A ``last`` stage also watches its exact sums; it and ``output`` keep a histogram. A point that
-    does not ``watch_all`` takes minimum and maximum of values outside its format only.
+    does not ``watch_all`` takes the minimum of values below its format only, the maximum of those above.
     """
 
     def __init__(
@@ -81,7 +81,10 @@ class Point:
             raise OverflowStop(self.name, place, x)
         self.low[channel] += x < target.limits[0]
         self.high[channel] += x > target.limits[1]
-        self._look(channel, x)
+        if x < target.limits[0]:
+            self._look_down(channel, x)
+        else:
+            self._look_up(channel, x)
         hit = (place.sample, place.position, place.step)
         earlier = self.first[channel]
         self.first[channel] = hit if earlier is None else min(earlier, hit)
@@ -116,8 +119,15 @@ class Point:
 
     def _look(self, channel: int, x: int) -> None:
         """Let ``x`` take part in minimum and maximum."""
-        low, high = self.minimum[channel], self.maximum[channel]
+        self._look_down(channel, x)
+        self._look_up(channel, x)
+
+    def _look_down(self, channel: int, x: int) -> None:
+        low = self.minimum[channel]
         self.minimum[channel] = x if low is None else min(low, x)
+
+    def _look_up(self, channel: int, x: int) -> None:
+        high = self.maximum[channel]
         self.maximum[channel] = x if high is None else max(high, x)
 
     def figures(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every way of accumulating gives the same integers and the same ledger: matrix product, 64-bit lanes, plain loop."""
+"""Every way of computing gives the same integers and the same ledger: all tiers, 64-bit lanes, the plain loop."""
 
 from __future__ import annotations
 
@@ -6,35 +6,74 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from pipeline.test_oracle_agreement import SLOW_DRAWS, Case, cases
 
 from hwsim.engine import Execution, execute
 from hwsim.program.records import IntOperation, MultiplyAccumulate
+from hwsim_kernels.fast.features import ENVIRONMENT, TIERS, offered
+
+Way = Callable[[MultiplyAccumulate], MultiplyAccumulate]
+FAST = [name for name in TIERS if name != "plain"]
+ALLOWED = [*SLOW_DRAWS, HealthCheck.function_scoped_fixture]
+
+
+def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Force a tier, or skip where the machine does not offer it."""
+    if not offered()[name]:
+        pytest.skip(f"this machine, or this run, does not offer the tier {name}")
+    monkeypatch.setenv(ENVIRONMENT, name)
+
+
+@pytest.mark.parametrize("tier", FAST)
+@settings(max_examples=60, deadline=None, suppress_health_check=ALLOWED)
+@given(case=cases())
+def test_every_tier_agrees(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
+    agree(monkeypatch, tier, case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", FAST)
+@settings(max_examples=700, deadline=None, suppress_health_check=ALLOWED)
+@given(case=cases())
+def test_every_tier_agrees_at_length(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
+    agree(monkeypatch, tier, case)
+
+
+def agree(monkeypatch: pytest.MonkeyPatch, tier: str, case: Case) -> None:
+    """Run a program by a tier and by the plain kernels, with and without traces."""
+    forced(monkeypatch, "plain")
+    plain = run(case, traced=False)
+    forced(monkeypatch, tier)
+    for traced in (False, True):
+        fast = run(case, traced=traced)
+        assert fast.ledger == plain.ledger
+        for name, codes in plain.codes.items():
+            assert fast.codes[name].tolist() == codes.tolist(), name
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
 @given(cases())
 def test_every_way_agrees(case: Case) -> None:
-    agree(case)
+    agree_in_traces(case)
 
 
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None, suppress_health_check=SLOW_DRAWS)
 @given(cases())
 def test_every_way_agrees_at_length(case: Case) -> None:
-    agree(case)
+    agree_in_traces(case)
 
 
-def agree(case: Case) -> None:
-    """Run a program as lowered, without the matrix product, and by the plain loop alone."""
-    chosen = run(case, lambda one: one)
+def agree_in_traces(case: Case) -> None:
+    """Run a program as lowered, without what is proved of it, and by the plain loop alone."""
+    chosen = run(case, traced=True)
     for way in (in_lanes, in_the_plain_loop):
-        forced = run(case, way)
-        assert forced.ledger == chosen.ledger
+        other = run(case, way, traced=True)
+        assert other.ledger == chosen.ledger
         for layer, points in chosen.trace.items():
             for point, values in points.items():
-                assert forced.trace[layer][point].tolist() == values.tolist(), (way.__name__, layer, point)
+                assert other.trace[layer][point].tolist() == values.tolist(), (way.__name__, layer, point)
 
 
 def in_lanes(one: MultiplyAccumulate) -> MultiplyAccumulate:
@@ -47,11 +86,11 @@ def in_the_plain_loop(one: MultiplyAccumulate) -> MultiplyAccumulate:
     return replace(one, exact=False, wide_sums=True, wide=True)
 
 
-def run(case: Case, way: Callable[[MultiplyAccumulate], MultiplyAccumulate]) -> Execution:
+def run(case: Case, way: Way = lambda one: one, *, traced: bool) -> Execution:
     """Run a case with its multiply-accumulate operations changed by ``way``."""
     operations: list[IntOperation] = [
         way(one) if isinstance(one, MultiplyAccumulate) else one for one in case.program.operations
     ]
     program = replace(case.program, operations=tuple(operations))
-    layers = [one.name for one in case.network.operations]
+    layers = [one.name for one in case.network.operations] if traced else ()
     return execute(program, case.data, trace=layers, batch_size=case.batch_size)

@@ -1,0 +1,55 @@
+"""The fast ways to an operation's sums, prepared once for as long as the operation lives."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from numpy.typing import NDArray
+
+from hwsim.program.records import MultiplyAccumulate, Point
+from hwsim_kernels.fast.blocks import Prepared, prepare
+from hwsim_kernels.fast.datapath import Datapath
+from hwsim_kernels.fast.features import tier
+
+_prepared: WeakKeyDictionary[MultiplyAccumulate, dict[tuple[int, str], Prepared | None]] = WeakKeyDictionary()
+
+
+def prepared_sums(one: MultiplyAccumulate, codes: NDArray[Any]) -> Prepared | None:
+    """Return how the fast kernels form an operation's sums from codes of this type, or None if they can't."""
+    known = _prepared.setdefault(one, {})
+    key = (tier(), codes.dtype.str)
+    if key not in known:
+        known[key] = None if one.wide_sums else prepare(datapath(one), codes.dtype, one.view[2], key[0])
+    return known[key]
+
+
+def datapath(one: MultiplyAccumulate) -> Datapath:
+    """Return what multiplies and accumulates."""
+    return Datapath(
+        zero_point=one.zero_point,
+        outside=one.outside,
+        taps=one.taps,
+        strides=one.strides,
+        spread=one.spread,
+        weights=one.weights,
+        start=one.start,
+        start_level=one.start_level,
+        product=one.product,
+        stages=one.stages,
+        ends=one.ends,
+        positions=one.output_view[:2],
+        exact=one.exact,
+        contained=all(point.proven for point in stage_points(one)[:-1]),
+    )
+
+
+def stage_points(one: MultiplyAccumulate) -> tuple[Point, ...]:
+    """Return the points of the stages."""
+    first = 3 if has_product(one) else 2
+    return one.points[first : first + len(one.stages)]
+
+
+def has_product(one: MultiplyAccumulate) -> bool:
+    """Whether products have a point of their own."""
+    return any(point.name == "product" for point in one.points)

@@ -1,0 +1,74 @@
+"""A fit of a block of 32-bit lanes: ``steps.fit_values`` for values that are mostly inside the format."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim_kernels._jit import njit
+from hwsim_kernels._types import Int, Ints
+from hwsim_kernels.counting import NEVER, count_injected_wide
+from hwsim_kernels.fast import strips
+from hwsim_kernels.fast.bits import bit_lengths
+from hwsim_kernels.fast.strips import FIRST, LARGEST, LEAST, Values
+from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, highest, lowest
+from hwsim_kernels.register import fitted
+from hwsim_kernels.wide import narrow, widen
+
+
+@njit
+def look_at(values: Values, parameters: Ints, counters: Ints, bins: Int, offset: Int, histogram: Ints) -> None:
+    """Move values, note their range, and in ``histogram``, unless that is empty, the bits of values less ``offset``."""
+    strips.look(values, parameters, counters)
+    if histogram.size > 0:
+        bit_lengths(values, offset, bins, histogram)
+
+
+@njit
+def fit_block(
+    values: Values,
+    parameters: Ints,
+    limits: Ints,
+    field: Ints,
+    key: Int,
+    bins: Int,
+    offset: Int,
+    counters: Ints,
+    here: Ints,
+    counts: Ints,
+    histogram: Ints,
+) -> None:
+    """Move values (rows, columns) and fit them to a format.
+
+    parameters, limits: those of the move, and of one that saturates to the format. field: (4,) bits, signed, overflow,
+    saturated_bits. key: of row 0, orders the places of first hits. counters, here: of all blocks, and room for this
+    block's. Other modes than saturation count into ``counts`` (COLUMNS, channels) at once.
+    """
+    channels = counts.shape[1]
+    low, high = lowest(field[0], field[1], field[2]), highest(field[0], field[1])
+    for c in range(here.shape[1]):
+        here[LEAST, c], here[LARGEST, c], here[FIRST, c] = NEVER, -NEVER, NEVER
+    look_at(values, parameters, here, bins, offset, histogram)
+    outside = False
+    for c in range(channels):
+        outside = outside or here[LEAST, c] < low or here[LARGEST, c] > high
+        counters[LEAST, c] = min(counters[LEAST, c], here[LEAST, c])
+        counters[LARGEST, c] = max(counters[LARGEST, c], here[LARGEST, c])
+    if not outside:
+        return
+    if field[2] in (SATURATE, SATURATE_SYMMETRIC):
+        strips.clamp(values, limits, counters, here)
+        for c in range(channels):
+            if here[FIRST, c] < values.shape[0]:
+                counters[FIRST, c] = min(counters[FIRST, c], key + here[FIRST, c])
+        return
+    for c in range(channels):
+        if here[LEAST, c] < low or here[LARGEST, c] > high:
+            for row in range(values.shape[0]):
+                value = np.int64(values[row, c])
+                if value < low or value > high:
+                    top, bottom = widen(value)
+                    top, bottom, lost_top, lost_bottom = fitted(
+                        top, bottom, field[0], field[1], field[2], field[3], c, key + row, counts
+                    )
+                    count_injected_wide(counts, c, lost_top, lost_bottom)
+                    values[row, c] = narrow(top, bottom)

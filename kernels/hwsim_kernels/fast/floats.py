@@ -1,0 +1,162 @@
+"""The micro-kernels of any machine: exact sums of integers in float32 or float64 lanes.
+
+A float holds every integer up to its limit, 2**24 or 2**53, so sums of products that stay below are exact in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+
+from hwsim_kernels.fast.ir import (
+    F32,
+    F64,
+    I32,
+    I64,
+    at,
+    call,
+    constant,
+    ir,
+    load,
+    loop,
+    machine_code,
+    splat,
+    store,
+    vector,
+)
+
+ROWS = 8
+LIMIT32 = 1 << 24
+LIMIT64 = 1 << 53
+
+
+def _kernel(element: Any, whole: Any, size: int, lanes: int, rows: int) -> Any:
+    kind = vector(element, lanes)
+    across = 32 // lanes
+
+    def build(builder: Any, a: Any, a_stride: Any, b: Any, b_stride: Any, depth: Any, sums: Any, stride: Any) -> None:
+        starts = [at(builder, a, builder.mul(a_stride, ir.Constant(I64, row))) for row in range(rows)]
+        first = [constant(kind, 0.0)] * (rows * across)
+        with loop(builder, depth, first) as (index, held, leave, last):
+            down = builder.mul(index, ir.Constant(I64, 16 * size))
+            weights = [
+                load(builder, kind, at(builder, at(builder, b, builder.mul(b_stride, ir.Constant(I64, panel))), down))
+                if part == 0
+                else load(
+                    builder,
+                    kind,
+                    at(
+                        builder,
+                        at(builder, at(builder, b, builder.mul(b_stride, ir.Constant(I64, panel))), down),
+                        part * lanes * size,
+                    ),
+                )
+                for panel in (0, 1)
+                for part in range(16 // lanes)
+            ]
+            along = builder.mul(index, ir.Constant(I64, size))
+            made: list[Any] = []
+            for number, row in enumerate(starts):
+                operand = splat(builder, load(builder, element, at(builder, row, along)), lanes)
+                for column in range(across):
+                    arguments = [operand, weights[column], held[number * across + column]]
+                    made.append(call(builder, f"llvm.fmuladd.v{lanes}f{8 * size}", kind, arguments))
+            leave(made)
+        for number, value in enumerate(last):
+            row, column = divmod(number, across)
+            offset = builder.mul(stride, ir.Constant(I64, row))
+            place = at(builder, at(builder, sums, offset), column * lanes * size)
+            new = builder.fptosi(value, vector(whole, lanes))
+            store(builder, builder.add(load(builder, new.type, place), new), place)
+
+    return build
+
+
+_build32 = _kernel(F32, I32, 4, 16, ROWS)
+_build64 = _kernel(F64, I64, 8, 8, ROWS // 2)
+
+
+@machine_code
+def dot32(
+    context: Any,
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    b_stride: Any,
+    depth: Any,
+    sums: Any,
+    sums_stride: Any,
+) -> Any:
+    """Add the products of 8 rows and 32 columns of float32 integers, below 2**24 in sum, to 32-bit sums.
+
+    Arguments as those of ``dot_amx.dot``, with depth = steps.
+    """
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        _build32(builder, *arguments)
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 7), build
+
+
+@machine_code
+def dot64(
+    context: Any,
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    b_stride: Any,
+    depth: Any,
+    sums: Any,
+    sums_stride: Any,
+) -> Any:
+    """Add the products of 4 rows and 32 columns of float64 integers, below 2**53 in sum, to 64-bit sums."""
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        _build64(builder, *arguments)
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 7), build
+
+
+@machine_code
+def peaks(context: Any, a: Any, a_stride: Any, b: Any, steps: Any, start: Any, found: Any, found_stride: Any) -> Any:
+    """Raise what is ``found`` for 8 rows and 16 columns to the largest magnitude of any of their sums on the way.
+
+    a: address of float32 operands. b: of a panel. start: of what 16 sums start from, float32. found: of 8 x 16
+    magnitudes, int32. Right as long as magnitudes stay below 2**24; what lies above is found to be no less than that.
+    """
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        a, a_stride, b, steps, start, found, stride = arguments
+        kind, whole = vector(F32, 16), vector(I32, 16)
+        rows = [at(builder, a, builder.mul(a_stride, ir.Constant(I64, row))) for row in range(ROWS)]
+        begin = load(builder, kind, start)
+        first = [begin] * ROWS + [constant(kind, 0.0)] * ROWS
+        with loop(builder, steps, first) as (index, held, leave, last):
+            weights = load(builder, kind, at(builder, b, builder.mul(index, ir.Constant(I64, 64))))
+            along = builder.mul(index, ir.Constant(I64, 4))
+            sums: list[Any] = []
+            sizes: list[Any] = []
+            for number, row in enumerate(rows):
+                operand = splat(builder, load(builder, F32, at(builder, row, along)), 16)
+                total = call(builder, "llvm.fmuladd.v16f32", kind, [operand, weights, held[number]])
+                size = call(builder, "llvm.fabs.v16f32", kind, [total])
+                more = builder.fcmp_ordered(">", size, held[ROWS + number])
+                sums.append(total)
+                sizes.append(builder.select(more, size, held[ROWS + number]))
+            leave([*sums, *sizes])
+        for number in range(ROWS):
+            place = at(builder, found, builder.mul(stride, ir.Constant(I64, number)))
+            limit = constant(kind, float(1 << 30))
+            size = last[ROWS + number]
+            size = builder.select(builder.fcmp_ordered("<", size, limit), size, limit)
+            store(
+                builder,
+                call(builder, "llvm.smax.v16i32", whole, [builder.fptosi(size, whole), load(builder, whole, place)]),
+                place,
+            )
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 7), build

@@ -1,0 +1,147 @@
+"""Vectors with the operators of Python, so that a micro-kernel reads as the formula that it computes.
+
+A ``Lanes`` holds one vector of LLVM's while an intrinsic is built. Comparisons give masks, ``where`` chooses by them.
+"""
+
+from __future__ import annotations
+
+from hwsim_kernels.fast.ir import F32, F64, I32, I64, Builder, Value, call, constant, ir, load, splat, store, vector
+
+WIDTH = 16
+"""Lanes of a strip: one line of the cache in 32-bit integers."""
+
+
+class Lanes:
+    """A vector of integers under construction."""
+
+    def __init__(self, builder: Builder, value: Value) -> None:
+        self.builder = builder
+        self.value = value
+
+    @staticmethod
+    def read(builder: Builder, address: Value, bits: int) -> Lanes:
+        """Return the vector of ``bits`` bits a lane at an address."""
+        return Lanes(builder, load(builder, vector(ir.IntType(bits), WIDTH), address))
+
+    @staticmethod
+    def constant(builder: Builder, value: int, bits: int) -> Lanes:
+        """Return a vector of equal, known lanes."""
+        return Lanes(builder, constant(vector(ir.IntType(bits), WIDTH), value))
+
+    @staticmethod
+    def spread(builder: Builder, value: Value) -> Lanes:
+        """Return a vector of equal lanes."""
+        return Lanes(builder, splat(builder, value, WIDTH))
+
+    def write(self, address: Value) -> None:
+        """Store the lanes at an address."""
+        store(self.builder, self.value, address)
+
+    def _new(self, value: Value) -> Lanes:
+        return Lanes(self.builder, value)
+
+    def _of(self, other: Lanes | int) -> Value:
+        return other.value if isinstance(other, Lanes) else constant(self.value.type, other)
+
+    def __add__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.add(self.value, self._of(other)))
+
+    def __sub__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.sub(self.value, self._of(other)))
+
+    def __mul__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.mul(self.value, self._of(other)))
+
+    def __and__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.and_(self.value, self._of(other)))
+
+    def __or__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.or_(self.value, self._of(other)))
+
+    def __lshift__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.shl(self.value, self._of(other)))
+
+    def __rshift__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.ashr(self.value, self._of(other)))
+
+    def __lt__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.icmp_signed("<", self.value, self._of(other)))
+
+    def __gt__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.icmp_signed(">", self.value, self._of(other)))
+
+    def __ge__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.icmp_signed(">=", self.value, self._of(other)))
+
+    def differs(self, other: Lanes | int) -> Lanes:
+        """Return the mask of lanes that differ."""
+        return self._new(self.builder.icmp_signed("!=", self.value, self._of(other)))
+
+    def where(self, mask: Lanes, other: Lanes | int) -> Lanes:
+        """Return these lanes where the mask is set, else the others."""
+        return self._new(self.builder.select(mask.value, self.value, self._of(other)))
+
+    def least(self, other: Lanes | int) -> Lanes:
+        """Return the smaller of both, lane by lane."""
+        return self._pick("smin", other)
+
+    def most(self, other: Lanes | int) -> Lanes:
+        """Return the larger of both, lane by lane."""
+        return self._pick("smax", other)
+
+    def _pick(self, name: str, other: Lanes | int) -> Lanes:
+        kind = self.value.type
+        picked = call(self.builder, f"llvm.{name}.v{WIDTH}i{kind.element.width}", kind, [self.value, self._of(other)])
+        return self._new(picked)
+
+    def float32(self) -> Lanes:
+        """Return the float32 whose bits these lanes are, as float64."""
+        single = self.builder.bitcast(self.value, vector(F32, WIDTH))
+        return self._new(self.builder.fpext(single, vector(F64, WIDTH)))
+
+    def float64(self) -> Lanes:
+        """Return the float64 whose bits these lanes are."""
+        return self._new(self.builder.bitcast(self.value, vector(F64, WIDTH)))
+
+    def over(self, divisor: Lanes) -> Lanes:
+        """Return the quotient of floats."""
+        return self._new(self.builder.fdiv(self.value, divisor.value))
+
+    def split(self) -> tuple[Lanes, Lanes, Lanes]:
+        """Return the magnitude of floats as an integer and a fraction, and a mask of the negative ones."""
+        kind = self.value.type
+        size = call(self.builder, f"llvm.fabs.v{WIDTH}f64", kind, [self.value])
+        floor = call(self.builder, f"llvm.floor.v{WIDTH}f64", kind, [size])
+        negative = self.builder.fcmp_ordered("<", self.value, constant(kind, 0.0))
+        whole = self.builder.fptosi(floor, vector(I64, WIDTH))
+        return self._new(whole), self._new(self.builder.fsub(size, floor)), self._new(negative)
+
+    def scaled(self, factor: float) -> tuple[Lanes, Lanes]:
+        """Return floats times a power of two as integers, and a mask of those that were none."""
+        kind = self.value.type
+        product = self.builder.fmul(self.value, constant(kind, factor))
+        whole = self.builder.fptosi(product, vector(I64, WIDTH))
+        inexact = self.builder.fcmp_ordered("!=", self.builder.sitofp(whole, kind), product)
+        return self._new(whole), self._new(inexact)
+
+    def quotient(self, divisor: Lanes) -> Lanes:
+        """Return floor(self / divisor) of 64-bit lanes; |self| < 2**37 and 0 < divisor < 2**15, or the like.
+
+        A quotient that is no integer stands at least 1 / divisor away from the next, much more than float64 can err.
+        """
+        kind = vector(F64, WIDTH)
+        exact = [self.builder.sitofp(one.value, kind) for one in (self, divisor)]
+        floor = call(self.builder, f"llvm.floor.v{WIDTH}f64", kind, [self.builder.fdiv(*exact)])
+        return self._new(self.builder.fptosi(floor, self.value.type))
+
+    def ones(self, bits: int) -> Lanes:
+        """Return a mask as 1 and 0 in lanes of ``bits`` bits."""
+        return self._new(self.builder.zext(self.value, vector(ir.IntType(bits), WIDTH)))
+
+    def long(self) -> Lanes:
+        """Return the lanes in 64 bits, sign kept."""
+        return self._new(self.builder.sext(self.value, vector(I64, WIDTH)))
+
+    def short(self) -> Lanes:
+        """Return the lowest 32 bits of the lanes."""
+        return self._new(self.builder.trunc(self.value, vector(I32, WIDTH)))

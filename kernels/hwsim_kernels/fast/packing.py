@@ -1,0 +1,182 @@
+"""Weights as the micro-kernels read them, laid out once for a layer.
+
+Stored codes are read as unsigned *units*: of 8 bits or of 16, signed codes with their top bit flipped, so that
+``operand = unit - offset`` with one offset for the layer. The offset's part of every sum, ``offset * sum(weights)``, is
+taken off before: sums start from ``start``. Order does not matter here, since nothing is lost on the way; steps are
+sorted so that they run through memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim_kernels._types import Ints
+from hwsim_kernels.fast.datapath import Datapath
+from hwsim_kernels.fast.features import AMX, VNNI
+from hwsim_kernels.fast.floats import LIMIT32, LIMIT64
+
+BYTES = 0
+FLOAT32 = 1
+FLOAT64 = 2
+
+PANEL = 16
+"""Columns of a panel. Micro-kernels take two at a time."""
+
+MOST_STEPS = 1 << 14
+"""Steps up to which the sums of bytes times bytes, three pairs of them, stay within 32 bits."""
+
+DIGITS = 3
+"""Signed bytes of a weight at most."""
+
+SHORTEST = 16
+"""Steps that a float32 sum must be able to hold to be worth its while."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layout:
+    """How a layer is computed on one tier.
+
+    ``panels``: bytes (groups, digits, panels, depth / 4, 16, 4) or floats (groups, panels, depth, 16). ``depth``: steps
+    with those of no weight that fill up the last instruction. ``planes``: bytes of a unit. ``chunk``: steps after which
+    a float sum is emptied. ``start`` (channels,): what sums start from. ``wide``: whether they need 64 bits. ``runs``:
+    see ``runs_of``. ``fill``: the unit that stands for what lies outside. ``signed``: units are signed as they are,
+    which AMX can take. ``direct``: the rows of operands are the input's pixels, as they lie.
+    """
+
+    tier: int
+    kind: int
+    panels: NDArray[Any]
+    depth: int
+    planes: int
+    digits: int
+    chunk: int
+    outputs: int
+    flip: int
+    offset: int
+    fill: int
+    signed: bool
+    start: Ints
+    wide: bool
+    runs: Ints
+    direct: bool
+
+
+def sorted_steps(taps: Ints) -> Ints:
+    """Return the order in which steps (k, 3) run through memory."""
+    return np.lexsort((taps[:, 2], taps[:, 1], taps[:, 0])).astype(np.int64)
+
+
+def runs_of(taps: Ints, channels: int, spread: Ints) -> Ints:
+    """Return (runs, 5): row, column and channel of the first step, how many steps lie side by side in memory, and over
+    how many pixels behind the first.
+
+    A run goes on over the end of a pixel if the next pixel follows in the image.
+    """
+    flat = taps[:, 1] * channels + taps[:, 2]
+    joined = (np.diff(taps[:, 0]) == 0) & (np.diff(flat) == 1)
+    if spread.max() > 1:
+        joined &= np.diff(taps[:, 1]) == 0
+    first = np.concatenate([[0], np.flatnonzero(~joined) + 1])
+    lengths = np.diff(np.concatenate([first, [len(taps)]]))
+    across = (taps[first, 2] + lengths - 1) // channels
+    return np.ascontiguousarray(np.column_stack([taps[first], lengths, across]), np.int64)
+
+
+def layout(tier: int, kind: np.dtype[Any], channels: int, operand: int, path: Datapath) -> Layout | None:
+    """Return how to compute exact sums on a tier, or None if only the plain way is left.
+
+    kind: the type of the stored codes, of one byte or two. channels: of the input. ``operand`` bounds operands. Steps
+    keep their order where a saturating stage will want to see it. The caller has proved that sums stay below 2**53.
+    """
+    _, steps, outputs = path.weights.shape
+    order: Ints = sorted_steps(path.taps) if path.exact else np.arange(steps, dtype=np.int64)
+    arranged = path.weights[:, order].astype(np.int64)
+    most = int((np.abs(arranged).sum(axis=1).reshape(-1) * operand + np.abs(path.start)).max(initial=0))
+    bits = 8 * kind.itemsize
+    digits = digits_of(arranged)
+    made_of, chunk = BYTES, 0
+    if tier not in (AMX, VNNI) or digits > DIGITS or steps > MOST_STEPS:
+        made_of, chunk = float_kind(arranged, operand)
+    fill, codes = path.outside + path.zero_point, np.iinfo(kind)
+    if (made_of == FLOAT64 and most >= LIMIT64) or not codes.min <= fill <= codes.max:
+        return None
+    as_signed = kind == np.int8 and made_of == BYTES and tier == AMX
+    flip = 1 << (bits - 1) if kind.kind == "i" and not as_signed else 0
+    offset = path.zero_point + flip
+    start = path.start - (offset * arranged.sum(axis=1).reshape(-1) if made_of == BYTES else 0)
+    runs = runs_of(path.taps[order], channels, path.spread)
+    depth = -(-steps // 64) * 64 if made_of == BYTES else steps
+    return Layout(
+        tier=tier,
+        kind=made_of,
+        panels=byte_panels(arranged, digits) if made_of == BYTES else float_panels(arranged, made_of),
+        depth=depth,
+        planes=bits // 8,
+        digits=digits,
+        chunk=chunk,
+        outputs=outputs,
+        flip=flip,
+        offset=offset,
+        fill=fill & ((1 << bits) - 1),
+        signed=as_signed,
+        start=start,
+        wide=made_of == FLOAT64 or most >= 1 << 31 or (made_of == BYTES and (digits > 1 or bits > 8)),
+        runs=runs,
+        direct=runs.tolist() == [[0, 0, 0, depth, 0]] and depth == channels and unit_steps(path),
+    )
+
+
+def unit_steps(path: Datapath) -> bool:
+    """Whether output positions go through the input one by one, as far as strides can tell."""
+    return bool((path.strides == 1).all() and (path.spread == 1).all())
+
+
+def float_kind(weights: Ints, operand: int) -> tuple[int, int]:
+    """Return the kind of float whose sums of ``chunk`` steps are exact, and the chunk."""
+    product = max(int(np.abs(weights).max(initial=1)) * operand, 1)
+    chunk = (LIMIT32 - 1) // product
+    return (FLOAT32, chunk) if chunk >= min(SHORTEST, weights.shape[1]) else (FLOAT64, (LIMIT64 - 1) // product)
+
+
+def digits_of(weights: Ints) -> int:
+    """Return how many signed bytes the weights have.
+
+    >>> [digits_of(np.array([one])) for one in (-128, 127, 128, 32639, 32640)]
+    [1, 1, 2, 2, 3]
+    """
+    count, rest = 1, weights
+    while rest.size and (rest.min() < -128 or rest.max() > 127):
+        rest = (rest - signed_byte(rest)) >> 8
+        count += 1
+    return count
+
+
+def signed_byte(values: Ints) -> Ints:
+    """Return the lowest signed byte of each value: the digit d, -128 <= d < 128, with value = d mod 256."""
+    return ((values + 128) & 255) - 128
+
+
+def byte_panels(weights: Ints, digits: int) -> NDArray[np.int8]:
+    """Return weights (groups, steps, outputs) as signed bytes, four steps of a column side by side."""
+    groups, steps, outputs = weights.shape
+    padded = np.zeros((groups, -(-steps // 64) * 64, -(-outputs // 32) * 32), np.int64)
+    padded[:, :steps, :outputs] = weights
+    parts: list[Ints] = []
+    for _ in range(digits):
+        digit = signed_byte(padded)
+        parts.append(digit)
+        padded = (padded - digit) >> 8
+    split: Ints = np.stack(parts, axis=1).reshape(groups, digits, padded.shape[1] // 4, 4, -1, PANEL)
+    return np.ascontiguousarray(split.transpose(0, 1, 4, 2, 5, 3), np.int8)
+
+
+def float_panels(weights: Ints, kind: int) -> NDArray[Any]:
+    """Return weights (groups, steps, outputs) as floats, the columns of a panel side by side."""
+    groups, steps, outputs = weights.shape
+    padded = np.zeros((groups, steps, -(-outputs // 32) * 32), np.float32 if kind == FLOAT32 else np.float64)
+    padded[:, :, :outputs] = weights
+    return np.ascontiguousarray(padded.reshape(groups, steps, -1, PANEL).transpose(0, 2, 1, 3))

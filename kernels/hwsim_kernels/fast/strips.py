@@ -1,0 +1,332 @@
+"""Steps behind the accumulator on 32-bit lanes: what ``steps`` computes, where values are proved to fit 32 bits.
+
+A *strip* is 16 channels of all rows of a block: parameters and counters of its channels stay in registers while the
+rows pass. ``values`` are int32 (rows, columns), columns in multiples of 16, magnitudes below 2**31 - 1. ``parameters``
+and ``counters`` are int64 (names, columns), named by the constants here; counters go on from what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from hwsim_kernels._jit import inlined, njit
+from hwsim_kernels._types import Flag, Ints
+from hwsim_kernels.counting import MASK as WORD_MASK
+from hwsim_kernels.counting import NEVER, WORD
+from hwsim_kernels.fast.ir import I32, I64, at, ir, load, loop, machine_code
+from hwsim_kernels.fast.lanes import WIDTH, Lanes
+from hwsim_kernels.rounding import HALF, round_up
+
+Values = NDArray[np.int32]
+
+ADD, LOW, HIGH = range(3)
+"""Parameters of a move: v becomes min(max(v + ADD, LOW), HIGH)."""
+MULTIPLIER, SHIFT, MASK, SEEN, HALFWAY, UP, DOWN, TABLE = range(3, 11)
+"""Parameters of a scaling, see ``scaling``."""
+PARAMETERS = 11
+SCALE = SHIFT
+"""Parameter of a quantisation: the bits of a float64."""
+
+LEAST, LARGEST, INEXACT, BIAS, ENERGY, ROUNDED, BELOW, ABOVE, LOST, LOST_MORE, FIRST = range(11)
+"""Counters: the smallest and the largest result; of roundings, how many dropped ones, their errors, the squares of
+those, and how many there were (``scale_negatives`` only); of clamping, how many values lay below and above, the squares
+of what was injected in two words of 31 bits, and the first row of the last block where it happened."""
+COUNTERS = 11
+
+_TOP, _BOTTOM = (1 << 31) - 1, -(1 << 31)
+
+Noted = dict[int, Lanes]
+Body = Callable[[Lanes, Sequence[Lanes], Lanes], tuple[Lanes, Noted]]
+"""From a value, the parameters and the number of the row to a result and what the counters take in."""
+
+
+def _move(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+    moved = (value + parameters[ADD].short()).most(parameters[LOW].short()).least(parameters[HIGH].short())
+    return moved, {}
+
+
+def _look(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+    moved, _ = _move(value, parameters, row)
+    return moved, {LEAST: moved, LARGEST: moved}
+
+
+def _scaled(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """Return the value after the move, the rounded product, the rounding's error and whether it dropped ones."""
+    moved, _ = _move(value, parameters, row)
+    # both factors as 32 bits made long: one instruction multiplies them
+    product = moved.long() * parameters[MULTIPLIER].short().long()
+    quotient, rest = product >> parameters[SHIFT], product & parameters[MASK]
+    seen, half = rest & parameters[SEEN], parameters[HALFWAY]
+    # nothing, less than a half, a half, more
+    place = seen.differs(0).ones(64) + (seen >= half).ones(64) + (seen > half).ones(64)
+    case = (place << 2) | ((product < 0).ones(64) << 1) | (quotient & 1)
+    up = (parameters[TABLE] >> case) & 1
+    error = ((up << 16) - ((rest << parameters[UP]) >> parameters[DOWN])).short().long()
+    return moved, (quotient + up).short(), error, rest.differs(0)
+
+
+def _scale(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+    _, result, error, inexact = _scaled(value, parameters, row)
+    noted = {LEAST: result, LARGEST: result, INEXACT: inexact.ones(32), BIAS: error, ENERGY: error * error}
+    return result, noted
+
+
+def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+    moved, result, error, inexact = _scaled(value, parameters, row)
+    below = moved < 0
+    error = error.where(below, 0)
+    noted = {
+        LEAST: result.where(below, _TOP),
+        LARGEST: result.where(below, _BOTTOM),
+        INEXACT: (inexact & below).ones(32),
+        BIAS: error,
+        ENERGY: error * error,
+        ROUNDED: below.ones(32),
+    }
+    return result.where(below, moved), noted
+
+
+def _divide(value: Lanes, parameters: Sequence[Lanes], divisor: Lanes) -> tuple[Lanes, Noted]:
+    count = divisor.long()
+    quotient = value.long().quotient(count)
+    rest = value.long() - quotient * count
+    double = rest << 1
+    place = rest.differs(0).ones(64) + (double >= count).ones(64) + (double > count).ones(64)
+    case = (place << 2) | ((value < 0).ones(64) << 1) | (quotient & 1)
+    up = (parameters[TABLE] >> case) & 1
+    error = (up << 16) - (rest << 16).quotient(count)
+    result = (quotient + up).short()
+    noted = {LEAST: result, LARGEST: result, INEXACT: rest.differs(0).ones(32), BIAS: error, ENERGY: error * error}
+    return result, noted
+
+
+def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+    # from the magnitude, whose fraction is exact; one minus a tiny fraction would not be
+    whole, fraction, negative = value.float32().over(parameters[SCALE].float64()).split()
+    sixteen, more = fraction.scaled(65536.0)
+    half = 1 << 15
+    inexact = (sixteen | more.ones(64)).differs(0)
+    mirrored = (sixteen + more.ones(64)) * -1 + 65536
+    below = negative & inexact
+    above = (sixteen > half) | (more & (sixteen >= half))
+    place = inexact.ones(64) + (sixteen >= half).ones(64) + above.ones(64)
+    turned = (place * -1) + 4
+    floor = (whole * -1 - inexact.ones(64)).where(negative, whole)
+    case = (turned.where(below, place) << 2) | (negative.ones(64) << 1) | (floor & 1)
+    up = (parameters[TABLE] >> case) & 1
+    error = (up << 16) - mirrored.where(below, sixteen)
+    result = (floor + up + parameters[ADD]).short()
+    noted = {LEAST: result, LARGEST: result, INEXACT: inexact.ones(32), BIAS: error, ENERGY: error * error}
+    return result, noted
+
+
+def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+    clamped, _ = _move(value, parameters, row)
+    below, above = value < clamped, value > clamped
+    injected = clamped.long() - value.long()
+    square = injected * injected
+    noted = {
+        BELOW: below.ones(32),
+        ABOVE: above.ones(32),
+        LOST: square & WORD_MASK,
+        LOST_MORE: square >> WORD,
+        FIRST: row.where(below | above, _TOP),
+    }
+    return clamped, noted
+
+
+def _bits(counter: int) -> int:
+    """Return how many bits a counter has in registers."""
+    return 64 if counter in (BIAS, ENERGY, LOST, LOST_MORE) else 32
+
+
+def _first(builder: Any, counter: int) -> Lanes:
+    """Return what a counter holds in registers before the first row."""
+    return Lanes.constant(builder, {LEAST: _TOP, FIRST: _TOP, LARGEST: _BOTTOM}.get(counter, 0), _bits(counter))
+
+
+def _after(counter: int, held: Lanes, noted: Lanes) -> Lanes:
+    """Return what a counter holds in registers after one more row."""
+    if counter in (LEAST, FIRST):
+        return held.least(noted)
+    return held.most(noted) if counter == LARGEST else held + noted
+
+
+def _join(counter: int, before: Lanes, held: Lanes) -> Lanes:
+    """Return a counter in memory after all rows."""
+    whole = held if _bits(counter) == 64 else held.long()
+    if counter in (LEAST, FIRST):
+        return before.least(whole.where(held.differs(_TOP), NEVER))
+    return before.most(whole.where(held.differs(_BOTTOM), -NEVER)) if counter == LARGEST else before + whole
+
+
+def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbered: bool = False) -> Any:
+    """Return an intrinsic that runs ``body`` on every strip, with so many parameters and these counters.
+
+    Its arguments: address of values, rows, bytes from row to row, columns, addresses of parameters and of counters,
+    bytes from one name of those to the next. ``numbered``: the body gets, instead of the row, an int32 of each row's
+    own, which stand in front of the values' address.
+    """
+
+    def build(builder: Any, *arguments: Any) -> None:
+        numbers, values, rows, stride, columns, given, counters, step = arguments
+
+        def named(base: Any, name: int, strip: Any) -> Any:
+            offset = builder.add(
+                builder.mul(step, ir.Constant(I64, name)), builder.mul(strip, ir.Constant(I64, 8 * WIDTH))
+            )
+            return at(builder, base, offset)
+
+        strips = builder.sdiv(columns, ir.Constant(I64, WIDTH))
+        with loop(builder, strips, []) as (strip, _, leave_strip, _none):
+            parameters = [Lanes.read(builder, named(given, name, strip), 64) for name in range(wanted)]
+            first = [_first(builder, counter).value for counter in counted]
+            column = at(builder, values, builder.mul(strip, ir.Constant(I64, 4 * WIDTH)))
+            with loop(builder, rows, first) as (row, held, leave, last):
+                place = at(builder, column, builder.mul(row, stride))
+                own = at(builder, numbers, builder.mul(row, ir.Constant(I64, 4)))
+                number = load(builder, I32, own) if numbered else builder.trunc(row, I32)
+                result, noted = body(Lanes.read(builder, place, 32), parameters, Lanes.spread(builder, number))
+                result.write(place)
+                leave([_after(one, Lanes(builder, held[slot]), noted[one]).value for slot, one in enumerate(counted)])
+            for slot, counter in enumerate(counted):
+                place = named(counters, counter, strip)
+                _join(counter, Lanes.read(builder, place, 64), Lanes(builder, last[slot])).write(place)
+            leave_strip([])
+
+    @machine_code
+    def run(
+        context: Any,
+        numbers: Any,
+        values: Any,
+        rows: Any,
+        stride: Any,
+        columns: Any,
+        given: Any,
+        counters: Any,
+        step: Any,
+    ) -> Any:
+        def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            build(builder, *arguments)
+            return target.get_dummy_value()
+
+        return types.void(*[types.intp] * 8), generate
+
+    return run
+
+
+_ROUNDING = (LEAST, LARGEST, INEXACT, BIAS, ENERGY)
+_move_strips = _strips(_move, 3, ())
+_look_strips = _strips(_look, 3, (LEAST, LARGEST))
+_scale_strips = _strips(_scale, PARAMETERS, _ROUNDING)
+_scale_uncounted = _strips(_scale, PARAMETERS, ())
+_divide_strips = _strips(_divide, PARAMETERS, _ROUNDING, numbered=True)
+_quantize_strips = _strips(_quantize, PARAMETERS, _ROUNDING)
+_clamp_strips = _strips(_clamp, 3, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
+_scale_negatives_strips = _strips(_scale_negatives, PARAMETERS, (*_ROUNDING, ROUNDED))
+
+
+@inlined
+def _addresses(values: Values, parameters: Ints, counters: Ints) -> tuple[int, int, int, int, int, int, int]:
+    """Return what the intrinsics take, behind the address of numbers."""
+    rows, columns = values.shape
+    given, kept = parameters.ctypes.data, counters.ctypes.data
+    return values.ctypes.data, rows, values.strides[0], columns, given, kept, parameters.strides[0]
+
+
+@njit
+def move(values: Values, parameters: Ints) -> None:
+    """Add, then clip: any sequence of constants and limits comes down to one of these."""
+    _move_strips(0, *_addresses(values, parameters, parameters))
+
+
+@njit
+def look(values: Values, parameters: Ints, counters: Ints) -> None:
+    """Move, and note the range of the results."""
+    _look_strips(0, *_addresses(values, parameters, counters))
+
+
+@njit
+def scale(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
+    """Move, then multiply by a fixed-point ratio and round, as ``scaling`` describes it."""
+    if counted:
+        _scale_strips(0, *_addresses(values, parameters, counters))
+    else:
+        _scale_uncounted(0, *_addresses(values, parameters, counters))
+
+
+@njit
+def scale_negatives(values: Values, parameters: Ints, counters: Ints) -> None:
+    """Do what ``scale`` does, to values that are negative after the move."""
+    _scale_negatives_strips(0, *_addresses(values, parameters, counters))
+
+
+@njit
+def divide(values: Values, divisors: NDArray[np.int32], parameters: Ints, counters: Ints) -> None:
+    """Divide each row by a positive number of its own, below 2**20, and round by the parameters' table."""
+    _divide_strips(divisors.ctypes.data, *_addresses(values, parameters, counters))
+
+
+@njit
+def quantize(values: Values, parameters: Ints, counters: Ints) -> None:
+    """Divide float32 values, given as the integers of their bits, by a scale, round them, add the zero point.
+
+    |value / scale| < 2**29. ``parameters`` hold SCALE, ADD and TABLE.
+    """
+    _quantize_strips(0, *_addresses(values, parameters, counters))
+
+
+@njit
+def clamp(values: Values, limits: Ints, counters: Ints, here: Ints) -> None:
+    """Saturate to ``limits``, the parameters of a move, and note what lay outside; FIRST goes to ``here``."""
+    for c in range(values.shape[1]):
+        counters[FIRST, c], here[FIRST, c] = here[FIRST, c], counters[FIRST, c]
+    _clamp_strips(0, *_addresses(values, limits, counters))
+    for c in range(values.shape[1]):
+        counters[FIRST, c], here[FIRST, c] = here[FIRST, c], counters[FIRST, c]
+
+
+def moves(columns: int) -> Ints:
+    """Return the parameters of a move that changes nothing, and of no scaling."""
+    parameters = np.zeros((PARAMETERS, columns), np.int64)
+    parameters[LOW], parameters[HIGH] = _BOTTOM, _TOP
+    return parameters
+
+
+def scaling(parameters: Ints, multiplier: Ints, shift: Ints, guard_bits: int, mode: int) -> None:
+    """Complete the parameters by a scaling by ``multiplier / 2**shift`` (channels,), rounded in ``mode``.
+
+    0 <= multiplier < 2**31, 0 <= shift <= 62; not for stochastic modes.
+    """
+    channels = multiplier.size
+    given = parameters[:, :channels]
+    one = np.ones(channels, np.int64)
+    given[MULTIPLIER], given[SHIFT], given[MASK] = multiplier, shift, (one << shift) - 1
+    given[SEEN] = -one << np.maximum(shift - guard_bits, 0) if guard_bits else -1
+    given[HALFWAY] = one << np.maximum(shift - 1, 0)
+    given[UP], given[DOWN] = np.maximum(16 - shift, 0), np.maximum(shift - 16, 0)
+    given[TABLE] = np.where(shift > 0, table_of(mode), 0)
+
+
+def table_of(mode: int) -> int:
+    """Return what ``round_up`` does in ``mode``, one bit for each case that it can tell apart.
+
+    Bit 4 * place + 2 * negative + odd; place: nothing is dropped, less than a half, a half, more.
+    """
+    table = 0
+    for case in range(16):
+        fraction, sticky = ((0, 0), (1, 0), (HALF, 0), (HALF, 1))[case >> 2]
+        table |= int(round_up(fraction, sticky, case & 2 != 0, case & 1 != 0, mode, 0)) << case
+    return table
+
+
+def counters(columns: int) -> Ints:
+    """Return counters at rest."""
+    fresh = np.zeros((COUNTERS, columns), np.int64)
+    fresh[LEAST], fresh[LARGEST], fresh[FIRST] = NEVER, -NEVER, NEVER
+    return fresh

@@ -1,0 +1,60 @@
+"""Blocks that are not made by multiplication: sums over windows, and codes as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim_kernels._jit import njit
+from hwsim_kernels._types import Int, Ints
+
+
+@njit
+def window_sums(
+    codes: NDArray[Any],
+    zero_point: Int,
+    window: Ints,
+    outputs: Ints,
+    position: Int,
+    sums: NDArray[np.int32],
+    inside: NDArray[np.int32],
+) -> None:
+    """Write the sum of each window's codes less ``zero_point``, and how many codes it has.
+
+    codes: (n, h, w, c). window: as in ``pooling.max_pool``. outputs: (2,) rows and columns of a sample. sums: (size,
+    columns) of output positions from ``position`` on, columns behind the channels untouched. inside: (size,).
+    """
+    channels = codes.shape[3]
+    for p in range(sums.shape[0]):
+        n, place = (position + p) // (outputs[0] * outputs[1]), (position + p) % (outputs[0] * outputs[1])
+        top = place // outputs[1] * window[2] - window[4]
+        left = place % outputs[1] * window[3] - window[5]
+        bottom, right = min(top + window[0], codes.shape[1]), min(left + window[1], codes.shape[2])
+        top, left = max(top, 0), max(left, 0)
+        inside[p] = (bottom - top) * (right - left)
+        row = sums[p]
+        for c in range(channels):
+            row[c] = -np.int32(inside[p]) * np.int32(zero_point)
+        for y in range(top, bottom):
+            for x in range(left, right):
+                pixel = codes[n, y, x]
+                for c in range(channels):
+                    row[c] += pixel[c]
+
+
+@njit
+def load_codes(codes: NDArray[Any], values: NDArray[np.int32]) -> None:
+    """Copy codes (rows, channels) to values (rows, columns), columns behind the channels untouched."""
+    for row in range(codes.shape[0]):
+        for c in range(codes.shape[1]):
+            values[row, c] = codes[row, c]
+
+
+@njit
+def add_values(values: NDArray[np.int32], sums: NDArray[np.int32]) -> None:
+    """Add values to sums (rows, columns)."""
+    for row in range(values.shape[0]):
+        for c in range(values.shape[1]):
+            sums[row, c] += values[row, c]

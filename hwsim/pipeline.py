@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from hwsim.data import Block, Data, Samples, synthetic
 from hwsim.engine import Engine, Ledger, threads
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, forget, joined, run_block
-from hwsim.engine.storage import as_given, storage
+from hwsim.engine.storage import as_given
 from hwsim.loaders import load_with_model
 from hwsim.network import Network, Operation
 from hwsim.program import Program, lower
@@ -176,6 +177,7 @@ class Simulation:
         self.measurement = Measurement(program, self._classified())
         self.codes: dict[str, list[Array]] = {name: [] for name in program.outputs}
         self.floats: dict[str, list[Array]] = {name: [] for name in network.outputs}
+        self.ideal: dict[str, Array] = {}
         self.trace: dict[str, dict[str, Array]] = {}
         self.layers: dict[str, list[IntOperation]] = {}
         for one in program.operations:
@@ -193,7 +195,11 @@ class Simulation:
     def run(self, batch_size: int, trace: Sequence[str], *, reference: bool) -> None:
         """Stream all samples through the engine, and through the reference if wanted."""
         size = block_size(self.network) if reference else batch_size * threads()
-        with Engine(batch_size, trace) as engine, tracked("simulating", self.samples.count) as advance:
+        with (
+            Engine(batch_size, trace) as engine,
+            ThreadPoolExecutor(threads()) as self.measurement.pool,
+            tracked("simulating", self.samples.count) as advance,
+        ):
             for block in self.samples.blocks(size):
                 if reference:
                     self._compare(engine, block)
@@ -208,6 +214,7 @@ class Simulation:
         """Run one block in float and in integers, operation by operation; tensors live only while they are read."""
         tensors: dict[str, Array] = {one.name: values for one, values in zip(self.program.inputs, block, strict=True)}
         number = 0
+        self.ideal.clear()
         for operation, inputs, exact in walk(self.network, block):
             for one in self.layers.get(operation.name, []):
                 tensors[one.output.name], counts = engine.run(one, [tensors[name] for name in one.inputs], self.count)
@@ -215,6 +222,7 @@ class Simulation:
                 self._measure(engine, operation, one, (inputs, exact, tensors[one.output.name]))
                 self._keep(one.output.name, tensors[one.output.name])
                 forget(self.program, tensors, one, number)
+                forget(self.program, self.ideal, one, number)
                 number += 1
             if operation.name in self.floats:
                 self.floats[operation.name].append(exact)
@@ -235,19 +243,16 @@ class Simulation:
         inputs, exact, codes = values
         if one is not self.layers[operation.name][-1]:
             return
-        self.measurement.add_cumulative(operation.name, exact, dequantize(one.output, codes), self.count)
+        local = None
         if one.points and not isinstance(one, Quantize):
-            ideal = [self._nearest(name, array) for name, array in zip(one.inputs, inputs, strict=True)]
-            local, _ = engine.silent().run(one, ideal, self.count)
-            self.measurement.local[operation.name].add(exact, dequantize(one.output, local))
+            local, _ = engine.silent().run(one, [*map(self._nearest, one.inputs, inputs)], self.count)
+        self.measurement.add(one, exact, codes, local, self.count)
 
     def _nearest(self, name: str, values: Array) -> Array:
-        """Return the codes nearest to the reference's values, in the format that a layer reads."""
-        tensor = self.program.tensors[name]
-        assert tensor.format is not None
-        codes = np.rint(values.astype(np.float64) / tensor.scale) + tensor.zero_point
-        clipped: Array = np.clip(codes, tensor.format.minimum, tensor.format.maximum)
-        return clipped.astype(storage(tensor.format))
+        """Return the codes nearest to the reference's values, in the format that layers read."""
+        if name not in self.ideal:
+            self.ideal[name] = self.measurement.nearest(self.program.tensors[name], values)
+        return self.ideal[name]
 
     def result(self, target: Target, plan: Plan, notes: Sequence[str]) -> Result:
         """Return everything that was found."""

@@ -20,7 +20,7 @@ def prepared_sums(one: MultiplyAccumulate, codes: NDArray[Any]) -> Prepared | No
     known = _prepared.setdefault(one, {})
     key = (tier(), codes.dtype.str)
     if key not in known:
-        known[key] = None if one.wide_sums else prepare(datapath(one), codes.dtype, one.view[2], key[0])
+        known[key] = None if one.wide_sums else prepare(datapath(one), codes.dtype, one.view, key[0])
     return known[key]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.exact import has_product, prepared_sums, stage_points
-from hwsim.engine.fused import NARROW, NO_HISTOGRAM, BlockStep, Divide, Look, Passage, Saturate, fit_behind, fuse
+from hwsim.engine.fused import SUMMED, Fused, fold, saturating, start_tally
 from hwsim.engine.steps import run_steps
 from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
 from hwsim.program.records import (
     CropCodes,
-    FitTo,
     HostSoftmax,
     IntOperation,
     Join,
     MultiplyAccumulate,
     PadCodes,
-    Point,
     PoolAverage,
     PoolMax,
     Product,
@@ -38,12 +36,13 @@ from hwsim_kernels.accumulate import accumulate
 from hwsim_kernels.counting import new_counts
 from hwsim_kernels.exact import count_sums, fits_and_sums
 from hwsim_kernels.fast import strips
-from hwsim_kernels.fast.blocks import Blocks, Prepared, block_rows, padded_columns
+from hwsim_kernels.fast.blocks import Prepared, block_rows, padded_columns, run_layer, write_sums
 from hwsim_kernels.fast.features import PLAIN, tier
 from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.lanes import WIDTH
+from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means
+from hwsim_kernels.fast.passage import Steps
 from hwsim_kernels.fast.sums import store_codes
-from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
 from hwsim_kernels.quantize import quantize as quantize_reals
@@ -55,6 +54,10 @@ Array = NDArray[Any]
 Finished = MultiplyAccumulate | PoolAverage | Product | Sum
 
 NO_DRAWS = np.zeros(1, np.int64)
+NO_HISTOGRAM = np.zeros(0, np.int64)
+NARROW = 1 << 30
+MOST_SUM = (1 << 31) - 1
+MOST_DIVISOR = 1 << 15
 STOCHASTIC = (STOCHASTIC_WEIGHTED, STOCHASTIC_EQUAL)
 
 
@@ -87,7 +90,7 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
     """Turn real values (rows, channels) into codes; WIDTH rows side by side make the lanes."""
     columns = WIDTH * one.channels
     bits, codes = (np.ascontiguousarray(array).reshape(-1, columns) for array in (reals.view(np.int32), out))
-    fit, parameters = fit_behind(strips.moves(columns), FitTo(field=one.field), 0), strips.moves(columns)
+    idle, limits, parameters = strips.moves(columns), saturating(one.field, columns), strips.moves(columns)
     parameters[strips.SCALE] = np.float64(one.output.scale).view(np.int64)
     parameters[strips.ADD], parameters[strips.TABLE] = one.output.zero_point, strips.table_of(int(one.field[4]))
     counters, here, unused = strips.counters(columns), strips.counters(columns), new_counts(columns)
@@ -95,8 +98,7 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
     for first in range(0, len(bits), size):
         lanes = bits[first : first + size].copy()
         strips.quantize(lanes, parameters, counters)
-        limits = (fit.parameters, fit.limits)
-        fit_block(lanes, *limits, one.field, first, 0, 0, counters, here, unused, NO_HISTOGRAM)
+        fit_block(lanes, idle, limits, one.field, first, 0, 0, True, counters, here, unused, NO_HISTOGRAM)
         store_codes(lanes, codes[first : first + size])
     side = counters.reshape(len(counters), WIDTH, one.channels)
     counts = tally.counts[0]
@@ -108,30 +110,36 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
         side[strips.LEAST].min(axis=0),
         side[strips.LARGEST].max(axis=0),
     )
-    for column, counter in QUANTIZED.items():
+    for column, counter in SUMMED.items():
         counts[column] += side[counter].sum(axis=0)
-
-
-QUANTIZED = {
-    counting.LOW: strips.BELOW,
-    counting.HIGH: strips.ABOVE,
-    counting.CLAMP_ENERGY: strips.LOST,
-    counting.CLAMP_ENERGY + 1: strips.LOST_MORE,
-    counting.INEXACT: strips.INEXACT,
-    counting.ROUND_BIAS: strips.BIAS,
-    counting.ROUND_ENERGY: strips.ENERGY,
-}
-"""Which counter of the lanes each sum of a quantisation comes from."""
 
 
 def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally: Tally) -> Codes:
     """Run a convolution, a dense layer or a scale-and-shift."""
     codes = inputs[0].reshape(-1, *one.view)
-    exact = prepared_sums(one, codes)
-    if exact is not None and in_lanes(one, tally):
-        return in_blocks(one, exact, codes, tally)
-    values = sums(one, exact, codes, tally)
-    return finish(one, values, "accumulator", len(inputs[0]), tally)
+    layer = prepared_sums(one, codes)
+    steps = (
+        None
+        if layer is None
+        else lane_steps(one, layer.columns, lambda fused: see_sums(one, fused, layer), kind=codes.dtype.str)
+    )
+    if layer is None or steps is None or not in_lanes(one, tally):
+        values = sums(one, layer, codes, tally)
+        return finish(one, values, "accumulator", len(inputs[0]), tally)
+    positions = one.output_view[0] * one.output_view[1]
+    out = np.empty((len(codes) * positions, one.channels), storage(one.output.format))
+    counted = start_tally(steps, tally, tally.first_sample * positions)
+    run_layer(layer, codes, steps, counted, out)
+    fold(steps, counted, len(out))
+    count_exact(one, len(out), tally)
+    return out.reshape(len(codes), *one.output.shape)
+
+
+def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
+    """Look at the exact sums of the last stage, then take the steps."""
+    # unsaturated, sums can go beyond the bound of the stage
+    fused.look(stage_points(one)[-1].name, MOST_SUM if layer.saturation.fits.size else None, layer.added)
+    return fused.steps(one.steps)
 
 
 def in_lanes(one: IntOperation, tally: Tally) -> bool:
@@ -140,54 +148,29 @@ def in_lanes(one: IntOperation, tally: Tally) -> bool:
     return one.narrow and steady and tally.trace is None and tier() != PLAIN
 
 
-def in_blocks(one: MultiplyAccumulate, exact: Prepared, codes: Array, tally: Tally) -> Codes:
-    """Form sums that are proved exact and send them through the steps, a block of positions at a time."""
-    positions = one.output_view[0] * one.output_view[1]
-    out = np.empty((len(codes) * positions, one.channels), storage(one.output.format))
-    last = stage_points(one)[-1]
-    look, behind = prepared(one, lambda: [[look_at(last, exact.columns)], fused(one, exact.columns)])
-    blocks = Blocks(exact, codes)
-    steps = [*(look if exact.saturation is None else [saturate(one, blocks, last)]), *behind]
-    passage = Passage.of(steps, tally, tally.first_sample * positions, exact.columns)
-    for position in range(0, len(out), exact.rows):
-        size = min(exact.rows, len(out) - position)
-        values = blocks.form(position, size).astype(np.int32, copy=False)
-        passage.run(steps, values)
-        store_codes(values, out[position : position + size])
-    passage.close(steps)
-    count_exact(one, len(out), tally)
-    return out.reshape(len(codes), *one.output.shape)
+_steps: WeakKeyDictionary[IntOperation, dict[tuple[int, int, str, int], Steps | None]] = WeakKeyDictionary()
 
 
-def saturate(one: MultiplyAccumulate, blocks: Blocks, point: Point) -> BlockStep:
-    """Return what a saturating stage makes of the exact sums of blocks."""
+def lane_steps(
+    one: IntOperation,
+    columns: int,
+    make: Callable[[Fused], bool],
+    *,
+    number: int = -1,
+    channels: int | None = None,
+    kind: str = "",
+) -> Steps | None:
+    """Return the steps of an operation's lanes, or None if some of them have no kernel, made once.
 
-    def settle(sums: Array, row: int, here: Ints, counts: Ints) -> int:
-        return blocks.settle(sums, row * one.weights.shape[1], here, counts)
-
-    # unsaturated, sums can go beyond the bound of the stage
-    return Saturate(Look(strips.moves(blocks.prepared.columns), point.name, 33), settle)
-
-
-_steps: WeakKeyDictionary[IntOperation, list[list[BlockStep]]] = WeakKeyDictionary()
-
-
-def prepared(one: IntOperation, make: Callable[[], list[list[BlockStep]]]) -> list[list[BlockStep]]:
-    """Return an operation's steps as blocks run them, made once."""
-    if one not in _steps:
-        _steps[one] = make()
-    return _steps[one]
-
-
-def fused(one: Any, columns: int) -> list[BlockStep]:  # noqa: ANN401
-    """Return the steps of an operation that has some."""
-    return fuse(one, one.steps, one.channels, columns, one.draws)
-
-
-def look_at(point: Point, columns: int) -> Look:
-    """Return the look at the exact sums of a point."""
-    low, high = point.bound or (-NARROW, NARROW)
-    return Look(strips.moves(columns), point.name, max(-low, high).bit_length() + 1)
+    ``number`` tells those of several inputs apart, ``channels`` are theirs if not the operation's. ``kind``: the type
+    of codes, where what is added to sums depends on how they are formed from them.
+    """
+    known = _steps.setdefault(one, {})
+    key = (number, columns, kind, tier())
+    if key not in known:
+        fused = Fused(one.points, one.channels if channels is None else channels, columns)
+        known[key] = fused.done() if one.narrow and make(fused) else None
+    return known[key]
 
 
 def first_stage(one: MultiplyAccumulate) -> int:
@@ -205,18 +188,15 @@ def count_exact(one: MultiplyAccumulate, rows: int, tally: Tally) -> None:
         tally.counts[first - 1, counting.VALUES] += one.weights.shape[1] * rows
 
 
-def sums(one: MultiplyAccumulate, exact: Prepared | None, codes: Array, tally: Tally) -> Ints:
+def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: Tally) -> Ints:
     """Return the sums (words, rows, channels) of codes (n, h, w, c), on the fastest way that is proved exact."""
     first, levels = first_stage(one), one.stages.shape[0]
     product = tally.counts[first - 1] if has_product(one) else new_counts(one.channels)
     counts, histogram = tally.counts[first : first + levels], tally.histograms[first + levels - 1]
     shape = (len(codes), *one.output_view)
-    if exact is not None and exact.saturation is None:
+    if layer is not None and not layer.saturation.fits.size:
         found = np.empty((len(codes) * shape[1] * shape[2], one.channels), np.int64)
-        blocks = Blocks(exact, codes)
-        for position in range(0, len(found), exact.rows):
-            part = found[position : position + exact.rows]
-            part[:] = blocks.form(position, len(part))[:, : one.channels]
+        write_sums(layer, codes, found)
         count_sums(found, counts[-1], histogram)
         count_exact(one, len(found), tally)
         return in_words(found, one.wide)
@@ -253,16 +233,18 @@ def pool_max(one: PoolMax, inputs: Sequence[Array], tally: Tally) -> Codes:
 
 def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally) -> Codes:
     """Take the rounded mean of each window."""
-    if in_lanes(one, tally):
-        return means_in_blocks(one, inputs[0], tally)
+    columns = padded_columns(one.channels)
+    steps = lane_steps(one, columns, lambda fused: see_means(one, fused))
+    if steps is not None and in_lanes(one, tally):
+        return means_in_lanes(one, inputs[0], steps, tally)
     samples = len(inputs[0])
-    rows, columns = one.output.shape[:2]
-    out = np.empty((2 if one.wide else 1, samples * rows * columns, one.channels), np.int64)
+    rows, across = one.output.shape[:2]
+    out = np.empty((2 if one.wide else 1, samples * rows * across, one.channels), np.int64)
     average_pool(
         inputs[0].astype(np.int32),
         one.zero_point,
         one.window,
-        np.array([rows, columns], np.int64),
+        np.array([rows, across], np.int64),
         one.field,
         one.draws,
         tally.first_sample,
@@ -273,46 +255,48 @@ def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally) -> Cod
     return finish(one, out, "division", samples, tally)
 
 
-def means_in_blocks(one: PoolAverage, codes: Array, tally: Tally) -> Codes:
-    """Take means whose sums lose nothing, a block at a time."""
-    columns = padded_columns(one.channels)
+def see_means(one: PoolAverage, fused: Fused) -> bool:
+    """Look at the sums of windows, divide them, then take the steps."""
+    if int(one.window[0] * one.window[1]) >= MOST_DIVISOR:
+        return False
+    fused.look("accumulator")
+    fused.divide("division", int(one.field[4]))
+    return fused.steps(one.steps)
 
-    def make() -> list[list[BlockStep]]:
-        division = strips.moves(columns)
-        division[strips.TABLE, : one.channels] = strips.table_of(int(one.field[4]))
-        return [[look_at(one.points[0], columns), Divide(division, "division"), *fused(one, columns)]]
 
-    (steps,) = prepared(one, make)
+def means_in_lanes(one: PoolAverage, codes: Array, steps: Steps, tally: Tally) -> Codes:
+    """Take means whose sums lose nothing."""
     outputs = np.array(one.output.shape[:2], np.int64)
     positions = int(outputs.prod())
-    out = np.empty((len(codes) * positions, one.channels), codes.dtype)
-    passage = Passage.of(steps, tally, tally.first_sample * positions, columns)
-    for part in parts_of(out, columns):
-        values, inside = np.zeros((len(part), columns), np.int32), np.empty(len(part), np.int32)
-        window_sums(codes, one.zero_point, one.window, outputs, passage.rows, values, inside)
-        tally.counts[0, counting.VALUES] += int(inside.sum())
-        passage.divisors = inside
-        passage.run(steps, values)
-        store_codes(values, part)
-    passage.close(steps)
+    out = np.empty((len(codes) * positions, one.channels), storage(one.output.format))
+    values = lanes_for(steps, len(out))
+    counted = start_tally(steps, tally, tally.first_sample * positions)
+    divisors = np.empty(len(values), np.int32)
+    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, divisors, steps, counted, out)
+    fold(steps, counted, len(out))
+    tally.counts[0, counting.VALUES] += inside
     tally.counts[0, counting.SUMS] += len(out)
     return out.reshape(len(codes), *one.output.shape)
 
 
-def parts_of(array: Array, columns: int) -> Iterator[Array]:
-    """Cut rows into blocks."""
-    rows = block_rows(columns, 1)
-    return (array[first : first + rows] for first in range(0, len(array), rows))
+def lanes_for(steps: Steps, rows: int) -> NDArray[np.int32]:
+    """Return room for the lanes of a block."""
+    columns = steps.parameters.shape[2]
+    return np.zeros((min(block_rows(columns, 1), rows), columns), np.int32)
 
 
 def add(one: Sum, inputs: Sequence[Array], tally: Tally) -> Codes:
     """Add tensors, each brought to the common scale first."""
-    if in_lanes(one, tally):
-        return sums_in_blocks(one, inputs, tally)
+    columns = padded_columns(one.channels)
+    steps = lane_steps(one, columns, lambda fused: see_total(one, fused))
+    own = [steps_of_input(one, number) for number in range(len(inputs))]
+    ready = [each for each in own if each is not None]
+    if steps is not None and len(ready) == len(own) and in_lanes(one, tally):
+        return totals_in_lanes(one, inputs, steps, ready, tally)
     samples = len(inputs[0])
     terms: Ints = np.stack([in_words(codes.reshape(-1, one.channels), one.wide) for codes in inputs])
-    for number, steps in enumerate(one.input_steps):
-        run_steps(steps, terms[number], one.draws, samples, tally)
+    for number, each in enumerate(one.input_steps):
+        run_steps(each, terms[number], one.draws, samples, tally)
         tally.rename("input", f"input {number}")
     index = tally.index["accumulator"]
     rows = terms.shape[2]
@@ -322,32 +306,34 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally) -> Codes:
     return finish(one, out, "accumulator", samples, tally)
 
 
-def sums_in_blocks(one: Sum, inputs: Sequence[Array], tally: Tally) -> Codes:
-    """Add tensors whose sums lose nothing, a block at a time."""
+def steps_of_input(one: Sum, number: int) -> Steps | None:
+    """Return the steps that bring an input to the common scale."""
     columns = padded_columns(one.channels)
-    accumulator = next(point for point in one.points if point.name == "accumulator")
+    return lane_steps(one, columns, lambda fused: fused.steps(one.input_steps[number]), number=number)
 
-    def make() -> list[list[BlockStep]]:
-        parts = [fuse(one, steps, one.channels, columns, one.draws) for steps in one.input_steps]
-        return [[look_at(accumulator, columns), *fused(one, columns)], *parts]
 
-    steps, *own = prepared(one, make)
+def see_total(one: Sum, fused: Fused) -> bool:
+    """Look at the sums, then take the steps."""
+    fused.look("accumulator")
+    return fused.steps(one.steps)
+
+
+def totals_in_lanes(one: Sum, inputs: Sequence[Array], steps: Steps, own: Sequence[Steps], tally: Tally) -> Codes:
+    """Add tensors whose sums lose nothing."""
     rows = [codes.reshape(-1, one.channels) for codes in inputs]
     first_row = tally.first_sample * (len(rows[0]) // len(inputs[0]))
-    passage = Passage.of(steps, tally, first_row, columns)
-    passages = [Passage.of(each, tally, first_row, columns) for each in own]
-    out = np.empty((len(rows[0]), one.channels), storage(one.output.format))
-    for part in parts_of(out, columns):
-        first, total = passage.rows, np.zeros((len(part), columns), np.int32)
-        for codes, each, passing in zip(rows, own, passages, strict=True):
-            values = np.zeros((len(part), columns), np.int32)
-            load_codes(codes[first : first + len(part)], values)
-            passing.run(each, values)
-            add_values(values, total)
-        passage.run(steps, total)
-        store_codes(total, part)
-    for each, passing in zip((steps, *own), (passage, *passages), strict=True):
-        passing.close(each)
+    out = np.empty(rows[0].shape, storage(one.output.format))
+    counted, *each_counted = (start_tally(each, tally, first_row) for each in (steps, *own))
+    values = lanes_for(steps, len(out))
+    totals = np.zeros_like(values)
+    for position in range(0, len(out), len(values)):
+        total = totals[: len(out) - position]
+        total[:] = 0
+        for codes, each, counting_each in zip(rows, own, each_counted, strict=True):
+            add_codes(codes, position, values, each, counting_each, total)
+        finish_sums(position, total, steps, counted, out)
+    for each, counting_each in zip((steps, *own), (counted, *each_counted), strict=True):
+        fold(each, counting_each, len(out))
     counts = tally.point("accumulator")
     counts[counting.VALUES] += len(out) * len(inputs)
     counts[counting.SUMS] += len(out)
@@ -370,13 +356,6 @@ def multiply(one: Product, inputs: Sequence[Array], tally: Tally) -> Codes:
 
 def join(one: Join, inputs: Sequence[Array], tally: Tally) -> Codes:
     """Join tensors along an axis, those of another scale rescaled first."""
-
-    def make() -> list[list[BlockStep]]:
-        channels = [codes.shape[-1] for codes in inputs]
-        pairs = zip(one.input_steps, channels, strict=True)
-        return [fuse(one, steps, many, padded_columns(many), one.draws) for steps, many in pairs]
-
-    own = prepared(one, make)
     parts = []
     offset = 0
     joins_channels = one.axis == len(one.output.shape) - 1
@@ -384,7 +363,7 @@ def join(one: Join, inputs: Sequence[Array], tally: Tally) -> Codes:
         channels = codes.shape[-1]
         if steps:
             part = tally.part(channels)
-            codes = rescaled(one, steps, codes, part, own[number])  # noqa: PLW2901
+            codes = rescaled(one, steps, codes, part, number)  # noqa: PLW2901
             tally.rename("input", f"input {number}")
             tally.rename("output", f"output {number}")
             if not joins_channels:
@@ -396,25 +375,20 @@ def join(one: Join, inputs: Sequence[Array], tally: Tally) -> Codes:
     return np.concatenate(parts, axis=one.axis + 1)
 
 
-def rescaled(
-    one: Join | Rescale, steps: Sequence[Step], codes: Array, tally: Tally, fast: Sequence[BlockStep]
-) -> Codes:
-    """Run steps on each code, as blocks run them if values stay narrow."""
+def rescaled(one: Join | Rescale, steps: Sequence[Step], codes: Array, tally: Tally, number: int = 0) -> Codes:
+    """Run the steps of input ``number`` on each of its codes."""
     channels = codes.shape[-1]
     rows = codes.reshape(-1, channels)
-    if not in_lanes(one, tally):
+    columns = padded_columns(channels)
+    lanes = lane_steps(one, columns, lambda fused: fused.steps(steps), number=number, channels=channels)
+    if lanes is None or not in_lanes(one, tally):
         values = in_words(rows, one.wide)
         run_steps(steps, values, one.draws, len(codes), tally)
         return stored(one, codes_of(values)).reshape(codes.shape)
-    columns = padded_columns(channels)
     out = np.empty(rows.shape, storage(one.output.format))
-    passage = Passage.of(fast, tally, tally.first_sample * (len(rows) // len(codes)), columns)
-    for part in parts_of(out, columns):
-        lanes = np.zeros((len(part), columns), np.int32)
-        load_codes(rows[passage.rows : passage.rows + len(part)], lanes)
-        passage.run(fast, lanes)
-        store_codes(lanes, part)
-    passage.close(fast)
+    counted = start_tally(lanes, tally, tally.first_sample * (len(rows) // len(codes)))
+    layer_of_codes(rows, lanes_for(lanes, len(out)), lanes, counted, out)
+    fold(lanes, counted, len(out))
     return out.reshape(codes.shape)
 
 
@@ -434,8 +408,7 @@ def move_first(counts: Ints, shape: tuple[int, ...], joined: tuple[int, ...], pl
 
 def rescale(one: Rescale, inputs: Sequence[Array], tally: Tally) -> Codes:
     """Run steps on each code."""
-    (fast,) = prepared(one, lambda: [fused(one, padded_columns(one.channels))])
-    return rescaled(one, one.steps, inputs[0], tally, fast)
+    return rescaled(one, one.steps, inputs[0], tally)
 
 
 def relabel(one: Relabel, inputs: Sequence[Array], tally: Tally) -> Codes:

@@ -34,11 +34,13 @@ def threads() -> int:
 class Engine:
     """Runs operations on at most ``batch_size`` samples at a time, so that memory does not grow with the data.
 
-    ``trace`` names the layers whose intermediate values are kept in ``traces`` (layer, point, batches).
+    ``trace`` names the layers whose intermediate values are kept in ``traces`` (layer, point, batches). An engine that
+    is not ``counted`` need not count what is lost.
     """
 
-    def __init__(self, batch_size: int, trace: Collection[str] = ()) -> None:
+    def __init__(self, batch_size: int, trace: Collection[str] = (), *, counted: bool = True) -> None:
         self.batch_size = batch_size
+        self.counted = counted
         self.trace = frozenset(trace)
         self.traces: Traces = {}
         self._threads = threads()
@@ -54,9 +56,9 @@ class Engine:
             self._pool.shutdown()
 
     def silent(self) -> Engine:
-        """Return an engine that shares the threads but traces nothing."""
+        """Return an engine that shares the threads but traces and counts nothing."""
         quiet = copy.copy(self)
-        quiet.trace, quiet.traces = frozenset(), {}
+        quiet.trace, quiet.traces, quiet.counted = frozenset(), {}, False
         return quiet
 
     def run(self, one: IntOperation, inputs: Sequence[Array], first_sample: int) -> tuple[Array, Counts]:
@@ -68,9 +70,11 @@ class Engine:
         size = max(1, min(self.batch_size, -(-samples // self._threads)))
         starts = range(0, samples, size)
         traced = one.layer in self.trace
+        # where an overflow is an error, hits must be seen
+        counted = self.counted or any(point.overflow is Overflow.ERROR for point in one.points)
 
         def part(start: int) -> tuple[Array, Tally]:
-            tally = Tally.of(one, first_sample + start, trace=traced)
+            tally = Tally.of(one, first_sample + start, trace=traced, counted=counted)
             return RUN[type(one)](one, [array[start : start + size] for array in inputs], tally), tally
 
         parallel = self._pool is not None and len(starts) > 1

@@ -40,17 +40,21 @@ class Execution:
         return f"<Execution of {self.samples} samples: {', '.join(self.codes)}>"
 
 
-def execute(program: Program, data: Data, *, batch_size: int = 32, trace: Sequence[str] = ()) -> Execution:
+def execute(
+    program: Program, data: Data, *, batch_size: int = 32, trace: Sequence[str] = (), ledger: bool = True
+) -> Execution:
     """Run a program on real inputs, streaming: integers only.
 
-    ``data`` is anything that ``hwsim.run`` takes. Results, ledger and trace do not depend on ``batch_size``.
+    ``data`` is anything that ``hwsim.run`` takes. Results, ledger and trace do not depend on ``batch_size``. Without
+    ``ledger`` the codes are the same and come a little sooner; the ledger then holds what was lost once, in weights and
+    biases, and is of no further meaning.
     """
     samples = Samples(data, [(one.name, one.shape) for one in program.inputs])
-    ledger, count = Ledger(program), 0
+    rows, count = Ledger(program), 0
     kept: dict[str, list[Array]] = {name: [] for name in program.outputs}
-    with Engine(check_batch_size(batch_size), check_trace(program, trace)) as engine:
+    with Engine(check_batch_size(batch_size), check_trace(program, trace), counted=ledger) as engine:
         for block in samples.blocks(batch_size * threads()):
-            results = run_block(program, engine, ledger, block, count)
+            results = run_block(program, engine, rows, block, count)
             count += len(block[0])
             for name, values in results.items():
                 kept[name].append(as_given(values))
@@ -58,7 +62,7 @@ def execute(program: Program, data: Data, *, batch_size: int = 32, trace: Sequen
     return Execution(
         codes=by_output(codes),
         outputs=by_output({name: dequantize(program.tensors[name], values) for name, values in codes.items()}),
-        ledger=ledger,
+        ledger=rows,
         samples=count,
         trace=joined(engine),
     )
@@ -71,7 +75,8 @@ def run_block(
     tensors: dict[str, Array] = {one.name: values for one, values in zip(program.inputs, block, strict=True)}
     for number, one in enumerate(program.operations):
         result, counts = engine.run(one, [tensors[name] for name in one.inputs], first_sample)
-        ledger.merge(one, counts)
+        if engine.counted:
+            ledger.merge(one, counts)
         tensors[one.output.name] = result
         forget(program, tensors, one, number)
     return {name: tensors[name] for name in program.outputs}

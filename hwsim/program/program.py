@@ -52,11 +52,11 @@ class Program:
 
         return load(Path(path))
 
-    def run(self, data: Data, *, batch_size: int = 32, trace: Sequence[str] = ()) -> Execution:
+    def run(self, data: Data, *, batch_size: int = 32, trace: Sequence[str] = (), ledger: bool = True) -> Execution:
         """Run the program on real inputs: integers only, no TensorFlow. See ``hwsim.engine.execute``."""
         from hwsim.engine import execute  # noqa: PLC0415  the artefact's convenience; nothing flows back
 
-        return execute(self, data, batch_size=batch_size, trace=trace)
+        return execute(self, data, batch_size=batch_size, trace=trace, ledger=ledger)
 
     def __repr__(self) -> str:
         return f"<Program of {self.network!r} for {self.target!r}: {len(self.operations)} integer operations>"

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-
+from hwsim.loaders.framework import tensorflow
 from hwsim.network import Activation, Relu
 from hwsim.network.mac import Floats
+from hwsim.reference.compiled import run
 
 
-def apply(function: Relu | None, values: Floats) -> Floats:
-    """Return ``function`` of ``values`` (any shape); the values themselves where there is none."""
+def apply(function: Relu | None, values: Any) -> Any:
+    """Return ``function`` of ``values`` (any shape) as a tensor; the values themselves where there is none."""
     if function is None:
         return values
-    positive = np.maximum(values, np.float32(0))
-    if function.max_value is not None:
-        positive = np.minimum(positive, np.float32(function.max_value))
+    tf = tensorflow()
+    if function.max_value is None:
+        positive = tf.nn.relu(values)
+    elif function.max_value == 6:
+        positive = tf.nn.relu6(values)  # the one bound that TensorFlow fuses
+    else:
+        positive = tf.minimum(tf.nn.relu(values), tf.constant(function.max_value, "float32"))
     if function.negative_slope:
-        return positive + np.minimum(values, np.float32(0)) * np.float32(function.negative_slope)
+        slope = tf.constant(function.negative_slope, "float32")
+        return positive + tf.minimum(values, tf.constant(0, "float32")) * slope
     return positive
 
 
 def activation(operation: Activation, inputs: Sequence[Floats]) -> Floats:
     """Return the function of the one input."""
-    return apply(operation.function, inputs[0])
+    return run(apply, (operation.function,), inputs[0])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.errors import DataError
+from hwsim.errors import DataError, ModelError
 from hwsim.network import Network, Operation
 from hwsim.network.mac import Floats
 from hwsim.reference.operation import run_operation
@@ -18,13 +18,17 @@ from hwsim.reference.operation import run_operation
 def walk(network: Network, inputs: Sequence[NDArray[Any]]) -> Iterator[tuple[Operation, list[Floats], Floats]]:
     """Yield each operation with its inputs and its result (batch, …), in order; tensors live while they are still read.
 
-    ``inputs`` go to ``network.inputs`` in order, as float32. Raises DataError for inputs of another number or shape.
+    ``inputs`` go to ``network.inputs`` in order, as float32. Raises DataError for inputs of another number or shape,
+    ModelError for a network that makes no sense.
     """
     tensors = _given(network, inputs)
     readers = Counter(name for operation in network.operations for name in operation.inputs)
     for operation in network.operations:
         given = [tensors[name] for name in operation.inputs]
         result = tensors[operation.name] if operation.name in tensors else run_operation(operation, given)
+        if result.shape[1:] != (shape := network.shapes[operation.name]):
+            # TensorFlow returns anything at all where a window does not fit into its input
+            raise ModelError(f"{operation.name}: has shape {shape}, but the float run gives {result.shape[1:]}")
         tensors[operation.name] = result
         yield operation, given, result
         del given, result  # as callers should: else they would live while the next operation runs

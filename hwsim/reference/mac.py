@@ -8,16 +8,26 @@ from typing import Any
 import numpy as np
 
 from hwsim.loaders.framework import tensorflow
-from hwsim.network import Conv2D, Conv2DTranspose, Dense, ScaleShift
+from hwsim.network import Conv2D, Conv2DTranspose, Dense, Relu, ScaleShift
 from hwsim.network.mac import Floats
 from hwsim.network.operation import Sides
 from hwsim.reference.activation import apply
+from hwsim.reference.compiled import run
+from hwsim.reference.padding import NONE, explicit, in_words
+
+Pair = tuple[int, int]
 
 
 def conv2d(operation: Conv2D, inputs: Sequence[Floats]) -> Floats:
     """Return the convolution of (n, h, w, c)."""
-    sums = _depthwise(operation, inputs[0]) if _is_depthwise(operation) else _grouped(operation, inputs[0])
-    return apply(operation.activation, sums + operation.bias)
+    kernel, how = operation.kernel, (operation.strides, operation.dilation, operation.activation)
+    if not _is_depthwise(operation):
+        return run(_grouped, (*how, operation.padding, operation.groups), inputs[0], kernel, operation.bias)
+    padding = ("VALID", operation.padding)
+    if operation.dilation == (1, 1):
+        padding = in_words(operation.padding, inputs[0].shape[1:3], kernel.shape, operation.strides)
+    kernel = kernel.reshape(*kernel.shape[:2], operation.groups, -1)
+    return run(_depthwise, (*how, *padding), inputs[0], kernel, operation.bias)
 
 
 def conv2d_transpose(operation: Conv2DTranspose, inputs: Sequence[Floats]) -> Floats:
@@ -25,28 +35,19 @@ def conv2d_transpose(operation: Conv2DTranspose, inputs: Sequence[Floats]) -> Fl
     (top, left), (height, width) = operation.cut, operation.size
     kept = _scattered(operation, inputs[0])[:, top : top + height, left : left + width]
     beyond = ((0, height - kept.shape[1]), (0, width - kept.shape[2]))
-    return apply(operation.activation, np.pad(kept, explicit(beyond)) + operation.bias)
+    return run(_finished, (operation.activation,), np.pad(kept, explicit(beyond)), operation.bias)
 
 
 def dense(operation: Dense, inputs: Sequence[Floats]) -> Floats:
     """Return the product over the last axis."""
     rows = inputs[0].reshape(-1, inputs[0].shape[-1])
-    sums: Floats = tensorflow().linalg.matmul(rows, operation.kernel).numpy()
-    return apply(operation.activation, sums.reshape(*inputs[0].shape[:-1], -1) + operation.bias)
+    result = run(_product, (operation.activation,), rows, operation.kernel, operation.bias)
+    return result.reshape(*inputs[0].shape[:-1], -1)
 
 
 def scale_shift(operation: ScaleShift, inputs: Sequence[Floats]) -> Floats:
     """Return the scaled and shifted channels."""
-    return apply(operation.activation, inputs[0] * operation.scale + operation.bias)
-
-
-def explicit(padding: Sides) -> list[list[int]]:
-    """Return ``padding`` for all four axes of (n, h, w, c), as TensorFlow and NumPy take it.
-
-    >>> explicit(((0, 1), (2, 3)))
-    [[0, 0], [0, 1], [2, 3], [0, 0]]
-    """
-    return [[0, 0], list(padding[0]), list(padding[1]), [0, 0]]
+    return run(_scaled, (operation.activation,), inputs[0], operation.scale, operation.bias)
 
 
 def _is_depthwise(conv: Conv2D) -> bool:
@@ -55,22 +56,40 @@ def _is_depthwise(conv: Conv2D) -> bool:
     return conv.kind == "depthwise_conv2d" and plain
 
 
-def _depthwise(conv: Conv2D, values: Floats) -> Floats:
-    height, width, _, outputs = conv.kernel.shape
-    kernel = conv.kernel.reshape(height, width, conv.groups, outputs // conv.groups)
-    strides = (1, *conv.strides, 1)
-    padded = np.pad(values, explicit(conv.padding))
-    result: Any = tensorflow().nn.depthwise_conv2d(padded, kernel, strides, "VALID", dilations=conv.dilation)
-    return np.asarray(result.numpy(), dtype=np.float32)
+def _depthwise(
+    strides: Pair, dilation: Pair, function: Relu | None, word: str, padding: Sides, values: Any, *weights: Any
+) -> Any:
+    tf = tensorflow()
+    kernel, bias = weights
+    if padding != NONE:
+        values = tf.pad(values, explicit(padding))
+    return _finished(function, tf.nn.depthwise_conv2d(values, kernel, (1, *strides, 1), word, dilations=dilation), bias)
 
 
-def _grouped(conv: Conv2D, values: Floats) -> Floats:
-    if conv.groups == 1:
-        return _plain(conv, values, conv.kernel)
+def _grouped(
+    strides: Pair, dilation: Pair, function: Relu | None, padding: Sides, groups: int, values: Any, *weights: Any
+) -> Any:
     # TensorFlow's own grouped convolution runs on GPUs only, hence one convolution for each group.
-    inputs, kernels = (np.split(array, conv.groups, axis=3) for array in (values, conv.kernel))
-    results = [_plain(conv, part, kernel) for part, kernel in zip(inputs, kernels, strict=True)]
-    return np.concatenate(results, axis=3)
+    tf = tensorflow()
+    kernel, bias = weights
+    inputs, kernels = ([one] if groups == 1 else tf.split(one, groups, axis=3) for one in (values, kernel))
+    sums = [
+        tf.nn.conv2d(part, weights, strides, explicit(padding), dilations=dilation)
+        for part, weights in zip(inputs, kernels, strict=True)
+    ]
+    return _finished(function, sums[0] if groups == 1 else tf.concat(sums, axis=3), bias)
+
+
+def _finished(function: Relu | None, sums: Any, bias: Any) -> Any:
+    return apply(function, tensorflow().nn.bias_add(sums, bias))
+
+
+def _product(function: Relu | None, rows: Any, kernel: Any, bias: Any) -> Any:
+    return _finished(function, tensorflow().linalg.matmul(rows, kernel), bias)
+
+
+def _scaled(function: Relu | None, values: Any, scale: Any, bias: Any) -> Any:
+    return apply(function, values * scale + bias)
 
 
 def _scattered(conv: Conv2DTranspose, values: Floats) -> Floats:
@@ -84,9 +103,3 @@ def _scattered(conv: Conv2DTranspose, values: Floats) -> Floats:
         places = full[:, top : top + spans[0] : conv.strides[0], left : left + spans[1] : conv.strides[1]]
         places += values @ conv.kernel[row, column]
     return full
-
-
-def _plain(conv: Conv2D, values: Floats, kernel: Floats) -> Floats:
-    convolve: Any = tensorflow().nn.conv2d
-    result = convolve(values, kernel, conv.strides, explicit(conv.padding), dilations=conv.dilation)
-    return np.asarray(result.numpy(), dtype=np.float32)

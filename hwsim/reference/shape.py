@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-
+from hwsim.loaders.framework import tensorflow
 from hwsim.network import Crop, Pad, Reshape
 from hwsim.network.mac import Floats
-from hwsim.reference.mac import explicit
+from hwsim.network.operation import Sides
+from hwsim.reference.compiled import run
+from hwsim.reference.padding import explicit
 
 
 def reshape(operation: Reshape, inputs: Sequence[Floats]) -> Floats:
@@ -18,7 +20,7 @@ def reshape(operation: Reshape, inputs: Sequence[Floats]) -> Floats:
 
 def pad(operation: Pad, inputs: Sequence[Floats]) -> Floats:
     """Return (n, h, w, c) with zeros around."""
-    return np.pad(inputs[0], explicit(operation.padding))
+    return run(_padded, (operation.padding,), inputs[0])
 
 
 def crop(operation: Crop, inputs: Sequence[Floats]) -> Floats:
@@ -26,3 +28,7 @@ def crop(operation: Crop, inputs: Sequence[Floats]) -> Floats:
     (top, bottom), (left, right) = operation.cropping
     height, width = inputs[0].shape[1:3]
     return inputs[0][:, top : height - bottom, left : width - right]
+
+
+def _padded(padding: Sides, values: Any) -> Any:
+    return tensorflow().pad(values, explicit(padding))

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine import Ledger, Row
+from hwsim.engine import Ledger, Row, threads
+from hwsim.engine.storage import storage
 from hwsim.errors import DataError
 from hwsim.formats import Overflow
 from hwsim.program import Program
-from hwsim.program.records import IntOperation, MultiplyAccumulate
+from hwsim.program.records import IntOperation, MultiplyAccumulate, Tensor
 from hwsim.report.exact import ExactSum
 from hwsim.report.figures import LayerFigures, OutputFigures, PointFigures
+from hwsim_kernels.measure import ERROR, LARGEST, SIGNAL, compare, nearest
 
 Array = NDArray[Any]
 
 MOST_FLIPS = 1000
+
+SHARED = 1 << 18
+"""How many values are worth the threads."""
 
 
 @dataclass
@@ -32,14 +38,12 @@ class Noise:
     largest: float = 0.0
     values: int = 0
 
-    def add(self, reference: Array, result: Array) -> None:
-        """Take in a block (n, …) of float values and of what stands for them."""
-        exact = reference.reshape(len(reference), -1).astype(np.float64)
-        error = result.reshape(len(reference), -1) - exact
-        self.signal.add((exact * exact).sum(axis=1).tolist())
-        self.error.add((error * error).sum(axis=1).tolist())
-        self.largest = max(self.largest, float(np.abs(error).max(initial=0.0)))
-        self.values += error.size
+    def add(self, figures: NDArray[np.float64], values: int) -> None:
+        """Take in what ``compare`` found, (samples, 3), in samples of so many values each."""
+        self.signal.add(figures[:, SIGNAL].tolist())
+        self.error.add(figures[:, ERROR].tolist())
+        self.largest = max(self.largest, float(figures[:, LARGEST].max()))
+        self.values += len(figures) * values
 
     @property
     def sqnr_db(self) -> float | None:
@@ -79,24 +83,51 @@ class Agreement:
 class Measurement:
     """The comparison of a program's run with the float reference, one entry a layer and one a result."""
 
-    def __init__(self, program: Program, outputs: Mapping[str, bool]) -> None:
-        """Begin; ``outputs`` says of each result of the network whether its last axis holds classes."""
+    def __init__(self, program: Program, outputs: Mapping[str, bool], pool: Executor | None = None) -> None:
+        """Begin; ``outputs`` says of each result of the network whether its last axis holds classes.
+
+        What is measured depends neither on the threads in ``pool`` nor on how the samples come in blocks.
+        """
         self.program = program
+        self.pool = pool
         self.local = {one.layer: Noise() for one in program.operations}
         self.cumulative = {one.layer: Noise() for one in program.operations}
         self.outputs_of = outputs
         self.agreement = {name: Agreement() for name, classes in outputs.items() if classes}
 
-    def add_cumulative(self, layer: str, reference: Array, result: Array, first_sample: int) -> None:
-        """Take in a block of a layer's result with what the integer run had before.
+    def add(self, one: IntOperation, reference: Array, codes: Array, local: Array | None, first_sample: int) -> None:
+        """Take in a block of a layer's result, and of what it gives for the reference's own input.
 
         Raises DataError where the float run left the range of float32.
         """
-        if not np.isfinite(reference).all():
-            raise DataError(f"{layer}: the float run gives infinity or NaN; the data or the weights are too large")
-        self.cumulative[layer].add(reference, result)
-        if layer in self.agreement:
-            self.agreement[layer].add(reference, result, first_sample)
+        tensor, exact = one.output, flat(reference)
+        results = (flat(codes),) if local is None else (flat(codes), flat(local))
+        how = (1.0, 0.0) if tensor.format is None else (tensor.scale, float(tensor.zero_point))
+        out = np.empty((len(exact), len(results), 3))
+        self._share(exact, lambda part: compare(exact[part], tuple(each[part] for each in results), *how, out[part]))
+        if not np.isfinite(out[..., SIGNAL]).all():
+            raise DataError(f"{one.layer}: the float run gives infinity or NaN; the data or the weights are too large")
+        for noise, figures in zip((self.cumulative, self.local), out.swapaxes(0, 1), strict=False):
+            noise[one.layer].add(figures, exact.shape[1])
+        if one.layer in self.agreement:
+            self.agreement[one.layer].add(reference, codes, first_sample)
+
+    def nearest(self, tensor: Tensor, reference: Array) -> Array:
+        """Return the codes of a tensor that are nearest to the reference's values."""
+        form = tensor.format
+        assert form is not None
+        out = np.empty(reference.shape, storage(form))
+        exact, codes = flat(reference), out.reshape(len(out), -1)
+        how = (tensor.scale, float(tensor.zero_point), float(form.minimum), float(form.maximum))
+        self._share(exact, lambda part: nearest(exact[part], *how, codes[part]))
+        return out
+
+    def _share(self, values: Array, work: Callable[[slice], None]) -> None:
+        """Share out the samples of ``values`` to threads."""
+        many = threads() if self.pool is not None and values.size >= SHARED else 1
+        size = -(-len(values) // many)
+        parts = [slice(start, start + size) for start in range(0, len(values), size)]
+        list(self.pool.map(work, parts) if self.pool is not None and len(parts) > 1 else map(work, parts))
 
     def layers(self) -> tuple[LayerFigures, ...]:
         """Return the figures of every layer, in the order of the network."""
@@ -135,6 +166,13 @@ class Measurement:
             flip_count=agreement.flip_count,
             flips=tuple(agreement.flips),
         )
+
+
+def flat(values: Array) -> Array:
+    """Return values as (samples, values), read-only so that kernels meet one type of array alone."""
+    rows = np.ascontiguousarray(values).reshape(len(values), -1)
+    rows.flags.writeable = False
+    return rows
 
 
 def path_of(one: IntOperation) -> str:

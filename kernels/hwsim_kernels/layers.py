@@ -26,6 +26,10 @@ from hwsim_kernels.accumulate import accumulate
 from hwsim_kernels.convert import LARGEST, codes_of, integers_in, integers_of, known, random_numbers, whole
 from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.describe import Format, Stage, ends_of, format_field, product_field, rounding_code, stage_fields
+from hwsim_kernels.exact import EXACT_LIMIT
+from hwsim_kernels.fast.blocks import prepare, write_sums
+from hwsim_kernels.fast.datapath import Datapath
+from hwsim_kernels.fast.features import tier
 from hwsim_kernels.fields import TERMS, TREE
 from hwsim_kernels.order import AXES, steps_in_order
 from hwsim_kernels.plain import accumulate_plain
@@ -276,7 +280,13 @@ def accumulated(
     fields[:, TERMS] = np.where(fields[:, TREE] != 0, fields[:, TERMS], np.minimum(fields[:, TERMS], steps))
     last = len(stages) - 1
     where = (codes, point, 0, *geometry, np.ascontiguousarray(weights), start, last)
-    arguments = (*where, field, fields, ends_of(stages, *loops), numbers, 0)
+    ends = ends_of(stages, *loops)
+    if product is None and len(stages) == 1:
+        path = Datapath(*where[1:], field, fields, ends, (shape[1], shape[2]), exact=True, contained=True)
+        found = fast_sums(codes, path, stages[0])
+        if found is not None:
+            return found.reshape(shape)
+    arguments = (*where, field, fields, ends, numbers, 0)
     counts, histogram = new_counts(len(stages), shape[-1]), np.zeros(BINS, np.int64)
     if operand < 1 << 31 and one_word_holds(most):
         out = np.empty(shape, np.int64)
@@ -286,6 +296,41 @@ def accumulated(
     accumulate_plain(*arguments, wide, new_counts(shape[-1]), counts, histogram)
     sums: Array = integers_in(wide.reshape(2, -1, shape[-1]), shape)
     return sums
+
+
+def fast_sums(codes: Codes, path: Datapath, stage: Stage) -> Array | None:
+    """Return the sums (rows, outputs) that one register makes, or None if no fast way gives them.
+
+    What fits the register, or wraps in it, comes from the exact sums; what saturates too, where they can be kept.
+    """
+    kind = smallest(codes)
+    if kind is None or stage.shift or stage.shape == "tree" or stage.bits > 63:
+        return None
+    totals = np.abs(path.weights.astype(object)).sum(axis=1).reshape(-1) * path.largest_operand(kind)
+    most = int((totals + np.abs(path.start.astype(object))).max())
+    fits = stage.limits[0] <= -most and most <= stage.limits[1]
+    wraps = stage.overflow == "wrap" and not stage.saturated_bits
+    exact = most < EXACT_LIMIT and (fits or wraps)
+    layer = prepare(path._replace(exact=exact), kind, (codes.shape[1], codes.shape[2], codes.shape[3]), tier())
+    if layer is None:
+        return None
+    rows = len(codes) * path.positions[0] * path.positions[1]
+    sums = np.empty((rows, path.channels), np.int64 if exact else np.int32)
+    write_sums(layer, codes.astype(kind), sums)
+    whole: Ints = sums.astype(np.int64)
+    if exact and not fits:
+        low, high = stage.limits
+        whole = ((whole - low) & (high - low)) + low
+    return whole
+
+
+def smallest(codes: Codes) -> np.dtype[Any] | None:
+    """Return the smallest type of one byte or two that holds codes, or None."""
+    low, high = int(codes.min(initial=0)), int(codes.max(initial=0))
+    for name in ("int8", "uint8", "int16", "uint16"):
+        if np.iinfo(name).min <= low and high <= np.iinfo(name).max:
+            return np.dtype(name)
+    return None
 
 
 def one_word_holds(most: int) -> bool:

@@ -7,8 +7,23 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from hwsim_kernels.fast.features import features
-from hwsim_kernels.fast.ir import ADDRESS, I8, I64, VOID, at, call, ir, loop, machine_code
+from hwsim_kernels.fast.ir import (
+    ADDRESS,
+    HOST,
+    I1,
+    I8,
+    I32,
+    I64,
+    VOID,
+    at,
+    call,
+    ir,
+    load,
+    loop,
+    machine_code,
+    store,
+    vector,
+)
 
 TILE_ROWS = 16
 TILE_BYTES = 64
@@ -25,7 +40,7 @@ def tile_configuration() -> np.ndarray[Any, Any]:
 
 def _emits() -> bool:
     # compiled for the machine at hand: elsewhere LLVM could not select these instructions, and no tier calls them
-    return {"amx-int8", "amx-tile"} <= features()
+    return {"amx-int8", "amx-tile"} <= HOST
 
 
 @machine_code
@@ -65,12 +80,13 @@ def _dot(instruction: str) -> Any:
         depth: Any,
         sums: Any,
         sums_stride: Any,
+        fresh: Any,
     ) -> Any:
-        """Add the products of 32 rows of bytes and 32 columns of signed bytes to 32-bit sums, which wrap.
+        """Form the products of 32 rows of bytes and 32 columns of bytes as 32-bit sums, which wrap.
 
         a: address of the rows, ``a_stride`` bytes apart. b: address of the first of two panels (see ``packing``),
         ``b_stride`` bytes apart. depth: steps / 64. sums: address of 32 x 32 sums, ``sums_stride`` bytes from row to
-        row.
+        row; unless ``fresh``, the products are added to what is there.
         """
 
         def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -78,7 +94,7 @@ def _dot(instruction: str) -> Any:
                 _build(builder, instruction, *arguments)
             return target.get_dummy_value()
 
-        return types.void(*[types.intp] * 7), build
+        return types.void(*[types.intp] * 8), build
 
     return dot
 
@@ -93,39 +109,127 @@ def _build(
     depth: Any,
     sums: Any,
     stride: Any,
+    fresh: Any,
 ) -> None:
-    def tile(number: int) -> Any:
-        return ir.Constant(I8, number)
-
-    def read(number: int, address: Any, step: Any) -> None:
-        call(builder, "llvm.x86.tileloadd64", VOID, [tile(number), builder.inttoptr(address, ADDRESS), step])
-
-    quarters = [
-        at(builder, at(builder, sums, builder.mul(stride, ir.Constant(I64, 16 * row))), 64 * column)
-        for row in (0, 1)
-        for column in (0, 1)
-    ]
-    lower = at(builder, a, builder.mul(a_stride, ir.Constant(I64, 16)))
-    second = at(builder, b, b_stride)
-    for number, address in enumerate(quarters):
-        read(number, address, stride)
+    quarters = _quarters(builder, sums, stride)
+    with builder.if_else(builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))) as (begin, go_on):
+        with begin:
+            for number in range(4):
+                call(builder, "llvm.x86.tilezero", VOID, [_tile(number)])
+        with go_on:
+            for number, address in enumerate(quarters):
+                _read(builder, number, address, stride)
     with loop(builder, depth, []) as (index, _, leave, _result):
-        along = builder.mul(index, ir.Constant(I64, 64))
-        down = builder.mul(index, ir.Constant(I64, 1024))
-        read(4, at(builder, a, along), a_stride)
-        read(6, at(builder, b, down), ir.Constant(I64, 64))
-        read(7, at(builder, second, down), ir.Constant(I64, 64))
-        read(5, at(builder, lower, along), a_stride)
-        for number in range(4):
-            pair = [tile(number), tile(4 + number // 2), tile(6 + number % 2)]
-            call(builder, instruction, VOID, pair)
+        _multiply(builder, instruction, a, a_stride, b, b_stride, index)
         leave([])
     for number, address in enumerate(quarters):
-        call(builder, "llvm.x86.tilestored64", VOID, [tile(number), builder.inttoptr(address, ADDRESS), stride])
+        call(builder, "llvm.x86.tilestored64", VOID, [_tile(number), builder.inttoptr(address, ADDRESS), stride])
 
 
-dot = _dot("llvm.x86.tdpbusd")
+def _tile(number: int) -> Any:
+    return ir.Constant(I8, number)
+
+
+def _read(builder: Any, number: int, address: Any, step: Any) -> None:
+    call(builder, "llvm.x86.tileloadd64", VOID, [_tile(number), builder.inttoptr(address, ADDRESS), step])
+
+
+def _quarters(builder: Any, sums: Any, stride: Any) -> list[Any]:
+    """Return the addresses of the four tiles of 32 x 32 sums."""
+    halves = [at(builder, sums, builder.mul(stride, ir.Constant(I64, TILE_ROWS * row))) for row in (0, 1)]
+    return [at(builder, half, TILE_BYTES * column) for half in halves for column in (0, 1)]
+
+
+def _multiply(builder: Any, instruction: str, a: Any, a_stride: Any, b: Any, b_stride: Any, index: Any) -> None:
+    """Add the products of 64 steps, the ``index``-th, to the tiles 0 to 3."""
+    along, down = builder.mul(index, ir.Constant(I64, TILE_BYTES)), builder.mul(index, ir.Constant(I64, 1024))
+    lower = at(builder, a, builder.mul(a_stride, ir.Constant(I64, TILE_ROWS)))
+    _read(builder, 4, at(builder, a, along), a_stride)
+    _read(builder, 6, at(builder, b, down), ir.Constant(I64, TILE_BYTES))
+    _read(builder, 7, at(builder, at(builder, b, b_stride), down), ir.Constant(I64, TILE_BYTES))
+    _read(builder, 5, at(builder, lower, along), a_stride)
+    for number in range(4):
+        tiles = [_tile(number), _tile(4 + number // 2), _tile(6 + number % 2)]
+        call(builder, instruction, VOID, tiles)
+
+
+# rows, columns: unsigned or signed bytes
+dot_uu = _dot("llvm.x86.tdpbuud")
+dot_us = _dot("llvm.x86.tdpbusd")
+dot_su = _dot("llvm.x86.tdpbsud")
+dot_ss = _dot("llvm.x86.tdpbssd")
+
+
+def _peaks(instruction: str) -> Any:
+    """Return the intrinsic that looks at sums after every 64 steps."""
+
+    @machine_code
+    def peaks(
+        context: Any,
+        a: Any,
+        a_stride: Any,
+        b: Any,
+        b_stride: Any,
+        pieces: Any,
+        corrections: Any,
+        corrections_stride: Any,
+        room: Any,
+        found: Any,
+        found_stride: Any,
+    ) -> Any:
+        """Raise what is ``found`` for 32 rows and 32 columns to the largest magnitude of their sums after each piece.
+
+        A piece is 64 steps. corrections: address of what is added to the sums of 32 columns after the first piece,
+        ``corrections_stride`` bytes from piece to piece. room: address of 4096 bytes. The rest as in ``dot``.
+        """
+
+        def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            if _emits():
+                _build_peaks(builder, instruction, *arguments)
+            return target.get_dummy_value()
+
+        return types.void(*[types.intp] * 10), build
+
+    return peaks
+
+
+def _build_peaks(
+    builder: Any,
+    instruction: str,
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    b_stride: Any,
+    pieces: Any,
+    corrections: Any,
+    corrections_stride: Any,
+    room: Any,
+    found: Any,
+    found_stride: Any,
+) -> None:
+    kind, line = vector(I32, 16), ir.Constant(I64, 2 * TILE_BYTES)
+    quarters = _quarters(builder, room, line)
+    for number in range(4):
+        call(builder, "llvm.x86.tilezero", VOID, [_tile(number)])
+    with loop(builder, pieces, []) as (piece, _, leave, _none):
+        _multiply(builder, instruction, a, a_stride, b, b_stride, piece)
+        for number, address in enumerate(quarters):
+            call(builder, "llvm.x86.tilestored64", VOID, [_tile(number), builder.inttoptr(address, ADDRESS), line])
+        row_of_piece = at(builder, corrections, builder.mul(corrections_stride, piece))
+        added = [load(builder, kind, at(builder, row_of_piece, TILE_BYTES * column)) for column in (0, 1)]
+        with loop(builder, ir.Constant(I64, 32), []) as (row, _, leave_row, _nothing):
+            sums, peaks = at(builder, room, builder.mul(row, line)), at(builder, found, builder.mul(row, found_stride))
+            for column in (0, 1):
+                place = at(builder, peaks, TILE_BYTES * column)
+                true = builder.add(load(builder, kind, at(builder, sums, TILE_BYTES * column)), added[column])
+                size = call(builder, "llvm.abs.v16i32", kind, [true, ir.Constant(I1, 0)])
+                store(builder, call(builder, "llvm.smax.v16i32", kind, [size, load(builder, kind, place)]), place)
+            leave_row([])
+        leave([])
+
+
+peaks = _peaks("llvm.x86.tdpbusd")
 """Unsigned rows."""
 
-dot_signed = _dot("llvm.x86.tdpbssd")
+peaks_signed = _peaks("llvm.x86.tdpbssd")
 """Signed rows."""

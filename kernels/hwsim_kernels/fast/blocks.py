@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim_kernels._types import Ints
+from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
-from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.features import AMX, PORTABLE
+from hwsim_kernels.fast.layers import Room, layer_of_bytes, layer_of_channels, layer_of_floats, sums_of_bytes
 from hwsim_kernels.fast.packing import BYTES, FLOAT32, Layout, layout
-from hwsim_kernels.fast.saturation import Saturation, fits_in_floats, saturation
-from hwsim_kernels.fast.stepwise import settle_block
-from hwsim_kernels.fast.sums import BLOCK_ROWS, block_of_bytes, block_of_floats
+from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
+from hwsim_kernels.fast.saturation import fits_in_floats, none, saturation
+from hwsim_kernels.fast.stepwise import Saturation
+from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
+from hwsim_kernels.fast.sums import BLOCK_ROWS
 
 Array = NDArray[Any]
 
@@ -26,21 +28,22 @@ BLOCK_VALUES = 1 << 16
 BLOCK_OPERANDS = 1 << 19
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Prepared:
+class Prepared(NamedTuple):
     """How the sums of a layer are formed for codes of one type.
 
     ``layout`` is None for depthwise convolutions whose sums fit 32 bits; ``by_step`` (steps, channels) are their
-    weights. ``columns``: channels with what fills up the last lanes. ``start`` (columns,). ``rows``: of a block.
+    weights. ``columns``: channels with what fills up the last lanes. ``start`` (columns,): what sums begin with, int32
+    or int64 as they are; ``added`` (columns,): what the step that looks at them adds. ``rows``: of a block.
     """
 
     path: Datapath
     layout: Layout | None
-    saturation: Saturation | None
+    saturation: Saturation
     window: Ints
     columns: int
     rows: int
     start: Array
+    added: Ints
     by_step: NDArray[np.int32]
 
     @property
@@ -53,10 +56,10 @@ class Prepared:
         return "float32" if self.layout.kind == FLOAT32 else "float64"
 
 
-def prepare(path: Datapath, kind: np.dtype[Any], channels: int, tier: int) -> Prepared | None:
+def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tier: int) -> Prepared | None:
     """Return how a tier forms the sums of a layer, or None if only the plain way is left.
 
-    ``kind`` is the type of the stored codes, ``channels`` how many the input has.
+    ``kind`` is the type of the stored codes, ``view`` the input's (h, w, c).
     """
     if tier < PORTABLE or kind.itemsize > 2 or not (path.exact or path.saturates):
         return None
@@ -68,31 +71,33 @@ def prepare(path: Datapath, kind: np.dtype[Any], channels: int, tier: int) -> Pr
     window = np.array([*path.strides, columns, rows * columns, *path.spread], np.int64)
     totals = path.weights.sum(axis=1, dtype=np.int64).reshape(-1)
     most = np.abs(path.weights.astype(np.int64)).sum(axis=1).reshape(-1) * operand + np.abs(path.start)
-    alone = channels == groups and path.spread.max() == 1
+    alone = view[2] == groups and path.spread.max() == 1
     if path.exact and alone and int(most.max()) < 1 << 31:
         width = padded_columns(path.channels)
         return Prepared(
             path=path,
             layout=None,
-            saturation=None,
+            saturation=none(),
             window=window,
             columns=width,
             rows=block_rows(width, steps),
             start=padded(path.start - path.zero_point * totals, width, np.int32),
+            added=np.zeros(width, np.int64),
             by_step=np.ascontiguousarray(path.weights.transpose(1, 0, 2).reshape(steps, -1)),
         )
-    form = layout(tier, kind, channels, operand, path)
+    form = layout(tier, kind, view, operand, path)
     if form is None or (form.wide and not path.exact):
         return None
     width = padded_columns((groups - 1) * outputs + padded_columns(outputs))
     return Prepared(
         path=path,
         layout=form,
-        saturation=None if path.exact else saturation(path, kind, form, width),
+        saturation=none() if path.exact else saturation(path, kind, form, width),
         window=window,
         columns=width,
         rows=block_rows(width, form.depth),
-        start=padded(form.start, width, np.int64 if form.wide else np.int32),
+        start=padded(form.start, width, np.int64) if form.wide else np.zeros(width, np.int32),
+        added=np.zeros(width, np.int64) if form.wide else padded(form.start, width, np.int32).astype(np.int64),
         by_step=np.zeros((0, 0), np.int32),
     )
 
@@ -108,7 +113,7 @@ def block_rows(columns: int, depth: int) -> int:
     return max(wanted // BLOCK_ROWS, 1) * BLOCK_ROWS
 
 
-def padded(start: Ints, columns: int, kind: type) -> Array:
+def padded(start: Ints, columns: int, kind: type[np.int32] | type[np.int64]) -> Array:
     """Return start values for all columns; those of 32 bits wrap, as the sums that they start do."""
     whole = np.zeros(columns, np.int64)
     whole[: start.size] = start
@@ -116,77 +121,83 @@ def padded(start: Ints, columns: int, kind: type) -> Array:
     return wrapped
 
 
-class Blocks:
-    """The blocks of codes (n, h, w, c), and room for one of them: for one thread at a time."""
+def room(prepared: Prepared, *, sums: bool = True) -> Room:
+    """Return memory for one block: for one thread at a time; ``sums``: for its sums, too."""
+    form, saturation = prepared.layout, prepared.saturation
+    assert form is not None
+    rows, depth = prepared.rows, form.depth
+    shape = (rows if sums else 0, prepared.columns)
+    # behind the last group's panels nothing is ever written
+    totals: Array = (np.zeros if len(prepared.path.weights) > 1 else np.empty)(shape, prepared.start.dtype)
+    planes = 1 if form.kind != BYTES else form.planes if form.planes > 1 or form.flip else 0
+    kind = (np.uint8, np.float32, np.float64)[form.kind]
+    places = form.planes + form.digits - 1 if form.wide and form.kind == BYTES else 0
+    steps = saturation.fits.size
+    in_bytes = steps > 0 and saturation.weights.size > 0 and form.tier != PORTABLE
+    # units behind the last step must be 0
+    units: Array = (np.zeros if depth > len(prepared.path.taps) else np.empty)((rows, depth), f"u{form.planes}")
+    return Room(
+        rows=units,
+        operands=np.empty((planes, rows if planes else 0, depth), kind),
+        partial=np.empty((places, rows, form.panels.shape[2] * 16), np.int32),
+        sums=totals,
+        values=np.zeros(shape, np.int32) if form.wide else totals,
+        found=np.empty(shape if steps else (0, 0), np.int32),
+        bytes=np.empty((1, rows, depth) if in_bytes and form.tier != AMX else (1, 0, 0), np.uint8),
+        floats=np.empty((rows, steps) if steps and not in_bytes else (0, 0), np.float32),
+    )
 
-    def __init__(self, prepared: Prepared, codes: Array) -> None:
-        self.prepared = prepared
-        self.codes: Array = np.ascontiguousarray(codes)
-        self.sums: Array = np.zeros((prepared.rows, prepared.columns), prepared.start.dtype)
-        self.found: NDArray[np.int32] | None = None
-        form = prepared.layout
-        if form is None:
-            return
-        self.settings = tile_configuration()
-        self.units: Array = self.codes.view(f"u{self.codes.dtype.itemsize}")
-        self.room: Array = np.zeros((prepared.rows, form.depth), self.units.dtype)
-        self.rows = self.room
-        kind = (np.uint8, np.float32, np.float64)[form.kind]
-        planes = form.planes if form.kind == BYTES else 1
-        self.operands: Array = np.zeros((planes, prepared.rows, form.depth), kind)
-        self.partial = np.zeros((prepared.rows, form.panels.shape[2] * 16) if form.wide else (0, 0), np.int32)
 
-    def form(self, position: int, size: int, into: Array | None = None) -> Array:
-        """Return the exact sums (size, columns) of output positions from ``position`` on.
+def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out: Array) -> None:
+    """Run a layer on codes (n, h, w, c), and write what comes out of the steps to ``out`` (rows, channels)."""
+    form, path, codes = prepared.layout, prepared.path, np.ascontiguousarray(codes)
+    if form is None:
+        values = np.zeros((prepared.rows, prepared.columns), np.int32)
+        fill, weights = path.outside + path.zero_point, prepared.by_step
+        layer_of_channels(codes, fill, path.taps, prepared.window, weights, prepared.start, values, steps, tally, out)
+        return
+    layer = (codes.view(f"u{codes.dtype.itemsize}"), form, prepared.start, prepared.window)
+    if form.kind == BYTES:
+        layer_of_bytes(*layer, tile_configuration(), room(prepared), prepared.saturation, steps, tally, out)
+    else:
+        layer_of_floats(*layer, room(prepared), prepared.saturation, steps, tally, out)
 
-        They last until the next call, or are written to ``into``, (rows, columns) with rows a multiple of BLOCK_ROWS.
-        """
-        prepared, form = self.prepared, self.prepared.layout
-        path, rows = prepared.path, padded_columns(size)
-        sums = self.sums[:rows] if into is None else into
-        if form is None:
-            outside = path.outside + path.zero_point
-            layer = (path.taps, prepared.window, prepared.by_step, prepared.start)
-            depthwise_sums(self.codes, outside, *layer, position, size, sums)
-            return sums[:size]
-        gathered = self._take_rows(form, position, rows)
-        operands = self.operands[:, :rows]
-        if form.kind == BYTES and form.planes == 1 and not form.flip:
-            operands = self.rows[np.newaxis]
-        elif rows < prepared.rows:
-            operands = np.ascontiguousarray(operands)
-        shared = (form.runs, prepared.window, form.flip, form.panels, prepared.start, form.outputs)
-        block = (self.units, form.fill, *shared, position, size, gathered, self.rows, operands)
-        if form.kind == BYTES:
-            block_of_bytes(form.tier, form.signed, self.settings, *block, self.partial[:rows], sums)
-        else:
-            block_of_floats(form.offset, form.chunk, *block, sums)
-        return sums[:size]
 
-    def _take_rows(self, form: Layout, position: int, rows: int) -> bool:
-        """Choose the rows of units; return whether they lie in the codes already as they are wanted."""
-        if form.direct and position + rows <= self.units.size // form.depth:
-            self.rows = self.units.reshape(-1, form.depth)[position : position + rows]
-            return True
-        self.rows = self.room[:rows]
-        return False
+def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:
+    """Write the sums of codes (n, h, w, c) to ``out`` (rows, channels), int32 or int64, and count nothing.
 
-    def settle(self, sums: NDArray[np.int32], key: int, here: Ints, counts: Ints) -> int:
-        """Saturate the sums of the last block in place, count hits, and return how many were not proved harmless.
-
-        ``key`` is that of the first row's first step, ``here`` holds the range of the block's exact sums.
-        """
-        how, form = self.prepared.saturation, self.prepared.layout
-        assert how is not None and form is not None
-        if self.found is None:
-            rows, columns = self.sums.shape
-            self.found = np.empty((rows, columns), np.int32)
-            in_bytes = how.weights.size > 0 and form.tier != PORTABLE
-            self.peaks = (
-                np.zeros((1, rows, form.depth) if in_bytes else (1, 0, 0), np.uint8),
-                np.zeros((0, 0) if in_bytes else (rows, how.fits.size), np.float32),
-            )
-        operands = (self.rows, how.flip, how.offset, how.start, how.weights, how.corrections, how.panels)
-        rules = (how.column_norms, how.field, how.fits)
-        found = self.found[: padded_columns(len(sums))]
-        return int(settle_block(form.tier, sums, *operands, *rules, key, here, counts, self.peaks, found))
+    Sums that need 64 bits need an ``out`` of int64; sums that saturate an ``out`` of int32.
+    """
+    form, codes = prepared.layout, np.ascontiguousarray(codes)
+    saturates = int(prepared.saturation.fits.size > 0)
+    plain = not saturates and out.dtype == prepared.start.dtype and out.shape[1] == prepared.columns
+    if form is not None and form.kind == BYTES and plain and len(out) % BLOCK_ROWS == 0:
+        units, block = codes.view(f"u{codes.dtype.itemsize}"), prepared._replace(rows=min(len(out), prepared.rows))
+        layer = (units, form, prepared.start, prepared.window, tile_configuration())
+        sums_of_bytes(*layer, room(block, sums=False), out)
+        if prepared.added.any():
+            out += prepared.added.astype(out.dtype)
+        return
+    looks = int(saturates or prepared.added.any())
+    shape = (looks, PARAMETERS, prepared.columns)
+    steps = Steps(
+        kinds=np.full(looks, LOOK if saturates else MOVE, np.int64),
+        parameters=np.zeros(shape, np.int64),
+        limits=np.zeros(shape, np.int64),
+        fields=np.zeros((looks, 4), np.int64),
+        points=np.zeros(looks, np.int64),
+        bins=np.zeros(looks, np.int64),
+        offsets=np.zeros(looks, np.int64),
+    )
+    steps.parameters[:] = moves(prepared.columns)
+    steps.parameters[:, ADD] = prepared.added
+    here = counters(prepared.columns)
+    tally = Tally(
+        counters=np.stack([here] * looks) if looks else np.zeros((0, COUNTERS, 0), np.int64),
+        here=here,
+        counts=new_counts(1, prepared.path.channels),
+        histograms=np.zeros((1, BINS), np.int64),
+        counted=False,
+        first_row=0,
+    )
+    run_layer(prepared, codes, steps, tally, out)

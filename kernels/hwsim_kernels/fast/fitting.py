@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Int, Ints
+from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import NEVER, count_injected_wide
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.bits import bit_lengths
@@ -32,6 +32,7 @@ def fit_block(
     key: Int,
     bins: Int,
     offset: Int,
+    counted: Flag,
     counters: Ints,
     here: Ints,
     counts: Ints,
@@ -41,8 +42,13 @@ def fit_block(
 
     parameters, limits: those of the move, and of one that saturates to the format. field: (4,) bits, signed, overflow,
     saturated_bits. key: of row 0, orders the places of first hits. counters, here: of all blocks, and room for this
-    block's. Other modes than saturation count into ``counts`` (COLUMNS, channels) at once.
+    block's. Other modes than saturation count into ``counts`` (COLUMNS, channels) at once,
+    ``counted`` or not.
     """
+    if not counted and field[2] in (SATURATE, SATURATE_SYMMETRIC):
+        strips.move(values, parameters)
+        strips.move(values, limits)
+        return
     channels = counts.shape[1]
     low, high = lowest(field[0], field[1], field[2]), highest(field[0], field[1])
     for c in range(here.shape[1]):

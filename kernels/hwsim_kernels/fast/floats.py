@@ -31,31 +31,52 @@ LIMIT32 = 1 << 24
 LIMIT64 = 1 << 53
 
 
-def _kernel(element: Any, whole: Any, size: int, lanes: int, rows: int) -> Any:
+def _dot(element: Any, whole: Any, size: int, lanes: int, rows: int) -> Any:
+    """Return the intrinsic for floats of ``size`` bytes, so many lanes a register, and so many rows."""
     kind = vector(element, lanes)
     across = 32 // lanes
 
-    def build(builder: Any, a: Any, a_stride: Any, b: Any, b_stride: Any, depth: Any, sums: Any, stride: Any) -> None:
+    @machine_code
+    def dot(
+        context: Any,
+        a: Any,
+        a_stride: Any,
+        b: Any,
+        b_stride: Any,
+        depth: Any,
+        sums: Any,
+        sums_stride: Any,
+        fresh: Any,
+    ) -> Any:
+        """Do what ``amx.dot_us`` does, with floats that hold integers, and depth = steps."""
+
+        def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            generate(builder, *arguments)
+            return target.get_dummy_value()
+
+        return types.void(*[types.intp] * 8), build
+
+    def generate(
+        builder: Any,
+        a: Any,
+        a_stride: Any,
+        b: Any,
+        b_stride: Any,
+        depth: Any,
+        sums: Any,
+        stride: Any,
+        fresh: Any,
+    ) -> None:
         starts = [at(builder, a, builder.mul(a_stride, ir.Constant(I64, row))) for row in range(rows)]
+        panels = [b, at(builder, b, b_stride)]
         first = [constant(kind, 0.0)] * (rows * across)
         with loop(builder, depth, first) as (index, held, leave, last):
-            down = builder.mul(index, ir.Constant(I64, 16 * size))
+            down, along = builder.mul(index, ir.Constant(I64, 16 * size)), builder.mul(index, ir.Constant(I64, size))
             weights = [
-                load(builder, kind, at(builder, at(builder, b, builder.mul(b_stride, ir.Constant(I64, panel))), down))
-                if part == 0
-                else load(
-                    builder,
-                    kind,
-                    at(
-                        builder,
-                        at(builder, at(builder, b, builder.mul(b_stride, ir.Constant(I64, panel))), down),
-                        part * lanes * size,
-                    ),
-                )
-                for panel in (0, 1)
+                load(builder, kind, at(builder, at(builder, panel, down), part * lanes * size))
+                for panel in panels
                 for part in range(16 // lanes)
             ]
-            along = builder.mul(index, ir.Constant(I64, size))
             made: list[Any] = []
             for number, row in enumerate(starts):
                 operand = splat(builder, load(builder, element, at(builder, row, along)), lanes)
@@ -63,61 +84,22 @@ def _kernel(element: Any, whole: Any, size: int, lanes: int, rows: int) -> Any:
                     arguments = [operand, weights[column], held[number * across + column]]
                     made.append(call(builder, f"llvm.fmuladd.v{lanes}f{8 * size}", kind, arguments))
             leave(made)
+        begins, integers = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0)), vector(whole, lanes)
         for number, value in enumerate(last):
             row, column = divmod(number, across)
             offset = builder.mul(stride, ir.Constant(I64, row))
             place = at(builder, at(builder, sums, offset), column * lanes * size)
-            new = builder.fptosi(value, vector(whole, lanes))
-            store(builder, builder.add(load(builder, new.type, place), new), place)
+            before = builder.select(begins, constant(integers, 0), load(builder, integers, place))
+            store(builder, builder.add(before, builder.fptosi(value, integers)), place)
 
-    return build
-
-
-_build32 = _kernel(F32, I32, 4, 16, ROWS)
-_build64 = _kernel(F64, I64, 8, 8, ROWS // 2)
+    return dot
 
 
-@machine_code
-def dot32(
-    context: Any,
-    a: Any,
-    a_stride: Any,
-    b: Any,
-    b_stride: Any,
-    depth: Any,
-    sums: Any,
-    sums_stride: Any,
-) -> Any:
-    """Add the products of 8 rows and 32 columns of float32 integers, below 2**24 in sum, to 32-bit sums.
+dot32 = _dot(F32, I32, 4, 16, ROWS)
+"""8 rows of float32, sums below 2**24, to 32-bit sums."""
 
-    Arguments as those of ``dot_amx.dot``, with depth = steps.
-    """
-
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _build32(builder, *arguments)
-        return target.get_dummy_value()
-
-    return types.void(*[types.intp] * 7), build
-
-
-@machine_code
-def dot64(
-    context: Any,
-    a: Any,
-    a_stride: Any,
-    b: Any,
-    b_stride: Any,
-    depth: Any,
-    sums: Any,
-    sums_stride: Any,
-) -> Any:
-    """Add the products of 4 rows and 32 columns of float64 integers, below 2**53 in sum, to 64-bit sums."""
-
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _build64(builder, *arguments)
-        return target.get_dummy_value()
-
-    return types.void(*[types.intp] * 7), build
+dot64 = _dot(F64, I64, 8, 8, ROWS // 2)
+"""4 rows of float64, sums below 2**53, to 64-bit sums."""
 
 
 @machine_code

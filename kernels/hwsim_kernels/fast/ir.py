@@ -13,6 +13,7 @@ from typing import Any
 
 import llvmlite.binding  # pyright: ignore[reportMissingTypeStubs]
 import llvmlite.ir  # pyright: ignore[reportMissingTypeStubs]
+from numba.core import config
 from numba.extending import intrinsic
 
 # llvmlite has no types
@@ -31,6 +32,20 @@ ADDRESS: Any = I8.as_pointer()
 
 Builder = Any
 Value = Any
+
+
+def compiled_for(name: str | None, flags: str | None) -> frozenset[str]:
+    """Return the features, by LLVM's names, of the processor that Numba compiles for.
+
+    It is the one at hand, unless NUMBA_CPU_NAME or NUMBA_CPU_FEATURES (``+sse2,-avx``) tell Numba of another.
+    """
+    if name or flags is not None:
+        return frozenset(one[1:] for one in (flags or "").split(",") if one.startswith("+"))
+    return frozenset(one for one, present in binding.get_host_cpu_features().items() if present)
+
+
+HOST: frozenset[str] = compiled_for(config.CPU_NAME, config.CPU_FEATURES)  # type: ignore[attr-defined]
+"""What the processor that code is compiled for has."""
 
 machine_code: Callable[[Callable[..., Any]], Any] = intrinsic
 """Decorates a function that returns a signature and what builds the instructions; compiled code calls the result."""

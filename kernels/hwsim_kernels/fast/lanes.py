@@ -33,6 +33,11 @@ class Lanes:
         """Return a vector of equal lanes."""
         return Lanes(builder, splat(builder, value, WIDTH))
 
+    @staticmethod
+    def spread_reciprocal(builder: Builder, number: Value) -> Lanes:
+        """Return a vector whose lanes all hold 1 over a positive integer, in float64."""
+        return Lanes.spread(builder, builder.fdiv(constant(F64, 1.0), builder.sitofp(number, F64)))
+
     def write(self, address: Value) -> None:
         """Store the lanes at an address."""
         store(self.builder, self.value, address)
@@ -124,14 +129,16 @@ class Lanes:
         inexact = self.builder.fcmp_ordered("!=", self.builder.sitofp(whole, kind), product)
         return self._new(whole), self._new(inexact)
 
-    def quotient(self, divisor: Lanes) -> Lanes:
-        """Return floor(self / divisor) of 64-bit lanes; |self| < 2**37 and 0 < divisor < 2**15, or the like.
+    def quotient(self, reciprocal: Lanes) -> Lanes:
+        """Return floor(self / n) of 64-bit lanes, |self| < 2**32, given the float64 nearest to 1 / n, 0 < n < 2**16.
 
-        A quotient that is no integer stands at least 1 / divisor away from the next, much more than float64 can err.
+        A quotient that is no integer stands 1 / n or more below the next, and float64 errs by less than 2**-19: so
+        2**-17 more is never too much, and always enough.
         """
         kind = vector(F64, WIDTH)
-        exact = [self.builder.sitofp(one.value, kind) for one in (self, divisor)]
-        floor = call(self.builder, f"llvm.floor.v{WIDTH}f64", kind, [self.builder.fdiv(*exact)])
+        product = self.builder.fmul(self.builder.sitofp(self.value, kind), reciprocal.value)
+        raised = self.builder.fadd(product, constant(kind, 2.0**-17))
+        floor = call(self.builder, f"llvm.floor.v{WIDTH}f64", kind, [raised])
         return self._new(self.builder.fptosi(floor, self.value.type))
 
     def ones(self, bits: int) -> Lanes:

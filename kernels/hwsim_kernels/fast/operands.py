@@ -8,9 +8,26 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from hwsim_kernels._jit import inlined, njit
-from hwsim_kernels._types import Int, Ints
-from hwsim_kernels.fast.ir import ADDRESS, I1, VOID, call, ir, machine_code
+from hwsim_kernels._jit import njit
+from hwsim_kernels._types import Flag, Int, Ints
+from hwsim_kernels.fast.ir import (
+    ADDRESS,
+    HOST,
+    I1,
+    I8,
+    I32,
+    I64,
+    VOID,
+    at,
+    call,
+    constant,
+    ir,
+    loop,
+    machine_code,
+    vector,
+)
+
+_LINE = 64
 
 Units = NDArray[Any]
 """Codes read as unsigned integers of 8 or 16 bits."""
@@ -18,39 +35,73 @@ Units = NDArray[Any]
 
 @machine_code
 def copy(context: Any, target: Any, source: Any, size: Any) -> Any:
-    """Copy ``size`` bytes from one address to another."""
+    """Copy ``size`` bytes from one address to another.
+
+    Runs are short: where the processor can mask bytes, calling the library would take longer than the work.
+    """
 
     def build(machine: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        pointers = [builder.inttoptr(one, ADDRESS) for one in arguments[:2]]
-        call(builder, "llvm.memcpy.p0.p0.i64", VOID, [*pointers, arguments[2], ir.Constant(I1, 0)])
+        target, source, size = arguments
+        if "avx512bw" in HOST:
+            _build_masked_copy(builder, target, source, size)
+        else:
+            pointers = [builder.inttoptr(one, ADDRESS) for one in (target, source)]
+            call(builder, "llvm.memcpy.p0.p0.i64", VOID, [*pointers, size, ir.Constant(I1, 0)])
         return machine.get_dummy_value()
 
     return types.void(*[types.intp] * 3), build
 
 
+def _build_masked_copy(builder: Any, target: Any, source: Any, size: Any) -> None:
+    kind, flags = vector(I8, _LINE), vector(I1, _LINE)
+    lines = builder.sdiv(builder.add(size, ir.Constant(I64, _LINE - 1)), ir.Constant(I64, _LINE))
+    lines = builder.select(builder.icmp_signed("<", lines, ir.Constant(I64, 1)), ir.Constant(I64, 1), lines)
+    with loop(builder, lines, []) as (line, _, leave, _last):
+        done = builder.mul(line, ir.Constant(I64, _LINE))
+        left = builder.sub(size, done)
+        whole = builder.icmp_signed(">=", left, ir.Constant(I64, _LINE))
+        some = builder.sub(
+            builder.shl(ir.Constant(I64, 1), builder.and_(left, ir.Constant(I64, _LINE - 1))), ir.Constant(I64, 1)
+        )
+        mask = builder.bitcast(builder.select(whole, ir.Constant(I64, -1), some), flags)
+        place, origin = (builder.inttoptr(at(builder, one, done), kind.as_pointer()) for one in (target, source))
+        nothing, aligned = constant(kind, 0), ir.Constant(I32, 1)
+        line_of = call(builder, "llvm.masked.load.v64i8.p0", kind, [origin, aligned, mask, nothing])
+        call(builder, "llvm.masked.store.v64i8.p0", VOID, [line_of, place, aligned, mask])
+        leave([])
+
+
 @njit
 def gather_units(
-    units: Units, fill: Int, runs: Ints, window: Ints, channel: Int, position: Int, size: Int, rows: Units
+    units: Units, blank: Units, runs: Ints, window: Ints, channel: Int, position: Int, size: Int, rows: Units
 ) -> None:
     """Copy the units (n, h, w, c) that ``size`` output positions read, from ``position`` on, into rows (…, depth).
 
     window: strides of rows and columns, output columns, positions of a sample, spread of rows and columns. runs: see
-    ``packing.runs_of``. ``channel`` is the group's first. Positions count through samples, rows and columns. ``fill``
-    stands for what lies outside.
+    ``packing.runs_of``. ``channel`` is the group's first. Positions count through samples, rows and columns. ``blank``
+    (c,) stands for a pixel that lies outside.
     """
+    height, width, channels = units.shape[1], units.shape[2], units.shape[3]
+    size_of, pixel = units.itemsize, units.itemsize * channels
+    image, nothing = units.ctypes.data, blank.ctypes.data
     n, place = position // window[3], position % window[3]
     row, column = place // window[2], place % window[2]
     last_row = window[3] // window[2] - 1
     spread = window[4] > 1 or window[5] > 1
     for p in range(size):
         top, left = row * window[0], column * window[1]
-        k = 0
+        target = rows.ctypes.data + p * rows.strides[0]
         for run in range(runs.shape[0]):
-            y, x = top + runs[run, 0], left + runs[run, 1]
+            y, x, first, length = top + runs[run, 0], left + runs[run, 1], channel + runs[run, 2], runs[run, 3]
             if spread:
                 y, x = between(y, window[4]), between(x, window[5])
-            copy_run(units, fill, n, y, x, channel + runs[run, 2], runs[run, 3], runs[run, 4], rows, p, k)
-            k += runs[run, 3]
+            inside = 0 <= y < height
+            source = image + ((n * height + y) * width + x) * pixel + first * size_of
+            if inside and x >= 0 and x + runs[run, 4] < width:
+                copy(target, source, length * size_of)
+            else:
+                copy_pixels(target, source, nothing, inside, x, width, first, length, channels, size_of)
+            target += length * size_of
         column += 1
         if column == window[2]:
             column = 0
@@ -64,29 +115,26 @@ def between(place: Int, spread: Int) -> Int:
     return index if index * spread == place else np.int64(-1)
 
 
-@inlined
-def copy_run(
-    units: Units, fill: Int, n: Int, y: Int, x: Int, first: Int, length: Int, across: Int, rows: Units, p: Int, k: Int
+@njit
+def copy_pixels(
+    target: Int,
+    source: Int,
+    blank: Int,
+    inside: Flag,
+    x: Int,
+    width: Int,
+    first: Int,
+    length: Int,
+    channels: Int,
+    size_of: Int,
 ) -> None:
-    """Copy ``length`` units from channel ``first`` of pixel (y, x) on, over ``across`` more pixels, to rows[p, k]."""
-    height, width, channels = units.shape[1], units.shape[2], units.shape[3]
-    inside = 0 <= y < height
-    place = rows.ctypes.data + p * rows.strides[0] + k * rows.itemsize
-    source = units.ctypes.data + (((n * height + y) * width + x) * channels + first) * rows.itemsize
-    if inside and x >= 0 and x + across < width:
-        copy(place, source, length * rows.itemsize)
-        return
-    done, c, at = 0, first, x
+    """Copy a run pixel by pixel, where some lie outside; ``source``, ``target``, ``blank`` are addresses."""
+    done: Int = np.int64(0)
     while done < length:
-        chunk = min(length - done, channels - c)
-        if inside and 0 <= at < width:
-            source = units.ctypes.data + (((n * height + y) * width + at) * channels + c) * rows.itemsize
-            copy(place + done * rows.itemsize, source, chunk * rows.itemsize)
-        else:
-            part = rows[p, k + done : k + done + chunk]
-            for i in range(chunk):
-                part[i] = fill
-        done, c, at = done + chunk, 0, at + 1
+        chunk = min(length - done, channels - first)
+        known = inside and 0 <= x < width
+        copy(target + done * size_of, source + done * size_of if known else blank, chunk * size_of)
+        done, first, x = done + chunk, 0, x + 1
 
 
 @njit
@@ -98,10 +146,11 @@ def to_bytes(rows: Units, flip: Int, size: Int, planes: NDArray[np.uint8]) -> No
                 planes[0, p, k] = rows[p, k] ^ np.uint8(flip)
     else:
         for p in range(size):
+            units, low, high = rows[p], planes[0, p], planes[1, p]
             for k in range(rows.shape[1]):
-                planes[0, p, k] = np.uint8(rows[p, k] & 255)
+                low[k] = np.uint8(units[k])
             for k in range(rows.shape[1]):
-                planes[1, p, k] = np.uint8((rows[p, k] ^ np.uint16(flip)) >> 8)
+                high[k] = np.uint8((units[k] ^ np.uint16(flip)) >> np.uint16(8))
 
 
 @njit

@@ -8,8 +8,7 @@ sorted so that they run through memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ PANEL = 16
 """Columns of a panel. Micro-kernels take two at a time."""
 
 MOST_STEPS = 1 << 14
-"""Steps up to which the sums of bytes times bytes, three pairs of them, stay within 32 bits."""
+"""Steps up to which the sums of bytes times bytes, two pairs of them, stay within 32 bits."""
 
 DIGITS = 3
 """Signed bytes of a weight at most."""
@@ -36,15 +35,15 @@ SHORTEST = 16
 """Steps that a float32 sum must be able to hold to be worth its while."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Layout:
+class Layout(NamedTuple):
     """How a layer is computed on one tier.
 
     ``panels``: bytes (groups, digits, panels, depth / 4, 16, 4) or floats (groups, panels, depth, 16). ``depth``: steps
     with those of no weight that fill up the last instruction. ``planes``: bytes of a unit. ``chunk``: steps after which
     a float sum is emptied. ``start`` (channels,): what sums start from. ``wide``: whether they need 64 bits. ``runs``:
-    see ``runs_of``. ``fill``: the unit that stands for what lies outside. ``signed``: units are signed as they are,
-    which AMX can take. ``direct``: the rows of operands are the input's pixels, as they lie.
+    see ``runs_of``. ``blank`` (c,): the units of a pixel outside. ``signed``: units are signed as they are.
+    ``natural``: lower bytes of weights are unsigned, and units as they are, which AMX can take. ``direct``: the rows of
+    operands are the input's pixels, as they lie.
     """
 
     tier: int
@@ -57,8 +56,9 @@ class Layout:
     outputs: int
     flip: int
     offset: int
-    fill: int
+    blank: NDArray[Any]
     signed: bool
+    natural: bool
     start: Ints
     wide: bool
     runs: Ints
@@ -86,34 +86,37 @@ def runs_of(taps: Ints, channels: int, spread: Ints) -> Ints:
     return np.ascontiguousarray(np.column_stack([taps[first], lengths, across]), np.int64)
 
 
-def layout(tier: int, kind: np.dtype[Any], channels: int, operand: int, path: Datapath) -> Layout | None:
+def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], operand: int, path: Datapath) -> Layout | None:
     """Return how to compute exact sums on a tier, or None if only the plain way is left.
 
-    kind: the type of the stored codes, of one byte or two. channels: of the input. ``operand`` bounds operands. Steps
-    keep their order where a saturating stage will want to see it. The caller has proved that sums stay below 2**53.
+    kind: the type of the stored codes, of one byte or two. view: (h, w, c) of the input. ``operand`` bounds operands.
+    Steps keep their order where a saturating stage will want to see it. The caller has proved that sums stay below
+    2**53.
     """
     _, steps, outputs = path.weights.shape
     order: Ints = sorted_steps(path.taps) if path.exact else np.arange(steps, dtype=np.int64)
     arranged = path.weights[:, order].astype(np.int64)
     most = int((np.abs(arranged).sum(axis=1).reshape(-1) * operand + np.abs(path.start)).max(initial=0))
     bits = 8 * kind.itemsize
-    digits = digits_of(arranged)
+    digits = bytes_of(arranged) if tier == AMX else digits_of(arranged)
     made_of, chunk = BYTES, 0
     if tier not in (AMX, VNNI) or digits > DIGITS or steps > MOST_STEPS:
-        made_of, chunk = float_kind(arranged, operand)
+        made_of, chunk = float_kind(arranged, operand, most)
     fill, codes = path.outside + path.zero_point, np.iinfo(kind)
     if (made_of == FLOAT64 and most >= LIMIT64) or not codes.min <= fill <= codes.max:
         return None
-    as_signed = kind == np.int8 and made_of == BYTES and tier == AMX
+    natural = made_of == BYTES and tier == AMX
+    as_signed = kind.kind == "i" and natural
     flip = 1 << (bits - 1) if kind.kind == "i" and not as_signed else 0
     offset = path.zero_point + flip
     start = path.start - (offset * arranged.sum(axis=1).reshape(-1) if made_of == BYTES else 0)
+    channels = view[2]
     runs = runs_of(path.taps[order], channels, path.spread)
     depth = -(-steps // 64) * 64 if made_of == BYTES else steps
     return Layout(
         tier=tier,
         kind=made_of,
-        panels=byte_panels(arranged, digits) if made_of == BYTES else float_panels(arranged, made_of),
+        panels=byte_panels(arranged, digits, natural=natural) if made_of == BYTES else float_panels(arranged, made_of),
         depth=depth,
         planes=bits // 8,
         digits=digits,
@@ -121,25 +124,28 @@ def layout(tier: int, kind: np.dtype[Any], channels: int, operand: int, path: Da
         outputs=outputs,
         flip=flip,
         offset=offset,
-        fill=fill & ((1 << bits) - 1),
+        blank=np.full(channels, fill & ((1 << bits) - 1), f"u{kind.itemsize}"),
         signed=as_signed,
+        natural=natural,
         start=start,
         wide=made_of == FLOAT64 or most >= 1 << 31 or (made_of == BYTES and (digits > 1 or bits > 8)),
         runs=runs,
-        direct=runs.tolist() == [[0, 0, 0, depth, 0]] and depth == channels and unit_steps(path),
+        direct=runs.tolist() == [[0, 0, 0, depth, 0]] and depth == channels and in_place(path, view),
     )
 
 
-def unit_steps(path: Datapath) -> bool:
-    """Whether output positions go through the input one by one, as far as strides can tell."""
-    return bool((path.strides == 1).all() and (path.spread == 1).all())
+def in_place(path: Datapath, view: tuple[int, int, int]) -> bool:
+    """Whether output positions are those of the input, one by one."""
+    return bool((path.strides == 1).all() and (path.spread == 1).all() and path.positions == view[:2])
 
 
-def float_kind(weights: Ints, operand: int) -> tuple[int, int]:
-    """Return the kind of float whose sums of ``chunk`` steps are exact, and the chunk."""
+def float_kind(weights: Ints, operand: int, most: int) -> tuple[int, int]:
+    """Return the kind of float whose sums of ``chunk`` steps are exact, and the chunk; ``most`` bounds whole sums."""
     product = max(int(np.abs(weights).max(initial=1)) * operand, 1)
     chunk = (LIMIT32 - 1) // product
-    return (FLOAT32, chunk) if chunk >= min(SHORTEST, weights.shape[1]) else (FLOAT64, (LIMIT64 - 1) // product)
+    if chunk >= min(SHORTEST, weights.shape[1]) and most < 1 << 31:
+        return FLOAT32, chunk
+    return FLOAT64, (LIMIT64 - 1) // product
 
 
 def digits_of(weights: Ints) -> int:
@@ -160,18 +166,31 @@ def signed_byte(values: Ints) -> Ints:
     return ((values + 128) & 255) - 128
 
 
-def byte_panels(weights: Ints, digits: int) -> NDArray[np.int8]:
-    """Return weights (groups, steps, outputs) as signed bytes, four steps of a column side by side."""
+def bytes_of(weights: Ints) -> int:
+    """Return how many bytes the weights have, only the highest of them signed.
+
+    >>> [bytes_of(np.array([one])) for one in (-128, 127, 128, -32768, 32767, 32768)]
+    [1, 1, 2, 2, 2, 3]
+    """
+    low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
+    return -(-(max(high, -low - 1).bit_length() + 1) // 8)
+
+
+def byte_panels(weights: Ints, digits: int, *, natural: bool) -> NDArray[np.int8]:
+    """Return weights (groups, steps, outputs) as bytes, four steps of a column side by side.
+
+    ``natural``: all but the highest byte are unsigned, else all are signed.
+    """
     groups, steps, outputs = weights.shape
     padded = np.zeros((groups, -(-steps // 64) * 64, -(-outputs // 32) * 32), np.int64)
     padded[:, :steps, :outputs] = weights
     parts: list[Ints] = []
-    for _ in range(digits):
-        digit = signed_byte(padded)
+    for number in range(digits):
+        digit = padded & 255 if natural and number < digits - 1 else signed_byte(padded)
         parts.append(digit)
         padded = (padded - digit) >> 8
     split: Ints = np.stack(parts, axis=1).reshape(groups, digits, padded.shape[1] // 4, 4, -1, PANEL)
-    return np.ascontiguousarray(split.transpose(0, 1, 4, 2, 5, 3), np.int8)
+    return np.ascontiguousarray(split.transpose(0, 1, 4, 2, 5, 3).astype(np.uint8)).view(np.int8)
 
 
 def float_panels(weights: Ints, kind: int) -> NDArray[Any]:

@@ -14,7 +14,7 @@ one before has left:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints, Reals
 from hwsim_kernels.counting import FIRST, HIGH, LOW, MAXIMUM, MINIMUM, PERSISTENT, TRANSIENT, count_injected
-from hwsim_kernels.fast import floats, vnni
-from hwsim_kernels.fast.features import PORTABLE
+from hwsim_kernels.fast import amx, floats, vnni
+from hwsim_kernels.fast.features import AMX, PORTABLE
 from hwsim_kernels.fast.ir import (
     F32,
+    F64,
     I8,
     I16,
     I32,
@@ -63,6 +64,30 @@ ACCUMULATOR, BELOW, ABOVE, SMALLEST, GREATEST, TRIED = range(6)
 """Rows of the state of 16 lanes, all float32: the sum, hits, range of what came to a fit in pieces with hits, and what
 a piece without saturation gave."""
 STATE = 6
+
+
+class Saturation(NamedTuple):
+    """What ``settle_block`` needs of a layer.
+
+    flip, offset: from units to operands. signed: AMX takes units as signed bytes. start: what sums start from. weights:
+    (panels, depth / 4, 16, 4) bytes, or none. corrections: (pieces + 1, columns), what is added to sums of units times
+    weights after so many pieces. panels: weights (panels, steps, 16) in the order of accumulation, floats. column_norms
+    (3, columns): the norm of weights, the largest of a piece's, and what bounds T by itself. field: (4,) bits, signed,
+    overflow, saturated_bits. fits (steps,): where sums are fitted; no steps where nothing saturates. settings: of AMX's
+    tiles.
+    """
+
+    flip: int
+    offset: int
+    signed: bool
+    start: Ints
+    weights: NDArray[np.int8]
+    corrections: NDArray[np.int32]
+    panels: Floats
+    column_norms: Reals
+    field: Ints
+    fits: NDArray[np.uint8]
+    settings: NDArray[np.uint8]
 
 
 @machine_code
@@ -143,22 +168,61 @@ def row_operands(units: Units, flip: Int, offset: Int, operands: Floats) -> None
         operands[k] = np.int32(units[k] ^ turn) - off
 
 
+@machine_code
+def square_sum(context: Any, units: Any, flip: Any, offset: Any) -> Any:
+    """Return the sum of squares of the operands that PIECE bytes at an address stand for."""
+
+    def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        units, flip, offset = arguments
+        kind = vector(I32, vnni.PIECE)
+        codes = builder.zext(load(builder, vector(I8, vnni.PIECE), units), kind)
+        turned = builder.xor(codes, splat(builder, builder.trunc(flip, I32), vnni.PIECE))
+        operands = builder.sub(turned, splat(builder, builder.trunc(offset, I32), vnni.PIECE))
+        squares = builder.mul(operands, operands)
+        total = call(builder, f"llvm.vector.reduce.add.v{vnni.PIECE}i32", I32, [squares])
+        return builder.sext(total, I64)
+
+    return types.int64(*[types.intp] * 3), build
+
+
+@machine_code
+def beyond(context: Any, found: Any, norms: Any, factor: Any, limit: Any) -> Any:
+    """Return how many of 16 magnitudes (int32) and ``factor`` times norms (float64), at addresses, exceed a limit."""
+
+    def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        found, norms, factor, limit = arguments
+        kind = vector(F64, WIDTH)
+        size = builder.sitofp(load(builder, vector(I32, WIDTH), found), kind)
+        more = builder.fmul(splat(builder, factor, WIDTH), load(builder, kind, norms))
+        far = builder.fcmp_ordered(">", builder.fadd(size, more), splat(builder, limit, WIDTH))
+        many = call(builder, "llvm.ctpop.i16", I16, [builder.bitcast(far, I16)])
+        return builder.zext(many, I64)
+
+    return types.int64(types.intp, types.intp, types.float64, types.float64), build
+
+
 @njit
 def row_norms(rows: Units, size: Int, steps: Int, flip: Int, offset: Int, norms: Reals) -> float:
     """Write the norms (2, rows) of each row's operands, of all and the largest of a piece's; return the largest of all.
 
-    Norms are no less than they are.
+    Norms are no less than they are. Bytes of a row behind ``steps``, if there are any, are 0.
     """
-    turn, off = rows.dtype.type(flip), np.int32(offset)
     longest = 0.0
+    turn, off = rows.dtype.type(flip), np.int64(offset)
+    pieces = (steps + vnni.PIECE - 1) // vnni.PIECE
+    unused = (pieces * vnni.PIECE - steps) * (flip - off) * (flip - off)
     for row in range(size):
         total, largest = np.int64(0), np.int64(0)
-        for first in range(0, steps, vnni.PIECE):
-            units = rows[row, first : min(first + vnni.PIECE, steps)]
-            piece = np.int64(0)
-            for k in range(units.size):
-                operand = np.int32(units[k] ^ turn) - off
-                piece += operand * operand
+        for number in range(pieces):
+            first = number * vnni.PIECE
+            if rows.itemsize == 1 and first + vnni.PIECE <= rows.shape[1]:
+                piece = square_sum(rows.ctypes.data + row * rows.strides[0] + first, flip, offset)
+                piece -= unused if number == pieces - 1 else 0
+            else:
+                piece = np.int64(0)
+                for k in range(first, min(first + vnni.PIECE, steps)):
+                    operand = np.int64(rows[row, k] ^ turn) - off
+                    piece += operand * operand
             total += piece
             largest = max(largest, piece)
         norms[0, row], norms[1, row] = np.sqrt(float(total)) * SLACK, np.sqrt(float(largest)) * SLACK
@@ -170,19 +234,15 @@ def row_norms(rows: Units, size: Int, steps: Int, flip: Int, offset: Int, norms:
 def find_peaks(
     tier: Int,
     rows: Units,
-    flip: Int,
-    offset: Int,
+    how: Saturation,
     doubtful: NDArray[np.bool_],
-    weights: NDArray[np.int8],
-    corrections: NDArray[np.int32],
-    panels: Floats,
     room: tuple[NDArray[np.uint8], Floats],
     found: NDArray[np.int32],
 ) -> None:
-    """Write to ``found`` (rows, columns) how far each sum gets on its way, where its strip is ``doubtful``.
-
-    weights: (panels, depth / 4, 16, 4) bytes. corrections: (pieces + 1, columns), the first row what sums start from.
-    """
+    """Write to ``found`` (rows, columns) how far each sum gets on its way, where its strip is ``doubtful``."""
+    flip, offset, weights = how.flip, how.offset, how.weights
+    settings, tile = how.settings, np.empty((32, 32), np.int32)
+    corrections, panels = how.corrections, how.panels
     planes, floats_room = room
     size = found.shape[0]
     for row in range(size):
@@ -201,17 +261,28 @@ def find_peaks(
                     start = begin.ctypes.data + 64 * strip
                     floats.peaks(a, floats_room.strides[0], panel, panels.shape[1], start, place, found.strides[0])
         return
-    to_bytes(rows, 128 if flip != 0 else 0, size, planes)
-    depth, pieces = rows.shape[1], corrections.shape[0] - 1
-    across = corrections.strides[0]
+    depth, pieces, across = weights.shape[1] * 4, corrections.shape[0] - 1, corrections.strides[0]
+    address = rows.ctypes.data
+    if tier == AMX:
+        amx.configure(settings.ctypes.data)
+    elif flip != 0:
+        to_bytes(rows, flip, size, planes)
+        address = planes.ctypes.data
     for strip in range(0, panels.shape[0], 2):
         if doubtful[strip] or (strip + 1 < panels.shape[0] and doubtful[strip + 1]):
             b = weights.ctypes.data + strip * depth * 16
-            for row in range(0, size, vnni.ROWS):
-                a = planes.ctypes.data + row * depth
-                place = found.ctypes.data + row * found.strides[0] + 64 * strip
-                added = corrections.ctypes.data + across + 64 * strip
-                vnni.peaks(a, depth, b, depth * 16, pieces, added, across, place, found.strides[0])
+            added = corrections.ctypes.data + across + 64 * strip
+            for row in range(0, size, 32 if tier == AMX else vnni.ROWS):
+                a, place = address + row * depth, found.ctypes.data + row * found.strides[0] + 64 * strip
+                layer = (a, depth, b, depth * 16, pieces, added, across)
+                if tier != AMX:
+                    vnni.peaks(*layer, place, found.strides[0])
+                elif how.signed:
+                    amx.peaks_signed(*layer, tile.ctypes.data, place, found.strides[0])
+                else:
+                    amx.peaks(*layer, tile.ctypes.data, place, found.strides[0])
+    if tier == AMX:
+        amx.release()
 
 
 @njit
@@ -249,15 +320,7 @@ def settle_block(
     tier: Int,
     sums: NDArray[np.int32],
     rows: Units,
-    flip: Int,
-    offset: Int,
-    start: Ints,
-    weights: NDArray[np.int8],
-    corrections: NDArray[np.int32],
-    panels: Floats,
-    column_norms: Reals,
-    field: Ints,
-    fits: NDArray[np.uint8],
+    how: Saturation,
     key: Int,
     here: Ints,
     counts: Ints,
@@ -266,12 +329,11 @@ def settle_block(
 ) -> Int:
     """Turn exact sums (rows, columns) into those of a saturating accumulator; return how many were not proved.
 
-    rows, flip, offset: the units of the sums' operands, in the order of accumulation. weights, corrections: as in
-    ``find_peaks``. panels: weights (panels, steps, 16) in the order of accumulation, floats. column_norms (3, columns):
-    the norm of the weights, the largest of a piece's, and what bounds T by itself. field: (4,) bits, signed, overflow,
-    saturated_bits. fits (steps,): where sums are fitted. key: of row 0 and step 0. here: LEAST and LARGEST of the exact
-    sums. counts: (COLUMNS, channels). room, found: of whole blocks, for ``find_peaks``.
+    rows: the units of the sums' operands, in the order of accumulation. key: of row 0 and step 0. here: LEAST and
+    LARGEST of the exact sums. counts: (COLUMNS, channels). room, found: of whole blocks, for ``find_peaks``.
     """
+    flip, offset, start, panels = how.flip, how.offset, how.start, how.panels
+    column_norms, field = how.column_norms, how.field
     low, high = lowest(field[0], field[1], field[2]), highest(field[0], field[1])
     limit = float(min(high, -low))
     channels, steps = counts.shape[1], panels.shape[1]
@@ -286,55 +348,83 @@ def settle_block(
             doubtful[c // WIDTH] = True
     if not doubtful.any():
         return np.int64(0)
-    find_peaks(tier, rows, flip, offset, doubtful, weights, corrections, panels, room, found)
+    find_peaks(tier, rows, how, doubtful, room, found)
     unproved: Int = np.int64(0)
-    operands, state = np.empty(steps, np.float32), np.empty((STATE, WIDTH), np.float32)
+    suspects = np.zeros(channels, np.int64)
     for row in range(size):
-        ready = False
+        factor = 0.5 * norms[1, row] * SLACK
         for strip in range(panels.shape[0]):
             if not doubtful[strip]:
                 continue
             first = strip * WIDTH
-            last = min(first + WIDTH, channels)
-            bad = 0
-            for c in range(first, last):
-                bad += float(found[row, c]) + 0.5 * norms[1, row] * column_norms[1, c] > limit
-            if bad == 0:
-                continue
-            unproved += bad
-            if not ready:
-                row_operands(rows[row], flip, offset, operands)
-                ready = True
-            settle_strip(
-                sums, row, operands, panels[strip], fits, first, start, (low, high), key + row * steps, counts, state
-            )
+            place = found.ctypes.data + row * found.strides[0] + 4 * first
+            norms_of = column_norms.ctypes.data + column_norms.strides[0] + 8 * first
+            if beyond(place, norms_of, factor, limit) > 0:
+                for c in range(first, min(first + WIDTH, channels)):
+                    bad = float(found[row, c]) + factor * column_norms[1, c] > limit
+                    suspects[c] += bad
+                    unproved += bad
+    settle_channels(sums, rows, how, np.flatnonzero(suspects), norms[1], limit, key, counts, found)
     return unproved
 
 
 @njit
-def settle_strip(
+def settle_channels(
+    sums: NDArray[np.int32],
+    rows: Units,
+    how: Saturation,
+    suspects: Ints,
+    norms: Reals,
+    limit: float,
+    key: Int,
+    counts: Ints,
+    found: NDArray[np.int32],
+) -> None:
+    """Accumulate step by step what is not proved; ``suspects``: the channels where that is so in some row.
+
+    norms: (rows,) of pieces. They are packed 16 at a time, so that a channel costs what it needs.
+    """
+    steps = how.panels.shape[1]
+    panel, state = np.zeros((steps, WIDTH), np.float32), np.empty((STATE, WIDTH), np.float32)
+    operands = np.empty(steps, np.float32)
+    for first in range(0, suspects.size, WIDTH):
+        members = suspects[first : first + WIDTH]
+        for slot in range(members.size):
+            strip, lane = members[slot] // WIDTH, members[slot] % WIDTH
+            for k in range(steps):
+                panel[k, slot] = how.panels[strip, k, lane]
+        for row in range(sums.shape[0]):
+            factor, bad = 0.5 * norms[row] * SLACK, False
+            for slot in range(members.size):
+                c = members[slot]
+                bad = bad or float(found[row, c]) + factor * how.column_norms[1, c] > limit
+            if bad:
+                row_operands(rows[row], how.flip, how.offset, operands)
+                settle_lanes(sums, row, operands, panel, how, members, key + row * steps, counts, state)
+
+
+@njit
+def settle_lanes(
     sums: NDArray[np.int32],
     row: Int,
     operands: Floats,
     panel: Floats,
-    fits: NDArray[np.uint8],
-    first: Int,
-    start: Ints,
-    limits: tuple[Int, Int],
+    how: Saturation,
+    members: Ints,
     key: Int,
     counts: Ints,
     state: Floats,
 ) -> None:
-    """Accumulate 16 sums of a row step by step, from channel ``first`` on, and count their hits."""
-    low, high = limits
-    channels = counts.shape[1]
-    for lane in range(WIDTH):
-        state[ACCUMULATOR, lane] = start[first + lane] if first + lane < channels else 0
-        state[BELOW, lane] = state[ABOVE, lane] = 0
-        state[SMALLEST, lane], state[GREATEST, lane] = low, high
+    """Accumulate up to 16 sums of a row step by step, those of the channels ``members``, and count their hits."""
+    field, fits, start = how.field, how.fits, how.start
+    low, high = lowest(field[0], field[1], field[2]), highest(field[0], field[1])
+    for slot in range(WIDTH):
+        state[ACCUMULATOR, slot] = start[members[slot]] if slot < members.size else 0
+        state[BELOW, slot] = state[ABOVE, slot] = 0
+        state[SMALLEST, slot], state[GREATEST, slot] = low, high
     accumulate_lanes(operands, panel, fits, float(low), float(high), state)
-    for c in range(first, min(first + WIDTH, channels)):
-        slot = c - first
+    for slot in range(members.size):
+        c = members[slot]
         below, above = np.int64(state[BELOW, slot]), np.int64(state[ABOVE, slot])
         if below + above == 0:
             continue
@@ -348,5 +438,6 @@ def settle_strip(
         counts[TRANSIENT if low <= exact <= high else PERSISTENT, c] += 1
         count_injected(counts, c, result - exact)
         if key < counts[FIRST, c]:
-            counts[FIRST, c] = min(counts[FIRST, c], key + first_hit(operands, panel, slot, fits, start[c], low, high))
+            step = first_hit(operands, panel, slot, fits, np.int64(start[c]), low, high)
+            counts[FIRST, c] = min(counts[FIRST, c], key + step)
         sums[row, c] = result

@@ -18,19 +18,23 @@ from hwsim_kernels._jit import inlined, njit
 from hwsim_kernels._types import Flag, Ints
 from hwsim_kernels.counting import MASK as WORD_MASK
 from hwsim_kernels.counting import NEVER, WORD
-from hwsim_kernels.fast.ir import I32, I64, at, ir, load, loop, machine_code
+from hwsim_kernels.fast.ir import I32, I64, Value, at, ir, load, loop, machine_code
 from hwsim_kernels.fast.lanes import WIDTH, Lanes
 from hwsim_kernels.rounding import HALF, round_up
 
 Values = NDArray[np.int32]
 
-ADD, LOW, HIGH = range(3)
-"""Parameters of a move: v becomes min(max(v + ADD, LOW), HIGH)."""
-MULTIPLIER, SHIFT, MASK, SEEN, HALFWAY, UP, DOWN, TABLE = range(3, 11)
-"""Parameters of a scaling, see ``scaling``."""
-PARAMETERS = 11
+ADD, LOW, HIGH, LEFT = range(4)
+"""Parameters of a move: v becomes min(max(v + ADD, LOW), HIGH) * 2**LEFT."""
+MULTIPLIER, SHIFT, MASK, SEEN, UP, DOWN, THRESHOLDS = range(4, 11)
+"""Parameters of a scaling, see ``scaling``; THRESHOLDS are four."""
+PARAMETERS = THRESHOLDS + 4
 SCALE = SHIFT
 """Parameter of a quantisation: the bits of a float64."""
+NEVER_UP = 1 << 62
+"""A threshold that no rest reaches."""
+TABLE = THRESHOLDS
+"""Parameter of a quantisation and of a division: what ``table_of`` gives."""
 
 LEAST, LARGEST, INEXACT, BIAS, ENERGY, ROUNDED, BELOW, ABOVE, LOST, LOST_MORE, FIRST = range(11)
 """Counters: the smallest and the largest result; of roundings, how many dropped ones, their errors, the squares of
@@ -41,42 +45,56 @@ COUNTERS = 11
 _TOP, _BOTTOM = (1 << 31) - 1, -(1 << 31)
 
 Noted = dict[int, Lanes]
-Body = Callable[[Lanes, Sequence[Lanes], Lanes], tuple[Lanes, Noted]]
+Body = Callable[[Lanes, Sequence[Lanes], Value], tuple[Lanes, Noted]]
 """From a value, the parameters and the number of the row to a result and what the counters take in."""
 
 
-def _move(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+def _move(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
     moved = (value + parameters[ADD].short()).most(parameters[LOW].short()).least(parameters[HIGH].short())
-    return moved, {}
+    return moved << parameters[LEFT].short(), {}
 
 
-def _look(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+def _look(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
     moved, _ = _move(value, parameters, row)
     return moved, {LEAST: moved, LARGEST: moved}
 
 
-def _scaled(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """Return the value after the move, the rounded product, the rounding's error and whether it dropped ones."""
+def _scaled(
+    value: Lanes, parameters: Sequence[Lanes], row: Value, *, steady: bool = False
+) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """Return the value after the move, the rounded product, the rounding's error and whether it dropped ones.
+
+    ``steady``: the first threshold stands for all.
+    """
     moved, _ = _move(value, parameters, row)
     # both factors as 32 bits made long: one instruction multiplies them
     product = moved.long() * parameters[MULTIPLIER].short().long()
     quotient, rest = product >> parameters[SHIFT], product & parameters[MASK]
-    seen, half = rest & parameters[SEEN], parameters[HALFWAY]
-    # nothing, less than a half, a half, more
-    place = seen.differs(0).ones(64) + (seen >= half).ones(64) + (seen > half).ones(64)
-    case = (place << 2) | ((product < 0).ones(64) << 1) | (quotient & 1)
-    up = (parameters[TABLE] >> case) & 1
-    error = ((up << 16) - ((rest << parameters[UP]) >> parameters[DOWN])).short().long()
-    return moved, (quotient + up).short(), error, rest.differs(0)
+    threshold = parameters[THRESHOLDS]
+    if not steady:
+        even, odd, below_even, below_odd = parameters[THRESHOLDS : THRESHOLDS + 4]
+        is_odd, negative = (quotient & 1).differs(0), product < 0
+        threshold = below_odd.where(is_odd, below_even).where(negative, odd.where(is_odd, even))
+    rounded_up = (rest & parameters[SEEN]) >= threshold
+    fraction = (rest << parameters[UP]) >> parameters[DOWN]
+    error = (fraction * -1 + 65536).where(rounded_up, fraction * -1).short().long()
+    return moved, (quotient + 1).where(rounded_up, quotient).short(), error, rest.differs(0)
 
 
-def _scale(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
-    _, result, error, inexact = _scaled(value, parameters, row)
+def _scale(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+    return _noted(*_scaled(value, parameters, row)[1:])
+
+
+def _scale_steadily(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+    return _noted(*_scaled(value, parameters, row, steady=True)[1:])
+
+
+def _noted(result: Lanes, error: Lanes, inexact: Lanes) -> tuple[Lanes, Noted]:
     noted = {LEAST: result, LARGEST: result, INEXACT: inexact.ones(32), BIAS: error, ENERGY: error * error}
     return result, noted
 
 
-def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
     moved, result, error, inexact = _scaled(value, parameters, row)
     below = moved < 0
     error = error.where(below, 0)
@@ -91,21 +109,21 @@ def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> t
     return result.where(below, moved), noted
 
 
-def _divide(value: Lanes, parameters: Sequence[Lanes], divisor: Lanes) -> tuple[Lanes, Noted]:
-    count = divisor.long()
-    quotient = value.long().quotient(count)
+def _divide(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+    count, reciprocal = Lanes.spread(value.builder, row).long(), Lanes.spread_reciprocal(value.builder, row)
+    quotient = value.long().quotient(reciprocal)
     rest = value.long() - quotient * count
     double = rest << 1
     place = rest.differs(0).ones(64) + (double >= count).ones(64) + (double > count).ones(64)
     case = (place << 2) | ((value < 0).ones(64) << 1) | (quotient & 1)
     up = (parameters[TABLE] >> case) & 1
-    error = (up << 16) - (rest << 16).quotient(count)
+    error = (up << 16) - (rest << 16).quotient(reciprocal)
     result = (quotient + up).short()
     noted = {LEAST: result, LARGEST: result, INEXACT: rest.differs(0).ones(32), BIAS: error, ENERGY: error * error}
     return result, noted
 
 
-def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
     # from the magnitude, whose fraction is exact; one minus a tiny fraction would not be
     whole, fraction, negative = value.float32().over(parameters[SCALE].float64()).split()
     sixteen, more = fraction.scaled(65536.0)
@@ -125,7 +143,7 @@ def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[La
     return result, noted
 
 
-def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes, Noted]:
+def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
     clamped, _ = _move(value, parameters, row)
     below, above = value < clamped, value > clamped
     injected = clamped.long() - value.long()
@@ -135,7 +153,7 @@ def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Lanes) -> tuple[Lanes
         ABOVE: above.ones(32),
         LOST: square & WORD_MASK,
         LOST_MORE: square >> WORD,
-        FIRST: row.where(below | above, _TOP),
+        FIRST: Lanes.spread(value.builder, row).where(below | above, _TOP),
     }
     return clamped, noted
 
@@ -191,7 +209,7 @@ def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbered: bool =
                 place = at(builder, column, builder.mul(row, stride))
                 own = at(builder, numbers, builder.mul(row, ir.Constant(I64, 4)))
                 number = load(builder, I32, own) if numbered else builder.trunc(row, I32)
-                result, noted = body(Lanes.read(builder, place, 32), parameters, Lanes.spread(builder, number))
+                result, noted = body(Lanes.read(builder, place, 32), parameters, number)
                 result.write(place)
                 leave([_after(one, Lanes(builder, held[slot]), noted[one]).value for slot, one in enumerate(counted)])
             for slot, counter in enumerate(counted):
@@ -221,13 +239,15 @@ def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbered: bool =
 
 
 _ROUNDING = (LEAST, LARGEST, INEXACT, BIAS, ENERGY)
-_move_strips = _strips(_move, 3, ())
-_look_strips = _strips(_look, 3, (LEAST, LARGEST))
+_move_strips = _strips(_move, 4, ())
+_look_strips = _strips(_look, 4, (LEAST, LARGEST))
 _scale_strips = _strips(_scale, PARAMETERS, _ROUNDING)
+_scale_steadily_strips = _strips(_scale_steadily, THRESHOLDS + 1, _ROUNDING)
 _scale_uncounted = _strips(_scale, PARAMETERS, ())
+_scale_steadily_uncounted = _strips(_scale_steadily, THRESHOLDS + 1, ())
 _divide_strips = _strips(_divide, PARAMETERS, _ROUNDING, numbered=True)
 _quantize_strips = _strips(_quantize, PARAMETERS, _ROUNDING)
-_clamp_strips = _strips(_clamp, 3, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
+_clamp_strips = _strips(_clamp, 4, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
 _scale_negatives_strips = _strips(_scale_negatives, PARAMETERS, (*_ROUNDING, ROUNDED))
 
 
@@ -252,9 +272,13 @@ def look(values: Values, parameters: Ints, counters: Ints) -> None:
 
 
 @njit
-def scale(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
-    """Move, then multiply by a fixed-point ratio and round, as ``scaling`` describes it."""
-    if counted:
+def scale(values: Values, parameters: Ints, counters: Ints, steady: Flag, counted: Flag) -> None:
+    """Move, then multiply by a fixed-point ratio and round, as ``scaling`` describes it; ``steady``: see there."""
+    if steady and counted:
+        _scale_steadily_strips(0, *_addresses(values, parameters, counters))
+    elif steady:
+        _scale_steadily_uncounted(0, *_addresses(values, parameters, counters))
+    elif counted:
         _scale_strips(0, *_addresses(values, parameters, counters))
     else:
         _scale_uncounted(0, *_addresses(values, parameters, counters))
@@ -268,7 +292,7 @@ def scale_negatives(values: Values, parameters: Ints, counters: Ints) -> None:
 
 @njit
 def divide(values: Values, divisors: NDArray[np.int32], parameters: Ints, counters: Ints) -> None:
-    """Divide each row by a positive number of its own, below 2**20, and round by the parameters' table."""
+    """Divide each row by a positive number of its own, below 2**15, and round by the parameters' table."""
     _divide_strips(divisors.ctypes.data, *_addresses(values, parameters, counters))
 
 
@@ -298,19 +322,29 @@ def moves(columns: int) -> Ints:
     return parameters
 
 
-def scaling(parameters: Ints, multiplier: Ints, shift: Ints, guard_bits: int, mode: int) -> None:
+def scaling(parameters: Ints, multiplier: Ints, shift: Ints, guard_bits: int, mode: int) -> bool:
     """Complete the parameters by a scaling by ``multiplier / 2**shift`` (channels,), rounded in ``mode``.
 
-    0 <= multiplier < 2**31, 0 <= shift <= 62; not for stochastic modes.
+    0 <= multiplier < 2**31, 0 <= shift <= 62; not for stochastic modes. Every mode rounds up from some rest on, which
+    depends on the sign and on whether the floor is odd: four thresholds, even and odd, then the same below 0. Return
+    whether they are equal: then ``steady`` lanes need look at the first alone.
     """
     channels = multiplier.size
     given = parameters[:, :channels]
     one = np.ones(channels, np.int64)
     given[MULTIPLIER], given[SHIFT], given[MASK] = multiplier, shift, (one << shift) - 1
     given[SEEN] = -one << np.maximum(shift - guard_bits, 0) if guard_bits else -1
-    given[HALFWAY] = one << np.maximum(shift - 1, 0)
     given[UP], given[DOWN] = np.maximum(16 - shift, 0), np.maximum(shift - 16, 0)
-    given[TABLE] = np.where(shift > 0, table_of(mode), 0)
+    parameters[THRESHOLDS : THRESHOLDS + 4] = NEVER_UP
+    half, table = one << np.maximum(shift - 1, 0), table_of(mode)
+    for case in range(4):
+        # from nothing dropped on, from something, from a half, from more, never
+        places = [place for place in range(4) if table >> (4 * place + case) & 1]
+        from_place = (0 * one, one, half, half + 1, NEVER_UP * one)[places[0] if places else 4]
+        row = THRESHOLDS + (case >> 1) * 2 + (case & 1)
+        given[row] = np.where(shift > 0, from_place, NEVER_UP)
+    thresholds = given[THRESHOLDS : THRESHOLDS + 4]
+    return bool((thresholds == thresholds[0]).all())
 
 
 def table_of(mode: int) -> int:

@@ -18,78 +18,111 @@ BLOCK_ROWS = 32
 
 
 @njit
-def start_sums(start: NDArray[Any], sums: NDArray[Any]) -> None:
-    """Let every row (rows, columns) start from ``start`` (columns,)."""
-    for row in range(sums.shape[0]):
-        for c in range(sums.shape[1]):
-            sums[row, c] = start[c]
+def dot_bytes(
+    tier: Int,
+    signs: tuple[Flag, Flag],
+    place: tuple[Int, Int],
+    rows: Int,
+    panels: NDArray[np.int8],
+    digit: Int,
+    sums: tuple[Int, Int],
+    fresh: Flag,
+) -> None:
+    """Form the products of bytes as 32-bit sums; unless ``fresh``, add them to what is there.
+
+    signs: whether rows and columns are signed. place: address of rows (rows, depth) of bytes, and bytes from row to
+    row. panels: (digits, panels, depth / 4, 16, 4). rows: a multiple of 32. sums: address, and bytes from row to row.
+    """
+    across, depth = panels.shape[1], panels.shape[2] * 4
+    address, length = place
+    panel = depth * 16
+    b = panels.ctypes.data + digit * across * panel
+    target, stride = sums
+    for column in range(0, across, 2):
+        weights = b + column * panel
+        if tier == AMX:
+            for row in range(0, rows, 32):
+                a, c = address + row * length, target + row * stride + column * 64
+                if signs[0] and signs[1]:
+                    amx.dot_ss(a, length, weights, panel, depth // 64, c, stride, fresh)
+                elif signs[0]:
+                    amx.dot_su(a, length, weights, panel, depth // 64, c, stride, fresh)
+                elif signs[1]:
+                    amx.dot_us(a, length, weights, panel, depth // 64, c, stride, fresh)
+                else:
+                    amx.dot_uu(a, length, weights, panel, depth // 64, c, stride, fresh)
+        else:
+            for row in range(0, rows, vnni.ROWS):
+                a, c = address + row * length, target + row * stride + column * 64
+                vnni.dot(a, length, weights, panel, depth // 4, c, stride, fresh)
 
 
 @njit
-def dot_bytes(
-    tier: Int, signed: Flag, planes: NDArray[np.uint8], panels: NDArray[np.int8], weight: Int, sums: NDArray[Any]
-) -> None:
-    """Add the products of bytes whose places add up to ``weight`` to 32-bit sums (rows, columns).
-
-    planes: (planes, rows, depth). panels: (digits, panels, depth / 4, 16, 4). Rows come in multiples of 32.
-    """
-    rows, depth = planes.shape[1], planes.shape[2]
-    digits, across = panels.shape[0], panels.shape[1]
-    panel = depth * 16
-    stride = sums.strides[0]
-    for digit in range(digits):
-        plane = weight - digit
-        if plane < 0 or plane >= planes.shape[0]:
-            continue
-        a = planes.ctypes.data + plane * rows * depth
-        b = panels.ctypes.data + digit * across * panel
-        for column in range(0, across, 2):
-            if tier == AMX:
-                for row in range(0, rows, 32):
-                    place = sums.ctypes.data + row * stride + column * 64
-                    if signed:
-                        amx.dot_signed(a + row * depth, depth, b + column * panel, panel, depth // 64, place, stride)
-                    else:
-                        amx.dot(a + row * depth, depth, b + column * panel, panel, depth // 64, place, stride)
-            else:
-                for row in range(0, rows, vnni.ROWS):
-                    place = sums.ctypes.data + row * stride + column * 64
-                    vnni.dot(a + row * depth, depth, b + column * panel, panel, depth // 4, place, stride)
+def join_parts(partial: NDArray[np.int32], start: Ints, first: Int, sums: NDArray[Any]) -> None:
+    """Write start plus partial sums (places, rows, columns), each shifted to its place, from a column of sums on."""
+    places, rows, columns = partial.shape
+    for row in range(rows):
+        totals, begin, low = sums[row, first : first + columns], start[first : first + columns], partial[0, row]
+        if places == 3:
+            middle, high = partial[1, row], partial[2, row]
+            for c in range(columns):
+                totals[c] = begin[c] + low[c] + (np.int64(middle[c]) << 8) + (np.int64(high[c]) << 16)
+        else:
+            for c in range(columns):
+                totals[c] = begin[c] + low[c]
+            for place in range(1, places):
+                part = partial[place, row]
+                for c in range(columns):
+                    totals[c] += np.int64(part[c]) << (8 * place)
 
 
 @njit
 def byte_sums(
     tier: Int,
     signed: Flag,
+    natural: Flag,
     settings: NDArray[np.uint8],
-    planes: NDArray[np.uint8],
+    place: tuple[Int, Int],
+    planes: tuple[Int, Int],
     panels: NDArray[np.int8],
     partial: NDArray[np.int32],
+    start: Ints,
+    first: Int,
     sums: NDArray[Any],
 ) -> None:
-    """Add the products of whole units and weights to sums (rows, columns), of 64 bits if there are ``partial`` ones."""
+    """Form the sums (rows, columns) of units and weights: of 64 bits, from ``start``, if there are ``partial`` ones.
+
+    place: as in ``dot_bytes``, of the lowest bytes. planes: how many bytes a unit has, and from each to the next.
+    signed: whether the highest byte of a unit is. natural: whether lower bytes of weights are unsigned. first: the
+    column of sums that the panels begin with.
+    """
+    rows, digits = sums.shape[0], panels.shape[0]
     if tier == AMX:
         amx.configure(settings.ctypes.data)
     if partial.size == 0:
-        dot_bytes(tier, signed, planes, panels, 0, sums)
+        target = (sums.ctypes.data + first * sums.itemsize, sums.strides[0])
+        dot_bytes(tier, (signed, True), place, rows, panels, 0, target, True)
     else:
-        for weight in range(planes.shape[0] + panels.shape[0] - 1):
-            partial[:] = 0
-            dot_bytes(tier, signed, planes, panels, weight, partial)
-            shift = 8 * weight
-            for row in range(partial.shape[0]):
-                for c in range(partial.shape[1]):
-                    sums[row, c] += np.int64(partial[row, c]) << shift
+        for weight in range(planes[0] + digits - 1):
+            lowest = max(0, weight - planes[0] + 1)
+            for digit in range(lowest, min(digits, weight + 1)):
+                plane = weight - digit
+                signs = (signed and plane == planes[0] - 1, not natural or digit == digits - 1)
+                where = (place[0] + plane * planes[1], place[1])
+                part = (partial.ctypes.data + weight * partial.strides[0], partial.strides[1])
+                dot_bytes(tier, signs, where, rows, panels, digit, part, digit == lowest)
+        join_parts(partial[:, :rows], start, first, sums)
     if tier == AMX:
         amx.release()
 
 
 @njit
-def float_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, sums: NDArray[Any]) -> None:
-    """Add the products of float rows (rows, depth) and panels (panels, depth, 16) to sums (rows, columns)."""
+def float_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, sums: NDArray[Any]) -> None:
+    """Form the sums of float rows (rows, depth) and panels (panels, depth, 16) from column ``begin`` on."""
     depth, size = rows.shape[1], rows.itemsize
     panel = depth * 16 * size
     stride, across = sums.strides[0], sums.itemsize * 16
+    target = sums.ctypes.data + begin * sums.itemsize
     for column in range(0, panels.shape[0], 2):
         for first in range(0, depth, chunk):
             steps = min(chunk, depth - first)
@@ -97,22 +130,23 @@ def float_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, sums: NDArr
             if size == 4:
                 for row in range(0, rows.shape[0], floats.ROWS):
                     a = rows.ctypes.data + (row * depth + first) * size
-                    place = sums.ctypes.data + row * stride + column * across
-                    floats.dot32(a, depth * size, b, panel, steps, place, stride)
+                    place = target + row * stride + column * across
+                    floats.dot32(a, depth * size, b, panel, steps, place, stride, first == 0)
             else:
                 for row in range(0, rows.shape[0], floats.ROWS // 2):
                     a = rows.ctypes.data + (row * depth + first) * size
-                    place = sums.ctypes.data + row * stride + column * across
-                    floats.dot64(a, depth * size, b, panel, steps, place, stride)
+                    place = target + row * stride + column * across
+                    floats.dot64(a, depth * size, b, panel, steps, place, stride, first == 0)
 
 
 @njit
 def block_of_bytes(
     tier: Int,
     signed: Flag,
+    natural: Flag,
     settings: NDArray[np.uint8],
     units: NDArray[Any],
-    fill: Int,
+    blank: NDArray[Any],
     runs: Ints,
     window: Ints,
     flip: Int,
@@ -129,18 +163,20 @@ def block_of_bytes(
 ) -> None:
     """Write the sums (rows, columns) of ``size`` output positions from ``position`` on, as a ``Layout`` describes them.
 
-    rows, planes, partial: room for the units of a block, for their bytes (the same, where units are bytes as they are),
-    and for sums of parts. ``gathered``: rows hold their units already. Rows of ``sums`` behind ``size`` are of no
-    meaning. A group's columns may run over the next group's: by weights of 0.
+    Sums of 64 bits begin with ``start``; to those of 32 bits the next step adds it. rows, planes, partial: room for the
+    units of a block, for their bytes (none, where units are bytes as they are), and for sums of parts. ``gathered``:
+    rows hold their units already. Rows of ``sums`` behind ``size`` are of no meaning. A group's columns run over the
+    next group's, which are written later.
     """
-    start_sums(start, sums)
     groups = panels.shape[0]
     for group in range(groups):
         if not gathered:
-            gather_units(units, fill, runs, window, group * (units.shape[3] // groups), position, size, rows)
-        if flip != 0 or planes.shape[0] > 1:
+            gather_units(units, blank, runs, window, group * (units.shape[3] // groups), position, size, rows)
+        place, parts = (rows.ctypes.data, rows.strides[0]), (1, 0)
+        if planes.size > 0:
             to_bytes(rows, flip, size, planes)
-        byte_sums(tier, signed, settings, planes, panels[group], partial, sums[:, group * outputs :])
+            place, parts = (planes.ctypes.data, planes.strides[1]), (planes.shape[0], planes.strides[0])
+        byte_sums(tier, signed, natural, settings, place, parts, panels[group], partial, start, group * outputs, sums)
 
 
 @njit
@@ -148,7 +184,7 @@ def block_of_floats(
     offset: Int,
     chunk: Int,
     units: NDArray[Any],
-    fill: Int,
+    blank: NDArray[Any],
     runs: Ints,
     window: Ints,
     flip: Int,
@@ -157,19 +193,20 @@ def block_of_floats(
     outputs: Int,
     position: Int,
     size: Int,
-    gathered: Flag,
     rows: NDArray[Any],
     operands: NDArray[Any],
     sums: NDArray[Any],
 ) -> None:
-    """Do what ``block_of_bytes`` does, by floats: operands (1, rows, depth)."""
-    start_sums(start, sums)
+    """Do what ``block_of_bytes`` does, by floats: operands (rows, depth), and ``start`` is added in the end."""
     groups = panels.shape[0]
     for group in range(groups):
-        if not gathered:
-            gather_units(units, fill, runs, window, group * (units.shape[3] // groups), position, size, rows)
-        to_floats(rows, flip, offset, size, operands[0])
-        float_sums(operands[0], panels[group], chunk, sums[:, group * outputs :])
+        gather_units(units, blank, runs, window, group * (units.shape[3] // groups), position, size, rows)
+        to_floats(rows, flip, offset, size, operands)
+        float_sums(operands, panels[group], chunk, group * outputs, sums)
+    if sums.itemsize > 4:
+        for row in range(sums.shape[0]):
+            for c in range(sums.shape[1]):
+                sums[row, c] += start[c]
 
 
 @njit

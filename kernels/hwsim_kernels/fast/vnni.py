@@ -7,8 +7,8 @@ from typing import Any
 
 from numba import types
 
-from hwsim_kernels.fast.features import features
 from hwsim_kernels.fast.ir import (
+    HOST,
     I1,
     I8,
     I32,
@@ -27,7 +27,7 @@ from hwsim_kernels.fast.ir import (
 )
 
 ROWS = 8
-PIECE = 32
+PIECE = 64
 """Steps between two looks of ``peaks``."""
 _LANES = 16
 _SUMS = vector(I32, _LANES)
@@ -36,7 +36,7 @@ _BYTES = vector(I8, 64) if binding.llvm_version_info[0] >= 21 else _SUMS
 
 
 def _emits() -> bool:
-    return "avx512vnni" in features()
+    return "avx512vnni" in HOST
 
 
 @machine_code
@@ -49,18 +49,29 @@ def dot(
     depth: Any,
     sums: Any,
     sums_stride: Any,
+    fresh: Any,
 ) -> Any:
-    """Do what ``dot_amx.dot`` does, for 8 rows, with depth = steps / 4."""
+    """Do what ``amx.dot_us`` does, for 8 rows, with depth = steps / 4."""
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         if _emits():
             _build(builder, *arguments)
         return target.get_dummy_value()
 
-    return types.void(*[types.intp] * 7), build
+    return types.void(*[types.intp] * 8), build
 
 
-def _build(builder: Any, a: Any, a_stride: Any, b: Any, b_stride: Any, depth: Any, sums: Any, stride: Any) -> None:
+def _build(
+    builder: Any,
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    b_stride: Any,
+    depth: Any,
+    sums: Any,
+    stride: Any,
+    fresh: Any,
+) -> None:
     rows = [at(builder, a, builder.mul(a_stride, ir.Constant(I64, row))) for row in range(ROWS)]
     panels = [b, at(builder, b, b_stride)]
     places = [
@@ -68,7 +79,9 @@ def _build(builder: Any, a: Any, a_stride: Any, b: Any, b_stride: Any, depth: An
         for row in range(ROWS)
         for column in (0, 1)
     ]
-    first = [load(builder, _SUMS, place) for place in places]
+    begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
+    nothing = constant(_SUMS, 0)
+    first = [builder.select(begins, nothing, load(builder, _SUMS, place)) for place in places]
     with loop(builder, depth, first) as (index, held, leave, last):
         made = _products(builder, rows, panels, index, held)
         leave(made)

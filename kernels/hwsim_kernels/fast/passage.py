@@ -1,0 +1,89 @@
+"""The steps behind the sums of a block, one after another while it is in the nearest caches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim_kernels._jit import njit
+from hwsim_kernels._types import Int, Ints
+from hwsim_kernels.fast import strips
+from hwsim_kernels.fast.fitting import fit_block, look_at
+from hwsim_kernels.fast.strips import Values
+
+LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_NEGATIVES, DIVIDE, FIT = range(7)
+"""Kinds of steps."""
+
+
+class Steps(NamedTuple):
+    """What a block goes through, as arrays with an axis of steps in front.
+
+    kinds: see above. parameters: (steps, PARAMETERS, columns) of ``strips``. limits: those of a saturating fit. fields:
+    (steps, 4) of fits. points: the index of the truncation point that a step counts into. bins, offsets: of the
+    histogram that a look or a fit keeps; no bins, no histogram.
+    """
+
+    kinds: Ints
+    parameters: Ints
+    limits: Ints
+    fields: Ints
+    points: Ints
+    bins: Ints
+    offsets: Ints
+
+
+class Tally(NamedTuple):
+    """Where the blocks of a part count.
+
+    counters: (steps, COUNTERS, columns). here: (COUNTERS, columns), one block's. counts: (points, COLUMNS, channels).
+    histograms: (points, BINS). counted: whether to count at all. first_row: the number of row 0 in the whole run.
+    """
+
+    counters: Ints
+    here: Ints
+    counts: Ints
+    histograms: Ints
+    counted: bool
+    first_row: int
+
+
+@njit
+def pass_block(values: Values, divisors: NDArray[np.int32], row: Int, first: Int, steps: Steps, tally: Tally) -> None:
+    """Send values (rows, columns) through the steps from ``first`` on, in place.
+
+    ``row``: which row of the part is the block's first. divisors: (rows,) of a division.
+    """
+    for number in range(first, steps.kinds.size):
+        kind, counters, parameters = steps.kinds[number], tally.counters[number], steps.parameters[number]
+        bins = steps.bins[number] if tally.counted else 0
+        histogram = tally.histograms[steps.points[number], :bins]
+        if kind == LOOK:
+            if tally.counted:
+                look_at(values, parameters, counters, bins, steps.offsets[number], histogram)
+            else:
+                strips.move(values, parameters)
+        elif kind == MOVE:
+            strips.move(values, parameters)
+        elif kind in (SCALE, SCALE_STEADILY):
+            strips.scale(values, parameters, counters, kind == SCALE_STEADILY, tally.counted)
+        elif kind == SCALE_NEGATIVES:
+            strips.scale_negatives(values, parameters, counters)
+        elif kind == DIVIDE:
+            strips.divide(values, divisors, parameters, counters)
+        else:
+            fit_block(
+                values,
+                parameters,
+                steps.limits[number],
+                steps.fields[number],
+                tally.first_row + row,
+                bins,
+                steps.offsets[number],
+                tally.counted,
+                counters,
+                tally.here,
+                tally.counts[steps.points[number]],
+                histogram,
+            )

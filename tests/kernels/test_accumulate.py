@@ -29,9 +29,8 @@ from kernels.plain import (
     stage_field,
 )
 
-from hwsim_kernels import counting, exact
+from hwsim_kernels import counting
 from hwsim_kernels.accumulate import LANES, accumulate
-from hwsim_kernels.exact import EXACT_LIMIT, accumulate_exact
 from hwsim_kernels.order import sums_end
 from hwsim_kernels.plain import accumulate_plain
 from oracle import mac as oracle_mac
@@ -155,22 +154,6 @@ class Case:
         accumulate_plain(*arguments)
         return replace(made, out=np.array(from_words(made.out), object))
 
-    def exactly(self) -> Counted:
-        """Run ``accumulate_exact``."""
-        made = self.counted()
-        arguments: list[Any] = [*self.common, self.stages, self.ends, *made.all]
-        accumulate_exact(*arguments)
-        return made
-
-    def loses_nothing(self, made: Counted) -> bool:
-        """Whether all that was counted is exact, so that a matrix product gives the same."""
-        sections = [*self.mac["stages"], *([self.mac["product"]] if self.mac["product"] else [])]
-        if any(section["shift"] for section in sections):
-            return False
-        hits = made.stages[:, [counting.LOW, counting.HIGH]].sum() + made.product[[counting.LOW, counting.HIGH]].sum()
-        widest = self.steps * self.widest_product + max(abs(start) for start in self.start.tolist())
-        return int(hits) == 0 and widest < EXACT_LIMIT
-
 
 @dataclass(frozen=True)
 class Counted:
@@ -252,9 +235,6 @@ def check(case: Case) -> Counted:
     assert made.histogram.tolist() == datapath.stage_points[-1].histogram
     if case.needed < ONE_WORD:
         assert case.in_lanes().equals(made)
-    if case.loses_nothing(made):
-        assert case.exactly().equals(made)
-        assert replace(case, mac={**case.mac, "product": None}).plainly().equals(made)
     return made
 
 
@@ -449,7 +429,7 @@ def test_a_proved_product_is_counted_all_the_same() -> None:
     case = plain_case(2, (3, 3), (1, 2, 2), 5)
     assert case.mac["product"] is None
     wanted = [2 * 9 * 5] * 2
-    for made in (case.plainly(), case.in_lanes(), case.exactly()):
+    for made in (case.plainly(), case.in_lanes()):
         assert made.product[counting.VALUES].tolist() == wanted
 
 
@@ -492,10 +472,9 @@ def test_a_transposed_convolution_spreads_its_input(
         shape=(rows, columns),
         spread=strides,
     )
-    for made in (case.plainly(), case.in_lanes(), case.exactly()):
+    for made in (case.plainly(), case.in_lanes()):
         assert made.out.tolist() == wanted.tolist()
     assert case.in_lanes().equals(case.plainly())
-    assert case.exactly().equals(case.plainly())
 
 
 @composite
@@ -628,90 +607,3 @@ def test_the_last_stage_starts_from_the_bias(check_when: str) -> None:
 def test_a_bias_outside_the_last_stage_is_not_fitted_before_the_first_product() -> None:
     case = plain_case(1, (1, 2), (1, 1, 1), 2)
     check(replace(case, start=np.array([1000], np.int64)))
-
-
-# --- the matrix product -------------------------------------------------------------------------------
-
-
-@composite
-def roomy_macs(draw: DrawFn) -> Json:
-    """Return a datapath in which nothing is lost."""
-
-    def room() -> Json:
-        mode = draw(st.sampled_from(["wrap", "saturate", "saturate_symmetric", "saturate_zero", "error"]))
-        number = draw(st.integers(0, 4)) if mode == "wrap" else 0
-        return {"bits": draw(st.integers(54, 64)), "overflow": mode, "saturated_bits": number}
-
-    product = {**room(), "signed": True, "shift": 0, "rounding": "jam"} if draw(st.booleans()) else None
-    stages = []
-    for level in range(draw(st.integers(0, 2))):
-        shape = draw(st.sampled_from(["tree", "chain"]))
-        check = draw(st.sampled_from(["each", "last"]))
-        stages.append(stage(f"level{level}", **room(), terms=draw(st.integers(1, 9)), shape=shape, check=check))
-    return {"product": product, "stages": [*stages, stage(**room(), check=draw(st.sampled_from(["each", "last"])))]}
-
-
-@examples(150)
-@given(cases(roomy_macs()))
-def test_the_matrix_product_is_the_same(case: Case) -> None:
-    wanted = case.plainly()
-    assert case.loses_nothing(wanted)
-    assert case.exactly().equals(wanted)
-    assert case.in_lanes().equals(wanted)
-    assert replace(case, mac={**case.mac, "product": None}).plainly().equals(wanted)
-
-
-@pytest.mark.parametrize("name", SOME_BLOCKS)
-def test_the_matrix_product_is_the_same_for_blocks(name: str) -> None:
-    tree = stage("tree", 40, shape="tree", terms=2)
-    case = plain_case(*BLOCKS[name], steps=5, mac={"product": None, "stages": [tree, stage()]})
-    assert case.exactly().equals(case.plainly())
-
-
-@pytest.mark.parametrize("shape", ["tree", "chain"])
-@pytest.mark.parametrize("terms", [1, 2, 3, 5, 6, 7, 8])
-def test_the_matrix_product_counts_every_stage(terms: int, shape: str) -> None:
-    for check_when, other in pairs_from(("each", "last"), (1, 3)):
-        inner = stage("inner", 40, shape=shape, terms=terms, check=check_when)
-        outer = stage("outer", 40, shape="tree", terms=other)
-        case = plain_case(1, (2, 2), (1, 1, 2), 6, {"product": None, "stages": [inner, outer, stage()]})
-        assert case.exactly().equals(check(case))
-
-
-@pytest.mark.parametrize("values", [1, 7, 35, 36, 1000])
-def test_the_matrix_product_is_the_same_however_it_is_cut(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    case = plain_case(3, (4, 5), (2, 2, 3), 5, {"product": None, "stages": [stage()]})
-    wanted = case.plainly()
-    monkeypatch.setattr(exact, "PATCH_VALUES", values)
-    assert case.exactly().equals(wanted)
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_matrix_product_is_exact_up_to_its_limit(sign: int) -> None:
-    steps, code = 33, 2**17 - 1
-    weight = (EXACT_LIMIT - 1) // (steps * code)
-    assert weight < 2**31
-    generator = np.random.default_rng(5)
-    weights = np.full((1, steps, 8), sign * weight)
-    weights[0, :, 1:] -= generator.integers(0, 2, (steps, 7)) * sign
-    weights[0, ::2, 4:] *= -1
-    case = Case(
-        codes=np.full((1, 1, 1, 1), code, np.int32),
-        zero_point=0,
-        taps=np.zeros((steps, 3), np.int64),
-        strides=(1, 1),
-        weights=weights.astype(np.int32),
-        start=np.zeros(8, np.int64),
-        mac={"product": None, "stages": [stage(bits=54)]},
-        random=GENERATORS[0],
-        shape=(1, 1),
-    )
-    made = case.exactly()
-    assert made.equals(case.plainly())
-    assert made.out.ravel().tolist() == (weights[0].astype(object) * code).sum(0).tolist()
-
-
-def test_an_unsigned_datapath_of_positive_sums_is_exact() -> None:
-    case = plain_case(2, (4, 4), (1, 2, 4), 6, {"product": None, "stages": [stage(bits=20, signed=False)]})
-    case = replace(case, codes=np.abs(case.codes), zero_point=0, weights=np.abs(case.weights), start=abs(case.start))
-    assert case.exactly().equals(case.plainly())

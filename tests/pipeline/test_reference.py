@@ -90,7 +90,7 @@ def convolved(x: Floats, conv: Conv2D) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 1)])
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 2), (1, 3)])
-@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), PADDED])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((0, 1), (0, 1)), ((1, 1), (1, 1)), PADDED])
 @pytest.mark.parametrize(("groups", "outputs"), [(1, 3), (2, 2), (4, 4), (4, 8)])
 def test_convolutions_of_every_kind(
     strides: tuple[int, int], dilation: tuple[int, int], padding: Sides, groups: int, outputs: int

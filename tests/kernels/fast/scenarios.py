@@ -1,0 +1,341 @@
+"""Calls of every fast kernel on buffers of odd sizes, for tests that put fences around them.
+
+A scenario takes what copies an array to a place of the test's choice, calls kernels on such arrays alone, and returns
+what they left there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from kernels.fast.datapaths import HERE, Array, Case, dense, limits_of, new_tally, one_look, prepared
+from kernels.plain import code_of
+
+from hwsim_kernels import counting
+from hwsim_kernels.fast import blocks, strips
+from hwsim_kernels.fast.bits import bit_lengths
+from hwsim_kernels.fast.depthwise import depthwise_sums
+from hwsim_kernels.fast.fitting import fit_block
+from hwsim_kernels.fast.stepwise import STATE, accumulate_lanes, first_hit, row_norms, row_operands
+from hwsim_kernels.fast.sums import store_codes
+from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
+from hwsim_kernels.fields import field_of
+from hwsim_kernels.overflow import SATURATE, WRAP
+
+Take = Callable[[Array], Array]
+"""Copies an array to another place: same type, shape and contents."""
+
+Left = list[Array]
+Scenario = Callable[[Take], Left]
+
+
+# --- objects that hold arrays -------------------------------------------------------------------------
+
+
+class Moved:
+    """Moves all arrays that a value holds, those that share memory together."""
+
+    def __init__(self, take: Take) -> None:
+        self.take = take
+        self.roots: dict[int, tuple[Array, Array]] = {}
+
+    def array(self, array: Array) -> Array:
+        """Return the same view of moved memory."""
+        root = array
+        while isinstance(root.base, np.ndarray):
+            root = root.base
+        if root.size == 0:
+            return array
+        if id(root) not in self.roots:
+            assert root.flags.c_contiguous
+            self.roots[id(root)] = root, self.take(root)
+        moved = self.roots[id(root)][1]
+        offset = array.ctypes.data - root.ctypes.data
+        return np.ndarray(array.shape, array.dtype, moved.reshape(-1).view(np.uint8).data, offset, array.strides)
+
+    def of(self, value: Any) -> Any:
+        """Return a value with all arrays in it moved."""
+        if isinstance(value, np.ndarray):
+            return self.array(value)
+        if isinstance(value, tuple):
+            made = [self.of(one) for one in value]
+            return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
+        return value
+
+    @contextmanager
+    def rooms(self) -> Generator[None]:
+        """Let layers have their room in moved memory."""
+        room = blocks.room
+
+        def moved(*given: Any, **named: Any) -> Any:
+            return self.of(room(*given, **named))
+
+        with patch.object(blocks, "room", moved):
+            yield
+
+
+# --- sums ---------------------------------------------------------------------------------------------
+
+
+def sums(case: Case, tier: str, take: Take) -> Left:
+    """Write the sums of a layer, also straight to where they are wanted."""
+    how, moved = prepared(case, tier, rows=32), Moved(take)
+    assert how is not None
+    shape = (case.positions, how.columns if case.positions % 32 == 0 else case.path.channels)
+    outs = take(np.zeros((case.positions, case.path.channels), np.int64)), take(np.zeros(shape, how.start.dtype))
+    with moved.rooms():
+        for out in outs:
+            blocks.write_sums(moved.of(how), take(case.codes), out)
+    return [out[:, : case.path.channels].copy() for out in outs]
+
+
+def register(case: Case, tier: str, take: Take) -> Left:
+    """Run a layer whose last stage saturates."""
+    how, moved = prepared(case, tier, rows=32), Moved(take)
+    assert how is not None
+    channels, columns = case.path.channels, how.columns
+    steps, tally = moved.of(one_look(how)), moved.of(new_tally(channels, columns, 7))
+    out = take(np.zeros((case.positions, channels), np.int32))
+    with moved.rooms():
+        blocks.run_layer(moved.of(how), take(case.codes), steps, tally, out)
+    return [out.copy(), tally.counts.copy(), tally.counters.copy(), tally.histograms.copy()]
+
+
+def channels_alone(case: Case, take: Take) -> Left:
+    """Form the sums of a depthwise convolution."""
+    how = prepared(case, "portable")
+    assert how is not None and how.layout is None
+    how = Moved(take).of(how)
+    found = take(np.zeros((case.positions, how.columns), np.int32))
+    fill = case.outside + case.zero_point
+    where = (how.path.taps, how.window, how.by_step, how.start)
+    depthwise_sums(take(case.codes), fill, *where, 0, case.positions, found)
+    return [found.copy()]
+
+
+def convolution(kind: str, weight: int, channels: int, outputs: int, *, groups: int = 1, spread: int = 1) -> Case:
+    """Return a convolution of 2 x 3 pixels whose windows reach beyond all sides of the image."""
+    generator = np.random.default_rng(channels * outputs)
+    low, high = limits_of(kind)
+    codes = generator.integers(low, high + 1, (2, 3, 5, channels * groups)).astype(kind)
+    taps = np.array([(y - 1, x - 1, c) for y in range(2) for x in range(3) for c in range(channels)], np.int64)
+    weights = generator.integers(-weight, weight + 1, (groups, len(taps), outputs))
+    return Case(
+        codes, weights, taps, [1] * (groups * outputs), shape=(5, 7), zero_point=high - 3, spread=(spread, spread)
+    )
+
+
+def product(kind: str, rows: int, steps: int, outputs: int) -> Case:
+    """Return a product of matrices, of whole rows of operands if ``steps`` is a multiple of 64."""
+    generator = np.random.default_rng(rows + steps)
+    low, high = limits_of(kind)
+    codes = generator.integers(low, high + 1, (rows, steps)).astype(kind)
+    return dense(codes, generator.integers(-128, 128, (steps, outputs)), [3] * outputs)
+
+
+def saturating(kind: str, rows: int, steps: int, outputs: int) -> Case:
+    """Return a product of matrices in a register of 15 bits."""
+    stage = field_of(15, True, SATURATE, 0, shift=0, rounding=0, check_each=True)
+    ends = np.zeros((1, steps), np.int64)
+    ends[0, -1] = 1
+    return replace(product(kind, rows, steps, outputs), stages=stage[None], ends=ends, exact=False)
+
+
+def all_sums() -> Iterator[tuple[str, Scenario]]:
+    """Yield what forms and settles sums, on all tiers."""
+    layers = {
+        "bytes": convolution("uint8", 127, 3, 17),
+        "signed bytes": convolution("int8", 127, 5, 33),
+        "a pixel's bytes": product("uint8", 33, 64, 5),
+        "a pixel's signed bytes": product("int8", 32, 128, 32),
+        "one of all": product("uint8", 1, 1, 2),
+        "odd steps": product("int8", 31, 63, 31),
+        "words": convolution("uint16", 30000, 3, 17),
+        "signed words": convolution("int16", 8000000, 7, 3),
+        "small words": convolution("int16", 7, 3, 3),
+        "groups": convolution("int8", 127, 3, 5, groups=3),
+        "zeros between": convolution("uint8", 127, 2, 20, spread=2),
+        "floats": convolution("uint8", 1 << 25, 3, 17),
+    }
+    registers = {
+        "register": saturating("uint8", 33, 70, 17),
+        "short register": saturating("int8", 9, 5, 33),
+        "register of a pixel": saturating("uint8", 40, 64, 16),
+        "register of signed pixels": saturating("int8", 40, 128, 16),
+    }
+    depthwise = {
+        "depthwise": convolution("int8", 127, 1, 1, groups=19),
+        "depthwise, several": convolution("uint16", 1000, 1, 3, groups=5),
+    }
+    for tier in HERE:
+        for name, case in layers.items():
+            yield f"{tier}: {name}", partial(sums, case, tier)
+        for name, case in registers.items():
+            yield f"{tier}: {name}", partial(register, case, tier)
+    yield from ((name, partial(channels_alone, case)) for name, case in depthwise.items())
+
+
+# --- single kernels -----------------------------------------------------------------------------------
+
+
+def values_of(rows: int, columns: int, most: int = 1 << 20) -> Array:
+    """Return seeded values."""
+    generator = np.random.default_rng(rows * columns)
+    return generator.integers(-most, most, (rows, columns), endpoint=True).astype(np.int32)
+
+
+def scaling_of(columns: int) -> Array:
+    """Return the parameters of a scaling."""
+    parameters = strips.moves(columns)
+    strips.scaling(parameters, np.full(columns, 12345), np.full(columns, 17), 3, code_of("half_up"))
+    return parameters
+
+
+def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
+    """Run a kernel of ``strips``."""
+    values, counters = take(values_of(rows, columns)), take(strips.counters(columns))
+    parameters = take(scaling_of(columns))
+    if kernel == "move":
+        strips.move(values, parameters)
+    elif kernel == "look":
+        strips.look(values, parameters, counters)
+    elif kernel == "scale":
+        strips.scale(values, parameters, counters, False, True)
+    elif kernel == "scale uncounted":
+        strips.scale(values, parameters, counters, False, False)
+    elif kernel == "scale steadily":
+        strips.scale(values, parameters, counters, True, True)
+    elif kernel == "scale steadily, uncounted":
+        strips.scale(values, parameters, counters, True, False)
+    elif kernel == "scale_negatives":
+        strips.scale_negatives(values, parameters, counters)
+    elif kernel == "divide":
+        strips.divide(values, take(np.arange(1, rows + 1, dtype=np.int32)), parameters, counters)
+    elif kernel == "quantize":
+        values.view(np.float32)[:] = np.linspace(-90, 90, rows * columns).reshape(rows, columns)
+        parameters[strips.SCALE] = np.full(columns, 0.7).view(np.int64)
+        strips.quantize(values, parameters, counters)
+    else:
+        here = take(strips.counters(columns))
+        parameters[strips.LOW], parameters[strips.HIGH] = -1000, 1000
+        strips.clamp(values, parameters, counters, here)
+        counters = np.concatenate([counters, here])
+    return [values.copy(), counters.copy()]
+
+
+SCALINGS = ("scale", "scale uncounted", "scale steadily", "scale steadily, uncounted", "scale_negatives")
+STRIPS = ("move", "look", *SCALINGS, "divide", "quantize", "clamp")
+
+
+def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
+    """Fit a block of which much lies outside."""
+    columns = -(-channels // 32) * 32
+    limits = strips.moves(columns)
+    limits[strips.LOW], limits[strips.HIGH] = -128, 127
+    values, counters = take(values_of(rows, columns)), take(strips.counters(columns))
+    counts, histogram = take(counting.new_counts(channels)), take(np.zeros(23, np.int64))
+    field, here = take(np.array([8, 1, mode, 0], np.int64)), take(strips.counters(columns))
+    where = (counters, here, counts, histogram)
+    fit_block(values, take(strips.moves(columns)), take(limits), field, 5, 23, 1, True, *where)
+    return [values.copy(), counters.copy(), counts.copy(), histogram.copy()]
+
+
+def lengths(size: int, take: Take) -> Left:
+    """Count bits."""
+    histogram = take(np.zeros(22, np.int64))
+    bit_lengths(take(values_of(1, size)[0]), 5, 22, histogram)
+    return [histogram.copy()]
+
+
+def windows(kind: str, channels: int, take: Take) -> Left:
+    """Sum windows that reach beyond all sides."""
+    low, high = limits_of(kind)
+    codes = np.random.default_rng(1).integers(low, high + 1, (2, 5, 4, channels)).astype(kind)
+    sums, inside = take(np.zeros((7, channels), np.int32)), take(np.zeros(7, np.int32))
+    window, outputs = take(np.array([3, 3, 2, 1, 1, 1], np.int64)), take(np.array([3, 4], np.int64))
+    window_sums(take(codes), 3, window, outputs, 17, sums, inside)
+    return [sums.copy(), inside.copy()]
+
+
+def codes_and_values(kind: str, channels: int, take: Take) -> Left:
+    """Load codes, add them up, store them."""
+    low, high = limits_of(kind)
+    codes = np.random.default_rng(2).integers(low, high + 1, (5, channels)).astype(kind)
+    values, total, out = (take(np.zeros((5, 32), np.int32)) for _ in range(3))
+    load_codes(take(codes), values)
+    add_values(values, total)
+    stored = take(np.zeros((5, channels), kind))
+    store_codes(total, stored)
+    return [values.copy(), total.copy(), stored.copy(), out]
+
+
+def lanes(steps: int, take: Take) -> Left:
+    """Accumulate 16 lanes, of which some saturate, and find where one does first."""
+    generator = np.random.default_rng(steps)
+    operands = take(generator.integers(0, 256, steps).astype(np.float32))
+    panel = take(generator.integers(-128, 128, (steps, 16)).astype(np.float32))
+    fits, state = take(np.ones(steps, np.uint8)), take(np.zeros((STATE, 16), np.float32))
+    accumulate_lanes(operands, panel, fits, -30000.0, 30000.0, state)
+    place = first_hit(operands, panel, 15, fits, 0, -30000, 30000)
+    return [state.copy(), np.array(place)]
+
+
+def norms(kind: str, steps: int, take: Take) -> Left:
+    """Take the norms of rows of units, with nothing behind them up to whole lines, and a row's operands."""
+    units = np.zeros((3, -(-steps // 64) * 64), kind)
+    units[:, :steps] = np.random.default_rng(steps).integers(0, np.iinfo(kind).max + 1, (3, steps))
+    rows, found, operands = take(units), take(np.zeros((2, 3))), take(np.zeros(steps, np.float32))
+    longest = row_norms(rows, 3, steps, 128, 5, found)
+    row_operands(rows[2], 128, 5, operands)
+    return [found.copy(), operands.copy(), np.array(longest)]
+
+
+def all_kernels() -> Iterator[tuple[str, Scenario]]:
+    """Yield calls of kernels that belong to no tier."""
+    for rows, columns in ((1, 16), (3, 48)):
+        yield from ((f"strips.{one} {rows} x {columns}", partial(strip, one, rows, columns)) for one in STRIPS)
+    for rows, channels in ((1, 1), (5, 33)):
+        yield f"fit_block saturating {rows} x {channels}", partial(fit, SATURATE, rows, channels)
+        yield f"fit_block wrapping {rows} x {channels}", partial(fit, WRAP, rows, channels)
+    yield from ((f"bit_lengths {size}", partial(lengths, size)) for size in (32, 96, 128, 160, 352))
+    for kind, channels in (("int8", 3), ("uint8", 19), ("int16", 1), ("uint16", 17)):
+        yield f"window_sums {kind} {channels}", partial(windows, kind, channels)
+        yield f"load, add, store {kind} {channels}", partial(codes_and_values, kind, channels)
+    for steps in (1, 31, 32, 37, 64):
+        yield f"accumulate_lanes {steps}", partial(lanes, steps)
+        yield from ((f"norms {kind} {steps}", partial(norms, kind, steps)) for kind in ("uint8", "uint16"))
+
+
+SCENARIOS: dict[str, Scenario] = dict([*all_kernels(), *all_sums()]) if HERE else {}
+
+
+# --- calls that must not pass -------------------------------------------------------------------------
+
+
+def reads_beyond(take: Take) -> Left:
+    """Read one number behind the last."""
+    values, counters = take(values_of(3, 16)), take(strips.counters(16))
+    strips.divide(values, take(np.ones(2, np.int32)), take(scaling_of(16)), counters)
+    return []
+
+
+def writes_beyond(step: int, take: Take) -> Left:
+    """Write the row that lies a step of int32 before the first, or behind the last."""
+    values = take(values_of(3, 16))
+    address = values.ctypes.data + 4 * step + (128 if step > 0 else 0)
+    strips.move(np.ctypeslib.as_array((ctypes.c_int32 * 16).from_address(address)).reshape(1, 16), strips.moves(16) + 5)
+    return []
+
+
+FAULTY: dict[str, Scenario] = {
+    "reads behind": reads_beyond,
+    "writes behind": partial(writes_beyond, 1),
+    "writes before": partial(writes_beyond, -1),
+}

@@ -1,0 +1,651 @@
+"""Steps on 32-bit lanes against Python's integers and the definitions of docs/arithmetic.md and docs/ledger.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, composite
+from kernels.fast.datapaths import compiled
+from kernels.plain import STEADY, Ints, Json, code_of, examples, figures, figures_of, fit_field, fits, integers
+from numpy.typing import NDArray
+
+from hwsim_kernels import counting
+from hwsim_kernels.fast import strips
+from hwsim_kernels.fast.bits import bit_lengths
+from hwsim_kernels.fast.fitting import fit_block, look_at
+from hwsim_kernels.fast.sums import store_codes
+from oracle.ledger import Place, Point
+from oracle.overflow import Format
+from oracle.rounding import Rounded, rounded_divide, rounded_fraction, rounded_shift
+
+pytestmark = compiled
+
+Rows = list[list[int]]
+Lanes = NDArray[np.int32]
+
+NEVER = (1 << 63) - 1
+MOST = (1 << 31) - 2
+"""The largest magnitude that a lane may hold."""
+
+NARROW = 1 << 30
+"""The largest magnitude of values that come to a fit."""
+
+MOST_DIVISOR = (1 << 15) - 1
+
+
+@dataclass
+class Counted:
+    """What the counters of one column are to hold."""
+
+    least: int = NEVER
+    largest: int = -NEVER
+    inexact: int = 0
+    bias: int = 0
+    energy: int = 0
+    rounded: int = 0
+    below: int = 0
+    above: int = 0
+    lost: int = 0
+    first: int = NEVER
+
+    def look(self, value: int) -> None:
+        """Take a result in."""
+        self.least, self.largest = min(self.least, value), max(self.largest, value)
+
+    def round(self, rounded: Rounded) -> None:
+        """Take a rounding in."""
+        self.look(rounded.value)
+        self.inexact += rounded.inexact
+        self.bias += rounded.e16
+        self.energy += rounded.e16**2
+
+    def clamp(self, value: int, clamped: int, row: int) -> None:
+        """Take a saturation in."""
+        self.below += value < clamped
+        self.above += value > clamped
+        self.lost += (clamped - value) ** 2
+        if value != clamped:
+            self.first = min(self.first, row)
+
+
+def counted(counters: Ints) -> list[Counted]:
+    """Return counters by name, column by column."""
+    return [
+        Counted(
+            least=int(one[strips.LEAST]),
+            largest=int(one[strips.LARGEST]),
+            inexact=int(one[strips.INEXACT]),
+            bias=int(one[strips.BIAS]),
+            energy=int(one[strips.ENERGY]),
+            rounded=int(one[strips.ROUNDED]),
+            below=int(one[strips.BELOW]),
+            above=int(one[strips.ABOVE]),
+            lost=int(one[strips.LOST]) + (int(one[strips.LOST_MORE]) << 31),
+            first=int(one[strips.FIRST]),
+        )
+        for one in counters.T
+    ]
+
+
+@dataclass(frozen=True)
+class Move:
+    """The first step of most kernels: add, clip, shift to the left."""
+
+    add: int = 0
+    low: int = -(1 << 31)
+    high: int = (1 << 31) - 1
+    left: int = 0
+
+    def of(self, value: int) -> int:
+        """Return the value moved."""
+        return min(max(value + self.add, self.low), self.high) << self.left
+
+
+@dataclass
+class Block:
+    """Values (rows, columns), given to a kernel in two parts, and the columns' parameters."""
+
+    values: Rows
+    parameters: Ints
+    split: int
+    moves: list[Move] = field(default_factory=list)
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are."""
+        return len(self.values[0])
+
+    def parts(self) -> list[Lanes]:
+        """Return both parts, each of a row at least."""
+        whole = np.array(self.values, np.int32)
+        return [whole] if self.split in (0, len(whole)) else [whole[: self.split], whole[self.split :]]
+
+    def run(self, kernel: Callable[[Lanes], None]) -> Rows:
+        """Run a kernel on both parts in place and return what they hold."""
+        found: Rows = []
+        for part in self.parts():
+            kernel(part)
+            found += part.tolist()
+        return found
+
+
+columns_of = st.sampled_from([16, 16, 32, 48])
+
+
+@composite
+def rows_of(draw: DrawFn, limits: Sequence[int]) -> Rows:
+    """Draw rows whose magnitudes stay within the limits of their columns, many of them at it or near 0."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows: Rows = []
+    for _ in range(draw(st.integers(1, 9))):
+        kind = generator.integers(0, 5)
+        drawn = {
+            0: [0] * len(limits),
+            1: [min(int(generator.integers(0, 10)), limit) for limit in limits],
+            2: [int(generator.integers(0, limit + 1)) for limit in limits],
+            3: [limit - min(int(generator.integers(0, 3)), limit) for limit in limits],
+            4: [min(1 << int(generator.integers(0, 31)), limit) for limit in limits],
+        }[int(kind)]
+        rows.append([one * int(generator.choice([-1, 1])) for one in drawn])
+    return rows
+
+
+@composite
+def moved_blocks(draw: DrawFn, most: Sequence[int]) -> Block:
+    """Draw a block and moves that bring values to at most ``most`` of their columns."""
+    columns = len(most)
+    parameters = strips.moves(columns)
+    if not draw(st.booleans()):
+        values = draw(rows_of(most))
+        return Block(values, parameters, draw(st.integers(0, len(values))), [Move()] * columns)
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    moves: list[Move] = []
+    for limit in most:
+        left = int(generator.integers(0, limit.bit_length())) if generator.random() < 0.3 and limit else 0
+        lower = limit >> left
+        low, high = sorted(int(one) for one in generator.integers(-lower, lower + 1, 2))
+        add = int(generator.integers(-NARROW, NARROW))
+        # one limit alone, both, or one value
+        kind = int(generator.integers(0, 3))
+        moves.append(Move(add, -lower if kind == 0 else low, lower if kind == 1 else high if kind else low, left))
+    parameters[strips.ADD], parameters[strips.LEFT] = [move.add for move in moves], [move.left for move in moves]
+    parameters[strips.LOW], parameters[strips.HIGH] = [move.low for move in moves], [move.high for move in moves]
+    values = draw(rows_of([NARROW] * columns))
+    return Block(values, parameters, draw(st.integers(0, len(values))), moves)
+
+
+# --- moves --------------------------------------------------------------------------------------------
+
+
+@examples(60)
+@given(st.data(), columns_of)
+def test_a_move_adds_and_clips(data: st.DataObject, columns: int) -> None:
+    block = data.draw(moved_blocks([MOST] * columns))
+    wanted = [[move.of(one) for move, one in zip(block.moves, row, strict=True)] for row in block.values]
+    assert block.run(lambda values: strips.move(values, block.parameters)) == wanted
+
+
+@examples(60)
+@given(st.data(), columns_of)
+def test_a_look_notes_the_range_of_what_was_moved(data: st.DataObject, columns: int) -> None:
+    block, counters = data.draw(moved_blocks([MOST] * columns)), strips.counters(columns)
+    wanted, expected = [], [Counted() for _ in range(columns)]
+    for row in block.values:
+        wanted.append([move.of(one) for move, one in zip(block.moves, row, strict=True)])
+        for one, value in zip(expected, wanted[-1], strict=True):
+            one.look(value)
+    assert block.run(lambda values: strips.look(values, block.parameters, counters)) == wanted
+    assert counted(counters) == expected
+
+
+def test_fresh_parameters_and_counters_change_nothing() -> None:
+    values = np.array([[MOST, -MOST] * 8], np.int32)
+    strips.move(values, strips.moves(16))
+    assert values.tolist() == [[MOST, -MOST] * 8]
+    assert counted(strips.counters(16)) == [Counted()] * 16
+
+
+# --- scalings -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What a column is multiplied by: multiplier / 2**shift."""
+
+    multiplier: int
+    shift: int
+
+    @property
+    def most(self) -> int:
+        """The largest magnitude whose product a lane can hold, rounded in any mode."""
+        return min(MOST, ((MOST - 1) << self.shift) // max(self.multiplier, 1))
+
+    def of(self, value: int, mode: str, guard_bits: int = 0) -> Rounded:
+        """Return a value scaled; 0 guard bits stand for all."""
+        return rounded_shift(value * self.multiplier, self.shift, mode, guard_bits=guard_bits or None)
+
+
+@composite
+def ratios(draw: DrawFn) -> Ratio:
+    """Draw a ratio; powers of two and small numbers, whose products often lie half way, among them."""
+    shift = draw(st.sampled_from([0, 1, 2, 15, 16, 17, 31, 32, 33, 46, 47, 61, 62]) | st.integers(0, 62))
+    most = (1 << 31) - 1
+    powers = st.integers(0, 30).map(lambda power: 1 << power)
+    near = st.integers(-2, 2).map(lambda off: min(max((1 << max(min(shift - 1, 30), 0)) + off, 0), most))
+    multiplier = draw(powers | near | st.integers(0, most) | st.sampled_from([0, 1, 3, most]))
+    return Ratio(multiplier, shift)
+
+
+def check_scaling(data: st.DataObject, ratio: Sequence[Ratio], mode: str, guard_bits: int, *, negatives: bool) -> None:
+    """Compare a scaling of drawn values with the oracle, value by value and figure by figure."""
+    columns = len(ratio)
+    block, counters = data.draw(moved_blocks([one.most for one in ratio])), strips.counters(columns)
+    steady = completed(block.parameters, ratio, guard_bits, mode)
+    wanted: Rows = []
+    expected = [Counted() for _ in range(columns)]
+    for row in block.values:
+        wanted.append([])
+        for value, move, one, to in zip(row, block.moves, expected, ratio, strict=True):
+            moved = move.of(value)
+            if negatives and moved >= 0:
+                wanted[-1].append(moved)
+                continue
+            rounded = to.of(moved, mode, guard_bits)
+            one.round(rounded)
+            one.rounded += negatives
+            wanted[-1].append(rounded.value)
+    if negatives:
+        found = block.run(lambda values: strips.scale_negatives(values, block.parameters, counters))
+    else:
+        found = scaled(block, counters, steady=steady)
+    assert found == wanted
+    assert counted(counters) == expected
+
+
+def completed(parameters: Ints, ratio: Sequence[Ratio], guard_bits: int, mode: str) -> bool:
+    """Complete the parameters of a move by those of a scaling; return whether the mode is steady."""
+    multiplier = np.array([one.multiplier for one in ratio], np.int64)
+    shift = np.array([one.shift for one in ratio], np.int64)
+    return strips.scaling(parameters, multiplier, shift, guard_bits, code_of(mode))
+
+
+def scaled(block: Block, counters: Ints, *, steady: bool) -> Rows:
+    """Scale a block in all ways that there are, counting once; all must leave the same."""
+    found = block.run(lambda values: strips.scale(values, block.parameters, counters, steady, True))
+    for way in {False, steady}:
+        again, resting = strips.counters(block.columns), strips.counters(block.columns)
+        assert block.run(lambda values: strips.scale(values, block.parameters, again, way, True)) == found  # noqa: B023
+        assert counted(again) == counted(counters)
+        assert block.run(lambda values: strips.scale(values, block.parameters, resting, way, False)) == found  # noqa: B023
+        assert counted(resting) == [Counted()] * block.columns
+    return found
+
+
+guards = st.just(0) | st.integers(1, 32) | st.sampled_from([1, 2, 16, 31, 32])
+
+
+@examples(120)
+@given(st.data(), st.lists(ratios(), min_size=16, max_size=16), st.sampled_from(STEADY), guards)
+def test_scale(data: st.DataObject, ratio: list[Ratio], mode: str, guard_bits: int) -> None:
+    check_scaling(data, ratio, mode, guard_bits, negatives=False)
+
+
+@examples(100)
+@given(st.data(), st.lists(ratios(), min_size=16, max_size=16), st.sampled_from(STEADY), guards)
+def test_scale_negatives(data: st.DataObject, ratio: list[Ratio], mode: str, guard_bits: int) -> None:
+    check_scaling(data, ratio, mode, guard_bits, negatives=True)
+
+
+@pytest.mark.slow
+@examples(2000)
+@given(st.data(), st.lists(ratios(), min_size=32, max_size=32), st.sampled_from(STEADY), guards, st.booleans())
+def test_scalings_at_length(
+    data: st.DataObject, ratio: list[Ratio], mode: str, guard_bits: int, negatives: bool
+) -> None:
+    check_scaling(data, ratio, mode, guard_bits, negatives=negatives)
+
+
+@pytest.mark.parametrize("guard_bits", [0, 1, 2, 3, 32])
+@pytest.mark.parametrize("mode", STEADY)
+def test_every_mode_on_every_eighth_around_zero(mode: str, guard_bits: int) -> None:
+    values = [[value] * 16 for value in range(-40, 41)]
+    ratio = [Ratio(multiplier, shift) for multiplier in (1, 2, 3, 1 << 20) for shift in (0, 1, 3, 23)]
+    block = Block(values, strips.moves(16), 0)
+    steady = completed(block.parameters, ratio, guard_bits, mode)
+    expected = [Counted() for _ in ratio]
+    wanted: Rows = []
+    for row in values:
+        made = [to.of(one, mode, guard_bits) for one, to in zip(row, ratio, strict=True)]
+        for one, rounded in zip(expected, made, strict=True):
+            one.round(rounded)
+        wanted.append([rounded.value for rounded in made])
+    counters = strips.counters(16)
+    assert scaled(block, counters, steady=steady) == wanted
+    assert counted(counters) == expected
+
+
+@pytest.mark.parametrize("mode", STEADY)
+def test_every_shift_at_its_ties_and_their_neighbours(mode: str) -> None:
+    for shift in range(63):
+        # value * multiplier = (2 n + 1) * 2**(shift - 1), and one more or less; 2**61 is beyond two factors
+        bits = max(shift - 1, 0)
+        multiplier = 1 << min(bits // 2 + bits % 2, 30)
+        unit = max((1 << bits) // multiplier, 1)
+        values = {unit * odd + off for odd in (-5, -3, -1, 0, 1, 3, 5) for off in (-1, 0, 1)}
+        ratio = [Ratio(multiplier + more, shift) for more in (0, 0, 1, -1) * 4]
+        fitting = sorted(value for value in values if abs(value) <= min(one.most for one in ratio))
+        block, counters = Block([[value] * 16 for value in fitting], strips.moves(16), 1), strips.counters(16)
+        steady = completed(block.parameters, ratio, 0, mode)
+        made = [[to.of(value, mode) for to in ratio] for value in fitting]
+        assert scaled(block, counters, steady=steady) == [[one.value for one in row] for row in made]
+        for one, column in zip(counted(counters), zip(*made, strict=True), strict=True):
+            assert one.bias == sum(each.e16 for each in column)
+            assert one.inexact == sum(each.inexact for each in column)
+
+
+def test_columns_behind_the_channels_are_left_alone() -> None:
+    parameters, counters = strips.moves(32), strips.counters(32)
+    assert strips.scaling(parameters, np.array([3] * 20), np.array([1] * 20), 0, code_of("half_up"))
+    values = np.full((5, 32), 7, np.int32)
+    strips.scale(values, parameters, counters, True, True)
+    assert values.tolist() == [[11] * 20 + [0] * 12] * 5
+
+
+# --- divisions ----------------------------------------------------------------------------------------
+
+
+@examples(120)
+@given(st.data(), columns_of, st.sampled_from(STEADY))
+def test_divide(data: st.DataObject, columns: int, mode: str) -> None:
+    values = data.draw(rows_of([MOST - 1] * columns))
+    divisor = st.sampled_from([1, 2, 3, 4, 9, 49, MOST_DIVISOR]) | st.integers(1, MOST_DIVISOR)
+    divisors = data.draw(st.lists(divisor, min_size=len(values), max_size=len(values)))
+    check_division(values, divisors, mode)
+
+
+@pytest.mark.parametrize("mode", STEADY)
+def test_divisions_of_every_kind_of_rest(mode: str) -> None:
+    for divisor in (1, 2, 3, 4, 5, 6, 64, 16384, 32749, MOST_DIVISOR):
+        around = [*range(-3 * min(divisor, 7), 3 * min(divisor, 7) + 1)]
+        far = MOST // divisor - 2
+        near = [times * divisor + off for times in (-far, -2, -1, 1, 2, far) for off in (-1, 0, 1)]
+        halves = [(times * divisor) // 2 + off for times in (-5, -3, -1, 1, 3, 2 * far - 1) for off in (0, 1)]
+        check_division([[one] * 16 for one in [*around, *near, *halves]], [divisor] * (len(around) + 30), mode)
+
+
+def check_division(values: Rows, divisors: Sequence[int], mode: str) -> None:
+    """Compare divisions row by row with the oracle."""
+    columns = len(values[0])
+    parameters, counters = strips.moves(columns), strips.counters(columns)
+    parameters[strips.TABLE] = strips.table_of(code_of(mode))
+    expected, wanted = [Counted() for _ in range(columns)], []
+    for row, divisor in zip(values, divisors, strict=True):
+        made = [rounded_divide(one, divisor, mode) for one in row]
+        for one, rounded in zip(expected, made, strict=True):
+            one.round(rounded)
+        wanted.append([rounded.value for rounded in made])
+    lanes = np.array(values, np.int32)
+    strips.divide(lanes, np.array(divisors, np.int32), parameters, counters)
+    assert lanes.tolist() == wanted
+    assert counted(counters) == expected
+
+
+# --- real values --------------------------------------------------------------------------------------
+
+
+def bits_of(values: Sequence[Sequence[float]]) -> Rows:
+    """Return the bits of float32 values as integers."""
+    rows: Rows = np.array(values, np.float32).view(np.int32).tolist()
+    return rows
+
+
+def check_quantization(values: list[list[float]], scale: Sequence[float], zero_point: Sequence[int], mode: str) -> None:
+    """Compare a quantisation of float32 values with docs/arithmetic.md section 3."""
+    columns = len(scale)
+    parameters, counters = strips.moves(columns), strips.counters(columns)
+    parameters[strips.SCALE] = np.array(scale, np.float64).view(np.int64)
+    parameters[strips.ADD], parameters[strips.TABLE] = zero_point, strips.table_of(code_of(mode))
+    expected: list[Counted] = [Counted() for _ in scale]
+    wanted: Rows = []
+    for row in values:
+        wanted.append([])
+        for value, divisor, zero, one in zip(row, scale, zero_point, expected, strict=True):
+            made = rounded_fraction(Fraction(float(np.float32(value)) / divisor), mode)
+            one.round(Rounded(made.value + zero, made.inexact, made.e16))
+            wanted[-1].append(made.value + zero)
+    lanes = np.array(bits_of(values), np.int32)
+    strips.quantize(lanes, parameters, counters)
+    assert lanes.tolist() == wanted
+    assert counted(counters) == expected
+
+
+@examples(120)
+@given(st.data(), st.sampled_from(STEADY))
+def test_quantize(data: st.DataObject, mode: str) -> None:
+    scales = st.sampled_from([1.0, 0.5, 0.1, 1 / 3, 2.0**-20, 3.7e-9, 2.0**90]) | st.floats(1e-9, 1e9)
+    scale = data.draw(st.lists(scales, min_size=16, max_size=16))
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    values: list[list[float]] = []
+    for _ in range(data.draw(st.integers(1, 6))):
+        kind = int(generator.integers(0, 4))
+        if kind == 0:  # ties and their neighbours
+            whole = generator.integers(-9, 10, 16) / 2 * np.array(scale)
+            near = whole.astype(np.float32)
+            values.append(np.nextafter(near, near + generator.choice([-1, 0, 1], 16)).tolist())
+        elif kind == 1:  # as large as can be, with the magnitude of a lane
+            most = np.minimum(np.array(scale) * (2.0**29 - 64), 3e38)
+            values.append((generator.choice([-1, 1], 16) * most).astype(np.float32).tolist())
+        elif kind == 2:  # smaller than any fraction of 16 bits
+            values.append((generator.choice([-1, 0, 1], 16) * 2.0**-149).astype(np.float32).tolist())
+        else:
+            values.append((generator.normal(0, 50, 16) * np.array(scale)).clip(-3e38, 3e38).astype(np.float32).tolist())
+    ends = st.sampled_from([0, -128, 127, 65535, 1 << 29, -(1 << 29)]) | st.integers(-(2**15), 2**15)
+    check_quantization(values, scale, data.draw(st.lists(ends, min_size=16, max_size=16)), mode)
+
+
+@pytest.mark.parametrize("mode", STEADY)
+def test_real_values_at_ties_sixteenths_and_signed_zeros(mode: str) -> None:
+    steps = [0.0, -0.0, 2.0**-149, -(2.0**-149), 2.0**-17, -(2.0**-17), 2.0**-16, -(2.0**-16), 3 * 2.0**-17]
+    steps += [0.5, -0.5, 0.5 - 2.0**-25, 0.5 + 2.0**-24, -0.5 + 2.0**-25, -0.5 - 2.0**-24]
+    steps += [1.0, -1.0, 1.5, -1.5, 2.5, -2.5]
+    steps += [1 - 2.0**-24, -1 + 2.0**-24, 8388607.5, -8388607.5, 2.0**29 - 32, -(2.0**29) + 32]
+    for zero_point in (0, 3, -128):
+        check_quantization([[step] * 16 for step in steps], [1.0] * 16, [zero_point] * 16, mode)
+
+
+# --- fits ---------------------------------------------------------------------------------------------
+
+
+@examples(80)
+@given(st.data(), columns_of)
+def test_clamp(data: st.DataObject, columns: int) -> None:
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    limits = strips.moves(columns)
+    low, high = -(1 << generator.integers(0, 31, columns)), (1 << generator.integers(0, 31, columns)) - 1
+    limits[strips.LOW], limits[strips.HIGH] = np.where(generator.random(columns) < 0.3, 0, low), high
+    values = data.draw(rows_of([MOST] * columns))
+    counters, here = strips.counters(columns), strips.counters(columns)
+    counters[strips.FIRST] = 12345
+    expected = [Counted() for _ in range(columns)]
+    wanted: Rows = []
+    for number, row in enumerate(values):
+        pairs = limits[[strips.LOW, strips.HIGH]].T.tolist()
+        wanted.append([min(max(one, least), most) for one, (least, most) in zip(row, pairs, strict=True)])
+        for one, value, clamped in zip(expected, row, wanted[-1], strict=True):
+            one.clamp(value, clamped, number)
+    lanes = np.array(values, np.int32)
+    strips.clamp(lanes, limits, counters, here)
+    assert lanes.tolist() == wanted
+    assert here[strips.FIRST].tolist() == [one.first for one in expected]
+    for one in expected:
+        one.first = 12345
+    assert counted(counters) == expected
+
+
+@dataclass
+class Fitting:
+    """A format, the values that come to it, and what numbers rows and bits."""
+
+    section: Json
+    values: Rows
+    channels: int
+    key: int
+    offset: int
+    split: int
+    move: Move
+
+    @property
+    def most(self) -> int:
+        """The largest magnitude of which the histogram notes the bits."""
+        return max(abs(self.move.of(one) - self.offset) for row in self.values for one in row)
+
+    def wanted(self) -> tuple[Rows, Json, list[int]]:
+        """Return codes, the figures, and the histogram of all columns."""
+        point, target = Point("output", self.channels), Format.of(self.section)
+        codes: Rows = []
+        histogram = [0] * counting.BINS
+        for number, row in enumerate(self.values):
+            moved = [self.move.of(one) for one in row]
+            for one in moved:
+                histogram[abs(one - self.offset).bit_length()] += 1
+            places = [Place(0, self.key + number, c) for c in range(self.channels)]
+            codes.append([point.fit(one, target, place) for one, place in zip(moved, places, strict=False)])
+        return codes, figures(point), histogram
+
+    def made(self) -> tuple[Rows, Json, list[int]]:
+        """Return the same, from the kernel."""
+        columns = len(self.values[0])
+        low, high = Format.of(self.section).limits
+        limits, parameters = strips.moves(columns), strips.moves(columns)
+        limits[strips.LOW], limits[strips.HIGH] = max(low, -NARROW), min(high, NARROW)
+        parameters[strips.ADD] = self.move.add
+        parameters[strips.LOW], parameters[strips.HIGH] = self.move.low, self.move.high
+        counters, here = strips.counters(columns), strips.counters(columns)
+        counts, histogram = counting.new_counts(self.channels), np.zeros(counting.BINS, np.int64)
+        bins, found = self.most.bit_length() + 1, []
+        for first in {0, self.split}:
+            last = self.split if first == 0 and self.split else len(self.values)
+            lanes = np.array(self.values[first:last], np.int32)
+            field = fit_field(self.section)
+            fit_block(
+                *(lanes, parameters, limits, field, self.key + first, bins, self.offset, True),
+                *(counters, here, counts, histogram),
+            )
+            found += list(zip(range(first, last), lanes[:, : self.channels].tolist(), strict=True))
+        fold(counters[:, : self.channels], counts, len(self.values))
+        return [row for _, row in sorted(found)], figures_of(counts, positions=NEVER), histogram.tolist()
+
+
+def fold(counters: Ints, counts: Ints, rows: int) -> None:
+    """Add what the lanes have counted to what has been counted at once."""
+    assert (counters[[strips.INEXACT, strips.BIAS, strips.ENERGY, strips.ROUNDED]] == 0).all()
+    counts[counting.VALUES] += rows
+    counts[counting.MINIMUM] = counters[strips.LEAST]
+    counts[counting.MAXIMUM] = counters[strips.LARGEST]
+    counts[counting.LOW] += counters[strips.BELOW]
+    counts[counting.HIGH] += counters[strips.ABOVE]
+    counts[counting.CLAMP_ENERGY] += counters[strips.LOST]
+    counts[counting.CLAMP_ENERGY + 1] += counters[strips.LOST_MORE]
+    counts[counting.FIRST] = np.minimum(counts[counting.FIRST], counters[strips.FIRST])
+
+
+@composite
+def fittings(draw: DrawFn) -> Fitting:
+    """Draw a format of any mode, and values of which some, none or all lie outside."""
+    section = draw(fits(1, 31) | fits(1, 12) | fits(32, 63).filter(lambda one: "wrap" not in one["overflow"]))
+    channels = draw(st.sampled_from([1, 5, 16, 31, 32, 33]))
+    columns = -(-channels // 32) * 32
+    low, high = Format.of(section).limits
+    near = min(max(high, -low) + draw(st.integers(-1, 3)), NARROW)
+    values = draw(rows_of([draw(st.sampled_from([max(near, 0), NARROW]))] * columns))
+    move = draw(st.sampled_from([Move(), Move(low=0), Move(high=min(high, NARROW)), Move(low=-3, high=3)]))
+    key = draw(st.integers(0, 1 << 40))
+    return Fitting(section, values, channels, key, draw(integers(16)), draw(st.integers(0, len(values) - 1)), move)
+
+
+@examples(150)
+@given(fittings())
+def test_fit_block(fitting: Fitting) -> None:
+    assert fitting.made() == fitting.wanted()
+
+
+@pytest.mark.slow
+@examples(3000)
+@given(fittings())
+def test_fit_block_at_length(fitting: Fitting) -> None:
+    assert fitting.made() == fitting.wanted()
+
+
+@pytest.mark.parametrize("overflow", ["wrap", "saturate", "saturate_symmetric", "saturate_zero", "wrap_sign_magnitude"])
+@pytest.mark.parametrize("bits", [1, 2, 8, 16, 30])
+def test_the_last_values_inside_and_the_first_outside(bits: int, overflow: str) -> None:
+    section: Json = {"bits": bits, "signed": True, "overflow": overflow, "saturated_bits": 0}
+    low, high = Format.of(section).limits
+    values = [[one] * 32 for one in (low, high, 0, high + 1, low, low - 1, high, -NARROW, NARROW)]
+    for rows in (values, values[:3], values[3:4], values[5:6]):
+        fitting = Fitting(section, rows, 20, 7, 3, 0, Move())
+        assert fitting.made() == fitting.wanted()
+
+
+def test_the_largest_errors_that_saturation_can_inject() -> None:
+    section: Json = {"bits": 1, "signed": True, "overflow": "saturate", "saturated_bits": 0}
+    fitting = Fitting(section, [[NARROW, -NARROW] * 16] * 2000, 32, 0, 0, 0, Move())
+    assert fitting.made() == fitting.wanted()
+
+
+def test_no_histogram_is_noted_where_there_is_none() -> None:
+    values = np.arange(-32, 32, dtype=np.int32).reshape(2, 32)
+    counters, parameters = strips.counters(32), strips.moves(32)
+    look_at(values, parameters, counters, 3, 0, np.zeros(0, np.int64))
+    assert counters[strips.LEAST].tolist() == list(range(-32, 0))
+
+
+# --- bits ---------------------------------------------------------------------------------------------
+
+
+@examples(100)
+@given(st.data(), st.sampled_from([32, 64, 96, 128, 160, 224, 256, 288, 4096 + 32]))
+def test_bit_lengths(data: st.DataObject, size: int) -> None:
+    offset = data.draw(st.sampled_from([0, 0, 128, -128, 65535]) | integers(20))
+    bits = data.draw(st.integers(0, 31))
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    most = (1 << bits) - 1
+    real = generator.integers(-most, most + 1, size) >> generator.integers(0, bits + 1, size)
+    values = [min(max(int(one) + offset, -(1 << 31)), (1 << 31) - 1) for one in real]
+    wanted = [0] * counting.BINS
+    for value in values:
+        wanted[abs(value - offset).bit_length()] += 1
+    histogram = np.zeros(counting.BINS, np.int64)
+    histogram[0] = 5
+    wanted[0] += 5
+    bit_lengths(np.array(values, np.int32), offset, 33, histogram)
+    assert histogram.tolist() == wanted
+
+
+def test_bit_lengths_of_every_power_of_two_and_its_neighbours() -> None:
+    powers = [(1 << power) + off for power in range(31) for off in (-1, 0, 1)]
+    values = [*powers, *(-one for one in powers), -(1 << 31), (1 << 31) - 1, 0, 0, 0, 0]
+    histogram = np.zeros(counting.BINS, np.int64)
+    bit_lengths(np.array(values, np.int32), 0, 33, histogram)
+    wanted = [sum(abs(one).bit_length() == bits for one in values) for bits in range(counting.BINS)]
+    assert histogram.tolist() == wanted
+
+
+# --- codes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32"])
+def test_codes_are_stored_as_they_are(kind: str) -> None:
+    info: Any = np.iinfo(kind)
+    limits = [int(info.min), min(int(info.max), MOST), 0, 1]
+    values = np.array([limits * 8] * 3, np.int32)
+    codes = np.full((2, 30), 1, kind)
+    store_codes(values, codes)
+    assert codes.tolist() == [(limits * 8)[:30]] * 2

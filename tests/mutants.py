@@ -33,6 +33,7 @@ TESTS = {
     "gather": ["test_accumulate.py"],
     "lanes": ["test_accumulate.py"],
     "lookup": ["test_steps.py"],
+    "measure": ["test_measure.py"],
     "merging": ["test_merging.py"],
     "overflow": ["test_overflow.py"],
     "plain": ["test_accumulate.py"],

@@ -35,19 +35,19 @@ def compare(exact: Values, results: tuple[Values, ...], scale: float, zero_point
     """
     reals, codes = np.empty(AHEAD), np.empty(AHEAD)
     many = len(results)
-    signal, error, largest = np.empty((1, LANES)), np.empty((many, LANES)), np.empty((many, LANES))
+    signal, error, largest = np.empty(LANES), np.empty((many, LANES)), np.empty((many, LANES))
     for sample in range(exact.shape[0]):
         signal[:] = 0.0
         error[:] = 0.0
         largest[:] = 0.0
         for first in range(0, exact.shape[1], AHEAD):
             wanted = reals[: fetch(exact[sample, first : first + AHEAD], reals)]
-            add_squares(wanted, signal[0])
+            add_squares(wanted, signal)
             for number in range(many):
                 found = codes[: fetch(results[number][sample, first : first + AHEAD], codes)]
                 add_errors(wanted, found, scale, zero_point, error[number], largest[number])
         for number in range(many):
-            out[sample, number, SIGNAL] = total(signal[0])
+            out[sample, number, SIGNAL] = total(signal)
             out[sample, number, ERROR] = total(error[number])
             out[sample, number, LARGEST] = largest[number].max()
 

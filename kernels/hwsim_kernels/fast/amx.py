@@ -10,19 +10,14 @@ from numba import types
 from hwsim_kernels.fast.ir import (
     ADDRESS,
     HOST,
-    I1,
     I8,
-    I32,
     I64,
     VOID,
     at,
     call,
     ir,
-    load,
     loop,
     machine_code,
-    store,
-    vector,
 )
 
 TILE_ROWS = 16
@@ -158,78 +153,3 @@ dot_uu = _dot("llvm.x86.tdpbuud")
 dot_us = _dot("llvm.x86.tdpbusd")
 dot_su = _dot("llvm.x86.tdpbsud")
 dot_ss = _dot("llvm.x86.tdpbssd")
-
-
-def _peaks(instruction: str) -> Any:
-    """Return the intrinsic that looks at sums after every 64 steps."""
-
-    @machine_code
-    def peaks(
-        context: Any,
-        a: Any,
-        a_stride: Any,
-        b: Any,
-        b_stride: Any,
-        pieces: Any,
-        corrections: Any,
-        corrections_stride: Any,
-        room: Any,
-        found: Any,
-        found_stride: Any,
-    ) -> Any:
-        """Raise what is ``found`` for 32 rows and 32 columns to the largest magnitude of their sums after each piece.
-
-        A piece is 64 steps. corrections: address of what is added to the sums of 32 columns after the first piece,
-        ``corrections_stride`` bytes from piece to piece. room: address of 4096 bytes. The rest as in ``dot``.
-        """
-
-        def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            if _emits():
-                _build_peaks(builder, instruction, *arguments)
-            return target.get_dummy_value()
-
-        return types.void(*[types.intp] * 10), build
-
-    return peaks
-
-
-def _build_peaks(
-    builder: Any,
-    instruction: str,
-    a: Any,
-    a_stride: Any,
-    b: Any,
-    b_stride: Any,
-    pieces: Any,
-    corrections: Any,
-    corrections_stride: Any,
-    room: Any,
-    found: Any,
-    found_stride: Any,
-) -> None:
-    kind, line = vector(I32, 16), ir.Constant(I64, 2 * TILE_BYTES)
-    quarters = _quarters(builder, room, line)
-    for number in range(4):
-        call(builder, "llvm.x86.tilezero", VOID, [_tile(number)])
-    with loop(builder, pieces, []) as (piece, _, leave, _none):
-        _multiply(builder, instruction, a, a_stride, b, b_stride, piece)
-        for number, address in enumerate(quarters):
-            call(builder, "llvm.x86.tilestored64", VOID, [_tile(number), builder.inttoptr(address, ADDRESS), line])
-        row_of_piece = at(builder, corrections, builder.mul(corrections_stride, piece))
-        added = [load(builder, kind, at(builder, row_of_piece, TILE_BYTES * column)) for column in (0, 1)]
-        with loop(builder, ir.Constant(I64, 32), []) as (row, _, leave_row, _nothing):
-            sums, peaks = at(builder, room, builder.mul(row, line)), at(builder, found, builder.mul(row, found_stride))
-            for column in (0, 1):
-                place = at(builder, peaks, TILE_BYTES * column)
-                true = builder.add(load(builder, kind, at(builder, sums, TILE_BYTES * column)), added[column])
-                size = call(builder, "llvm.abs.v16i32", kind, [true, ir.Constant(I1, 0)])
-                store(builder, call(builder, "llvm.smax.v16i32", kind, [size, load(builder, kind, place)]), place)
-            leave_row([])
-        leave([])
-
-
-peaks = _peaks("llvm.x86.tdpbusd")
-"""Unsigned rows."""
-
-peaks_signed = _peaks("llvm.x86.tdpbssd")
-"""Signed rows."""

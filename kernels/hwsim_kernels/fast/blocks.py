@@ -13,12 +13,16 @@ from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, PORTABLE
 from hwsim_kernels.fast.layers import Room, layer_of_bytes, layer_of_channels, layer_of_floats, sums_of_bytes
-from hwsim_kernels.fast.packing import BYTES, FLOAT32, Layout, layout
+from hwsim_kernels.fast.looks import TILE
+from hwsim_kernels.fast.packing import BYTES, FLOAT32, PANEL, Layout, layout
 from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
-from hwsim_kernels.fast.saturation import fits_in_floats, none, saturation
-from hwsim_kernels.fast.stepwise import Saturation
+from hwsim_kernels.fast.saturating import Room as SaturatingRoom
+from hwsim_kernels.fast.saturating import saturating_layer
+from hwsim_kernels.fast.saturation import none, saturation, way_of
+from hwsim_kernels.fast.stepwise import Saturation, StepRoom
 from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS
+from hwsim_kernels.fast.words import ROWS, STATE, WIDTH
 
 Array = NDArray[Any]
 
@@ -64,7 +68,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     if tier < PORTABLE or kind.itemsize > 2 or not (path.exact or path.saturates):
         return None
     operand = path.largest_operand(kind)
-    if not path.exact and not fits_in_floats(path, operand):
+    if not path.exact and way_of(path, operand, tier) is None:
         return None
     groups, steps, outputs = path.weights.shape
     rows, columns = path.positions
@@ -92,7 +96,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     return Prepared(
         path=path,
         layout=form,
-        saturation=none() if path.exact else saturation(path, kind, form, width),
+        saturation=none() if path.exact else saturation(path, kind, form, width, tier),
         window=window,
         columns=width,
         rows=block_rows(width, form.depth),
@@ -123,7 +127,7 @@ def padded(start: Ints, columns: int, kind: type[np.int32] | type[np.int64]) -> 
 
 def room(prepared: Prepared, *, sums: bool = True) -> Room:
     """Return memory for one block: for one thread at a time; ``sums``: for its sums, too."""
-    form, saturation = prepared.layout, prepared.saturation
+    form = prepared.layout
     assert form is not None
     rows, depth = prepared.rows, form.depth
     shape = (rows if sums else 0, prepared.columns)
@@ -132,8 +136,6 @@ def room(prepared: Prepared, *, sums: bool = True) -> Room:
     planes = 1 if form.kind != BYTES else form.planes if form.planes > 1 or form.flip else 0
     kind = (np.uint8, np.float32, np.float64)[form.kind]
     places = form.planes + form.digits - 1 if form.wide and form.kind == BYTES else 0
-    steps = saturation.fits.size
-    in_bytes = steps > 0 and saturation.weights.size > 0 and form.tier != PORTABLE
     # units behind the last step must be 0
     units: Array = (np.zeros if depth > len(prepared.path.taps) else np.empty)((rows, depth), f"u{form.planes}")
     return Room(
@@ -142,9 +144,26 @@ def room(prepared: Prepared, *, sums: bool = True) -> Room:
         partial=np.empty((places, rows, form.panels.shape[2] * 16), np.int32),
         sums=totals,
         values=np.zeros(shape, np.int32) if form.wide else totals,
-        found=np.empty(shape if steps else (0, 0), np.int32),
-        bytes=np.empty((1, rows, depth) if in_bytes and form.tier != AMX else (1, 0, 0), np.uint8),
-        floats=np.empty((rows, steps) if steps and not in_bytes else (0, 0), np.float32),
+    )
+
+
+def saturating_room(prepared: Prepared) -> SaturatingRoom:
+    """Return memory for one block of a layer that saturates."""
+    plain, how, rows = room(prepared), prepared.saturation, prepared.rows
+    batches = rows // ROWS
+    return SaturatingRoom(
+        rows=plain.rows,
+        operands=plain.operands,
+        sums=plain.sums,
+        norms=np.zeros((len(how.column_norms), rows), np.float32),
+        tile=np.empty((3, TILE, TILE), np.int32),
+        doubts=np.zeros((rows, prepared.columns // PANEL), np.uint16),
+        ends=np.zeros((2, prepared.columns), np.int32),
+        steps=StepRoom(
+            operands=np.empty((batches, how.takes.shape[1], ROWS), np.int32),
+            largest=np.empty((batches, how.heaviest.shape[1], ROWS), np.int32),
+            state=np.empty((batches, STATE, ROWS, WIDTH), np.int32),
+        ),
     )
 
 
@@ -156,11 +175,14 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
         fill, weights = path.outside + path.zero_point, prepared.by_step
         layer_of_channels(codes, fill, path.taps, prepared.window, weights, prepared.start, values, steps, tally, out)
         return
-    layer = (codes.view(f"u{codes.dtype.itemsize}"), form, prepared.start, prepared.window)
-    if form.kind == BYTES:
-        layer_of_bytes(*layer, tile_configuration(), room(prepared), prepared.saturation, steps, tally, out)
+    units, window, how = codes.view(f"u{codes.dtype.itemsize}"), prepared.window, prepared.saturation
+    if how.fits.size:
+        saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, out)
+    elif form.kind == BYTES:
+        settings = tile_configuration()
+        layer_of_bytes(units, form, prepared.start, window, settings, room(prepared), steps, tally, out)
     else:
-        layer_of_floats(*layer, room(prepared), prepared.saturation, steps, tally, out)
+        layer_of_floats(units, form, prepared.start, window, room(prepared), steps, tally, out)
 
 
 def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:

@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Int, Ints
-from hwsim_kernels.counting import NEVER
 from hwsim_kernels.fast.depthwise import depthwise_sums
-from hwsim_kernels.fast.fitting import look_at
 from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
-from hwsim_kernels.fast.stepwise import Saturation, settle_block
-from hwsim_kernels.fast.strips import LARGEST, LEAST, Values
+from hwsim_kernels.fast.strips import Values
 from hwsim_kernels.fast.sums import BLOCK_ROWS, block_of_bytes, block_of_floats, store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
 
@@ -29,9 +26,9 @@ NO_DIVISORS = np.ones(1, np.int32)
 
 
 class Room(NamedTuple):
-    """Memory for one block: units of its rows, operands, parts of wide sums, sums, the same as values, peaks.
+    """Memory for one block: units of its rows, operands, parts of wide sums, sums, the same as values.
 
-    ``values`` are ``sums`` themselves where those have 32 bits. ``bytes`` and ``floats`` are for ``find_peaks``.
+    ``values`` are ``sums`` themselves where those have 32 bits.
     """
 
     rows: Array
@@ -39,9 +36,6 @@ class Room(NamedTuple):
     partial: NDArray[np.int32]
     sums: Array
     values: Values
-    found: NDArray[np.int32]
-    bytes: NDArray[np.uint8]
-    floats: NDArray[np.float32]
 
 
 @njit
@@ -51,17 +45,7 @@ def whole_rows(size: Int) -> Int:
 
 
 @njit
-def finish_block(
-    room: Room,
-    rows: Array,
-    tier: Int,
-    position: Int,
-    size: Int,
-    saturation: Saturation,
-    steps: Steps,
-    tally: Tally,
-    codes: Array,
-) -> None:
+def finish_block(room: Room, position: Int, size: Int, steps: Steps, tally: Tally, codes: Array) -> None:
     """Send the sums of a block through what follows, and store the codes; results of 64 bits are sums of 64 bits."""
     if codes.itemsize > 4 and room.sums.itemsize > 4:
         store_codes(room.sums[:size], codes[position : position + size])
@@ -71,28 +55,7 @@ def finish_block(
             for c in range(room.values.shape[1]):
                 room.values[row, c] = room.sums[row, c]
     values = room.values[:size]
-    first = 0
-    if saturation.fits.size > 0:
-        first, here, counters = 1, tally.here, tally.counters[0]
-        for c in range(here.shape[1]):
-            here[LEAST, c], here[LARGEST, c] = NEVER, -NEVER
-        point, bins = steps.points[0], steps.bins[0] if tally.counted else 0
-        look_at(values, steps.parameters[0], here, bins, 0, tally.histograms[point, :bins])
-        for c in range(here.shape[1]):
-            counters[LEAST, c] = min(counters[LEAST, c], here[LEAST, c])
-            counters[LARGEST, c] = max(counters[LARGEST, c], here[LARGEST, c])
-        settle_block(
-            tier,
-            values,
-            rows,
-            saturation,
-            (tally.first_row + position) * saturation.fits.size,
-            here,
-            tally.counts[point],
-            (room.bytes, room.floats),
-            room.found[: whole_rows(size)],
-        )
-    pass_block(values, NO_DIVISORS, position, first, steps, tally)
+    pass_block(values, NO_DIVISORS, position, 0, steps, tally)
     store_codes(values, codes[position : position + size])
 
 
@@ -104,7 +67,6 @@ def layer_of_bytes(
     window: Ints,
     settings: NDArray[np.uint8],
     room: Room,
-    saturation: Saturation,
     steps: Steps,
     tally: Tally,
     codes: Array,
@@ -138,7 +100,7 @@ def layer_of_bytes(
             room.partial,
             room.sums[:many],
         )
-        finish_block(room, rows, form.tier, position, size, saturation, steps, tally, codes)
+        finish_block(room, position, size, steps, tally, codes)
 
 
 @njit
@@ -187,7 +149,6 @@ def layer_of_floats(
     start: Array,
     window: Ints,
     room: Room,
-    saturation: Saturation,
     steps: Steps,
     tally: Tally,
     codes: Array,
@@ -214,7 +175,7 @@ def layer_of_floats(
             room.operands[0, :many],
             room.sums[:many],
         )
-        finish_block(room, room.rows[:many], form.tier, position, size, saturation, steps, tally, codes)
+        finish_block(room, position, size, steps, tally, codes)
 
 
 @njit

@@ -1,4 +1,4 @@
-"""What ``stepwise`` needs of a layer whose last stage saturates, prepared once."""
+"""What ``looks`` and ``stepwise`` need of a layer whose last stage saturates, prepared once."""
 
 from __future__ import annotations
 
@@ -7,82 +7,212 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim_kernels.fast import vnni
+from hwsim_kernels._types import Ints
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
-from hwsim_kernels.fast.features import AMX
+from hwsim_kernels.fast.features import AMX, VNNI
+from hwsim_kernels.fast.floats import LIMIT32
+from hwsim_kernels.fast.looks import SLACK, UNIT
 from hwsim_kernels.fast.packing import BYTES, Layout
-from hwsim_kernels.fast.stepwise import LIMIT, PIECE, SLACK, WIDTH, Saturation
-from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SATURATED_BITS, SIGNED
+from hwsim_kernels.fast.stepwise import FLOATS, PAIRS, WORDS, Saturation
+from hwsim_kernels.fast.words import LEAST_FIELD, WIDTH, longest, mark_bits
+from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
+from hwsim_kernels.overflow import SATURATE, highest, lowest
 
-WIDEST = 24
+WORD = 1 << 15
+"""Half of a word holds integers below this."""
+
+WIDEST = 30
+"""Bits of the widest register in 32-bit lanes."""
 
 
 def none() -> Saturation:
     """Return what stands for no saturation."""
+    nothing, column = np.zeros((0, 0), np.float32), np.zeros(0, np.int64)
     return Saturation(
+        corrections=np.zeros((0, 0), np.int32),
+        half_start=np.zeros(0, np.int32),
+        column_norms=nothing,
+        bounds=nothing,
+        settings=tile_configuration(),
+        way=FLOATS,
         flip=0,
         offset=0,
-        signed=False,
-        start=np.zeros(0, np.int64),
-        weights=np.zeros((0, 0, 0, 0), np.int8),
-        corrections=np.zeros((0, 0), np.int32),
-        panels=np.zeros((0, 0, 0), np.float32),
-        column_norms=np.zeros((0, 0)),
-        field=np.zeros(4, np.int64),
+        start=column,
+        weights=np.zeros((0, 0), np.int32),
         fits=np.zeros(0, np.uint8),
-        settings=tile_configuration(),
+        limits=np.zeros(2, np.int64),
+        takes=np.zeros((2, 0), np.int64),
+        left=0,
+        panels=np.zeros((0, 0, 0), np.int32),
+        groups=column,
+        heaviest=np.zeros((0, 0, 0), np.int32),
+        field=0,
+        mark=0,
+        longest=1,
+        raised=0,
     )
 
 
-def fits_in_floats(path: Datapath, operand: int) -> bool:
-    """Whether float32 is exact for sums that saturate, between two fits too; ``operand`` bounds the operands."""
-    bits = int(path.stages[-1, BITS])
-    largest = int(np.abs(path.weights.astype(np.int64)).max(initial=0)) * operand
-    between = int(np.diff(np.flatnonzero(fits_of(path)), prepend=-1).max(initial=1))
-    held = max(1 << bits, int(np.abs(path.start).max(initial=0)))
-    return bits <= WIDEST and held + (between + PIECE) * largest < LIMIT
-
-
 def fits_of(path: Datapath) -> NDArray[np.uint8]:
-    """Return 1 for each step behind which the last stage fits its sum."""
+    """Return 1 for each step behind which the last stage fits its sum; the last step is one."""
     steps = path.weights.shape[1]
     each = path.ends[-2] if len(path.stages) > 1 else np.ones(steps, np.int64)
     fits: NDArray[np.uint8] = (each if path.stages[-1, CHECK_EACH] else path.ends[-1]).astype(np.uint8)
     return fits
 
 
-def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int) -> Saturation:
+def limits_of(path: Datapath) -> tuple[int, int]:
+    """Return the smallest and the largest sum that the register holds."""
+    bits, signed, overflow = (int(path.stages[-1, name]) for name in (BITS, SIGNED, OVERFLOW))
+    return int(lowest(bits, signed, overflow)), int(highest(bits, signed))
+
+
+def heaviest_of(path: Datapath) -> int:
+    """Return the largest magnitude of a weight."""
+    return int(np.abs(path.weights.astype(np.int64)).max(initial=0))
+
+
+def shifts_of(path: Datapath, operand: int) -> tuple[int, int, bool] | None:
+    """Return by how much operands and weights are shifted to the left to stand in ``words``, and whether products are
+    doubled; None if they find no place there."""
+    field, heaviest = 32 - int(path.stages[-1, BITS]), heaviest_of(path)
+    for doubled in (False, True):
+        left = 0
+        while left < field - doubled and operand << (left + 1) < WORD:
+            left += 1
+        more = field - doubled - left
+        if operand << left < WORD and heaviest << more < WORD:
+            return left, more, doubled
+    return None
+
+
+def way_of(path: Datapath, operand: int, tier: int) -> int | None:
+    """Return the way in which sums can be taken step by step, None if only the plain one is left.
+
+    ``operand`` bounds operands, ``tier`` is what machine and user allow.
+    """
+    bits, heaviest = int(path.stages[-1, BITS]), heaviest_of(path)
+    fits, (low, high) = fits_of(path), limits_of(path)
+    first = int(np.abs(path.start).max(initial=0))
+    inside = low <= int(path.start.min(initial=0)) and int(path.start.max(initial=0)) <= high
+    between = int(np.diff(np.flatnonzero(fits), prepend=-1).max(initial=1))
+    reached = max(1 << bits, first) + between * heaviest * operand
+    if tier in (VNNI, AMX):
+        field = 32 - bits
+        plain = path.stages[-1, OVERFLOW] == SATURATE and bool(fits.all()) and inside
+        if plain and field >= LEAST_FIELD and shifts_of(path, operand) is not None:
+            return WORDS
+        if bits <= WIDEST and reached < 1 << 31 and max(operand, heaviest) < WORD:
+            return PAIRS
+    return FLOATS if reached < LIMIT32 else None
+
+
+def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, tier: int) -> Saturation:
     """Return what it takes to saturate; ``form``: how exact sums of codes of a type are formed, steps in order."""
     _, steps, outputs = path.weights.shape
-    last = path.stages[-1]
+    operand = path.largest_operand(kind)
+    way = way_of(path, operand, tier)
+    assert way is not None
     flip = 1 << (8 * kind.itemsize - 1) if kind.kind == "i" else 0
-    offset = path.zero_point + flip
-    pieces = -(-steps // vnni.PIECE)
-    weights = np.zeros((pieces * vnni.PIECE, columns), np.int64)
-    weights[:steps, :outputs] = path.weights[0]
-    by_piece = weights.reshape(pieces, vnni.PIECE, columns)
-    corrections = np.zeros((pieces + 1, columns), np.int64)
-    corrections[:, :outputs] = path.start
-    # what units exceed operands by: AMX takes signed units as they are
-    excess = path.zero_point if form.tier == AMX else offset
-    corrections[1:] -= excess * by_piece.sum(axis=1).cumsum(axis=0)
-    squares = (by_piece**2).sum(axis=1).astype(np.float64)
-    bounds = np.abs(weights).sum(axis=0).astype(np.float64) * path.largest_operand(kind)
-    norms = (np.sqrt(squares.sum(axis=0)) * SLACK, np.sqrt(squares.max(axis=0)) * SLACK, bounds)
-    lanes = -(-outputs // WIDTH) * WIDTH
-    panels = weights[:steps, :lanes].reshape(steps, -1, WIDTH).transpose(1, 0, 2)
-    in_bytes = form.kind == BYTES and form.digits == 1 and form.planes == 1
+    weights = np.zeros((steps, columns), np.int64)
+    weights[:, :outputs] = path.weights[0]
+    start = np.zeros(columns, np.int64)
+    start[:outputs] = path.start
+    looked = looks_of(path, weights, start, form, operand)
+    fits, last = fits_of(path), path.stages[-1]
+    takes = takes_of(fits) if way == PAIRS else singles(steps)
+    left, more, field = 0, 0, 32 - int(last[BITS])
+    if way == WORDS:
+        shifts = shifts_of(path, operand)
+        assert shifts is not None
+        left, more, doubled = shifts
+        if doubled:
+            takes[1] = takes[0]
+    piece = longest(field) if way == WORDS else 1
+    ends = np.flatnonzero(fits[takes.max(axis=0)])
     return Saturation(
-        flip=flip,
-        offset=offset,
-        signed=form.signed,
-        start=path.start,
-        weights=form.panels[0, 0] if in_bytes else np.zeros((0, 0, 0, 0), np.int8),
-        corrections=corrections.astype(np.int32),
-        panels=np.ascontiguousarray(panels, np.float32),
-        column_norms=np.stack(norms),
-        field=np.array([last[BITS], last[SIGNED], last[OVERFLOW], last[SATURATED_BITS]], np.int64),
-        fits=fits_of(path),
+        **looked,
         settings=tile_configuration(),
+        way=way,
+        flip=flip,
+        offset=path.zero_point + flip,
+        start=path.start,
+        weights=np.ascontiguousarray(path.weights[0], np.int32),
+        fits=fits,
+        limits=np.array(limits_of(path), np.int64),
+        takes=takes,
+        left=left,
+        panels=panels_of(weights << more, takes, way),
+        groups=np.diff(ends, prepend=-1),
+        heaviest=by_piece(weights, piece) if way == WORDS else np.zeros((columns // WIDTH, 0, WIDTH), np.int32),
+        field=field,
+        mark=mark_bits(field) if way == WORDS else 0,
+        longest=piece,
+        raised=0 if last[SIGNED] else 1 << (int(last[BITS]) - 1),
     )
+
+
+def looks_of(path: Datapath, weights: Ints, start: Ints, form: Layout, operand: int) -> dict[str, NDArray[Any]]:
+    """Return what ``looks.checked_sums`` takes of weights (steps, columns)."""
+    steps, columns = weights.shape
+    units = -(-steps // UNIT)
+    whole = np.zeros((units * UNIT, columns), np.int64)
+    whole[:steps] = weights
+    by_unit = whole.reshape(units, UNIT, columns)
+    corrections = np.tile(start, (units + 1, 1))
+    if form.kind == BYTES:
+        # what units exceed operands by: AMX takes signed units as they are
+        excess = path.zero_point if form.tier == AMX else form.offset
+        corrections[1:] -= excess * by_unit.sum(axis=1).cumsum(axis=0)
+    squares, sizes = (by_unit**2).sum(axis=1), np.abs(by_unit).sum(axis=1)
+    norms: list[NDArray[Any]] = []
+    bounds: list[NDArray[Any]] = []
+    for level in range((units - 1).bit_length() + 1):
+        first: Ints = np.arange(0, units, 1 << level, dtype=np.int64)
+        norms.append(np.sqrt(np.add.reduceat(squares, first).max(axis=0)) * SLACK)
+        bounds.append(0.5 * operand * np.add.reduceat(sizes, first).max(axis=0) * SLACK)
+    return {
+        "corrections": corrections.astype(np.int32),
+        "half_start": (start >> 1).astype(np.int32),
+        "column_norms": np.stack(norms).astype(np.float32),
+        "bounds": np.stack(bounds).astype(np.float32),
+    }
+
+
+def singles(steps: int) -> Ints:
+    """Return a step for each word, and no second one."""
+    taken = np.full((2, steps), -1, np.int64)
+    taken[0] = np.arange(steps)
+    return taken
+
+
+def takes_of(fits: NDArray[np.uint8]) -> Ints:
+    """Return two steps for each word, so that none holds steps of two groups: -1 for no second one.
+
+    >>> takes_of(np.array([0, 0, 1, 1, 0, 1], np.uint8)).tolist()
+    [[0, 2, 3, 4], [1, -1, -1, 5]]
+    """
+    taken: list[tuple[int, int]] = []
+    step = 0
+    while step < fits.size:
+        pair = not fits[step] and step + 1 < fits.size
+        taken.append((step, step + 1 if pair else -1))
+        step += 1 + pair
+    return np.array(taken, np.int64).T.copy()
+
+
+def panels_of(weights: Ints, takes: Ints, way: int) -> NDArray[np.int32]:
+    """Return the words (strips, words, 16) of weights (steps, columns)."""
+    if way == FLOATS:
+        words = weights.astype(np.float32).view(np.int32)
+    else:
+        second = np.where(takes[1, :, None] < 0, 0, weights[takes[1]])
+        words = ((weights[takes[0]] & 0xFFFF) | (second << 16)).astype(np.int32)
+    return np.ascontiguousarray(words.reshape(len(words), -1, WIDTH).transpose(1, 0, 2))
+
+
+def by_piece(weights: Ints, piece: int) -> NDArray[np.int32]:
+    """Return the largest magnitudes (strips, pieces, 16) of weights (steps, columns) in pieces of so many steps."""
+    largest = np.maximum.reduceat(np.abs(weights), np.arange(0, len(weights), piece), axis=0)
+    return np.ascontiguousarray(largest.reshape(len(largest), -1, WIDTH).transpose(1, 0, 2), np.int32)

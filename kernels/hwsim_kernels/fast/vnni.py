@@ -9,7 +9,6 @@ from numba import types
 
 from hwsim_kernels.fast.ir import (
     HOST,
-    I1,
     I8,
     I32,
     I64,
@@ -27,8 +26,6 @@ from hwsim_kernels.fast.ir import (
 )
 
 ROWS = 8
-PIECE = 64
-"""Steps between two looks of ``peaks``."""
 _LANES = 16
 _SUMS = vector(I32, _LANES)
 # LLVM 21 gave the instruction's operands their true type
@@ -101,64 +98,3 @@ def _products(builder: Any, rows: Sequence[Any], panels: Sequence[Any], index: A
             arguments = [sums[2 * number + column], operand, weights[column]]
             made.append(call(builder, "llvm.x86.avx512.vpdpbusd.512", _SUMS, arguments))
     return made
-
-
-@machine_code
-def peaks(
-    context: Any,
-    a: Any,
-    a_stride: Any,
-    b: Any,
-    b_stride: Any,
-    pieces: Any,
-    corrections: Any,
-    corrections_stride: Any,
-    found: Any,
-    found_stride: Any,
-) -> Any:
-    """Raise what is ``found`` for 8 rows and 32 columns to the largest magnitude of their sums after each piece.
-
-    A piece is PIECE steps. corrections: address of what is added to the sums of 32 columns after the first piece,
-    ``corrections_stride`` bytes from piece to piece. found: of 8 x 32 magnitudes. The rest as in ``dot``.
-    """
-
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if _emits():
-            _build_peaks(builder, *arguments)
-        return target.get_dummy_value()
-
-    return types.void(*[types.intp] * 9), build
-
-
-def _build_peaks(
-    builder: Any,
-    a: Any,
-    a_stride: Any,
-    b: Any,
-    b_stride: Any,
-    pieces: Any,
-    corrections: Any,
-    corrections_stride: Any,
-    found: Any,
-    found_stride: Any,
-) -> None:
-    rows = [at(builder, a, builder.mul(a_stride, ir.Constant(I64, row))) for row in range(ROWS)]
-    places = [
-        at(builder, at(builder, found, builder.mul(found_stride, ir.Constant(I64, row))), 64 * column)
-        for row in range(ROWS)
-        for column in (0, 1)
-    ]
-    panels = [b, at(builder, b, b_stride)]
-    first = [constant(_SUMS, 0)] * len(places)
-    with loop(builder, pieces, first) as (piece, held, leave, _last):
-        before = builder.mul(piece, ir.Constant(I64, PIECE // 4))
-        with loop(builder, ir.Constant(I64, PIECE // 4), held) as (index, sums, leave_piece, made):
-            step = builder.add(before, index)
-            leave_piece(_products(builder, rows, panels, step, sums))
-        row_of_piece = at(builder, corrections, builder.mul(corrections_stride, piece))
-        added = [load(builder, _SUMS, at(builder, row_of_piece, 64 * column)) for column in (0, 1)]
-        for number, place in enumerate(places):
-            true = builder.add(made[number], added[number % 2])
-            size = call(builder, "llvm.abs.v16i32", _SUMS, [true, ir.Constant(I1, 0)])
-            store(builder, call(builder, "llvm.smax.v16i32", _SUMS, [size, load(builder, _SUMS, place)]), place)
-        leave(list(made))

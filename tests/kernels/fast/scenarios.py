@@ -19,13 +19,17 @@ from kernels.fast.datapaths import HERE, Array, Case, dense, limits_of, new_tall
 from kernels.plain import code_of
 
 from hwsim_kernels import counting
+from hwsim_kernels._jit import njit
 from hwsim_kernels.fast import blocks, strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block
-from hwsim_kernels.fast.stepwise import STATE, accumulate_lanes, first_hit, row_norms, row_operands
+from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
+from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
+from hwsim_kernels.fast.looks import row_norms
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
+from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, saturate
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, WRAP
 
@@ -72,12 +76,12 @@ class Moved:
     @contextmanager
     def rooms(self) -> Generator[None]:
         """Let layers have their room in moved memory."""
-        room = blocks.room
 
-        def moved(*given: Any, **named: Any) -> Any:
-            return self.of(room(*given, **named))
+        def moving(room: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *given, **named: self.of(room(*given, **named))
 
-        with patch.object(blocks, "room", moved):
+        rooms = (patch.object(blocks, name, moving(getattr(blocks, name))) for name in ("room", "saturating_room"))
+        with next(rooms), next(rooms):
             yield
 
 
@@ -276,25 +280,90 @@ def codes_and_values(kind: str, channels: int, take: Take) -> Left:
     return [values.copy(), total.copy(), stored.copy(), out]
 
 
-def lanes(steps: int, take: Take) -> Left:
-    """Accumulate 16 lanes, of which some saturate, and find where one does first."""
+def operands_of(steps: int, most: int) -> Array:
+    """Return seeded operands of 8 rows, in the upper half of what words hold."""
     generator = np.random.default_rng(steps)
-    operands = take(generator.integers(0, 256, steps).astype(np.float32))
-    panel = take(generator.integers(-128, 128, (steps, 16)).astype(np.float32))
-    fits, state = take(np.ones(steps, np.uint8)), take(np.zeros((STATE, 16), np.float32))
-    accumulate_lanes(operands, panel, fits, -30000.0, 30000.0, state)
-    place = first_hit(operands, panel, 15, fits, 0, -30000, 30000)
-    return [state.copy(), np.array(place)]
+    return generator.integers(0, most, (steps, 8)).astype(np.int32)
+
+
+def word_steps(steps: int, take: Take) -> Left:
+    """Saturate words of which some are hit, and look how far they came."""
+    generator = np.random.default_rng(steps)
+    a, b = take(operands_of(steps, 256) << 7), take(generator.integers(-128, 128, (steps, 16)).astype(np.int32) << 5)
+    b &= 0xFFFF
+    state, reach, far = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32)), np.zeros((8, 2))
+    shorts, largest = take(far.astype(np.uint16)), take(np.full(8, 255, np.int32))
+    heaviest = take(np.full(16, 128, np.int32))
+    state[SUM] = (np.arange(16) << 27) | 64
+    places = [one.ctypes.data for one in (reach, largest, heaviest, shorts)]
+    became = call_saturate(a.ctypes.data, b.ctypes.data, steps, state.ctypes.data, 4095, 6, *places)
+    for row in range(8):
+        before = state.ctypes.data + 64 * (BEFORE * 8 + row)
+        call_excesses(a.ctypes.data + 4 * row, b.ctypes.data, steps, before, shorts.ctypes.data + 4 * row, places[0])
+    return [state.copy(), reach.copy(), shorts.copy(), np.array(became)]
+
+
+@njit
+def call_saturate(
+    a: int, b: int, steps: int, state: int, field: int, place: int, reach: int, largest: int, heaviest: int, far: int
+) -> int:
+    """Call the kernel, once by trying first and once without."""
+    tried: int = saturate(a, b, steps, state, field, place, False, reach, largest, heaviest, far)
+    sure: int = saturate(a, b, steps, state, field, place, True, reach, largest, heaviest, far)
+    return tried + sure
+
+
+@njit
+def call_excesses(a: int, b: int, steps: int, before: int, far: int, reach: int) -> None:
+    """Call the kernel."""
+    excesses(a, b, steps, before, 4095, 6, 12, far, reach)
+
+
+def grouped(kind: str, groups: tuple[int, ...], take: Take) -> Left:
+    """Fit sums after groups of products."""
+    steps = sum(groups)
+    operands, weights = operands_of(steps, 256), np.random.default_rng(0).integers(0, 128, (steps, 16)).astype(np.int32)
+    if kind == "floats":
+        operands, weights = (one.astype(np.float32).view(np.int32) for one in (operands, weights))
+    a, b, lengths_ = take(operands), take(weights), take(np.array(groups, np.int64))
+    state, seen = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32))
+    places = (a.ctypes.data, b.ctypes.data, lengths_.ctypes.data, len(groups), state.ctypes.data, seen.ctypes.data)
+    call_groups(kind == "floats", *places)
+    return [state.copy(), seen.copy()]
+
+
+@njit
+def call_groups(floats: bool, a: int, b: int, groups: int, many: int, state: int, seen: int) -> None:
+    """Call the kernel of a kind."""
+    if floats:
+        fit_groups_of_floats(a, b, groups, many, state, -20000, 20000, seen)
+    else:
+        fit_groups_of_pairs(a, b, groups, many, state, -20000, 20000, seen)
+
+
+def finished(rows: int, take: Take) -> Left:
+    """Let sums start, and count what became of them."""
+    state, start = take(np.zeros((STATE, 8, 16), np.int32)), take(np.arange(16, dtype=np.int32))
+    sums, found = take(values_of(rows, 16)), take(np.zeros((COUNTED, 16), np.int64))
+    places = take(sums.ctypes.data + 64 * np.arange(rows, dtype=np.int64))
+    call_finish(state.ctypes.data, start.ctypes.data, rows, places.ctypes.data, found.ctypes.data)
+    return [state.copy(), sums.copy(), found.copy()]
+
+
+@njit
+def call_finish(state: int, start: int, rows: int, places: int, found: int) -> None:
+    """Call the kernels."""
+    begin_sums(state, start)
+    finish_sums(state, rows, 2, -5, places, -1000, 1000, found)
 
 
 def norms(kind: str, steps: int, take: Take) -> Left:
-    """Take the norms of rows of units, with nothing behind them up to whole lines, and a row's operands."""
+    """Take the norms of rows of units, with nothing behind them up to whole lines."""
     units = np.zeros((3, -(-steps // 64) * 64), kind)
     units[:, :steps] = np.random.default_rng(steps).integers(0, np.iinfo(kind).max + 1, (3, steps))
-    rows, found, operands = take(units), take(np.zeros((2, 3))), take(np.zeros(steps, np.float32))
-    longest = row_norms(rows, 3, steps, 128, 5, found)
-    row_operands(rows[2], 128, 5, operands)
-    return [found.copy(), operands.copy(), np.array(longest)]
+    rows, found = take(units), take(np.zeros((2, 3), np.float32))
+    row_norms(rows, 3, steps, 128, 5, found)
+    return [found.copy()]
 
 
 def all_kernels() -> Iterator[tuple[str, Scenario]]:
@@ -309,8 +378,14 @@ def all_kernels() -> Iterator[tuple[str, Scenario]]:
         yield f"window_sums {kind} {channels}", partial(windows, kind, channels)
         yield f"load, add, store {kind} {channels}", partial(codes_and_values, kind, channels)
     for steps in (1, 31, 32, 37, 64):
-        yield f"accumulate_lanes {steps}", partial(lanes, steps)
+        if "vnni" in HERE:
+            yield f"saturate {steps}", partial(word_steps, steps)
         yield from ((f"norms {kind} {steps}", partial(norms, kind, steps)) for kind in ("uint8", "uint16"))
+
+    for kind in ("floats", "pairs") if "vnni" in HERE else ("floats",):
+        for groups in ((1,), (3, 1, 5), (16, 16, 2)):
+            yield f"groups of {kind} {groups}", partial(grouped, kind, groups)
+    yield from ((f"finish {rows}", partial(finished, rows)) for rows in (1, 7, 8))
 
 
 SCENARIOS: dict[str, Scenario] = dict([*all_kernels(), *all_sums()]) if HERE else {}

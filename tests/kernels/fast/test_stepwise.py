@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
 from kernels.fast.datapaths import (
     HERE,
-    Array,
     Case,
     compiled,
     dense,
@@ -27,9 +26,9 @@ from kernels.plain import Ints, Json, carried, examples, figures_of
 
 from hwsim_kernels import counting
 from hwsim_kernels.fast import strips
-from hwsim_kernels.fast.blocks import room, run_layer
-from hwsim_kernels.fast.stepwise import settle_block
-from hwsim_kernels.fast.vnni import PIECE
+from hwsim_kernels.fast.blocks import saturating_room
+from hwsim_kernels.fast.saturating import saturating_layer
+from hwsim_kernels.fast.stepwise import FLOATS, PAIRS, WORDS
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC
 
@@ -37,8 +36,6 @@ pytestmark = compiled
 
 FLOAT = 1 << 24
 """Integers below this are exact in float32."""
-
-UNTOUCHED = -(1 << 30)
 
 
 # --- the register -------------------------------------------------------------------------------------
@@ -127,45 +124,28 @@ def figures_wanted(sums: Sequence[Sequence[Sum]], register: Register, key: int, 
 
 @dataclass
 class Settled:
-    """What the kernel made of a block: results (rows, channels), figures, and how far its proofs came.
-
-    ``looked`` are the largest magnitudes of prefixes that it found, None where the first proof was enough.
-    """
+    """What the kernel made of a case: results (rows, channels), figures, and how many sums its proofs left."""
 
     results: list[list[int]]
     figures: Json
     unproved: int
-    looked: list[list[int]] | None
 
 
-def settled(case: Case, register: Register, tier: str, first_row: int = 0) -> Settled:
-    """Settle the exact sums of a case, which are formed here, in one block."""
-    rows, channels = -(-case.positions // 32) * 32, case.path.channels
-    how = prepared(register.of(case), tier, rows)
+def settled(case: Case, register: Register, tier: str, first_row: int = 0, rows: int | None = None) -> Settled:
+    """Form the sums of a case and settle them, in one block or in blocks of so many rows."""
+    how, channels = prepared(register.of(case), tier, rows or -(-case.positions // 32) * 32), case.path.channels
     assert how is not None and how.layout is not None
-    memory, counts, here = room(how), counting.new_counts(channels), strips.counters(how.columns)
+    tally, units = new_tally(channels, how.columns, first_row), case.codes.view(f"u{case.codes.itemsize}")
+    out = np.zeros((case.positions, channels), np.int32)
+    layer = (units, how.layout, how.window, saturating_room(how), how.saturation)
+    unproved = saturating_layer(*layer, one_look(how), tally, out)
     exact = case.sums()
-    fill_rows(case, memory.rows)
-    memory.sums[:] = -12345
-    memory.sums[: case.positions, :channels] = exact
-    here[strips.LEAST], here[strips.LARGEST] = 0, 0
-    here[strips.LEAST, :channels], here[strips.LARGEST, :channels] = np.min(exact, axis=0), np.max(exact, axis=0)
-    memory.found[:] = UNTOUCHED
-    sums = memory.sums[: case.positions]
-    places = (first_row * len(register.fits), here, counts, (memory.bytes, memory.floats), memory.found)
-    unproved = settle_block(how.layout.tier, sums, memory.rows, how.saturation, *places)
-    assert (memory.sums[case.positions :] == -12345).all()
-    assert (sums[:, channels:] == -12345).all()
-    looked = memory.found[: case.positions, :channels].tolist() if (memory.found != UNTOUCHED).any() else None
-    return Settled(sums[:, :channels].tolist(), some_figures(counts), int(unproved), looked)
-
-
-def fill_rows(case: Case, rows: Array) -> None:
-    """Write the stored codes that each row multiplies, as units; rows behind the last hold anything."""
-    steps = case.path.weights.shape[1]
-    rows[:, :steps] = np.random.default_rng(0).integers(0, 256, (len(rows), steps))
-    codes = [[one + case.zero_point for one in case.operands(position, 0)] for position in range(case.positions)]
-    rows[: case.positions, :steps] = np.array(codes).astype(case.codes.dtype).view(rows.dtype)
+    assert tally.counters[0, strips.LEAST, :channels].tolist() == np.min(exact, axis=0).tolist()
+    assert tally.counters[0, strips.LARGEST, :channels].tolist() == np.max(exact, axis=0).tolist()
+    lengths = np.bincount([abs(one).bit_length() for row in exact for one in row], minlength=counting.BINS)
+    lengths[0] += case.positions * (how.columns - channels)
+    assert tally.histograms[0].tolist() == lengths.tolist()
+    return Settled(out.tolist(), some_figures(tally.counts[0]), int(unproved))
 
 
 def some_figures(counts: Ints) -> Json:
@@ -174,22 +154,6 @@ def some_figures(counts: Ints) -> Json:
     for name in ("values", "sums", "inexact", "round_bias", "round_energy"):
         assert not any(found.pop(name)), name
     return found
-
-
-def ran(case: Case, register: Register, tier: str, first_row: int, rows: int) -> tuple[list[list[int]], Json]:
-    """Form the sums of a case and settle them, all in one call, in blocks of so many rows; return results, figures."""
-    how, channels = prepared(register.of(case), tier, rows), case.path.channels
-    assert how is not None
-    tally = new_tally(channels, how.columns, first_row)
-    out = np.zeros((case.positions, channels), np.int32)
-    run_layer(how, case.codes, one_look(how), tally, out)
-    exact = case.sums()
-    assert tally.counters[0, strips.LEAST, :channels].tolist() == np.min(exact, axis=0).tolist()
-    assert tally.counters[0, strips.LARGEST, :channels].tolist() == np.max(exact, axis=0).tolist()
-    lengths = np.bincount([abs(one).bit_length() for row in exact for one in row], minlength=counting.BINS)
-    lengths[0] += case.positions * (how.columns - channels)
-    assert tally.histograms[0].tolist() == lengths.tolist()
-    return out.tolist(), some_figures(tally.counts[0])
 
 
 def check(case: Case, register: Register, first_row: int = 0) -> list[int]:
@@ -207,25 +171,10 @@ def check(case: Case, register: Register, first_row: int = 0) -> list[int]:
         made = settled(case, register, tier, first_row)
         assert made.results == results, tier
         assert made.figures == wanted, tier
-        assert ran(case, register, tier, first_row, rows=32) == (results, wanted), tier
+        assert settled(case, register, tier, first_row, rows=32) == made, tier
         assert made.unproved >= sum(bool(one.below or one.above) for row in sums for one in row), tier
-        if made.looked is not None:
-            hold_peaks(case, made.looked)
         unproved.append(made.unproved)
     return unproved
-
-
-def hold_peaks(case: Case, looked: list[list[int]]) -> None:
-    """See that what was found lies between the largest prefix at the ends of pieces and the largest of all.
-
-    Where the first proof was enough for 16 channels, nothing is found but the start; and what float32 cannot hold is
-    found to be that much.
-    """
-    for position, row in enumerate(looked):
-        for first, products, found in zip(case.start, case.products(position), row, strict=True):
-            prefixes = [abs(one) for one in accumulate(products, initial=first)]
-            least, most = max([*prefixes[::PIECE], prefixes[-1]]), max(prefixes)
-            assert found == abs(first) or (min(least, FLOAT) <= found and (found <= most or most >= FLOAT))
 
 
 # --- cases by chance ----------------------------------------------------------------------------------
@@ -275,12 +224,12 @@ def cases(draw: DrawFn, *, most_steps: int = 130) -> tuple[Case, Register]:
         taps[:, :2] = 0
     steps, outputs = len(taps), draw(st.sampled_from([1, 15, 16, 17, 33]))
     fits = draw(fits_of(steps))
-    register = Register(draw(st.integers(8, 23)), fits, draw(st.integers(0, 9)) != 0)
+    register = Register(draw(st.integers(4, 30)), fits, draw(st.integers(0, 9)) != 0)
     register = replace(register, symmetric=register.signed and draw(st.booleans()))
     zero_point = draw(st.sampled_from([low, 0, high, 100]))
     operand = max(abs(low - zero_point), abs(high - zero_point))
-    heaviest = min(127, (FLOAT - 1 - (1 << register.bits)) // (max(longest_gap(fits), 32) * operand))
-    assume(heaviest > 0)
+    in_floats = (FLOAT - 1 - (1 << register.bits)) // (max(longest_gap(fits), 32) * operand)
+    heaviest = min(127, in_floats) if in_floats > 0 and draw(st.booleans()) else 127
     heaviest = max(heaviest // draw(st.sampled_from([1, 1, 5, 30])), 1)
     weights = generator.integers(0, heaviest + 1, (steps, outputs)) * signs(generator, steps, outputs)
     shape = (draw(st.integers(1, 3)), draw(st.integers(1, 5)))
@@ -306,7 +255,7 @@ def starts(draw: DrawFn, generator: np.random.Generator, case: Case, register: R
         prefixes = [total for total, fitted in zip(accumulate(products), register.fits, strict=True) if fitted]
         beyond = int(generator.integers(-1, 3))
         first = high - max(prefixes) + beyond if generator.random() < 0.5 else low - min(prefixes) - beyond
-        found.append(min(max(first, -(1 << 23)), 1 << 23) if abs(first) < 1 << 23 else 0)
+        found.append(first if abs(first) < 1 << 30 else 0)
     return found
 
 
@@ -349,7 +298,7 @@ def each(case: Case) -> tuple[bool, ...]:
 def test_the_first_proof_is_enough_where_norms_are_small(tier: str, bits: int) -> None:
     case = ramp(40, 20, [64, 64])  # as far as 1920, with 3840 in magnitudes
     made = settled(case, Register(bits, each(case)), tier)
-    assert (made.unproved, made.looked) == (0, None)
+    assert made.unproved == 0
     assert made.results == case.sums()
 
 
@@ -358,7 +307,6 @@ def test_the_second_proof_is_enough_where_pieces_are_small(tier: str) -> None:
     case = ramp(40, 20, [16] * 32)  # never beyond 480, with 15360 in magnitudes, 960 in a piece
     made = settled(case, Register(12, each(case)), tier)
     assert made.unproved == 0
-    assert made.looked is not None
     assert made.results == case.sums()
     check(case, Register(12, each(case)))
 
@@ -506,14 +454,49 @@ def test_any_number_of_rows_steps_and_outputs(kind: str, steps: int) -> None:
 
 
 @pytest.mark.parametrize("tier", HERE)
-def test_registers_that_float32_cannot_hold_are_left_to_the_plain_way(tier: str) -> None:
+def test_registers_that_lanes_cannot_hold_are_left_to_the_plain_way(tier: str) -> None:
     case = ramp(2, 3, [40])
-    assert prepared(Register(24, each(case)).of(case), tier) is None
-    assert prepared(Register(23, each(case)).of(case), tier) is not None
-    # (2**24 - 1 - 2**23) / 32 / 255 = 1027.98: a heavier weight could reach 2**24 within a piece
-    lighter, heavier = (replace(case, weights=case.weights // 3 * weight) for weight in (120, 1100))
-    assert prepared(Register(23, each(case)).of(lighter), tier) is not None
-    assert prepared(Register(23, each(case)).of(heavier), tier) is None
+    widest = 23 if tier == "portable" else 30
+    assert prepared(Register(widest, each(case)).of(case), tier) is not None
+    assert prepared(Register(widest + 1, each(case)).of(case), tier) is None
+    # (2**24 - 1) / 16 / 255 = 4112.06: of heavier weights, float32 cannot add 16 products
+    lighter, heavier = (replace(case, weights=case.weights // 3 * weight) for weight in (4112, 4113))
+    assert prepared(Register(23, each(case)).of(lighter), "portable") is not None
+    assert prepared(Register(23, each(case)).of(heavier), "portable") is None
+
+
+def way(case: Case, register: Register, tier: str) -> int | None:
+    """Return the way in which a case goes step by step, None if only the plain one is left."""
+    how = prepared(register.of(case), tier)
+    return how and how.saturation.way
+
+
+@pytest.mark.parametrize("tier", [one for one in HERE if one != "portable"])
+def test_registers_go_by_words_where_operands_find_room_in_them(tier: str) -> None:
+    # 255 << 7 and 127 << 8 are the most that 16 bits hold: 15 bits more, and one by doubling the product
+    case = ramp(2, 3, [40], weight=127)
+    assert [way(case, Register(bits, each(case)), tier) for bits in (8, 15, 16, 20, 28)] == [PAIRS, PAIRS, *[WORDS] * 3]
+    light = ramp(2, 3, [40], weight=3)  # << 13
+    assert [way(light, Register(bits, each(case)), tier) for bits in (10, 11)] == [PAIRS, WORDS]
+    for register in (Register(20, each(case), symmetric=True), Register(20, (False,) * 39 + (True,))):
+        assert way(case, register, tier) == PAIRS
+    assert way(case, Register(20, each(case), signed=False), tier) == WORDS
+    assert way(replace(case, start=[1 << 19] * 3), Register(20, each(case)), tier) == PAIRS
+    assert way(case, Register(20, each(case)), "portable") == FLOATS
+
+
+@pytest.mark.parametrize("bits", range(4, 31))
+@pytest.mark.parametrize("signed", [True, False])
+def test_words_of_every_width_are_counted_to_the_last_hit(bits: int, signed: bool) -> None:
+    # up and down beyond both limits, in steps that are hits again and again, more of them than a field counts at once
+    generator = np.random.default_rng(bits)
+    heaviest = max(min(127, 1 << max(bits - 8, 0)), 1)
+    weights = generator.integers(-heaviest, heaviest + 1, (300, 20)) + heaviest // 2 * signs(generator, 300, 20)
+    operands = generator.integers(0, 256 if bits > 15 else 8, (11, 300))
+    case = dense(operands.astype(np.uint8), weights.clip(-127, 127))
+    low, high = Register(bits, each(case), signed).limits
+    for first in (0, high, low, high - 3):
+        check(replace(case, start=[first] * 20), Register(bits, each(case), signed))
 
 
 @pytest.mark.parametrize("fits", ["last", "every 1000"])

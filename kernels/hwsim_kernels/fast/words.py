@@ -1,0 +1,269 @@
+"""The micro-kernel of registers that saturate after every product: one instruction of VNNI adds and saturates.
+
+Sums stand in the upper bits of 32-bit words, shifted left by ``32 - bits``, so that what saturates to 32 bits
+(``vpdpwssds``) saturates the sum. The lower bits, the *field*, are a witness: they hold a mark, a single bit, and a
+saturation leaves all ones there (above) or zeros (below), so a word tells by itself whether it ever saturated. To
+count, the mark is put back after every step, and the fields are added up, modulo the field: with n steps, of which a
+hit above and b below,
+
+    n * mark - sum = mark * (a + b) + a,
+
+which gives both numbers as long as a < mark and the whole fits the field: n steps at a time, see ``longest``.
+Operands are pairs of 16 bits in a word, (a, 0) or, to double the product, (a, a); weights likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numba import types
+
+from hwsim_kernels.fast.ir import (
+    HOST,
+    I1,
+    I32,
+    I64,
+    at,
+    call,
+    constant,
+    ir,
+    load,
+    loop,
+    machine_code,
+    splat,
+    store,
+    vector,
+)
+
+ROWS = 8
+WIDTH = 16
+LEAST_FIELD = 4
+"""Bits of the shortest field that is worth its while."""
+
+SUM, BEFORE, BELOW, ABOVE = range(4)
+"""Names of the state (names, ROWS, WIDTH) int32: sums, what they were before steps that were counted, hits."""
+STATE = 4
+
+_LINE = 64
+_KIND = vector(I32, WIDTH)
+_LANES = ir.IntType(WIDTH)
+
+
+def mark_bits(field: int) -> int:
+    """Return the place of the mark's only bit in a field of so many bits."""
+    return field // 2
+
+
+def longest(field: int) -> int:
+    """Return the most steps whose hits a field of so many bits tells apart.
+
+    >>> [longest(bits) for bits in (4, 8, 12, 16)]
+    [3, 15, 63, 255]
+    """
+    mark = 1 << mark_bits(field)
+    return min(mark - 1, ((1 << field) - 1) // (mark + 1))
+
+
+def emits_words() -> bool:
+    """Whether the instruction is there."""
+    return "avx512vnni" in HOST
+
+
+def _add(builder: Any, name: str, total: Any, operand: Any, weights: Any) -> Any:
+    return call(builder, f"llvm.x86.avx512.{name}.512", _KIND, [total, operand, weights])
+
+
+def _marked(builder: Any, words: Any, field: Any, mark: Any) -> Any:
+    return builder.or_(builder.and_(words, builder.not_(field)), mark)
+
+
+def _operand(builder: Any, row: Any, index: Any) -> Any:
+    return splat(builder, load(builder, I32, at(builder, row, builder.mul(index, ir.Constant(I64, 4 * ROWS)))), WIDTH)
+
+
+def _weights(builder: Any, panel: Any, index: Any) -> Any:
+    return load(builder, _KIND, at(builder, panel, builder.mul(index, ir.Constant(I64, _LINE))))
+
+
+def _in_state(builder: Any, state: Any, name: int) -> list[Any]:
+    return [at(builder, state, _LINE * (name * ROWS + row)) for row in range(ROWS)]
+
+
+@machine_code
+def saturate(
+    context: Any,
+    a: Any,
+    b: Any,
+    steps: Any,
+    state: Any,
+    field: Any,
+    place: Any,
+    sure: Any,
+    reach: Any,
+    largest: Any,
+    heaviest: Any,
+    far: Any,
+) -> Any:
+    """Take ``steps`` products of 8 rows and 16 columns to the sums of ``state``; return what became of them.
+
+    a: address of operands (steps, 8), words. b: of a panel of words (steps, 16). field: mask of the lowest
+    bits; place: of the mark's bit, which words must hold. No more steps than ``longest`` says. ``sure``: hits are to be
+    expected, so do not first try without counting.
+
+    The result is 0 if nothing was hit; else bit 0 is set, and bit 1 + row for rows whose excesses may be larger than
+    ``reach``: address of (2, 16) int32, the largest known below and above. largest, heaviest: addresses of the largest
+    magnitudes of 8 rows' operands and of 16 columns' weights, int32. far: address of (8, 2) masks of 16 bits, which get
+    the columns that this is about, below and above.
+    """
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        if not emits_words():
+            return ir.Constant(I64, 0)
+        a, b, steps, state, field, place, sure = arguments[:7]
+        rows = [at(builder, a, 4 * row) for row in range(ROWS)]
+        mask = splat(builder, builder.trunc(field, I32), WIDTH)
+        mark = splat(builder, builder.trunc(builder.shl(ir.Constant(I64, 1), place), I32), WIDTH)
+        before = [load(builder, _KIND, one) for one in _in_state(builder, state, SUM)]
+        tries = builder.append_basic_block()
+        counts = builder.append_basic_block()
+        behind = builder.append_basic_block()
+        builder.cbranch(builder.icmp_signed("!=", sure, ir.Constant(I64, 0)), counts, tries)
+
+        builder.position_at_end(tries)
+        with loop(builder, steps, before) as (index, held, leave, tried):
+            weights = _weights(builder, b, index)
+            leave(
+                [
+                    _add(builder, "vpdpwssds", total, _operand(builder, row, index), weights)
+                    for row, total in zip(rows, held, strict=True)
+                ]
+            )
+        changed = constant(_KIND, 0)
+        for words, place_of in zip(tried, _in_state(builder, state, SUM), strict=True):
+            store(builder, words, place_of)
+            changed = builder.or_(changed, builder.xor(builder.and_(words, mask), mark))
+        lanes = builder.bitcast(builder.icmp_unsigned("!=", changed, constant(_KIND, 0)), _LANES)
+        after_tries = builder.block
+        builder.cbranch(builder.icmp_unsigned("!=", lanes, ir.Constant(_LANES, 0)), counts, behind)
+
+        builder.position_at_end(counts)
+        found = _count(builder, rows, arguments, before, (mask, mark))
+        after_counts = builder.block
+        builder.branch(behind)
+
+        builder.position_at_end(behind)
+        result = builder.phi(I64)
+        result.add_incoming(ir.Constant(I64, 0), after_tries)
+        result.add_incoming(found, after_counts)
+        return result
+
+    return types.int64(*[types.intp] * 11), build
+
+
+def _count(builder: Any, rows: Sequence[Any], arguments: Sequence[Any], before: Any, masks: tuple[Any, Any]) -> Any:
+    """Do the steps and count their hits; return what ``saturate`` does."""
+    _, panel, steps, state, _, place, _, reach, largest, heaviest, far = arguments
+    mask, mark = masks
+    with loop(builder, steps, [*before, *[constant(_KIND, 0)] * ROWS]) as (index, held, leave, last):
+        weights = _weights(builder, panel, index)
+        sums: list[Any] = []
+        fields: list[Any] = []
+        for number, row in enumerate(rows):
+            words = _add(builder, "vpdpwssds", held[number], _operand(builder, row, index), weights)
+            fields.append(builder.add(held[ROWS + number], words))
+            sums.append(_marked(builder, words, mask, mark))
+        leave([*sums, *fields])
+    shift = splat(builder, builder.trunc(place, I32), WIDTH)
+    untouched = builder.mul(splat(builder, builder.trunc(steps, I32), WIDTH), mark)
+    nothing = constant(_KIND, 0)
+    known = [load(builder, _KIND, at(builder, reach, _LINE * side)) for side in (0, 1)]
+    weight, any_hit, result = load(builder, _KIND, heaviest), nothing, ir.Constant(I64, 0)
+    for number in range(ROWS):
+        hits = builder.and_(builder.sub(untouched, last[ROWS + number]), mask)
+        both = builder.lshr(hits, shift)
+        above = builder.sub(hits, builder.shl(both, shift))
+        below = builder.sub(both, above)
+        any_hit = builder.or_(any_hit, both)
+        operand = load(builder, I32, at(builder, largest, 4 * number))
+        product = builder.mul(weight, splat(builder, operand, WIDTH))
+        either = ir.Constant(_LANES, 0)
+        for side, (name, value) in enumerate(((BELOW, below), (ABOVE, above))):
+            counted = _in_state(builder, state, name)[number]
+            store(builder, builder.add(load(builder, _KIND, counted), value), counted)
+            hit = builder.icmp_signed("!=", value, nothing)
+            further = builder.bitcast(builder.and_(hit, builder.icmp_signed(">", product, known[side])), _LANES)
+            store(builder, further, at(builder, far, 4 * number + 2 * side))
+            either = builder.or_(either, further)
+        bit = builder.icmp_unsigned("!=", either, ir.Constant(_LANES, 0))
+        result = builder.or_(result, builder.shl(builder.zext(bit, I64), ir.Constant(I64, 1 + number)))
+        store(builder, last[number], _in_state(builder, state, SUM)[number])
+        store(builder, before[number], _in_state(builder, state, BEFORE)[number])
+    hit = builder.bitcast(builder.icmp_unsigned("!=", any_hit, nothing), _LANES)
+    return builder.or_(result, builder.zext(builder.icmp_unsigned("!=", hit, ir.Constant(_LANES, 0)), I64))
+
+
+@machine_code
+def excesses(
+    context: Any,
+    a: Any,
+    b: Any,
+    steps: Any,
+    before: Any,
+    field: Any,
+    place: Any,
+    shift: Any,
+    far: Any,
+    reach: Any,
+) -> Any:
+    """Raise ``reach`` to how far the sums of a row came beyond their limits on their way.
+
+    a, before: addresses of a row's first operand, and of the 16 words that its ``steps`` start from. shift: bits of the
+    field. far: address of two masks, of columns to look at. The rest as for ``saturate``.
+    """
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        if not emits_words():
+            return target.get_dummy_value()
+        a, b, steps, before, field, place, shift, far, reach = arguments
+        places = [at(builder, reach, _LINE * side) for side in (0, 1)]
+        known = [load(builder, _KIND, one) for one in places]
+        wanted = [
+            builder.bitcast(load(builder, _LANES, at(builder, far, 2 * side)), vector(I1, WIDTH)) for side in (0, 1)
+        ]
+        down = splat(builder, builder.trunc(shift, I32), WIDTH)
+        nothing = constant(_KIND, 0)
+        # no product goes so far? then no sum does
+        with loop(builder, steps, [nothing, nothing]) as (index, held, leave, last):
+            product = _add(builder, "vpdpwssd", nothing, _operand(builder, a, index), _weights(builder, b, index))
+            leave(_outermost(builder, held, product))
+        least, most = builder.sub(nothing, builder.ashr(last[0], down)), builder.ashr(last[1], down)
+        beyond = builder.or_(
+            builder.and_(wanted[0], builder.icmp_signed(">", least, known[0])),
+            builder.and_(wanted[1], builder.icmp_signed(">", most, known[1])),
+        )
+        with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(beyond, _LANES), ir.Constant(_LANES, 0))):
+            mask = splat(builder, builder.trunc(field, I32), WIDTH)
+            mark = splat(builder, builder.trunc(builder.shl(ir.Constant(I64, 1), place), I32), WIDTH)
+            with loop(builder, steps, [load(builder, _KIND, before), nothing, nothing]) as (index, held, leave, last):
+                weights, operand = _weights(builder, b, index), _operand(builder, a, index)
+                words = _add(builder, "vpdpwssds", held[0], operand, weights)
+                added = builder.sub(words, _add(builder, "vpdpwssd", held[0], operand, weights))
+                leave([_marked(builder, words, mask, mark), *_outermost(builder, held[1:], added)])
+            # what was added to a word that came from x above is -((x - 1) << shift) - mark - 1,
+            # from x below (x << shift) - mark
+            above = builder.sub(builder.sub(nothing, last[1]), builder.add(mark, constant(_KIND, 1)))
+            above = builder.add(builder.ashr(above, down), constant(_KIND, 1))
+            above = builder.select(builder.icmp_signed("<", last[1], nothing), above, nothing)
+            below = builder.ashr(builder.add(last[2], mark), down)
+            for value, held_, place_of in zip((below, above), known, places, strict=True):
+                store(builder, call(builder, "llvm.smax.v16i32", _KIND, [value, held_]), place_of)
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 9), build
+
+
+def _outermost(builder: Any, held: Sequence[Any], value: Any) -> list[Any]:
+    """Return the smaller and the larger of what is held and a value."""
+    names = ("llvm.smin.v16i32", "llvm.smax.v16i32")
+    return [call(builder, name, _KIND, [one, value]) for name, one in zip(names, held, strict=True)]

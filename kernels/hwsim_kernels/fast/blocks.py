@@ -13,6 +13,7 @@ from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, PORTABLE
 from hwsim_kernels.fast.layers import Room, layer_of_bytes, layer_of_channels, layer_of_floats, sums_of_bytes
+from hwsim_kernels.fast.memory import unset, zeros
 from hwsim_kernels.fast.packing import BYTES, FLOAT32, Layout, layout
 from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
 from hwsim_kernels.fast.saturation import fits_in_floats, none, saturation
@@ -128,23 +129,23 @@ def room(prepared: Prepared, *, sums: bool = True) -> Room:
     rows, depth = prepared.rows, form.depth
     shape = (rows if sums else 0, prepared.columns)
     # behind the last group's panels nothing is ever written
-    totals: Array = (np.zeros if len(prepared.path.weights) > 1 else np.empty)(shape, prepared.start.dtype)
+    totals = (zeros if len(prepared.path.weights) > 1 else unset)(shape, prepared.start.dtype)
     planes = 1 if form.kind != BYTES else form.planes if form.planes > 1 or form.flip else 0
     kind = (np.uint8, np.float32, np.float64)[form.kind]
     places = form.planes + form.digits - 1 if form.wide and form.kind == BYTES else 0
     steps = saturation.fits.size
     in_bytes = steps > 0 and saturation.weights.size > 0 and form.tier != PORTABLE
     # units behind the last step must be 0
-    units: Array = (np.zeros if depth > len(prepared.path.taps) else np.empty)((rows, depth), f"u{form.planes}")
+    units = (zeros if depth > len(prepared.path.taps) else unset)((rows, depth), f"u{form.planes}")
     return Room(
         rows=units,
-        operands=np.empty((planes, rows if planes else 0, depth), kind),
-        partial=np.empty((places, rows, form.panels.shape[2] * 16), np.int32),
+        operands=unset((planes, rows if planes else 0, depth), kind),
+        partial=unset((places, rows, form.panels.shape[2] * 16), np.int32),
         sums=totals,
-        values=np.zeros(shape, np.int32) if form.wide else totals,
-        found=np.empty(shape if steps else (0, 0), np.int32),
-        bytes=np.empty((1, rows, depth) if in_bytes and form.tier != AMX else (1, 0, 0), np.uint8),
-        floats=np.empty((rows, steps) if steps and not in_bytes else (0, 0), np.float32),
+        values=zeros(shape, np.int32) if form.wide else totals,
+        found=unset(shape if steps else (0, 0), np.int32),
+        bytes=unset((1, rows, depth) if in_bytes and form.tier != AMX else (1, 0, 0), np.uint8),
+        floats=unset((rows, steps) if steps and not in_bytes else (0, 0), np.float32),
     )
 
 
@@ -152,7 +153,7 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     """Run a layer on codes (n, h, w, c), and write what comes out of the steps to ``out`` (rows, channels)."""
     form, path, codes = prepared.layout, prepared.path, np.ascontiguousarray(codes)
     if form is None:
-        values = np.zeros((prepared.rows, prepared.columns), np.int32)
+        values = zeros((prepared.rows, prepared.columns), np.int32)
         fill, weights = path.outside + path.zero_point, prepared.by_step
         layer_of_channels(codes, fill, path.taps, prepared.window, weights, prepared.start, values, steps, tally, out)
         return

@@ -16,6 +16,7 @@ from hwsim_kernels._types import Codes, Int, Ints
 from hwsim_kernels.counting import NEVER
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import look_at
+from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.stepwise import Saturation, settle_block
@@ -112,10 +113,11 @@ def layer_of_bytes(
     """Run a layer whose sums are formed from bytes. start, window: of the columns, and as in ``gather_units``."""
     block = room.sums.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
+    in_place = form.direct and units.ctypes.data % LINE == 0
     for position in range(0, codes.shape[0], block):
         size = min(block, codes.shape[0] - position)
         many = whole_rows(size)
-        gathered = form.direct and position + many <= pixels.shape[0]
+        gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         block_of_bytes(
             form.tier,
@@ -154,9 +156,10 @@ def sums_of_bytes(
     """Write exact sums that are formed from bytes to ``out`` (rows, columns) of their type, rows a multiple of 32."""
     block = room.rows.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
+    in_place = form.direct and units.ctypes.data % LINE == 0
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
-        rows = pixels[position : position + size] if form.direct else room.rows[:size]
+        rows = pixels[position : position + size] if in_place else room.rows[:size]
         block_of_bytes(
             form.tier,
             form.signed,
@@ -172,7 +175,7 @@ def sums_of_bytes(
             form.outputs,
             position,
             size,
-            form.direct,
+            in_place,
             rows,
             room.operands,
             room.partial,

@@ -23,6 +23,7 @@ from hwsim_kernels.fast import blocks, strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block
+from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.stepwise import STATE, accumulate_lanes, first_hit, row_norms, row_operands
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
@@ -39,6 +40,17 @@ Scenario = Callable[[Take], Left]
 # --- objects that hold arrays -------------------------------------------------------------------------
 
 
+def memory_of(array: Array) -> Array:
+    """Return the array that an array is a view of, without what ``unset`` has around it to line it up."""
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    if root is array or root.dtype != np.uint8 or root.ndim != 1:
+        return root
+    first = -root.ctypes.data % LINE
+    return root[first : first + root.size - LINE]
+
+
 class Moved:
     """Moves all arrays that a value holds, those that share memory together."""
 
@@ -48,15 +60,13 @@ class Moved:
 
     def array(self, array: Array) -> Array:
         """Return the same view of moved memory."""
-        root = array
-        while isinstance(root.base, np.ndarray):
-            root = root.base
+        root = memory_of(array)
         if root.size == 0:
             return array
-        if id(root) not in self.roots:
+        if root.ctypes.data not in self.roots:
             assert root.flags.c_contiguous
-            self.roots[id(root)] = root, self.take(root)
-        moved = self.roots[id(root)][1]
+            self.roots[root.ctypes.data] = root, self.take(root)
+        moved = self.roots[root.ctypes.data][1]
         offset = array.ctypes.data - root.ctypes.data
         return np.ndarray(array.shape, array.dtype, moved.reshape(-1).view(np.uint8).data, offset, array.strides)
 

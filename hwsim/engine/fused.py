@@ -115,8 +115,13 @@ class Fused:
         """Add a scaling behind a move."""
         steady = strips.scaling(pending, step.multiplier, step.shift, step.guard_bits, step.rounding.code)
         kind = passage.SCALE_STEADILY if steady else passage.SCALE
-        kind = passage.SCALE_NEGATIVES if step.negatives_only else kind
-        self.append(kind, pending, self.index(step.point))
+        index = self.index(step.point)
+        low, high = self.points[index].bound or (-NARROW, NARROW)
+        if step.negatives_only:
+            kind = passage.SCALE_NEGATIVES
+        elif strips.shortened(pending, max(-low, high)):
+            kind = passage.SCALE_SHORTLY
+        self.append(kind, pending, index)
 
     def fit(self, step: FitTo, pending: Ints) -> None:
         """Add a fit behind a move."""

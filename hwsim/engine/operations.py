@@ -272,8 +272,7 @@ def means_in_lanes(one: PoolAverage, codes: Array, steps: Steps, tally: Tally) -
     out = unset((len(codes) * positions, one.channels), storage(one.output.format))
     values = lanes_for(steps, len(out))
     counted = start_tally(steps, tally, tally.first_sample * positions)
-    divisors = np.empty(len(values), np.int32)
-    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, divisors, steps, counted, out)
+    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, steps, counted, out)
     fold(steps, counted, len(out))
     tally.counts[0, counting.VALUES] += inside
     tally.counts[0, counting.SUMS] += len(out)

@@ -1,7 +1,7 @@
 """How many bits the magnitudes of many values have: the histogram of ``counting.count_bits``.
 
-A magnitude of j bits becomes a word of its j lowest bits set; so the values of more than j bits are those whose word has
-bit j. Each bit of the words is counted on its own, in *planes*: vectors of which the first holds the ones of all
+A magnitude of j bits becomes a word of its j lowest bits set; so the values of more than j bits are those whose word
+has bit j. Each bit of the words is counted on its own, in *planes*: vectors of which the first holds the ones of all
 counts, the next the twos, and so on. Full adders, two instructions each, make two planes of three, and so many vectors
 go through few instructions before a plane of many is added to those that are kept.
 """
@@ -17,8 +17,23 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
-from hwsim_kernels.fast.ir import I1, I32, I64, Builder, Value, at, call, constant, ir, load, loop, machine_code, splat
-from hwsim_kernels.fast.ir import store, vector
+from hwsim_kernels.fast.ir import (
+    I1,
+    I32,
+    I64,
+    Builder,
+    Value,
+    at,
+    call,
+    constant,
+    ir,
+    load,
+    loop,
+    machine_code,
+    splat,
+    store,
+    vector,
+)
 from hwsim_kernels.fast.lanes import WIDTH
 
 PLANES = 12
@@ -109,7 +124,7 @@ _many, _one = _lengths(MANY), _lengths(1)
 def bit_lengths(values: NDArray[np.int32], offset: Int, bins: Int, histogram: Ints) -> None:
     """Note how many bits the magnitudes of ``values`` less ``offset`` have, none ``bins`` or more.
 
-    values: contiguous, their number a multiple of 16.
+    values: contiguous, their number a multiple of 16. bins: 32 at most.
     """
     vectors = values.size // WIDTH
     done: Int = np.int64(0)

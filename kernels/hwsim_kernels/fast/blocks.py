@@ -12,14 +12,21 @@ from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, PORTABLE
-from hwsim_kernels.fast.layers import Room, layer_of_bytes, layer_of_channels, layer_of_floats, sums_of_bytes
+from hwsim_kernels.fast.layers import (
+    Room,
+    layer_of_bytes,
+    layer_of_channels,
+    layer_of_floats,
+    layer_of_panels,
+    sums_of_bytes,
+)
 from hwsim_kernels.fast.memory import unset, zeros
 from hwsim_kernels.fast.packing import BYTES, FLOAT32, Layout, layout
 from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
 from hwsim_kernels.fast.saturation import fits_in_floats, none, saturation
 from hwsim_kernels.fast.stepwise import Saturation
 from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
-from hwsim_kernels.fast.sums import BLOCK_ROWS
+from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR
 
 Array = NDArray[Any]
 
@@ -27,6 +34,9 @@ BLOCK_VALUES = 1 << 16
 """About how many sums a block has: they and what they are made of stay in a processor's own cache."""
 
 BLOCK_OPERANDS = 1 << 19
+
+CHUNK = 128
+"""Rows of two panels that stay in the innermost cache."""
 
 
 class Prepared(NamedTuple):
@@ -157,8 +167,12 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
         fill, weights = path.outside + path.zero_point, prepared.by_step
         layer_of_channels(codes, fill, path.taps, prepared.window, weights, prepared.start, values, steps, tally, out)
         return
-    layer = (codes.view(f"u{codes.dtype.itemsize}"), form, prepared.start, prepared.window)
-    if form.kind == BYTES:
+    units = codes.view(f"u{codes.dtype.itemsize}")
+    layer = (units, form, prepared.start, prepared.window)
+    if form.kind == BYTES and len(path.weights) == 1 and not form.wide and not prepared.saturation.fits.size:
+        own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
+        layer_of_panels(units, form, prepared.window, tile_configuration(), own, steps, tally, out)
+    elif form.kind == BYTES:
         layer_of_bytes(*layer, tile_configuration(), room(prepared), prepared.saturation, steps, tally, out)
     else:
         layer_of_floats(*layer, room(prepared), prepared.saturation, steps, tally, out)

@@ -13,7 +13,7 @@ from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.fitting import fit_block, look_at
 from hwsim_kernels.fast.strips import Values
 
-LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_NEGATIVES, DIVIDE, FIT = range(7)
+LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_SHORTLY, SCALE_NEGATIVES, DIVIDE, FIT = range(8)
 """Kinds of steps."""
 
 
@@ -50,13 +50,18 @@ class Tally(NamedTuple):
 
 
 @njit
-def pass_block(values: Values, divisors: NDArray[np.int32], row: Int, first: Int, steps: Steps, tally: Tally) -> None:
+def pass_block(
+    values: Values, divisors: NDArray[np.int32], row: Int, column: Int, first: Int, steps: Steps, tally: Tally
+) -> None:
     """Send values (rows, columns) through the steps from ``first`` on, in place.
 
-    ``row``: which row of the part is the block's first. divisors: (rows,) of a division.
+    ``row``, ``column``: which of the part are the block's first. divisors: of the rows, see
+    ``strips.set_divisors``.
     """
+    end = column + values.shape[1]
     for number in range(first, steps.kinds.size):
-        kind, counters, parameters = steps.kinds[number], tally.counters[number], steps.parameters[number]
+        kind = steps.kinds[number]
+        counters, parameters = tally.counters[number, :, column:end], steps.parameters[number, :, column:end]
         bins = steps.bins[number] if tally.counted else 0
         histogram = tally.histograms[steps.points[number], :bins]
         if kind == LOOK:
@@ -68,6 +73,8 @@ def pass_block(values: Values, divisors: NDArray[np.int32], row: Int, first: Int
             strips.move(values, parameters)
         elif kind in (SCALE, SCALE_STEADILY):
             strips.scale(values, parameters, counters, kind == SCALE_STEADILY, tally.counted)
+        elif kind == SCALE_SHORTLY:
+            strips.scale_shortly(values, parameters, counters, tally.counted)
         elif kind == SCALE_NEGATIVES:
             strips.scale_negatives(values, parameters, counters)
         elif kind == DIVIDE:
@@ -76,14 +83,14 @@ def pass_block(values: Values, divisors: NDArray[np.int32], row: Int, first: Int
             fit_block(
                 values,
                 parameters,
-                steps.limits[number],
+                steps.limits[number, :, column:end],
                 steps.fields[number],
                 tally.first_row + row,
                 bins,
                 steps.offsets[number],
                 tally.counted,
                 counters,
-                tally.here,
-                tally.counts[steps.points[number]],
+                tally.here[:, column:end],
+                tally.counts[steps.points[number], :, column:end],
                 histogram,
             )

@@ -224,10 +224,15 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
         strips.scale(values, parameters, counters, True, True)
     elif kernel == "scale steadily, uncounted":
         strips.scale(values, parameters, counters, True, False)
+    elif kernel.startswith("scale shortly"):
+        assert strips.shortened(parameters, 1 << 13)
+        strips.scale_shortly(values, parameters, counters, kernel == "scale shortly")
     elif kernel == "scale_negatives":
         strips.scale_negatives(values, parameters, counters)
     elif kernel == "divide":
-        strips.divide(values, take(np.arange(1, rows + 1, dtype=np.int32)), parameters, counters)
+        divisors = take(np.zeros((rows, 3), np.int32))
+        strips.set_divisors(take(np.arange(1, rows + 1, dtype=np.int32)), divisors)
+        strips.divide(values, divisors, parameters, counters)
     elif kernel == "quantize":
         values.view(np.float32)[:] = np.linspace(-90, 90, rows * columns).reshape(rows, columns)
         parameters[strips.SCALE] = np.full(columns, 0.7).view(np.int64)
@@ -240,8 +245,8 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     return [values.copy(), counters.copy()]
 
 
-SCALINGS = ("scale", "scale uncounted", "scale steadily", "scale steadily, uncounted", "scale_negatives")
-STRIPS = ("move", "look", *SCALINGS, "divide", "quantize", "clamp")
+STEADILY = ("scale steadily", "scale steadily, uncounted", "scale shortly", "scale shortly, uncounted")
+STRIPS = ("move", "look", "scale", "scale uncounted", *STEADILY, "scale_negatives", "divide", "quantize", "clamp")
 
 
 def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
@@ -332,7 +337,7 @@ SCENARIOS: dict[str, Scenario] = dict([*all_kernels(), *all_sums()]) if HERE els
 def reads_beyond(take: Take) -> Left:
     """Read one number behind the last."""
     values, counters = take(values_of(3, 16)), take(strips.counters(16))
-    strips.divide(values, take(np.ones(2, np.int32)), take(scaling_of(16)), counters)
+    strips.divide(values, take(np.ones((2, 3), np.int32)), take(scaling_of(16)), counters)
     return []
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.exact import has_product, prepared_sums, stage_points
-from hwsim.engine.fused import SUMMED, Fused, fold, saturating, start_tally
+from hwsim.engine.fused import Fused, saturating, start_tally
 from hwsim.engine.steps import run_steps
 from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
@@ -42,7 +42,7 @@ from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means
 from hwsim_kernels.fast.memory import unset, zeros
-from hwsim_kernels.fast.passage import Steps
+from hwsim_kernels.fast.passage import SUMMED, Steps, fold
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
@@ -111,7 +111,7 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
         side[strips.LEAST].min(axis=0),
         side[strips.LARGEST].max(axis=0),
     )
-    for column, counter in SUMMED.items():
+    for column, counter in SUMMED:
         counts[column] += side[counter].sum(axis=0)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim_kernels import counting
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast import strips
@@ -94,3 +95,45 @@ def pass_block(
                 tally.counts[steps.points[number], :, column:end],
                 histogram,
             )
+
+
+SUMMED = (
+    (counting.LOW, strips.BELOW),
+    (counting.HIGH, strips.ABOVE),
+    (counting.CLAMP_ENERGY, strips.LOST),
+    (counting.CLAMP_ENERGY + 1, strips.LOST_MORE),
+    (counting.INEXACT, strips.INEXACT),
+    (counting.ROUND_BIAS, strips.BIAS),
+    (counting.ROUND_ENERGY, strips.ENERGY),
+)
+"""Sums of a point, each with the counter of the lanes that it comes from."""
+
+
+@njit
+def fold(steps: Steps, tally: Tally, rows: Int) -> None:
+    """Add what ``rows`` rows have counted in lanes to the counters of their points."""
+    if not tally.counted:
+        return
+    channels, columns = tally.counts.shape[2], steps.parameters.shape[2]
+    for number in range(steps.kinds.size):
+        kind, point, mine = steps.kinds[number], steps.points[number], tally.counters[number]
+        if kind == MOVE:
+            continue
+        counts = tally.counts[point]
+        for c in range(channels):
+            counts[counting.MINIMUM, c] = min(counts[counting.MINIMUM, c], mine[strips.LEAST, c])
+            counts[counting.MAXIMUM, c] = max(counts[counting.MAXIMUM, c], mine[strips.LARGEST, c])
+            # only fits have set it
+            counts[counting.FIRST, c] = min(counts[counting.FIRST, c], mine[strips.FIRST, c])
+        for column, counter in SUMMED:
+            for c in range(channels):
+                counts[column, c] += mine[counter, c]
+        if kind != LOOK:
+            for c in range(channels):
+                counts[counting.VALUES, c] += mine[strips.ROUNDED, c] if kind == SCALE_NEGATIVES else rows
+        if steps.bins[number] > 0:
+            # lanes behind the channels hold 0
+            offset, bits = abs(steps.offsets[number]), 0
+            while offset >> bits:
+                bits += 1
+            tally.histograms[point, bits] -= rows * (columns - channels)

@@ -431,8 +431,9 @@ def table_of(mode: int) -> int:
     return table
 
 
-def counters(columns: int) -> Ints:
-    """Return counters at rest."""
-    fresh = np.zeros((COUNTERS, columns), np.int64)
-    fresh[LEAST], fresh[LARGEST], fresh[FIRST] = NEVER, -NEVER, NEVER
+def counters(*shape: int) -> Ints:
+    """Return counters at rest: (…, COUNTERS, columns) for ``shape`` (…, columns)."""
+    fresh = np.zeros((*shape[:-1], COUNTERS, shape[-1]), np.int64)
+    fresh[..., LEAST, :] = fresh[..., FIRST, :] = NEVER
+    fresh[..., LARGEST, :] = -NEVER
     return fresh

@@ -1,4 +1,4 @@
-"""From the steps of an operation to those that blocks of 32-bit lanes go through, and from their counters to the tally.
+"""From the steps of an operation to those that blocks of 32-bit lanes go through.
 
 Only for operations whose values are proved to be ``narrow``. Additions, clips and shifts to the left between two steps
 that count become one move, which the next step does on its way.
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from hwsim.engine.tally import Tally
 from hwsim.program.records import AddConstant, ClipHigh, ClipLow, FitTo, Point, ScaleFixed, ShiftLeft, Step
-from hwsim_kernels import counting
 from hwsim_kernels.fast import passage, strips
 from hwsim_kernels.overflow import highest, lowest
 
@@ -115,8 +114,13 @@ class Fused:
         """Add a scaling behind a move."""
         steady = strips.scaling(pending, step.multiplier, step.shift, step.guard_bits, step.rounding.code)
         kind = passage.SCALE_STEADILY if steady else passage.SCALE
-        kind = passage.SCALE_NEGATIVES if step.negatives_only else kind
-        self.append(kind, pending, self.index(step.point))
+        index = self.index(step.point)
+        low, high = self.points[index].bound or (-NARROW, NARROW)
+        if step.negatives_only:
+            kind = passage.SCALE_NEGATIVES
+        elif strips.shortened(pending, max(-low, high)):
+            kind = passage.SCALE_SHORTLY
+        self.append(kind, pending, index)
 
     def fit(self, step: FitTo, pending: Ints) -> None:
         """Add a fit behind a move."""
@@ -205,47 +209,5 @@ MOVES: dict[type[Step], Callable[[Any, Ints], bool]] = {
 def start_tally(steps: passage.Steps, tally: Tally, first_row: int) -> passage.Tally:
     """Return where blocks count, from a part's first row on."""
     columns = steps.parameters.shape[2]
-    counters = np.stack([strips.counters(columns) for _ in steps.kinds]) if steps.kinds.size else NO_COUNTERS
-    here = strips.counters(columns)
+    counters, here = strips.counters(len(steps.kinds), columns), strips.counters(columns)
     return passage.Tally(counters, here, tally.counts, tally.histograms, tally.counted, first_row)
-
-
-NO_COUNTERS = np.zeros((0, strips.COUNTERS, 0), np.int64)
-
-
-def fold(steps: passage.Steps, counted: passage.Tally, rows: int) -> None:
-    """Add what ``rows`` rows have counted in lanes to the counters of their points."""
-    if not counted.counted:
-        return
-    channels, columns = counted.counts.shape[2], steps.parameters.shape[2]
-    unused = rows * (columns - channels)
-    for number, kind in enumerate(steps.kinds.tolist()):
-        if kind == passage.MOVE:
-            continue
-        point, mine = int(steps.points[number]), counted.counters[number][:, :channels]
-        counts, histogram = counted.counts[point], counted.histograms[point]
-        np.minimum(counts[counting.MINIMUM], mine[strips.LEAST], out=counts[counting.MINIMUM])
-        np.maximum(counts[counting.MAXIMUM], mine[strips.LARGEST], out=counts[counting.MAXIMUM])
-        for column, counter in SUMMED.items():
-            counts[column] += mine[counter]
-        if kind == passage.SCALE_NEGATIVES:
-            counts[counting.VALUES] += mine[strips.ROUNDED]
-        elif kind != passage.LOOK:
-            counts[counting.VALUES] += rows
-        if kind == passage.FIT:
-            np.minimum(counts[counting.FIRST], mine[strips.FIRST], out=counts[counting.FIRST])
-        if steps.bins[number]:
-            # lanes behind the channels hold 0
-            histogram[abs(int(steps.offsets[number])).bit_length()] -= unused
-
-
-SUMMED = {
-    counting.LOW: strips.BELOW,
-    counting.HIGH: strips.ABOVE,
-    counting.CLAMP_ENERGY: strips.LOST,
-    counting.CLAMP_ENERGY + 1: strips.LOST_MORE,
-    counting.INEXACT: strips.INEXACT,
-    counting.ROUND_BIAS: strips.BIAS,
-    counting.ROUND_ENERGY: strips.ENERGY,
-}
-"""Which counter of the lanes each sum of a point comes from."""

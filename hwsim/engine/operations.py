@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.exact import has_product, prepared_sums, stage_points
-from hwsim.engine.fused import SUMMED, Fused, fold, saturating, start_tally
+from hwsim.engine.fused import Fused, saturating, start_tally
 from hwsim.engine.steps import run_steps
 from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
@@ -41,7 +41,8 @@ from hwsim_kernels.fast.features import PLAIN, tier
 from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means
-from hwsim_kernels.fast.passage import Steps
+from hwsim_kernels.fast.memory import unset, zeros
+from hwsim_kernels.fast.passage import SUMMED, Steps, fold
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
@@ -65,7 +66,7 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally) -> Codes:
     """Turn real values into codes."""
     values = inputs[0].reshape(-1, one.channels)
     first_row, together = tally.first_sample * (len(values) // len(inputs[0])), 0
-    out = np.empty(values.shape, storage(one.output.format))
+    out = unset(values.shape, storage(one.output.format))
     if quantizes_in_lanes(one, values):
         together = len(values) // WIDTH * WIDTH
         quantize_in_lanes(one, values[:together], out[:together], first_row, tally)
@@ -110,7 +111,7 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
         side[strips.LEAST].min(axis=0),
         side[strips.LARGEST].max(axis=0),
     )
-    for column, counter in SUMMED.items():
+    for column, counter in SUMMED:
         counts[column] += side[counter].sum(axis=0)
 
 
@@ -127,7 +128,7 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
         values = sums(one, layer, codes, tally)
         return finish(one, values, "accumulator", len(inputs[0]), tally)
     positions = one.output_view[0] * one.output_view[1]
-    out = np.empty((len(codes) * positions, one.channels), storage(one.output.format))
+    out = unset((len(codes) * positions, one.channels), storage(one.output.format))
     counted = start_tally(steps, tally, tally.first_sample * positions)
     run_layer(layer, codes, steps, counted, out)
     fold(steps, counted, len(out))
@@ -226,7 +227,7 @@ def stored(one: IntOperation, codes: Array) -> Codes:
 
 def pool_max(one: PoolMax, inputs: Sequence[Array], tally: Tally) -> Codes:
     """Take the largest code of each window."""
-    out = np.empty((len(inputs[0]), *one.output.shape), inputs[0].dtype)
+    out = unset((len(inputs[0]), *one.output.shape), inputs[0].dtype)
     max_pool(inputs[0], one.window, out)
     return out
 
@@ -268,11 +269,10 @@ def means_in_lanes(one: PoolAverage, codes: Array, steps: Steps, tally: Tally) -
     """Take means whose sums lose nothing."""
     outputs = np.array(one.output.shape[:2], np.int64)
     positions = int(outputs.prod())
-    out = np.empty((len(codes) * positions, one.channels), storage(one.output.format))
+    out = unset((len(codes) * positions, one.channels), storage(one.output.format))
     values = lanes_for(steps, len(out))
     counted = start_tally(steps, tally, tally.first_sample * positions)
-    divisors = np.empty(len(values), np.int32)
-    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, divisors, steps, counted, out)
+    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, steps, counted, out)
     fold(steps, counted, len(out))
     tally.counts[0, counting.VALUES] += inside
     tally.counts[0, counting.SUMS] += len(out)
@@ -282,7 +282,7 @@ def means_in_lanes(one: PoolAverage, codes: Array, steps: Steps, tally: Tally) -
 def lanes_for(steps: Steps, rows: int) -> NDArray[np.int32]:
     """Return room for the lanes of a block."""
     columns = steps.parameters.shape[2]
-    return np.zeros((min(block_rows(columns, 1), rows), columns), np.int32)
+    return zeros((min(block_rows(columns, 1), rows), columns), np.int32)
 
 
 def add(one: Sum, inputs: Sequence[Array], tally: Tally) -> Codes:
@@ -322,10 +322,10 @@ def totals_in_lanes(one: Sum, inputs: Sequence[Array], steps: Steps, own: Sequen
     """Add tensors whose sums lose nothing."""
     rows = [codes.reshape(-1, one.channels) for codes in inputs]
     first_row = tally.first_sample * (len(rows[0]) // len(inputs[0]))
-    out = np.empty(rows[0].shape, storage(one.output.format))
+    out = unset(rows[0].shape, storage(one.output.format))
     counted, *each_counted = (start_tally(each, tally, first_row) for each in (steps, *own))
     values = lanes_for(steps, len(out))
-    totals = np.zeros_like(values)
+    totals = lanes_for(steps, len(out))
     for position in range(0, len(out), len(values)):
         total = totals[: len(out) - position]
         total[:] = 0
@@ -372,7 +372,8 @@ def join(one: Join, inputs: Sequence[Array], tally: Tally) -> Codes:
             counting.merge(tally.counts[..., first : first + channels], part.counts)
         parts.append(codes)
         offset += codes.shape[one.axis + 1]
-    return np.concatenate(parts, axis=one.axis + 1)
+    joined = unset((len(inputs[0]), *one.output.shape), parts[0].dtype)
+    return np.concatenate(parts, axis=one.axis + 1, out=joined)
 
 
 def rescaled(one: Join | Rescale, steps: Sequence[Step], codes: Array, tally: Tally, number: int = 0) -> Codes:
@@ -385,7 +386,7 @@ def rescaled(one: Join | Rescale, steps: Sequence[Step], codes: Array, tally: Ta
         values = in_words(rows, one.wide)
         run_steps(steps, values, one.draws, len(codes), tally)
         return stored(one, codes_of(values)).reshape(codes.shape)
-    out = np.empty(rows.shape, storage(one.output.format))
+    out = unset(rows.shape, storage(one.output.format))
     counted = start_tally(lanes, tally, tally.first_sample * (len(rows) // len(codes)))
     layer_of_codes(rows, lanes_for(lanes, len(out)), lanes, counted, out)
     fold(lanes, counted, len(out))

@@ -18,6 +18,7 @@ from hwsim.engine.tally import Tally
 from hwsim.errors import DatapathOverflow
 from hwsim.formats import Overflow
 from hwsim.program.records import IntOperation
+from hwsim_kernels.fast.memory import unset
 
 Array = NDArray[Any]
 Traces = dict[str, dict[str, list[Array]]]
@@ -85,11 +86,19 @@ class Engine:
                 counts.merge(Counts(tally.counts, tally.histograms))
             self._keep(one.layer, tally)
         refuse_overflow(one, counts)
-        return parts[0][0] if len(parts) == 1 else np.concatenate([result for result, _ in parts]), counts
+        return joined([result for result, _ in parts]), counts
 
     def _keep(self, layer: str, tally: Tally) -> None:
         for point, values in (tally.trace or {}).items():
             self.traces.setdefault(layer, {}).setdefault(point, []).append(values)
+
+
+def joined(results: Sequence[Array]) -> Array:
+    """Return the results of parts as one array."""
+    if len(results) == 1:
+        return results[0]
+    shape = (sum(map(len, results)), *results[0].shape[1:])
+    return np.concatenate(results, out=unset(shape, results[0].dtype))
 
 
 def refuse_overflow(one: IntOperation, counts: Counts) -> None:

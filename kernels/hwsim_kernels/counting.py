@@ -76,10 +76,13 @@ def merge(into: Counts, other: Counts) -> None:
 def _merge(into: Counts, other: Counts) -> None:
     for point in range(into.shape[0]):
         ours, theirs = into[point], other[point]
+        wide = False
         for c in range(ours.shape[1]):
             ours[MINIMUM, c] = min(ours[MINIMUM, c], theirs[MINIMUM, c])
             ours[MAXIMUM, c] = max(ours[MAXIMUM, c], theirs[MAXIMUM, c])
             ours[FIRST, c] = min(ours[FIRST, c], theirs[FIRST, c])
+            wide |= (theirs[WIDE_MINIMUM, c] != NEVER) | (theirs[WIDE_MAXIMUM, c] != -NEVER)
+        for c in range(ours.shape[1] if wide else 0):
             high, low = theirs[WIDE_MINIMUM, c], theirs[WIDE_MINIMUM + 1, c]
             if less(high, low, ours[WIDE_MINIMUM, c], ours[WIDE_MINIMUM + 1, c]):
                 ours[WIDE_MINIMUM, c], ours[WIDE_MINIMUM + 1, c] = high, low

@@ -1,7 +1,14 @@
-"""How many bits the magnitudes of many values have: the histogram of ``counting.count_bits``, 32 values at a time."""
+"""How many bits the magnitudes of many values have: the histogram of ``counting.count_bits``.
+
+A magnitude of j bits becomes a word of its j lowest bits set; so the values of more than j bits are those whose word
+has bit j. Each bit of the words is counted on its own, in *planes*: vectors of which the first holds the ones of all
+counts, the next the twos, and so on. Full adders, two instructions each, make two planes of three, and so many vectors
+go through few instructions before a plane of many is added to those that are kept.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +19,10 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast.ir import (
     I1,
-    I8,
     I32,
     I64,
+    Builder,
+    Value,
     at,
     call,
     constant,
@@ -26,35 +34,80 @@ from hwsim_kernels.fast.ir import (
     store,
     vector,
 )
+from hwsim_kernels.fast.lanes import WIDTH
 
-_MANY = 128
-_FEW = 32
+PLANES = 12
+"""Planes that are kept: one bit of a lane can be counted 4095 times."""
+
+MANY = 16
+"""Vectors that are added up before the planes that are kept take what is more; a power of two."""
+
+MOST = ((1 << PLANES) - 1) // MANY * MANY
+"""Vectors that can be counted at a time."""
+
+_KIND: Any = vector(I32, WIDTH)
+
+
+def word(builder: Builder, value: Value) -> Value:
+    """Return words that have as many of their lowest bits set as magnitudes below 2**31 have bits."""
+    size = call(builder, f"llvm.abs.v{WIDTH}i32", _KIND, [value, ir.Constant(I1, 0)])
+    zeros = call(builder, f"llvm.ctlz.v{WIDTH}i32", _KIND, [size, ir.Constant(I1, 0)])
+    return builder.lshr(constant(_KIND, (1 << 31) - 1), builder.sub(zeros, constant(_KIND, 1)))
+
+
+def added(builder: Builder, planes: Sequence[Value], word: Value, first: int = 0) -> list[Value]:
+    """Return planes with a word counted that stands for the plane ``first``."""
+    result = list(planes)
+    for number in range(first, len(planes)):
+        result[number] = builder.xor(planes[number], word)
+        word = builder.and_(planes[number], word)
+    return result
+
+
+def added_many(builder: Builder, planes: Sequence[Value], words: Sequence[Value]) -> list[Value]:
+    """Return planes with a power of two of words counted."""
+    result, number = list(planes), 0
+    while len(words) > 1:
+        more: list[Value] = []
+        for one, other in zip(words[::2], words[1::2], strict=True):
+            either = builder.xor(one, other)
+            more.append(builder.or_(builder.and_(one, other), builder.and_(either, result[number])))
+            result[number] = builder.xor(either, result[number])
+        words, number = more, number + 1
+    return added(builder, result, words[0], number)
+
+
+def note_planes(builder: Builder, planes: Sequence[Value], values: Value, bins: Value, histogram: Value) -> None:
+    """Add what planes have counted of so many values to the ``bins`` integers at an address."""
+    with loop(builder, bins, [values]) as (number, held, leave, _last):
+        bit = builder.shl(constant(_KIND, 1), splat(builder, builder.trunc(number, I32), WIDTH))
+        above: Value = ir.Constant(I64, 0)
+        for place, plane in enumerate(planes):
+            has = builder.icmp_unsigned("!=", builder.and_(plane, bit), constant(_KIND, 0))
+            mask = builder.bitcast(has, ir.IntType(WIDTH))
+            found = builder.zext(call(builder, f"llvm.ctpop.i{WIDTH}", ir.IntType(WIDTH), [mask]), I64)
+            above = builder.add(above, builder.shl(found, ir.Constant(I64, place)))
+        target = at(builder, histogram, builder.mul(number, ir.Constant(I64, 8)))
+        store(builder, builder.add(load(builder, I64, target), builder.sub(held[0], above)), target)
+        leave([above])
 
 
 def _lengths(many: int) -> Any:
-    """Return an intrinsic that counts the bits of ``blocks`` times ``many`` values, up to ``bins - 1`` bits each."""
+    """Return an intrinsic that counts the bits of ``groups`` times ``many`` vectors, up to ``bins - 1`` bits each."""
 
-    def build(builder: Any, values: Any, blocks: Any, offset: Any, bins: Any, histogram: Any) -> None:
-        kind, bytes_ = vector(I32, many), vector(I8, many)
-        taken = splat(builder, builder.trunc(offset, I32), many)
-        with loop(builder, blocks, []) as (block, _, leave, _none):
-            place = at(builder, values, builder.mul(block, ir.Constant(I64, 4 * many)))
-            real = builder.sub(load(builder, kind, place), taken)
-            size = call(builder, f"llvm.abs.v{many}i32", kind, [real, ir.Constant(I1, 0)])
-            zeros = call(builder, f"llvm.ctlz.v{many}i32", kind, [size, ir.Constant(I1, 0)])
-            bits = builder.trunc(builder.sub(constant(kind, 32), zeros), bytes_)
-            with loop(builder, bins, []) as (number, _, leave_bin, _nothing):
-                equal = builder.icmp_unsigned("==", bits, splat(builder, builder.trunc(number, I8), many))
-                mask = builder.bitcast(equal, ir.IntType(many))
-                found = call(builder, f"llvm.ctpop.i{many}", ir.IntType(many), [mask])
-                found = builder.trunc(found, I64) if many > 64 else builder.zext(found, I64)
-                target = at(builder, histogram, builder.mul(number, ir.Constant(I64, 8)))
-                store(builder, builder.add(load(builder, I64, target), found), target)
-                leave_bin([])
-            leave([])
+    def build(builder: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> None:
+        taken = splat(builder, builder.trunc(offset, I32), WIDTH)
+        with loop(builder, groups, [constant(_KIND, 0)] * PLANES) as (group, held, leave, planes):
+            place = at(builder, values, builder.mul(group, ir.Constant(I64, 4 * WIDTH * many)))
+            words = [
+                word(builder, builder.sub(load(builder, _KIND, at(builder, place, 4 * WIDTH * number)), taken))
+                for number in range(many)
+            ]
+            leave(added_many(builder, held, words))
+        note_planes(builder, planes, builder.mul(groups, ir.Constant(I64, WIDTH * many)), bins, histogram)
 
     @machine_code
-    def run(context: Any, values: Any, blocks: Any, offset: Any, bins: Any, histogram: Any) -> Any:
+    def run(context: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> Any:
         def generate(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             build(builder, *arguments)
             return target.get_dummy_value()
@@ -64,18 +117,23 @@ def _lengths(many: int) -> Any:
     return run
 
 
-_many, _few = _lengths(_MANY), _lengths(_FEW)
+_many, _one = _lengths(MANY), _lengths(1)
 
 
 @njit
 def bit_lengths(values: NDArray[np.int32], offset: Int, bins: Int, histogram: Ints) -> None:
     """Note how many bits the magnitudes of ``values`` less ``offset`` have, none ``bins`` or more.
 
-    values: contiguous, their number a multiple of 32.
+    values: contiguous, their number a multiple of 16. bins: 32 at most.
     """
-    blocks = values.size // _MANY
-    rest = (values.size - blocks * _MANY) // _FEW
-    if blocks > 0:
-        _many(values.ctypes.data, blocks, offset, bins, histogram.ctypes.data)
-    if rest > 0:
-        _few(values.ctypes.data + 4 * blocks * _MANY, rest, offset, bins, histogram.ctypes.data)
+    vectors = values.size // WIDTH
+    done: Int = np.int64(0)
+    while done < vectors:
+        place = values.ctypes.data + 4 * WIDTH * done
+        if vectors - done >= MANY:
+            count = min(vectors - done, MOST) // MANY * MANY
+            _many(place, count // MANY, offset, bins, histogram.ctypes.data)
+        else:
+            count = vectors - done
+            _one(place, count, offset, bins, histogram.ctypes.data)
+        done += count

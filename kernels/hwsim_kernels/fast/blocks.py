@@ -12,8 +12,16 @@ from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, PORTABLE
-from hwsim_kernels.fast.layers import Room, layer_of_bytes, layer_of_channels, layer_of_floats, sums_of_bytes
+from hwsim_kernels.fast.layers import (
+    Room,
+    layer_of_bytes,
+    layer_of_channels,
+    layer_of_floats,
+    layer_of_panels,
+    sums_of_bytes,
+)
 from hwsim_kernels.fast.looks import TILE
+from hwsim_kernels.fast.memory import unset, zeros
 from hwsim_kernels.fast.packing import BYTES, FLOAT32, PANEL, Layout, layout
 from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
 from hwsim_kernels.fast.saturating import Room as SaturatingRoom
@@ -21,7 +29,7 @@ from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom
 from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
-from hwsim_kernels.fast.sums import BLOCK_ROWS
+from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR
 from hwsim_kernels.fast.words import ROWS, STATE, WIDTH
 
 Array = NDArray[Any]
@@ -30,6 +38,9 @@ BLOCK_VALUES = 1 << 16
 """About how many sums a block has: they and what they are made of stay in a processor's own cache."""
 
 BLOCK_OPERANDS = 1 << 19
+
+CHUNK = 128
+"""Rows of two panels that stay in the innermost cache."""
 
 
 class Prepared(NamedTuple):
@@ -132,37 +143,37 @@ def room(prepared: Prepared, *, sums: bool = True) -> Room:
     rows, depth = prepared.rows, form.depth
     shape = (rows if sums else 0, prepared.columns)
     # behind the last group's panels nothing is ever written
-    totals: Array = (np.zeros if len(prepared.path.weights) > 1 else np.empty)(shape, prepared.start.dtype)
+    totals = (zeros if len(prepared.path.weights) > 1 else unset)(shape, prepared.start.dtype)
     planes = 1 if form.kind != BYTES else form.planes if form.planes > 1 or form.flip else 0
     kind = (np.uint8, np.float32, np.float64)[form.kind]
     places = form.planes + form.digits - 1 if form.wide and form.kind == BYTES else 0
     # units behind the last step must be 0
-    units: Array = (np.zeros if depth > len(prepared.path.taps) else np.empty)((rows, depth), f"u{form.planes}")
+    units = (zeros if depth > len(prepared.path.taps) else unset)((rows, depth), f"u{form.planes}")
     return Room(
         rows=units,
-        operands=np.empty((planes, rows if planes else 0, depth), kind),
-        partial=np.empty((places, rows, form.panels.shape[2] * 16), np.int32),
+        operands=unset((planes, rows if planes else 0, depth), kind),
+        partial=unset((places, rows, form.panels.shape[2] * 16), np.int32),
         sums=totals,
-        values=np.zeros(shape, np.int32) if form.wide else totals,
+        values=zeros(shape, np.int32) if form.wide else totals,
     )
 
 
 def saturating_room(prepared: Prepared) -> SaturatingRoom:
     """Return memory for one block of a layer that saturates."""
-    plain, how, rows = room(prepared), prepared.saturation, prepared.rows
+    plain, how, rows = room(prepared, sums=False), prepared.saturation, prepared.rows
     batches = rows // ROWS
     return SaturatingRoom(
         rows=plain.rows,
         operands=plain.operands,
-        sums=plain.sums,
+        sums=unset((prepared.columns // PAIR, rows, PAIR), np.int32),
         norms=np.zeros((len(how.column_norms), rows), np.float32),
-        tile=np.empty((3, TILE, TILE), np.int32),
-        doubts=np.zeros((rows, prepared.columns // PANEL), np.uint16),
+        pieces=unset((len(how.corrections) - 1, TILE, TILE), np.int32),
+        doubts=zeros((rows, prepared.columns // PANEL), np.uint16),
         ends=np.zeros((2, prepared.columns), np.int32),
         steps=StepRoom(
-            operands=np.empty((batches, how.takes.shape[1], ROWS), np.int32),
-            largest=np.empty((batches, how.heaviest.shape[1], ROWS), np.int32),
-            state=np.empty((batches, STATE, ROWS, WIDTH), np.int32),
+            operands=unset((batches, -(-how.takes.shape[1] // WIDTH) * WIDTH, ROWS), np.int32),
+            largest=unset((batches, how.heaviest.shape[1], ROWS), np.int32),
+            state=unset((batches, STATE, ROWS, WIDTH), np.int32),
         ),
     )
 
@@ -171,13 +182,16 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     """Run a layer on codes (n, h, w, c), and write what comes out of the steps to ``out`` (rows, channels)."""
     form, path, codes = prepared.layout, prepared.path, np.ascontiguousarray(codes)
     if form is None:
-        values = np.zeros((prepared.rows, prepared.columns), np.int32)
+        values = zeros((prepared.rows, prepared.columns), np.int32)
         fill, weights = path.outside + path.zero_point, prepared.by_step
         layer_of_channels(codes, fill, path.taps, prepared.window, weights, prepared.start, values, steps, tally, out)
         return
     units, window, how = codes.view(f"u{codes.dtype.itemsize}"), prepared.window, prepared.saturation
     if how.fits.size:
         saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, out)
+    elif form.kind == BYTES and len(path.weights) == 1 and not form.wide:
+        own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
+        layer_of_panels(units, form, window, tile_configuration(), own, steps, tally, out)
     elif form.kind == BYTES:
         settings = tile_configuration()
         layer_of_bytes(units, form, prepared.start, window, settings, room(prepared), steps, tally, out)

@@ -5,6 +5,8 @@ A ``Lanes`` holds one vector of LLVM's while an intrinsic is built. Comparisons 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hwsim_kernels.fast.ir import F32, F64, I32, I64, Builder, Value, call, constant, ir, load, splat, store, vector
 
 WIDTH = 16
@@ -33,11 +35,6 @@ class Lanes:
         """Return a vector of equal lanes."""
         return Lanes(builder, splat(builder, value, WIDTH))
 
-    @staticmethod
-    def spread_reciprocal(builder: Builder, number: Value) -> Lanes:
-        """Return a vector whose lanes all hold 1 over a positive integer, in float64."""
-        return Lanes.spread(builder, builder.fdiv(constant(F64, 1.0), builder.sitofp(number, F64)))
-
     def write(self, address: Value) -> None:
         """Store the lanes at an address."""
         store(self.builder, self.value, address)
@@ -62,6 +59,9 @@ class Lanes:
 
     def __or__(self, other: Lanes | int) -> Lanes:
         return self._new(self.builder.or_(self.value, self._of(other)))
+
+    def __xor__(self, other: Lanes | int) -> Lanes:
+        return self._new(self.builder.xor(self.value, self._of(other)))
 
     def __lshift__(self, other: Lanes | int) -> Lanes:
         return self._new(self.builder.shl(self.value, self._of(other)))
@@ -129,17 +129,54 @@ class Lanes:
         inexact = self.builder.fcmp_ordered("!=", self.builder.sitofp(whole, kind), product)
         return self._new(whole), self._new(inexact)
 
-    def quotient(self, reciprocal: Lanes) -> Lanes:
-        """Return floor(self / n) of 64-bit lanes, |self| < 2**32, given the float64 nearest to 1 / n, 0 < n < 2**16.
+    def quotient(self, multiplier: Value, shift: Value) -> Lanes:
+        """Return 32-bit lanes, none negative, times an unsigned number of 32 bits over 2**shift, rounded down."""
+        builder = self.builder
+        factor, by = (splat(builder, builder.zext(one, I64), WIDTH // 2) for one in (multiplier, shift))
+        ends = (builder.lshr(builder.mul(one.value, factor), by) for one in self.unsigned_pairs())
+        even, odd = (self._new(one) for one in ends)
+        return even.between(odd)
 
-        A quotient that is no integer stands 1 / n or more below the next, and float64 errs by less than 2**-19: so
-        2**-17 more is never too much, and always enough.
+    def pairs(self) -> tuple[Lanes, Lanes]:
+        """Return every other lane from the first and from the second on, in 64 bits: of what lies in 32 bits, signed.
+
+        Shifts there and back tell LLVM that one instruction can multiply what is left, even far from here.
         """
-        kind = vector(F64, WIDTH)
-        product = self.builder.fmul(self.builder.sitofp(self.value, kind), reciprocal.value)
-        raised = self.builder.fadd(product, constant(kind, 2.0**-17))
-        floor = call(self.builder, f"llvm.floor.v{WIDTH}f64", kind, [raised])
-        return self._new(self.builder.fptosi(floor, self.value.type))
+        if self.value.type.element == I64:
+            ends = [self._every_other(first) << 32 for first in (0, 1)]
+        else:
+            whole = self._new(self.builder.bitcast(self.value, vector(I64, WIDTH // 2)))
+            ends = [whole << 32, (whole >> 32) << 32]
+        return ends[0] >> 32, ends[1] >> 32
+
+    def unsigned_pairs(self) -> tuple[Lanes, Lanes]:
+        """Return every other of 32-bit lanes in 64 bits, unsigned."""
+        whole = self._new(self.builder.bitcast(self.value, vector(I64, WIDTH // 2)))
+        return whole & ((1 << 32) - 1), self._new(self.builder.lshr(whole.value, constant(whole.value.type, 32)))
+
+    def wide_pairs(self) -> tuple[Lanes, Lanes]:
+        """Return every other of 64-bit lanes."""
+        return self._every_other(0), self._every_other(1)
+
+    def _every_other(self, first: int) -> Lanes:
+        return self._picked(self, range(first, WIDTH, 2))
+
+    def _picked(self, other: Lanes, places: Sequence[int]) -> Lanes:
+        chosen = ir.Constant(vector(I32, len(places)), list(places))
+        return self._new(self.builder.shuffle_vector(self.value, other.value, chosen))
+
+    def beside(self, other: Lanes) -> Lanes:
+        """Return one half of the lanes behind the other: *paired* lanes, if these are every other."""
+        return self._picked(other, range(WIDTH))
+
+    def in_order(self) -> Lanes:
+        """Return paired lanes in their order."""
+        return self._picked(self, [place // 2 + place % 2 * (WIDTH // 2) for place in range(WIDTH)])
+
+    def between(self, odd: Lanes) -> Lanes:
+        """Return the lowest 32 bits of every other lane, these first, as one vector."""
+        joined = (self & ((1 << 32) - 1)) | (odd << 32)
+        return self._new(self.builder.bitcast(joined.value, vector(I32, WIDTH)))
 
     def ones(self, bits: int) -> Lanes:
         """Return a mask as 1 and 0 in lanes of ``bits`` bits."""

@@ -13,16 +13,20 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Int, Ints
+from hwsim_kernels.fast import amx
 from hwsim_kernels.fast.depthwise import depthwise_sums
+from hwsim_kernels.fast.features import AMX
+from hwsim_kernels.fast.memory import LINE
+from hwsim_kernels.fast.operands import gather_units, to_bytes
 from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
-from hwsim_kernels.fast.strips import Values
-from hwsim_kernels.fast.sums import BLOCK_ROWS, block_of_bytes, block_of_floats, store_codes
+from hwsim_kernels.fast.strips import Values, set_divisors
+from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, block_of_bytes, block_of_floats, dot_panels, store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
 
 Array = NDArray[Any]
 
-NO_DIVISORS = np.ones(1, np.int32)
+NO_DIVISORS = np.ones((1, 3), np.int32)
 
 
 class Room(NamedTuple):
@@ -55,7 +59,7 @@ def finish_block(room: Room, position: Int, size: Int, steps: Steps, tally: Tall
             for c in range(room.values.shape[1]):
                 room.values[row, c] = room.sums[row, c]
     values = room.values[:size]
-    pass_block(values, NO_DIVISORS, position, 0, steps, tally)
+    pass_block(values, NO_DIVISORS, position, 0, 0, steps, tally)
     store_codes(values, codes[position : position + size])
 
 
@@ -74,10 +78,11 @@ def layer_of_bytes(
     """Run a layer whose sums are formed from bytes. start, window: of the columns, and as in ``gather_units``."""
     block = room.sums.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
+    in_place = form.direct and units.ctypes.data % LINE == 0
     for position in range(0, codes.shape[0], block):
         size = min(block, codes.shape[0] - position)
         many = whole_rows(size)
-        gathered = form.direct and position + many <= pixels.shape[0]
+        gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         block_of_bytes(
             form.tier,
@@ -104,6 +109,51 @@ def layer_of_bytes(
 
 
 @njit
+def layer_of_panels(
+    units: Array,
+    form: Layout,
+    window: Ints,
+    settings: NDArray[np.uint8],
+    room: Room,
+    steps: Steps,
+    tally: Tally,
+    codes: Array,
+) -> None:
+    """Run a layer of one group whose sums have 32 bits and lose nothing, 32 columns of a few rows at a time.
+
+    So few sums stay in the innermost cache from the first product to the stored code. room: ``sums`` (rows, 32).
+    """
+    block, chunk = room.rows.shape[0], room.sums.shape[0]
+    pixels = units.reshape(units.size // units.shape[3], units.shape[3])
+    in_place = form.direct and units.ctypes.data % LINE == 0
+    sums = (room.sums.ctypes.data, room.sums.strides[0])
+    if form.tier == AMX:
+        amx.configure(settings.ctypes.data)
+    for position in range(0, codes.shape[0], block):
+        size = min(block, codes.shape[0] - position)
+        many = whole_rows(size)
+        gathered = in_place and position + many <= pixels.shape[0]
+        rows = pixels[position : position + many] if gathered else room.rows[:many]
+        if not gathered:
+            gather_units(units, form.blank, form.runs, window, 0, position, size, rows)
+        place, length = rows.ctypes.data, rows.strides[0]
+        if room.operands.size > 0:
+            to_bytes(rows, form.flip, size, room.operands)
+            place, length = room.operands.ctypes.data, room.operands.strides[1]
+        for column in range(0, codes.shape[1], PAIR):
+            for first in range(0, size, chunk):
+                some, row = min(chunk, size - first), position + first
+                where = (place + first * length, length)
+                signs = (form.signed, True)
+                dot_panels(form.tier, signs, where, whole_rows(some), form.panels[0], 0, column // 16, sums, True)
+                values = room.sums[:some]
+                pass_block(values, NO_DIVISORS, row, column, 0, steps, tally)
+                store_codes(values, codes[row : row + some, column : column + PAIR])
+    if form.tier == AMX:
+        amx.release()
+
+
+@njit
 def sums_of_bytes(
     units: Array,
     form: Layout,
@@ -116,9 +166,10 @@ def sums_of_bytes(
     """Write exact sums that are formed from bytes to ``out`` (rows, columns) of their type, rows a multiple of 32."""
     block = room.rows.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
+    in_place = form.direct and units.ctypes.data % LINE == 0
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
-        rows = pixels[position : position + size] if form.direct else room.rows[:size]
+        rows = pixels[position : position + size] if in_place else room.rows[:size]
         block_of_bytes(
             form.tier,
             form.signed,
@@ -134,7 +185,7 @@ def sums_of_bytes(
             form.outputs,
             position,
             size,
-            form.direct,
+            in_place,
             rows,
             room.operands,
             room.partial,
@@ -196,7 +247,7 @@ def layer_of_channels(
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         depthwise_sums(codes, fill, taps, window, weights, start, position, size, values)
-        pass_block(values[:size], NO_DIVISORS, position, 0, steps, tally)
+        pass_block(values[:size], NO_DIVISORS, position, 0, 0, steps, tally)
         store_codes(values[:size], out[position : position + size])
 
 
@@ -207,18 +258,19 @@ def layer_of_means(
     window: Ints,
     outputs: Ints,
     values: Values,
-    divisors: NDArray[np.int32],
     steps: Steps,
     tally: Tally,
     out: Array,
 ) -> Int:
     """Run a mean over windows, and return how many codes lay inside; arguments as those of ``window_sums``."""
     block, inside = values.shape[0], np.int64(0)
+    counts, divisors = np.empty(block, np.int32), np.empty((block, 3), np.int32)
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
-        window_sums(codes, zero_point, window, outputs, position, values[:size], divisors)
-        inside += divisors[:size].sum()
-        pass_block(values[:size], divisors, position, 0, steps, tally)
+        window_sums(codes, zero_point, window, outputs, position, values[:size], counts)
+        set_divisors(counts[:size], divisors)
+        inside += counts[:size].sum()
+        pass_block(values[:size], divisors, position, 0, 0, steps, tally)
         store_codes(values[:size], out[position : position + size])
     return inside
 
@@ -230,7 +282,7 @@ def layer_of_codes(codes: Array, values: Values, steps: Steps, tally: Tally, out
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         load_codes(codes[position : position + size], values)
-        pass_block(values[:size], NO_DIVISORS, position, 0, steps, tally)
+        pass_block(values[:size], NO_DIVISORS, position, 0, 0, steps, tally)
         store_codes(values[:size], out[position : position + size])
 
 
@@ -239,12 +291,12 @@ def add_codes(codes: Array, position: Int, values: Values, steps: Steps, tally: 
     """Send the codes of a block through the steps of one of several inputs, and add them to sums."""
     size = sums.shape[0]
     load_codes(codes[position : position + size], values)
-    pass_block(values[:size], NO_DIVISORS, position, 0, steps, tally)
+    pass_block(values[:size], NO_DIVISORS, position, 0, 0, steps, tally)
     add_values(values[:size], sums)
 
 
 @njit
 def finish_sums(position: Int, sums: Values, steps: Steps, tally: Tally, out: Array) -> None:
     """Send the sums of a block through the steps, and store the codes."""
-    pass_block(sums, NO_DIVISORS, position, 0, steps, tally)
+    pass_block(sums, NO_DIVISORS, position, 0, 0, steps, tally)
     store_codes(sums, out[position : position + sums.shape[0]])

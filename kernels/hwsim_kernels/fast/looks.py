@@ -109,119 +109,91 @@ def row_norms(rows: Units, size: Int, steps: Int, flip: Int, offset: Int, norms:
             norms[level, row] = 0.5 * np.sqrt(float(largest[level])) * SLACK
 
 
-class _Middles:
-    """What looks at a row of a tile have in common: halves of true sums, and middles between two looks."""
-
-    def __init__(self, builder: Any, tile: tuple[Any, Any], before: tuple[Any, Any], fresh: Any) -> None:
-        self.builder = builder
-        (self.sums, self.found), (self.before, self.stride) = tile, before
-        self.begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
-
-    def of(self, row: Any, column: int, added: Any) -> tuple[Any, Any, Any, Any]:
-        """Return 16 true sums of a row, half of them, the largest middle, and where that stands."""
-        builder, along = self.builder, self.builder.mul(row, ir.Constant(I64, 4 * TILE))
-        sums = load(builder, _KIND, at(builder, at(builder, self.sums, along), 64 * column))
-        true = builder.add(sums, added)
-        half = builder.ashr(true, constant(_KIND, 1))
-        earlier = at(builder, at(builder, self.before, builder.mul(row, self.stride)), 64 * column)
-        middle = builder.add(half, load(builder, _KIND, earlier))
-        size = call(builder, "llvm.abs.v16i32", _KIND, [middle, ir.Constant(I1, 0)])
-        place = at(builder, at(builder, self.found, along), 64 * column)
-        known = builder.select(self.begins, constant(_KIND, 0), load(builder, _KIND, place))
-        return true, half, call(builder, "llvm.smax.v16i32", _KIND, [size, known]), place
-
-
-@machine_code
-def look(
-    context: Any, sums: Any, found: Any, before: Any, before_stride: Any, fresh: Any, added: Any, half: Any
-) -> Any:
-    """Raise what is ``found`` (32, 32) to the middles between sums (32, 32) and what they were at the look before.
-
-    added: address of what 32 columns lack to the true sums. before, half: addresses of half of the sums at the look
-    before (bytes from row to row: ``before_stride``; 0 if rows are alike), and of where to write half of these. Halves
-    are rounded down, so that middles may be 1 too small. ``fresh``: nothing is found yet.
-    """
-
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        sums, found, before, before_stride, fresh, added, half = arguments
-        lacking = [load(builder, _KIND, at(builder, added, 64 * column)) for column in (0, 1)]
-        middles = _Middles(builder, (sums, found), (before, before_stride), fresh)
-        with loop(builder, ir.Constant(I64, TILE), []) as (row, _, leave, _last):
-            own = at(builder, half, builder.mul(row, ir.Constant(I64, 4 * TILE)))
-            for column in (0, 1):
-                _true, halves, most, place = middles.of(row, column, lacking[column])
-                store(builder, halves, at(builder, own, 64 * column))
-                store(builder, most, place)
-            leave([])
-        return target.get_dummy_value()
-
-    return types.void(*[types.intp] * 7), build
-
-
 @machine_code
 def judge(
     context: Any,
-    sums: Any,
-    found: Any,
-    before: Any,
-    before_stride: Any,
-    fresh: Any,
+    pieces: Any,
+    many: Any,
     added: Any,
+    added_stride: Any,
+    half_start: Any,
     norms: Any,
     weights: Any,
     bounds: Any,
     limit: Any,
     doubts: Any,
     doubts_stride: Any,
-    place: Any,
-    place_stride: Any,
+    sums: Any,
     rows: Any,
-    least: Any,
-    largest: Any,
+    ends: Any,
+    ends_stride: Any,
 ) -> Any:
-    """Look at ``rows`` rows for the last time, and return whether some sums are not proved; copy all where they belong.
+    """Add up the pieces of ``rows`` rows and 32 columns, look at their sums, and return whether some are not proved.
 
-    norms: address of half a norm of each row; weights, bounds: of the norm of each column and of what bounds half of T,
-    all float32. doubts: of the first row's bits, one for each sum and 16 for each strip, ``doubts_stride`` bytes from
-    row to row. place: of the first row's true sums, ``place_stride`` bytes from row to row. least, largest: of 32
-    columns' smallest and largest true sums so far. The rest as for ``look``.
+    pieces: address of (many, 32, 32) sums of a piece each. added: of what 32 columns' sums lack to the true ones behind
+    the first piece, ``added_stride`` bytes from piece to piece. half_start: of half of what they start from. norms: of
+    half a norm of each row; weights, bounds: of the norm of each column and of what bounds half of T, all float32.
+
+    doubts: address of the first row's bits, one for each sum and 16 for each strip, ``doubts_stride`` bytes from row to
+    row. sums: of (32, 32) true sums. ends: of 32 columns' smallest sums so far, ``ends_stride`` bytes from the largest.
+    Halves are rounded down, so that middles may be 1 too small.
     """
 
     def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        sums, found, before, before_stride, fresh, added, norms, weights, bounds, limit = arguments[:10]
-        doubts, doubts_stride, place, place_stride, rows, least, largest = arguments[10:]
-        kind, lanes = vector(F32, _WIDTH), ir.IntType(_WIDTH)
-        lacking = [load(builder, _KIND, at(builder, added, 64 * column)) for column in (0, 1)]
-        of_columns = [
-            [load(builder, kind, at(builder, base, 64 * column)) for base in (weights, bounds)] for column in (0, 1)
+        pieces, many, added, added_stride, half_start, norms, weights, bounds, limit = arguments[:9]
+        doubts, doubts_stride, sums, rows, ends, ends_stride = arguments[9:]
+        kind, lanes, none = vector(F32, _WIDTH), ir.IntType(_WIDTH), constant(_KIND, 0)
+        starts, of_weights, of_bounds = (
+            [load(builder, one, at(builder, base, 64 * column)) for column in (0, 1)]
+            for one, base in ((_KIND, half_start), (kind, weights), (kind, bounds))
+        )
+        most, nothing = splat(builder, limit, _WIDTH), ir.Constant(lanes, 0)
+        places = [
+            at(builder, base, 64 * column) for base in (ends, at(builder, ends, ends_stride)) for column in (0, 1)
         ]
-        most = splat(builder, limit, _WIDTH)
-        middles = _Middles(builder, (sums, found), (before, before_stride), fresh)
-        nothing = ir.Constant(lanes, 0)
-        ends = [at(builder, base, 64 * column) for column in (0, 1) for base in (least, largest)]
-        with loop(builder, rows, [nothing, *[load(builder, _KIND, one) for one in ends]]) as (row, held, leave, last):
-            norm = splat(builder, load(builder, F32, at(builder, norms, builder.mul(row, ir.Constant(I64, 4)))), _WIDTH)
-            bits = at(builder, doubts, builder.mul(row, doubts_stride))
-            target = at(builder, place, builder.mul(row, place_stride))
+        first = [nothing, *[load(builder, _KIND, one) for one in places]]
+        with loop(builder, rows, first) as (row, held, leave, last):
+            own = builder.mul(row, ir.Constant(I64, 4 * TILE))
+            begin = [none, none, *starts, none, none]
+            with loop(builder, many, begin) as (piece, (one, two, *before), leave_piece, looked):
+                of_piece = at(builder, at(builder, pieces, own), builder.mul(piece, ir.Constant(I64, 4 * TILE * TILE)))
+                lacking = at(builder, added, builder.mul(piece, added_stride))
+                totals: list[Any] = []
+                halves: list[Any] = []
+                found: list[Any] = []
+                for column, total in enumerate((one, two)):
+                    total = builder.add(total, load(builder, _KIND, at(builder, of_piece, 64 * column)))  # noqa: PLW2901
+                    true = builder.add(total, load(builder, _KIND, at(builder, lacking, 64 * column)))
+                    half = builder.ashr(true, constant(_KIND, 1))
+                    middle = builder.add(half, before[column])
+                    size = call(builder, "llvm.abs.v16i32", _KIND, [middle, ir.Constant(I1, 0)])
+                    found.append(call(builder, "llvm.smax.v16i32", _KIND, [size, before[2 + column]]))
+                    totals.append(total)
+                    halves.append(half)
+                leave_piece([*totals, *halves, *found])
+            end = at(builder, added, builder.mul(builder.sub(many, ir.Constant(I64, 1)), added_stride))
+            norm = load(builder, F32, at(builder, norms, builder.mul(row, ir.Constant(I64, 4))))
             some, ranges = held[0], list(held[1:])
-            for column, (weight, bound) in enumerate(of_columns):
-                true, _half, middle, _place = middles.of(row, column, lacking[column])
-                store(builder, true, at(builder, target, 64 * column))
+            for column in (0, 1):
+                true = builder.add(looked[column], load(builder, _KIND, at(builder, end, 64 * column)))
+                store(builder, true, at(builder, at(builder, sums, own), 64 * column))
                 for side, name in enumerate(("llvm.smin.v16i32", "llvm.smax.v16i32")):
-                    number = 2 * column + side
+                    number = 2 * side + column
                     ranges[number] = call(builder, name, _KIND, [ranges[number], true])
-                product = builder.fmul(norm, weight)
-                half = builder.select(builder.fcmp_ordered("<", product, bound), product, bound)
-                total = builder.fadd(builder.sitofp(middle, kind), half)
+                product = builder.fmul(splat(builder, norm, _WIDTH), of_weights[column])
+                nearer = builder.fcmp_ordered("<", product, of_bounds[column])
+                half = builder.select(nearer, product, of_bounds[column])
+                total = builder.fadd(builder.sitofp(looked[4 + column], kind), half)
                 far = builder.bitcast(builder.fcmp_ordered(">", total, most), lanes)
+                bits = at(builder, doubts, builder.mul(row, doubts_stride))
                 store(builder, far, at(builder, bits, 2 * column))
                 some = builder.or_(some, far)
             leave([some, *ranges])
-        for value, end in zip(last[1:], ends, strict=True):
-            store(builder, value, end)
+        for value, place in zip(last[1:], places, strict=True):
+            store(builder, value, place)
         return builder.zext(builder.icmp_unsigned("!=", last[0], nothing), I64)
 
-    return types.int64(*[types.intp] * 9, types.float32, *[types.intp] * 7), build
+    return types.int64(*[types.intp] * 8, types.float32, *[types.intp] * 6), build
 
 
 @njit
@@ -234,29 +206,28 @@ def tile_sums(
     first: Int,
     steps: Int,
     sums: Int,
-    stride: Int,
 ) -> None:
-    """Form 32 x 32 sums of the products of ``steps`` steps from ``first`` on; add them to what is there if first > 0.
+    """Form (32, 32) sums of the products of ``steps`` steps from ``first`` on, at an address.
 
     a, b: addresses of rows and of a panel of columns, and bytes to the next row and panel. Bytes come in 64 steps.
     """
-    fresh = first == 0
+    stride = 4 * TILE
     if kernel == AMX:
         rows, columns = a[0] + first, b[0] + first * 16
         if signed:
-            amx.dot_ss(rows, a[1], columns, b[1], steps // 64, sums, stride, fresh)
+            amx.dot_ss(rows, a[1], columns, b[1], steps // 64, sums, stride, True)
         else:
-            amx.dot_us(rows, a[1], columns, b[1], steps // 64, sums, stride, fresh)
+            amx.dot_us(rows, a[1], columns, b[1], steps // 64, sums, stride, True)
     elif kernel == VNNI:
         rows, columns = a[0] + first, b[0] + first * 16
         for row in range(0, TILE, vnni.ROWS):
-            vnni.dot(rows + row * a[1], a[1], columns, b[1], steps // 4, sums + row * stride, stride, fresh)
+            vnni.dot(rows + row * a[1], a[1], columns, b[1], steps // 4, sums + row * stride, stride, True)
     else:
         for done in range(first, first + steps, chunk):
             many = min(chunk, first + steps - done)
             rows, columns = a[0] + 4 * done, b[0] + 64 * done
             for row in range(0, TILE, floats.ROWS):
-                where = (columns, b[1], many, sums + row * stride, stride, done == 0)
+                where = (columns, b[1], many, sums + row * stride, stride, done == first)
                 floats.dot32(rows + row * a[1], a[1], *where)
 
 
@@ -276,19 +247,19 @@ def checked_sums(
     limit: float,
     size: Int,
     norms: Norms,
-    tile: NDArray[np.int32],
+    pieces: NDArray[np.int32],
     doubts: NDArray[np.uint16],
     sums: NDArray[np.int32],
     ends: NDArray[np.int32],
 ) -> bool:
-    """Write exact sums (rows, columns), and which of them are not proved to stay within ``limit``: bits of ``doubts``.
+    """Write exact sums (columns / 32, rows, 32), and return whether some are not proved to stay within ``limit``.
 
-    Return whether there are any. Only ``size`` rows are of a meaning. ends (2, columns): the smallest and the largest
+    Those are bits of ``doubts``. Only ``size`` rows are of a meaning. ends (2, columns): the smallest and the largest
     sums, to be lowered and raised.
 
     kernel: AMX or VNNI for bytes, else floats. a, b, depth: as in ``tile_sums``. corrections (units + 1, columns): what
     sums lack after so many units of steps. half_start: half of what they start from. column_norms, bounds, norms: a row
-    for each level, see ``judge``; norms of ``size`` rows. tile: room. doubts: (rows, strips).
+    for each level, see ``judge``; norms of ``size`` rows. pieces: room. doubts: (rows, strips).
     """
     levels, longest = norms.shape[0], np.zeros(norms.shape[0], np.float32)
     for level in range(levels):
@@ -296,10 +267,9 @@ def checked_sums(
             longest[level] = max(longest[level], norms[level, row])
     # float32 errs by less, and middles by 1
     most, doubtful = limit * (1 - 2.0**-20) - 2.0, np.int64(0)
-    own, half, found = tile[0].ctypes.data, tile[1].ctypes.data, tile[2].ctypes.data
     if kernel == AMX:
         amx.configure(settings.ctypes.data)
-    for column in range(0, sums.shape[1], TILE):
+    for column in range(0, sums.shape[0] * TILE, TILE):
         level = levels - 1
         while level > 0:
             widest = column_norms[level, column : column + TILE].max()
@@ -309,36 +279,30 @@ def checked_sums(
         if level == 0 and longest[0] * column_norms[0, column : column + TILE].max() > limit:
             level = levels - 1  # looks would prove little
         piece, panel = UNIT << level, (b[0] + column // 16 * b[1], b[1])
-        half_of_start = half_start.ctypes.data + 4 * column
-        for row in range(0, sums.shape[0], TILE):
-            before, before_stride, last = half_of_start, 0, 0
-            for first in range(0, depth, piece):
-                steps = min(piece, depth - first)
-                # not where sums belong: rows that lie 4096 bytes apart would drive each other out of the cache
-                tile_sums(kernel, signed, chunk, (a[0] + row * a[1], a[1]), panel, first, steps, own, 4 * TILE)
-                units = min((first + steps + UNIT - 1) // UNIT, corrections.shape[0] - 1)
-                lacking = corrections.ctypes.data + units * corrections.strides[0] + 4 * column
-                if first + steps < depth:
-                    look(own, found, before, before_stride, first == 0, lacking, half)
-                    before, before_stride, last = half, 4 * TILE, first + steps
+        many, added_stride = (depth + piece - 1) // piece, corrections.strides[0] << level
+        for row in range(0, size, TILE):
+            for number in range(many):
+                first = number * piece
+                place = pieces.ctypes.data + number * pieces.strides[0]
+                tile_sums(
+                    kernel, signed, chunk, (a[0] + row * a[1], a[1]), panel, first, min(piece, depth - first), place
+                )
             doubtful |= judge(
-                own,
-                found,
-                before,
-                before_stride,
-                last == 0,
-                corrections.ctypes.data + (corrections.shape[0] - 1) * corrections.strides[0] + 4 * column,
+                pieces.ctypes.data,
+                many,
+                corrections.ctypes.data + added_stride + 4 * column,
+                added_stride,
+                half_start.ctypes.data + 4 * column,
                 norms.ctypes.data + level * norms.strides[0] + 4 * row,
                 column_norms.ctypes.data + level * column_norms.strides[0] + 4 * column,
                 bounds.ctypes.data + level * bounds.strides[0] + 4 * column,
                 np.float32(most),
                 doubts.ctypes.data + row * doubts.strides[0] + column // 16 * 2,
                 doubts.strides[0],
-                sums.ctypes.data + row * sums.strides[0] + 4 * column,
-                sums.strides[0],
+                sums.ctypes.data + column // TILE * sums.strides[0] + row * sums.strides[1],
                 min(TILE, size - row),
                 ends.ctypes.data + 4 * column,
-                ends.ctypes.data + ends.strides[0] + 4 * column,
+                ends.strides[0],
             )
     if kernel == AMX:
         amx.release()

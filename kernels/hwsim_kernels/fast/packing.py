@@ -17,6 +17,7 @@ from hwsim_kernels._types import Ints
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, VNNI
 from hwsim_kernels.fast.floats import LIMIT32, LIMIT64
+from hwsim_kernels.fast.memory import lined_up
 
 BYTES = 0
 FLOAT32 = 1
@@ -190,7 +191,7 @@ def byte_panels(weights: Ints, digits: int, *, natural: bool) -> NDArray[np.int8
         parts.append(digit)
         padded = (padded - digit) >> 8
     split: Ints = np.stack(parts, axis=1).reshape(groups, digits, padded.shape[1] // 4, 4, -1, PANEL)
-    return np.ascontiguousarray(split.transpose(0, 1, 4, 2, 5, 3).astype(np.uint8)).view(np.int8)
+    return lined_up(split.transpose(0, 1, 4, 2, 5, 3).astype(np.uint8)).view(np.int8)
 
 
 def float_panels(weights: Ints, kind: int) -> NDArray[Any]:
@@ -198,4 +199,4 @@ def float_panels(weights: Ints, kind: int) -> NDArray[Any]:
     groups, steps, outputs = weights.shape
     padded = np.zeros((groups, steps, -(-outputs // 32) * 32), np.float32 if kind == FLOAT32 else np.float64)
     padded[:, :, :outputs] = weights
-    return np.ascontiguousarray(padded.reshape(groups, steps, -1, PANEL).transpose(0, 2, 1, 3))
+    return lined_up(padded.reshape(groups, steps, -1, PANEL).transpose(0, 2, 1, 3))

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim_kernels import counting
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.fitting import fit_block, look_at
 from hwsim_kernels.fast.strips import Values
 
-LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_NEGATIVES, DIVIDE, FIT = range(7)
+LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_SHORTLY, SCALE_NEGATIVES, DIVIDE, FIT = range(8)
 """Kinds of steps."""
 
 
@@ -50,13 +51,18 @@ class Tally(NamedTuple):
 
 
 @njit
-def pass_block(values: Values, divisors: NDArray[np.int32], row: Int, first: Int, steps: Steps, tally: Tally) -> None:
+def pass_block(
+    values: Values, divisors: NDArray[np.int32], row: Int, column: Int, first: Int, steps: Steps, tally: Tally
+) -> None:
     """Send values (rows, columns) through the steps from ``first`` on, in place.
 
-    ``row``: which row of the part is the block's first. divisors: (rows,) of a division.
+    ``row``, ``column``: which of the part are the block's first. divisors: of the rows, see
+    ``strips.set_divisors``.
     """
+    end = column + values.shape[1]
     for number in range(first, steps.kinds.size):
-        kind, counters, parameters = steps.kinds[number], tally.counters[number], steps.parameters[number]
+        kind = steps.kinds[number]
+        counters, parameters = tally.counters[number, :, column:end], steps.parameters[number, :, column:end]
         bins = steps.bins[number] if tally.counted else 0
         histogram = tally.histograms[steps.points[number], :bins]
         if kind == LOOK:
@@ -68,6 +74,8 @@ def pass_block(values: Values, divisors: NDArray[np.int32], row: Int, first: Int
             strips.move(values, parameters)
         elif kind in (SCALE, SCALE_STEADILY):
             strips.scale(values, parameters, counters, kind == SCALE_STEADILY, tally.counted)
+        elif kind == SCALE_SHORTLY:
+            strips.scale_shortly(values, parameters, counters, tally.counted)
         elif kind == SCALE_NEGATIVES:
             strips.scale_negatives(values, parameters, counters)
         elif kind == DIVIDE:
@@ -76,14 +84,56 @@ def pass_block(values: Values, divisors: NDArray[np.int32], row: Int, first: Int
             fit_block(
                 values,
                 parameters,
-                steps.limits[number],
+                steps.limits[number, :, column:end],
                 steps.fields[number],
                 tally.first_row + row,
                 bins,
                 steps.offsets[number],
                 tally.counted,
                 counters,
-                tally.here,
-                tally.counts[steps.points[number]],
+                tally.here[:, column:end],
+                tally.counts[steps.points[number], :, column:end],
                 histogram,
             )
+
+
+SUMMED = (
+    (counting.LOW, strips.BELOW),
+    (counting.HIGH, strips.ABOVE),
+    (counting.CLAMP_ENERGY, strips.LOST),
+    (counting.CLAMP_ENERGY + 1, strips.LOST_MORE),
+    (counting.INEXACT, strips.INEXACT),
+    (counting.ROUND_BIAS, strips.BIAS),
+    (counting.ROUND_ENERGY, strips.ENERGY),
+)
+"""Sums of a point, each with the counter of the lanes that it comes from."""
+
+
+@njit
+def fold(steps: Steps, tally: Tally, rows: Int) -> None:
+    """Add what ``rows`` rows have counted in lanes to the counters of their points."""
+    if not tally.counted:
+        return
+    channels, columns = tally.counts.shape[2], steps.parameters.shape[2]
+    for number in range(steps.kinds.size):
+        kind, point, mine = steps.kinds[number], steps.points[number], tally.counters[number]
+        if kind == MOVE:
+            continue
+        counts = tally.counts[point]
+        for c in range(channels):
+            counts[counting.MINIMUM, c] = min(counts[counting.MINIMUM, c], mine[strips.LEAST, c])
+            counts[counting.MAXIMUM, c] = max(counts[counting.MAXIMUM, c], mine[strips.LARGEST, c])
+            # only fits have set it
+            counts[counting.FIRST, c] = min(counts[counting.FIRST, c], mine[strips.FIRST, c])
+        for column, counter in SUMMED:
+            for c in range(channels):
+                counts[column, c] += mine[counter, c]
+        if kind != LOOK:
+            for c in range(channels):
+                counts[counting.VALUES, c] += mine[strips.ROUNDED, c] if kind == SCALE_NEGATIVES else rows
+        if steps.bins[number] > 0:
+            # lanes behind the channels hold 0
+            offset, bits = abs(steps.offsets[number]), 0
+            while offset >> bits:
+                bits += 1
+            tally.histograms[point, bits] -= rows * (columns - channels)

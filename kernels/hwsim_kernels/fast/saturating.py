@@ -13,24 +13,25 @@ from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.layers import NO_DIVISORS
 from hwsim_kernels.fast.looks import Norms, checked_sums, row_norms
+from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import Units, gather_units, to_bytes, to_floats
 from hwsim_kernels.fast.packing import BYTES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, settle
 from hwsim_kernels.fast.strips import LARGEST, LEAST
-from hwsim_kernels.fast.sums import BLOCK_ROWS, store_codes
+from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, store_codes
 
 Array = NDArray[Any]
 
 
 class Room(NamedTuple):
-    """Memory for one block: units of its rows, operands, sums; and for ``looks`` and ``stepwise``."""
+    """Memory for one block: units of its rows, operands, sums (columns / 32, rows, 32); and for looks and for steps."""
 
     rows: Array
     operands: Array
     sums: NDArray[np.int32]
     norms: Norms
-    tile: NDArray[np.int32]
+    pieces: NDArray[np.int32]
     doubts: NDArray[np.uint16]
     ends: NDArray[np.int32]
     steps: StepRoom
@@ -52,16 +53,17 @@ def saturating_layer(
     units (n, h, w, c), codes (rows, channels). Step 0 is a look at the exact sums, which are
     looked at while they are made.
     """
-    block, unproved = room.sums.shape[0], np.int64(0)
+    block, unproved = room.sums.shape[1], np.int64(0)
     limit = float(min(how.limits[1], -how.limits[0])) if how.limits[0] < 0 else -1.0
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
+    in_place = form.direct and units.ctypes.data % LINE == 0
     kernel = form.tier if form.kind == BYTES else PORTABLE
     counters = tally.counters[0]
     point, bins = steps.points[0], steps.bins[0] if tally.counted else 0
     for position in range(0, codes.shape[0], block):
         size = min(block, codes.shape[0] - position)
         many = (size + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
-        gathered = form.direct and position + many <= pixels.shape[0]
+        gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         if not gathered:
             gather_units(units, form.blank, form.runs, window, 0, position, size, rows)
@@ -72,7 +74,6 @@ def saturating_layer(
             else:
                 to_floats(rows, form.flip, form.offset, size, room.operands[0])
             address, stride = room.operands.ctypes.data, room.operands.strides[1]
-        values, doubts = room.sums[:size], room.doubts[:size]
         room.ends[0], room.ends[1] = MOST, -MOST
         row_norms(rows, size, how.fits.size, how.flip, how.offset, room.norms)
         doubtful = checked_sums(
@@ -90,19 +91,22 @@ def saturating_layer(
             limit,
             size,
             room.norms,
-            room.tile,
+            room.pieces,
             room.doubts,
-            room.sums[:many],
+            room.sums,
             room.ends,
         )
         for c in range(counters.shape[1]):
             counters[LEAST, c] = min(counters[LEAST, c], room.ends[0, c])
             counters[LARGEST, c] = max(counters[LARGEST, c], room.ends[1, c])
         if bins > 0:
-            bit_lengths(values, 0, bins, tally.histograms[point, :bins])
+            for pair in range(room.sums.shape[0]):
+                bit_lengths(room.sums[pair, :size], 0, bins, tally.histograms[point, :bins])
         if doubtful:
-            key = (tally.first_row + position) * how.fits.size
-            unproved += settle(values, rows, how, doubts, key, tally.counts[point], room.steps)
-        pass_block(values, NO_DIVISORS, position, 1, steps, tally)
-        store_codes(values, codes[position : position + size])
+            key, doubts = (tally.first_row + position) * how.fits.size, room.doubts[:size]
+            unproved += settle(room.sums, rows, how, doubts, key, tally.counts[point], room.steps)
+        for column in range(0, codes.shape[1], PAIR):
+            values = room.sums[column // PAIR, :size]
+            pass_block(values, NO_DIVISORS, position, column, 1, steps, tally)
+            store_codes(values, codes[position : position + size, column : column + PAIR])
     return unproved

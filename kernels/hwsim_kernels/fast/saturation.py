@@ -13,6 +13,7 @@ from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, VNNI
 from hwsim_kernels.fast.floats import LIMIT32
 from hwsim_kernels.fast.looks import SLACK, UNIT
+from hwsim_kernels.fast.memory import lined_up
 from hwsim_kernels.fast.packing import BYTES, Layout
 from hwsim_kernels.fast.stepwise import FLOATS, PAIRS, WORDS, Saturation
 from hwsim_kernels.fast.words import LEAST_FIELD, WIDTH, longest, mark_bits
@@ -157,18 +158,21 @@ def looks_of(path: Datapath, weights: Ints, start: Ints, form: Layout, operand: 
     """Return what ``looks.checked_sums`` takes of weights (steps, columns)."""
     steps, columns = weights.shape
     units = -(-steps // UNIT)
+    levels = (units - 1).bit_length() + 1
     whole = np.zeros((units * UNIT, columns), np.int64)
     whole[:steps] = weights
     by_unit = whole.reshape(units, UNIT, columns)
-    corrections = np.tile(start, (units + 1, 1))
+    corrections = np.tile(start, ((1 << (levels - 1)) + 1, 1))
     if form.kind == BYTES:
         # what units exceed operands by: AMX takes signed units as they are
         excess = path.zero_point if form.tier == AMX else form.offset
-        corrections[1:] -= excess * by_unit.sum(axis=1).cumsum(axis=0)
+        totals = by_unit.sum(axis=1).cumsum(axis=0)
+        corrections[1 : units + 1] -= excess * totals
+        corrections[units + 1 :] = corrections[units]
     squares, sizes = (by_unit**2).sum(axis=1), np.abs(by_unit).sum(axis=1)
     norms: list[NDArray[Any]] = []
     bounds: list[NDArray[Any]] = []
-    for level in range((units - 1).bit_length() + 1):
+    for level in range(levels):
         first: Ints = np.arange(0, units, 1 << level, dtype=np.int64)
         norms.append(np.sqrt(np.add.reduceat(squares, first).max(axis=0)) * SLACK)
         bounds.append(0.5 * operand * np.add.reduceat(sizes, first).max(axis=0) * SLACK)
@@ -209,7 +213,7 @@ def panels_of(weights: Ints, takes: Ints, way: int) -> NDArray[np.int32]:
     else:
         second = np.where(takes[1, :, None] < 0, 0, weights[takes[1]])
         words = ((weights[takes[0]] & 0xFFFF) | (second << 16)).astype(np.int32)
-    return np.ascontiguousarray(words.reshape(len(words), -1, WIDTH).transpose(1, 0, 2))
+    return lined_up(words.reshape(len(words), -1, WIDTH).transpose(1, 0, 2))
 
 
 def by_piece(weights: Ints, piece: int) -> NDArray[np.int32]:

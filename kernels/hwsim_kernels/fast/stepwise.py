@@ -6,9 +6,10 @@ does not wait for the other.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
@@ -17,9 +18,22 @@ from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINI
 from hwsim_kernels.fast import hits
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
+from hwsim_kernels.fast.ir import I64, call, machine_code
 from hwsim_kernels.fast.looks import Norms
 from hwsim_kernels.fast.operands import Units
-from hwsim_kernels.fast.words import ABOVE, BEFORE, BELOW, ROWS, STATE, WIDTH, excesses, saturate
+from hwsim_kernels.fast.sums import PAIR
+from hwsim_kernels.fast.words import (
+    ABOVE,
+    BEFORE,
+    BELOW,
+    ROWS,
+    STATE,
+    WIDTH,
+    excesses,
+    fill,
+    find_largest,
+    saturate,
+)
 
 MOST = (1 << 31) - 1
 """What no excess exceeds."""
@@ -35,7 +49,7 @@ Words = NDArray[np.int32]
 class Saturation(NamedTuple):
     """What a layer whose last stage saturates needs, besides its layout.
 
-    To look at sums: corrections (units + 1, columns), half_start (columns,), column_norms and bounds (levels, columns),
+    To look at sums: corrections (2**n + 1, columns), half_start (columns,), column_norms and bounds (levels, columns),
     see ``looks.checked_sums``. settings: of AMX's tiles.
 
     To take them step by step: way, one of the above. flip, offset: from units to operands. start (channels,): what sums
@@ -82,39 +96,50 @@ class StepRoom(NamedTuple):
     state: Words
 
 
+@machine_code
+def ones_in(context: Any, mask: Any) -> Any:
+    """Return how many bits of a mask are set."""
+
+    def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return call(builder, "llvm.ctpop.i64", I64, [arguments[0]])
+
+    return types.int64(types.int64), build
+
+
 @njit
 def write_operands(units: Units, how: Saturation, operands: Words) -> None:
     """Write the operands that a row of units stands for as words."""
     turn, off, left = units.dtype.type(how.flip), np.int32(how.offset), np.int32(how.left)
-    if how.way == FLOATS:
-        real = np.empty(1, np.float32)
-        whole = real.view(np.int32)
-        for k in range(operands.size):
-            real[0] = np.int32(units[k] ^ turn) - off
-            operands[k] = whole[0]
-        return
-    if how.way == WORDS:
-        upper = np.int32(-1 << 16) if how.takes[1, 0] >= 0 else np.int32(0)
-        for k in range(operands.size):
-            operand = (np.int32(units[k] ^ turn) - off) << left
-            operands[k] = (operand & 0xFFFF) | ((operand << 16) & upper)
-        return
-    for word in range(operands.size):
+    real = np.empty(1, np.float32)
+    whole = real.view(np.int32)
+    for word in range(how.takes.shape[1]):
         one, two = how.takes[0, word], how.takes[1, word]
         low = (np.int32(units[one] ^ turn) - off) << left
         high = (np.int32(units[two] ^ turn) - off) << left if two >= 0 else np.int32(0)
         operands[word] = (low & 0xFFFF) | (high << 16)
+        if how.way == FLOATS:
+            real[0] = low
+            operands[word] = whole[0]
 
 
 @njit
-def write_largest(units: Units, how: Saturation, largest: Words) -> None:
-    """Write the largest magnitude of the operands of each piece of a row."""
-    turn, off = units.dtype.type(how.flip), np.int32(how.offset)
-    for piece in range(largest.size):
-        first, most = piece * how.longest, np.int32(0)
-        for k in range(first, min(first + how.longest, how.fits.size)):
-            most = max(most, np.int32(abs(np.int32(units[k] ^ turn) - off)))
-        largest[piece] = most
+def write_batch(rows: Units, how: Saturation, mine: Ints, addresses: Ints, batch: Int, room: StepRoom) -> None:
+    """Write the operands of 8 rows, some perhaps more than once, and their largest magnitudes.
+
+    The caller holds ``addresses``: Numba frees an array of its own once its address is known.
+    """
+    steps, operands = how.fits.size, room.operands[batch]
+    if how.way == WORDS and rows.itemsize == 1 and rows.shape[1] >= (steps + WIDTH - 1) // WIDTH * WIDTH:
+        upper = -1 << 16 if how.takes[1, 0] >= 0 else 0
+        fill(addresses.ctypes.data, steps, how.flip, how.offset, how.left, upper, operands.ctypes.data)
+    else:
+        for place in range(ROWS):
+            write_operands(rows[mine[place]], how, operands[:, place])
+    if how.way == WORDS:
+        for piece in range(room.largest.shape[1]):
+            first = piece * how.longest
+            words, found = operands.ctypes.data + 4 * ROWS * first, room.largest[batch, piece].ctypes.data
+            find_largest(words, min(how.longest, steps - first), how.left, found)
 
 
 @njit
@@ -139,7 +164,7 @@ def settle(
     counts: Ints,
     room: StepRoom,
 ) -> Int:
-    """Turn exact sums (rows, columns) into those of a saturating register; return how many were not proved.
+    """Turn exact sums (columns / 32, rows, 32) into those of a saturating register; return how many were not proved.
 
     rows: the units of the sums' operands, in the order of accumulation. doubts (rows, strips): a bit for each sum that
     is not proved. key: of row 0 and step 0. counts: (COLUMNS, channels).
@@ -149,12 +174,10 @@ def settle(
     if unproved == 0:
         return unproved
     batches = (doubtful.size + ROWS - 1) // ROWS
-    for number in range(batches * ROWS):
+    for batch in range(batches):
         # behind the last row it stands once more, which changes nothing
-        units, batch, place = rows[doubtful[min(number, doubtful.size - 1)]], number // ROWS, number % ROWS
-        write_operands(units, how, room.operands[batch, :, place])
-        if how.way == WORDS:
-            write_largest(units, how, room.largest[batch, :, place])
+        mine = doubtful[np.minimum(np.arange(batch * ROWS, (batch + 1) * ROWS), doubtful.size - 1)]
+        write_batch(rows, how, mine, np.int64(rows.ctypes.data) + mine * rows.strides[0], batch, room)
     panel = np.zeros(how.panels.shape[1:], np.int32)
     heaviest = np.zeros(how.heaviest.shape[1:], np.int32)
     for first in range(0, suspects.size, WIDTH):
@@ -178,21 +201,27 @@ def settle(
 def doubtful_places(doubts: NDArray[np.uint16], channels: Int) -> tuple[Ints, Ints, Int]:
     """Return the rows and the channels that have a doubtful sum, and how many those are."""
     rows, many, total = np.empty(doubts.shape[0], np.int64), 0, np.int64(0)
-    suspects = np.zeros(channels, np.bool_)
+    columns = np.zeros(doubts.shape[1], np.uint16)
+    real = np.zeros(doubts.shape[1], np.uint16)
+    for strip in range(real.size):
+        real[strip] = (1 << min(max(channels - strip * WIDTH, 0), WIDTH)) - 1
     for row in range(doubts.shape[0]):
-        any_of_row = False
-        for strip in range(doubts.shape[1]):
-            if doubts[row, strip] == 0:
-                continue
-            for lane in range(min(WIDTH, channels - strip * WIDTH)):
-                if doubts[row, strip] >> np.uint16(lane) & np.uint16(1):
-                    suspects[strip * WIDTH + lane] = True
-                    any_of_row = True
-                    total += 1
-        if any_of_row:
-            rows[many] = row
-            many += 1
-    return rows[:many], np.flatnonzero(suspects), total
+        line, seen = doubts[row], np.uint16(0)
+        for strip in range(real.size):
+            seen |= line[strip] & real[strip]
+        if seen == 0:
+            continue
+        rows[many] = row
+        many += 1
+        for strip in range(real.size):
+            columns[strip] |= line[strip] & real[strip]
+            total += ones_in(line[strip] & real[strip])
+    suspects, found = np.empty(channels, np.int64), 0
+    for c in range(channels):
+        if columns[c // WIDTH] >> np.uint16(c % WIDTH) & np.uint16(1):
+            suspects[found] = c
+            found += 1
+    return rows[:many], suspects[:found], total
 
 
 @njit
@@ -281,11 +310,12 @@ def saturate_words(
     field, steps, batches = (1 << how.field) - 1, panel.shape[0], wanted.size
     sure = np.zeros(batches, np.bool_)
     operands, largest, state = room.operands.ctypes.data, room.largest.ctypes.data, room.state.ctypes.data
-    known, shorts = reach.ctypes.data, far.ctypes.data
+    known = reach.ctypes.data
     for piece in range(heaviest.shape[0]):
         first = piece * how.longest
         many = min(how.longest, steps - first)
         b, weighed = panel.ctypes.data + 64 * first, heaviest.ctypes.data + 64 * piece
+        shorts = far.ctypes.data  # here, so that Numba holds them until the last piece
         for batch in range(batches):
             if not wanted[batch]:
                 continue
@@ -322,7 +352,7 @@ def finish(
     low, high, steps = how.limits[0], how.limits[1], how.fits.size
     shift, raised = (how.field, how.raised) if how.way == WORDS else (0, 0)
     counted, places = np.zeros((COUNTED, WIDTH), np.int64), np.empty(ROWS, np.int64)
-    side_by_side = members.size == WIDTH and members[-1] - members[0] == WIDTH - 1
+    side_by_side = members[0] % WIDTH == 0 and members[-1] - members[0] == WIDTH - 1
     packed = np.zeros((ROWS, WIDTH), np.int32)
     latest = counts[FIRST][members].max()
     for batch in range(wanted.size):
@@ -331,18 +361,19 @@ def finish(
         mine = doubtful[batch * ROWS : (batch + 1) * ROWS]
         for place in range(mine.size):
             if side_by_side:
-                places[place] = sums.ctypes.data + mine[place] * sums.strides[0] + 4 * members[0]
+                row_of_pair = sums.ctypes.data + members[0] // PAIR * sums.strides[0] + mine[place] * sums.strides[1]
+                places[place] = row_of_pair + 4 * (members[0] % PAIR)
                 continue
             places[place] = packed.ctypes.data + 64 * place
             for slot in range(members.size):
-                packed[place, slot] = sums[mine[place], members[slot]]
+                packed[place, slot] = sums[members[slot] // PAIR, mine[place], members[slot] % PAIR]
         words = room.state.ctypes.data + batch * room.state.strides[0]
         finish_sums(words, mine.size, shift, raised, places.ctypes.data, low, high, counted.ctypes.data)
         for place in range(mine.size):
             row = mine[place]
             if not side_by_side:
                 for slot in range(members.size):
-                    sums[row, members[slot]] = packed[place, slot]
+                    sums[members[slot] // PAIR, row, members[slot] % PAIR] = packed[place, slot]
             if key + row * steps < latest:
                 for slot in range(members.size):
                     c, hit = (

@@ -1,8 +1,9 @@
 """Steps behind the accumulator on 32-bit lanes: what ``steps`` computes, where values are proved to fit 32 bits.
 
 A *strip* is 16 channels of all rows of a block: parameters and counters of its channels stay in registers while the
-rows pass. ``values`` are int32 (rows, columns), columns in multiples of 16, magnitudes below 2**31 - 1. ``parameters``
-and ``counters`` are int64 (names, columns), named by the constants here; counters go on from what they hold.
+rows pass. ``values`` are int32 (rows, columns), rows 2**14 at most, columns in multiples of 16, magnitudes below
+2**31 - 1. ``parameters`` and ``counters`` are int64 (names, columns), named by the constants here; counters go on from
+what they hold.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ ADD, LOW, HIGH, LEFT = range(4)
 MULTIPLIER, SHIFT, MASK, SEEN, UP, DOWN, THRESHOLDS = range(4, 11)
 """Parameters of a scaling, see ``scaling``; THRESHOLDS are four."""
 PARAMETERS = THRESHOLDS + 4
+INDIVISIBLE = SEEN
+"""Parameter of a short scaling: bits of a value of which at least one is set where the product drops ones."""
 SCALE = SHIFT
 """Parameter of a quantisation: the bits of a float64."""
 NEVER_UP = 1 << 62
@@ -45,22 +48,23 @@ COUNTERS = 11
 _TOP, _BOTTOM = (1 << 31) - 1, -(1 << 31)
 
 Noted = dict[int, Lanes]
-Body = Callable[[Lanes, Sequence[Lanes], Value], tuple[Lanes, Noted]]
-"""From a value, the parameters and the number of the row to a result and what the counters take in."""
+Body = Callable[[Lanes, Sequence[Lanes], Sequence[Value]], tuple[Lanes, Noted]]
+"""From a value, the parameters and the number of the row (or numbers of its own) to a result and what counters take in.
+"""
 
 
-def _move(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+def _move(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     moved = (value + parameters[ADD].short()).most(parameters[LOW].short()).least(parameters[HIGH].short())
     return moved << parameters[LEFT].short(), {}
 
 
-def _look(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+def _look(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     moved, _ = _move(value, parameters, row)
     return moved, {LEAST: moved, LARGEST: moved}
 
 
 def _scaled(
-    value: Lanes, parameters: Sequence[Lanes], row: Value, *, steady: bool = False
+    value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value], *, steady: bool = False
 ) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Return the value after the move, the rounded product, the rounding's error and whether it dropped ones.
 
@@ -77,24 +81,49 @@ def _scaled(
         threshold = below_odd.where(is_odd, below_even).where(negative, odd.where(is_odd, even))
     rounded_up = (rest & parameters[SEEN]) >= threshold
     fraction = (rest << parameters[UP]) >> parameters[DOWN]
-    error = (fraction * -1 + 65536).where(rounded_up, fraction * -1).short().long()
+    error = (fraction * -1 + 65536).where(rounded_up, fraction * -1).short()
     return moved, (quotient + 1).where(rounded_up, quotient).short(), error, rest.differs(0)
 
 
-def _scale(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+def _scale(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     return _noted(*_scaled(value, parameters, row)[1:])
 
 
-def _scale_steadily(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+def _scale_steadily(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     return _noted(*_scaled(value, parameters, row, steady=True)[1:])
 
 
 def _noted(result: Lanes, error: Lanes, inexact: Lanes) -> tuple[Lanes, Noted]:
-    noted = {LEAST: result, LARGEST: result, INEXACT: inexact.ones(32), BIAS: error, ENERGY: error * error}
+    noted = {LEAST: result, LARGEST: result, INEXACT: inexact.ones(32), BIAS: error, ENERGY: _squared(error)}
     return result, noted
 
 
-def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+def _squared(error: Lanes) -> Lanes:
+    """Return the squares of 32-bit lanes, paired."""
+    even, odd = error.pairs()
+    return (even * even).beside(odd * odd)
+
+
+def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    moved, _ = _move(value, parameters, row)
+    factors, shifts = parameters[MULTIPLIER].pairs(), parameters[DOWN].wide_pairs()
+    even, odd = (one * factor >> shift for one, factor, shift in zip(moved.pairs(), factors, shifts, strict=True))
+    # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
+    product = even.between(odd)
+    missing = (product << 16) >> 16
+    squares = (missing * missing).unsigned_pairs()
+    result = (product + (1 << 15)) >> 16
+    noted = {
+        LEAST: result,
+        LARGEST: result,
+        INEXACT: (moved & parameters[INDIVISIBLE].short()).differs(0).ones(32),
+        BIAS: missing * -1,
+        ENERGY: squares[0].beside(squares[1]),
+    }
+    return result, noted
+
+
+def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     moved, result, error, inexact = _scaled(value, parameters, row)
     below = moved < 0
     error = error.where(below, 0)
@@ -103,27 +132,26 @@ def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Value) -> t
         LARGEST: result.where(below, _BOTTOM),
         INEXACT: (inexact & below).ones(32),
         BIAS: error,
-        ENERGY: error * error,
+        ENERGY: _squared(error),
         ROUNDED: below.ones(32),
     }
     return result.where(below, moved), noted
 
 
-def _divide(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
-    count, reciprocal = Lanes.spread(value.builder, row).long(), Lanes.spread_reciprocal(value.builder, row)
-    quotient = value.long().quotient(reciprocal)
-    rest = value.long() - quotient * count
+def _divide(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    divisor, multiplier, shift = row
+    count, sign = Lanes.spread(value.builder, divisor), value >> 31
+    quotient = (value ^ sign).quotient(multiplier, shift) ^ sign
+    rest = value - quotient * count
     double = rest << 1
-    place = rest.differs(0).ones(64) + (double >= count).ones(64) + (double > count).ones(64)
-    case = (place << 2) | ((value < 0).ones(64) << 1) | (quotient & 1)
-    up = (parameters[TABLE] >> case) & 1
-    error = (up << 16) - (rest << 16).quotient(reciprocal)
-    result = (quotient + up).short()
-    noted = {LEAST: result, LARGEST: result, INEXACT: rest.differs(0).ones(32), BIAS: error, ENERGY: error * error}
-    return result, noted
+    place = rest.differs(0).ones(32) + (double >= count).ones(32) + (double > count).ones(32)
+    case = (place << 2) | (sign & 2) | (quotient & 1)
+    up = (parameters[TABLE].short() >> case) & 1
+    error = (up << 16) - (rest << 16).quotient(multiplier, shift)
+    return _noted(quotient + up, error, rest.differs(0))
 
 
-def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     # from the magnitude, whose fraction is exact; one minus a tiny fraction would not be
     whole, fraction, negative = value.float32().over(parameters[SCALE].float64()).split()
     sixteen, more = fraction.scaled(65536.0)
@@ -138,12 +166,10 @@ def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[La
     case = (turned.where(below, place) << 2) | (negative.ones(64) << 1) | (floor & 1)
     up = (parameters[TABLE] >> case) & 1
     error = (up << 16) - mirrored.where(below, sixteen)
-    result = (floor + up + parameters[ADD]).short()
-    noted = {LEAST: result, LARGEST: result, INEXACT: inexact.ones(32), BIAS: error, ENERGY: error * error}
-    return result, noted
+    return _noted((floor + up + parameters[ADD]).short(), error.short(), inexact)
 
 
-def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes, Noted]:
+def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     clamped, _ = _move(value, parameters, row)
     below, above = value < clamped, value > clamped
     injected = clamped.long() - value.long()
@@ -153,14 +179,14 @@ def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Value) -> tuple[Lanes
         ABOVE: above.ones(32),
         LOST: square & WORD_MASK,
         LOST_MORE: square >> WORD,
-        FIRST: Lanes.spread(value.builder, row).where(below | above, _TOP),
+        FIRST: Lanes.spread(value.builder, row[0]).where(below | above, _TOP),
     }
     return clamped, noted
 
 
 def _bits(counter: int) -> int:
     """Return how many bits a counter has in registers."""
-    return 64 if counter in (BIAS, ENERGY, LOST, LOST_MORE) else 32
+    return 64 if counter in (ENERGY, LOST, LOST_MORE) else 32
 
 
 def _first(builder: Any, counter: int) -> Lanes:
@@ -177,22 +203,22 @@ def _after(counter: int, held: Lanes, noted: Lanes) -> Lanes:
 
 def _join(counter: int, before: Lanes, held: Lanes) -> Lanes:
     """Return a counter in memory after all rows."""
-    whole = held if _bits(counter) == 64 else held.long()
+    whole = held.in_order() if counter == ENERGY else held if _bits(counter) == 64 else held.long()
     if counter in (LEAST, FIRST):
         return before.least(whole.where(held.differs(_TOP), NEVER))
     return before.most(whole.where(held.differs(_BOTTOM), -NEVER)) if counter == LARGEST else before + whole
 
 
-def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbered: bool = False) -> Any:
+def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbers: int = 0) -> Any:
     """Return an intrinsic that runs ``body`` on every strip, with so many parameters and these counters.
 
     Its arguments: address of values, rows, bytes from row to row, columns, addresses of parameters and of counters,
-    bytes from one name of those to the next. ``numbered``: the body gets, instead of the row, an int32 of each row's
-    own, which stand in front of the values' address.
+    bytes from one name of those to the next. ``numbers``: so many int32 of each row's own, at the address in front of
+    the values', the body gets instead of the row.
     """
 
     def build(builder: Any, *arguments: Any) -> None:
-        numbers, values, rows, stride, columns, given, counters, step = arguments
+        each, values, rows, stride, columns, given, counters, step = arguments
 
         def named(base: Any, name: int, strip: Any) -> Any:
             offset = builder.add(
@@ -207,9 +233,10 @@ def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbered: bool =
             column = at(builder, values, builder.mul(strip, ir.Constant(I64, 4 * WIDTH)))
             with loop(builder, rows, first) as (row, held, leave, last):
                 place = at(builder, column, builder.mul(row, stride))
-                own = at(builder, numbers, builder.mul(row, ir.Constant(I64, 4)))
-                number = load(builder, I32, own) if numbered else builder.trunc(row, I32)
-                result, noted = body(Lanes.read(builder, place, 32), parameters, number)
+                mine = at(builder, each, builder.mul(row, ir.Constant(I64, 4 * numbers)))
+                own = [load(builder, I32, at(builder, mine, 4 * number)) for number in range(numbers)]
+                own = own or [builder.trunc(row, I32)]
+                result, noted = body(Lanes.read(builder, place, 32), parameters, own)
                 result.write(place)
                 leave([_after(one, Lanes(builder, held[slot]), noted[one]).value for slot, one in enumerate(counted)])
             for slot, counter in enumerate(counted):
@@ -220,7 +247,7 @@ def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbered: bool =
     @machine_code
     def run(
         context: Any,
-        numbers: Any,
+        each: Any,
         values: Any,
         rows: Any,
         stride: Any,
@@ -245,7 +272,9 @@ _scale_strips = _strips(_scale, PARAMETERS, _ROUNDING)
 _scale_steadily_strips = _strips(_scale_steadily, THRESHOLDS + 1, _ROUNDING)
 _scale_uncounted = _strips(_scale, PARAMETERS, ())
 _scale_steadily_uncounted = _strips(_scale_steadily, THRESHOLDS + 1, ())
-_divide_strips = _strips(_divide, PARAMETERS, _ROUNDING, numbered=True)
+_scale_shortly_strips = _strips(_scale_shortly, THRESHOLDS, _ROUNDING)
+_scale_shortly_uncounted = _strips(_scale_shortly, THRESHOLDS, ())
+_divide_strips = _strips(_divide, PARAMETERS, _ROUNDING, numbers=3)
 _quantize_strips = _strips(_quantize, PARAMETERS, _ROUNDING)
 _clamp_strips = _strips(_clamp, 4, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
 _scale_negatives_strips = _strips(_scale_negatives, PARAMETERS, (*_ROUNDING, ROUNDED))
@@ -285,6 +314,15 @@ def scale(values: Values, parameters: Ints, counters: Ints, steady: Flag, counte
 
 
 @njit
+def scale_shortly(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
+    """Do what ``scale`` does, where ``shortened`` allows."""
+    if counted:
+        _scale_shortly_strips(0, *_addresses(values, parameters, counters))
+    else:
+        _scale_shortly_uncounted(0, *_addresses(values, parameters, counters))
+
+
+@njit
 def scale_negatives(values: Values, parameters: Ints, counters: Ints) -> None:
     """Do what ``scale`` does, to values that are negative after the move."""
     _scale_negatives_strips(0, *_addresses(values, parameters, counters))
@@ -292,7 +330,7 @@ def scale_negatives(values: Values, parameters: Ints, counters: Ints) -> None:
 
 @njit
 def divide(values: Values, divisors: NDArray[np.int32], parameters: Ints, counters: Ints) -> None:
-    """Divide each row by a positive number of its own, below 2**15, and round by the parameters' table."""
+    """Divide each row by a positive number of its own, see ``set_divisors``, and round by the parameters' table."""
     _divide_strips(divisors.ctypes.data, *_addresses(values, parameters, counters))
 
 
@@ -313,6 +351,23 @@ def clamp(values: Values, limits: Ints, counters: Ints, here: Ints) -> None:
     _clamp_strips(0, *_addresses(values, limits, counters))
     for c in range(values.shape[1]):
         counters[FIRST, c], here[FIRST, c] = here[FIRST, c], counters[FIRST, c]
+
+
+@njit
+def set_divisors(counts: NDArray[np.int32], divisors: NDArray[np.int32]) -> None:
+    """Write positive numbers of at most 2**15 as divisors (rows, 3): the number n, a multiplier m, a shift s.
+
+    2**(s - 31) is the first power of two of n or more, and m the first number with n * m > 2**s. So n * m is at most n
+    more, m has 32 bits, and floor(v * m / 2**s) = floor(v / n) for 0 <= v < 2**31.
+    """
+    for row in range(counts.size):
+        count, shift = np.int64(counts[row]), np.int64(31)
+        while 1 << (shift - 31) < count:
+            shift += 1
+        divisors[row, 0] = count
+        # as 32 bits without a sign
+        divisors[row, 1] = np.uint32((np.int64(1) << shift) // count + 1)
+        divisors[row, 2] = shift
 
 
 def moves(columns: int) -> Ints:
@@ -347,6 +402,23 @@ def scaling(parameters: Ints, multiplier: Ints, shift: Ints, guard_bits: int, mo
     return bool((thresholds == thresholds[0]).all())
 
 
+def shortened(parameters: Ints, bound: int) -> bool:
+    """Turn the parameters of a scaling into those of a short one, if that is the same for results of such magnitudes.
+
+    It rounds half up. Its products keep 16 bits behind the point, and the 16 in front of it hold the result.
+    """
+    channels = int(np.count_nonzero(parameters[THRESHOLDS] != NEVER_UP))
+    given = parameters[:, :channels]
+    half = np.int64(1) << np.maximum(given[SHIFT] - 1, 0)
+    halves = (given[THRESHOLDS : THRESHOLDS + 4] == half).all() and (given[SEEN] & half).all()
+    if bound >= 1 << 14 or not channels or given[SHIFT].min() < 16 or not halves:
+        return False
+    # the product has its lowest one as far up as those of both factors together
+    free = np.log2(given[MULTIPLIER] & -given[MULTIPLIER], where=given[MULTIPLIER] > 0, out=np.full(channels, 62.0))
+    given[INDIVISIBLE] = (np.int64(1) << np.clip(given[SHIFT] - free.astype(np.int64), 0, 31)) - 1
+    return True
+
+
 def table_of(mode: int) -> int:
     """Return what ``round_up`` does in ``mode``, one bit for each case that it can tell apart.
 
@@ -359,8 +431,9 @@ def table_of(mode: int) -> int:
     return table
 
 
-def counters(columns: int) -> Ints:
-    """Return counters at rest."""
-    fresh = np.zeros((COUNTERS, columns), np.int64)
-    fresh[LEAST], fresh[LARGEST], fresh[FIRST] = NEVER, -NEVER, NEVER
+def counters(*shape: int) -> Ints:
+    """Return counters at rest: (…, COUNTERS, columns) for ``shape`` (…, columns)."""
+    fresh = np.zeros((*shape[:-1], COUNTERS, shape[-1]), np.int64)
+    fresh[..., LEAST, :] = fresh[..., FIRST, :] = NEVER
+    fresh[..., LARGEST, :] = -NEVER
     return fresh

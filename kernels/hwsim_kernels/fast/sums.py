@@ -16,6 +16,44 @@ from hwsim_kernels.fast.operands import gather_units, to_bytes, to_floats
 BLOCK_ROWS = 32
 """Rows of a block come in multiples of this."""
 
+PAIR = 32
+"""Columns of two panels."""
+
+
+@njit
+def dot_panels(
+    tier: Int,
+    signs: tuple[Flag, Flag],
+    place: tuple[Int, Int],
+    rows: Int,
+    panels: NDArray[np.int8],
+    digit: Int,
+    first: Int,
+    sums: tuple[Int, Int],
+    fresh: Flag,
+) -> None:
+    """Form the products of bytes and the two panels from ``first`` on as 32-bit sums; see ``dot_bytes``."""
+    depth = panels.shape[2] * 4
+    address, length = place
+    panel = depth * 16
+    weights = panels.ctypes.data + (digit * panels.shape[1] + first) * panel
+    target, stride = sums
+    if tier == AMX:
+        for row in range(0, rows, 32):
+            a, c = address + row * length, target + row * stride
+            if signs[0] and signs[1]:
+                amx.dot_ss(a, length, weights, panel, depth // 64, c, stride, fresh)
+            elif signs[0]:
+                amx.dot_su(a, length, weights, panel, depth // 64, c, stride, fresh)
+            elif signs[1]:
+                amx.dot_us(a, length, weights, panel, depth // 64, c, stride, fresh)
+            else:
+                amx.dot_uu(a, length, weights, panel, depth // 64, c, stride, fresh)
+    else:
+        for row in range(0, rows, vnni.ROWS):
+            a, c = address + row * length, target + row * stride
+            vnni.dot(a, length, weights, panel, depth // 4, c, stride, fresh)
+
 
 @njit
 def dot_bytes(
@@ -33,28 +71,8 @@ def dot_bytes(
     signs: whether rows and columns are signed. place: address of rows (rows, depth) of bytes, and bytes from row to
     row. panels: (digits, panels, depth / 4, 16, 4). rows: a multiple of 32. sums: address, and bytes from row to row.
     """
-    across, depth = panels.shape[1], panels.shape[2] * 4
-    address, length = place
-    panel = depth * 16
-    b = panels.ctypes.data + digit * across * panel
-    target, stride = sums
-    for column in range(0, across, 2):
-        weights = b + column * panel
-        if tier == AMX:
-            for row in range(0, rows, 32):
-                a, c = address + row * length, target + row * stride + column * 64
-                if signs[0] and signs[1]:
-                    amx.dot_ss(a, length, weights, panel, depth // 64, c, stride, fresh)
-                elif signs[0]:
-                    amx.dot_su(a, length, weights, panel, depth // 64, c, stride, fresh)
-                elif signs[1]:
-                    amx.dot_us(a, length, weights, panel, depth // 64, c, stride, fresh)
-                else:
-                    amx.dot_uu(a, length, weights, panel, depth // 64, c, stride, fresh)
-        else:
-            for row in range(0, rows, vnni.ROWS):
-                a, c = address + row * length, target + row * stride + column * 64
-                vnni.dot(a, length, weights, panel, depth // 4, c, stride, fresh)
+    for first in range(0, panels.shape[1], 2):
+        dot_panels(tier, signs, place, rows, panels, digit, first, (sums[0] + first * 64, sums[1]), fresh)
 
 
 @njit

@@ -22,6 +22,7 @@ from numba import types
 from hwsim_kernels.fast.ir import (
     HOST,
     I1,
+    I8,
     I32,
     I64,
     at,
@@ -267,3 +268,65 @@ def _outermost(builder: Any, held: Sequence[Any], value: Any) -> list[Any]:
     """Return the smaller and the larger of what is held and a value."""
     names = ("llvm.smin.v16i32", "llvm.smax.v16i32")
     return [call(builder, name, _KIND, [one, value]) for name, one in zip(names, held, strict=True)]
+
+
+@machine_code
+def fill(context: Any, rows: Any, steps: Any, flip: Any, offset: Any, left: Any, upper: Any, words: Any) -> Any:
+    """Write operands (steps, 8) as words, 16 steps at a time, of the bytes of 8 rows.
+
+    rows: address of 8 addresses of bytes, readable up to a multiple of 16. flip, offset: from bytes to operands, which
+    are shifted by ``left``. upper: mask of the half of a word that is to hold the operand once more. words: room for a
+    multiple of 16 steps.
+    """
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        rows, steps, flip, offset, left, upper, words = arguments
+        bytes_, many = vector(I8, WIDTH), ROWS * WIDTH
+        starts = [load(builder, I64, at(builder, rows, 8 * row)) for row in range(ROWS)]
+        turn, off, shift, above = (
+            splat(builder, builder.trunc(one, I32), WIDTH) for one in (flip, offset, left, upper)
+        )
+        blocks = builder.sdiv(builder.add(steps, ir.Constant(I64, WIDTH - 1)), ir.Constant(I64, WIDTH))
+        with loop(builder, blocks, []) as (block, _, leave, _last):
+            along = builder.mul(block, ir.Constant(I64, WIDTH))
+            parts = [load(builder, bytes_, at(builder, start, along)) for start in starts]
+            while len(parts) > 1:
+                parts = [_shuffled(builder, one, two) for one, two in zip(parts[::2], parts[1::2], strict=True)]
+            place = at(builder, words, builder.mul(along, ir.Constant(I64, 4 * ROWS)))
+            for pair in range(ROWS):
+                lanes = [WIDTH * row + 2 * pair + step for step in (0, 1) for row in range(ROWS)]
+                taken = _shuffled(builder, parts[0], ir.Constant(vector(I8, many), ir.Undefined), lanes)
+                units = builder.xor(builder.zext(taken, _KIND), turn)
+                operand = builder.shl(builder.sub(units, off), shift)
+                low = builder.and_(operand, constant(_KIND, 0xFFFF))
+                high = builder.and_(builder.shl(operand, constant(_KIND, 16)), above)
+                store(builder, builder.or_(low, high), at(builder, place, _LINE * pair))
+            leave([])
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 7), build
+
+
+def _shuffled(builder: Any, one: Any, two: Any, lanes: Sequence[int] | None = None) -> Any:
+    """Return lanes of two vectors, by default all of them."""
+    chosen = range(2 * one.type.count) if lanes is None else lanes
+    return builder.shuffle_vector(one, two, ir.Constant(vector(I32, len(chosen)), list(chosen)))
+
+
+@machine_code
+def find_largest(context: Any, words: Any, steps: Any, left: Any, found: Any) -> Any:
+    """Write the largest magnitudes (8,) of operands (steps, 8), words shifted by ``left``."""
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        words, steps, left, found = arguments
+        kind = vector(I32, ROWS)
+        half, shift = constant(kind, 16), splat(builder, builder.trunc(left, I32), ROWS)
+        with loop(builder, steps, [constant(kind, 0)]) as (index, held, leave, last):
+            word = load(builder, kind, at(builder, words, builder.mul(index, ir.Constant(I64, 4 * ROWS))))
+            operand = builder.ashr(builder.shl(word, half), half)
+            size = call(builder, f"llvm.abs.v{ROWS}i32", kind, [operand, ir.Constant(I1, 0)])
+            leave([call(builder, f"llvm.smax.v{ROWS}i32", kind, [held[0], size])])
+        store(builder, builder.ashr(last[0], shift), found)
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), build

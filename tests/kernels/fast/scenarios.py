@@ -27,6 +27,7 @@ from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.looks import row_norms
+from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
 from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, saturate
@@ -43,6 +44,17 @@ Scenario = Callable[[Take], Left]
 # --- objects that hold arrays -------------------------------------------------------------------------
 
 
+def memory_of(array: Array) -> Array:
+    """Return the array that an array is a view of, without what ``unset`` has around it to line it up."""
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    if root is array or root.dtype != np.uint8 or root.ndim != 1:
+        return root
+    first = -root.ctypes.data % LINE
+    return root[first : first + root.size - LINE]
+
+
 class Moved:
     """Moves all arrays that a value holds, those that share memory together."""
 
@@ -52,15 +64,13 @@ class Moved:
 
     def array(self, array: Array) -> Array:
         """Return the same view of moved memory."""
-        root = array
-        while isinstance(root.base, np.ndarray):
-            root = root.base
+        root = memory_of(array)
         if root.size == 0:
             return array
-        if id(root) not in self.roots:
+        if root.ctypes.data not in self.roots:
             assert root.flags.c_contiguous
-            self.roots[id(root)] = root, self.take(root)
-        moved = self.roots[id(root)][1]
+            self.roots[root.ctypes.data] = root, self.take(root)
+        moved = self.roots[root.ctypes.data][1]
         offset = array.ctypes.data - root.ctypes.data
         return np.ndarray(array.shape, array.dtype, moved.reshape(-1).view(np.uint8).data, offset, array.strides)
 
@@ -218,10 +228,15 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
         strips.scale(values, parameters, counters, True, True)
     elif kernel == "scale steadily, uncounted":
         strips.scale(values, parameters, counters, True, False)
+    elif kernel.startswith("scale shortly"):
+        assert strips.shortened(parameters, 1 << 13)
+        strips.scale_shortly(values, parameters, counters, kernel == "scale shortly")
     elif kernel == "scale_negatives":
         strips.scale_negatives(values, parameters, counters)
     elif kernel == "divide":
-        strips.divide(values, take(np.arange(1, rows + 1, dtype=np.int32)), parameters, counters)
+        divisors = take(np.zeros((rows, 3), np.int32))
+        strips.set_divisors(take(np.arange(1, rows + 1, dtype=np.int32)), divisors)
+        strips.divide(values, divisors, parameters, counters)
     elif kernel == "quantize":
         values.view(np.float32)[:] = np.linspace(-90, 90, rows * columns).reshape(rows, columns)
         parameters[strips.SCALE] = np.full(columns, 0.7).view(np.int64)
@@ -234,8 +249,8 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     return [values.copy(), counters.copy()]
 
 
-SCALINGS = ("scale", "scale uncounted", "scale steadily", "scale steadily, uncounted", "scale_negatives")
-STRIPS = ("move", "look", *SCALINGS, "divide", "quantize", "clamp")
+STEADILY = ("scale steadily", "scale steadily, uncounted", "scale shortly", "scale shortly, uncounted")
+STRIPS = ("move", "look", "scale", "scale uncounted", *STEADILY, "scale_negatives", "divide", "quantize", "clamp")
 
 
 def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
@@ -397,7 +412,7 @@ SCENARIOS: dict[str, Scenario] = dict([*all_kernels(), *all_sums()]) if HERE els
 def reads_beyond(take: Take) -> Left:
     """Read one number behind the last."""
     values, counters = take(values_of(3, 16)), take(strips.counters(16))
-    strips.divide(values, take(np.ones(2, np.int32)), take(scaling_of(16)), counters)
+    strips.divide(values, take(np.ones((2, 3), np.int32)), take(scaling_of(16)), counters)
     return []
 
 

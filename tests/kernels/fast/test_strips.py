@@ -288,6 +288,27 @@ def scaled(block: Block, counters: Ints, *, steady: bool) -> Rows:
     return found
 
 
+def check_short_scaling(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int) -> None:
+    """Compare short scalings with the oracle."""
+    columns, most = len(ratio), (1 << 14) - 1
+    limits = [min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio]
+    block = data.draw(moved_blocks(limits))
+    assert completed(block.parameters, ratio, guard_bits, "half_up")
+    assert strips.shortened(block.parameters, most)
+    expected, wanted = [Counted() for _ in range(columns)], []
+    for row in block.values:
+        moved = [move.of(value) for value, move in zip(row, block.moves, strict=True)]
+        made = [to.of(value, "half_up", guard_bits) for value, to in zip(moved, ratio, strict=True)]
+        for one, rounded in zip(expected, made, strict=True):
+            one.round(rounded)
+        wanted.append([rounded.value for rounded in made])
+    counters, resting = strips.counters(columns), strips.counters(columns)
+    assert block.run(lambda values: strips.scale_shortly(values, block.parameters, counters, True)) == wanted
+    assert counted(counters) == expected
+    assert block.run(lambda values: strips.scale_shortly(values, block.parameters, resting, False)) == wanted
+    assert counted(resting) == [Counted()] * columns
+
+
 guards = st.just(0) | st.integers(1, 32) | st.sampled_from([1, 2, 16, 31, 32])
 
 
@@ -301,6 +322,24 @@ def test_scale(data: st.DataObject, ratio: list[Ratio], mode: str, guard_bits: i
 @given(st.data(), st.lists(ratios(), min_size=16, max_size=16), st.sampled_from(STEADY), guards)
 def test_scale_negatives(data: st.DataObject, ratio: list[Ratio], mode: str, guard_bits: int) -> None:
     check_scaling(data, ratio, mode, guard_bits, negatives=True)
+
+
+far_ratios = ratios().filter(lambda ratio: ratio.shift >= 16)
+
+
+@examples(120)
+@given(st.data(), st.lists(far_ratios, min_size=16, max_size=16), guards)
+def test_short_scalings(data: st.DataObject, ratio: list[Ratio], guard_bits: int) -> None:
+    check_short_scaling(data, ratio, guard_bits)
+
+
+def test_only_what_rounds_half_up_is_scaled_shortly() -> None:
+    for mode in STEADY:
+        for shift, bound in ((15, 100), (16, 100), (40, (1 << 14) - 1), (40, 1 << 14)):
+            parameters = strips.moves(16)
+            strips.scaling(parameters, np.array([3] * 10), np.array([shift] * 10), 0, code_of(mode))
+            short = mode == "half_up" and shift >= 16 and bound < 1 << 14
+            assert strips.shortened(parameters, bound) == short
 
 
 @pytest.mark.slow
@@ -380,6 +419,13 @@ def test_divisions_of_every_kind_of_rest(mode: str) -> None:
         check_division([[one] * 16 for one in [*around, *near, *halves]], [divisor] * (len(around) + 30), mode)
 
 
+def divided_by(numbers: Sequence[int]) -> Lanes:
+    """Return numbers as divisors."""
+    divisors = np.zeros((len(numbers), 3), np.int32)
+    strips.set_divisors(np.array(numbers, np.int32), divisors)
+    return divisors
+
+
 def check_division(values: Rows, divisors: Sequence[int], mode: str) -> None:
     """Compare divisions row by row with the oracle."""
     columns = len(values[0])
@@ -392,7 +438,7 @@ def check_division(values: Rows, divisors: Sequence[int], mode: str) -> None:
             one.round(rounded)
         wanted.append([rounded.value for rounded in made])
     lanes = np.array(values, np.int32)
-    strips.divide(lanes, np.array(divisors, np.int32), parameters, counters)
+    strips.divide(lanes, divided_by(divisors), parameters, counters)
     assert lanes.tolist() == wanted
     assert counted(counters) == expected
 
@@ -611,7 +657,7 @@ def test_no_histogram_is_noted_where_there_is_none() -> None:
 
 
 @examples(100)
-@given(st.data(), st.sampled_from([32, 64, 96, 128, 160, 224, 256, 288, 4096 + 32]))
+@given(st.data(), st.sampled_from([32, 64, 96, 224, 256, 288, 4096 + 32, (1 << 16) + 32]))
 def test_bit_lengths(data: st.DataObject, size: int) -> None:
     offset = data.draw(st.sampled_from([0, 0, 128, -128, 65535]) | integers(20))
     bits = data.draw(st.integers(0, 31))
@@ -625,15 +671,15 @@ def test_bit_lengths(data: st.DataObject, size: int) -> None:
     histogram = np.zeros(counting.BINS, np.int64)
     histogram[0] = 5
     wanted[0] += 5
-    bit_lengths(np.array(values, np.int32), offset, 33, histogram)
+    bit_lengths(np.array(values, np.int32), offset, 32, histogram)
     assert histogram.tolist() == wanted
 
 
 def test_bit_lengths_of_every_power_of_two_and_its_neighbours() -> None:
     powers = [(1 << power) + off for power in range(31) for off in (-1, 0, 1)]
-    values = [*powers, *(-one for one in powers), -(1 << 31), (1 << 31) - 1, 0, 0, 0, 0]
+    values = [*powers, *(-one for one in powers), -(1 << 31) + 1, (1 << 31) - 1, 0, 0, 0, 0]
     histogram = np.zeros(counting.BINS, np.int64)
-    bit_lengths(np.array(values, np.int32), 0, 33, histogram)
+    bit_lengths(np.array(values, np.int32), 0, 32, histogram)
     wanted = [sum(abs(one).bit_length() == bits for one in values) for bits in range(counting.BINS)]
     assert histogram.tolist() == wanted
 

@@ -19,7 +19,7 @@ from hwsim_kernels.fast.packing import BYTES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, settle
 from hwsim_kernels.fast.strips import LARGEST, LEAST
-from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, store_codes
+from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, store_pairs
 
 Array = NDArray[Any]
 
@@ -106,7 +106,6 @@ def saturating_layer(
             key, doubts = (tally.first_row + position) * how.fits.size, room.doubts[:size]
             unproved += settle(room.sums, rows, how, doubts, key, tally.counts[point], room.steps)
         for column in range(0, codes.shape[1], PAIR):
-            values = room.sums[column // PAIR, :size]
-            pass_block(values, NO_DIVISORS, position, column, 1, steps, tally)
-            store_codes(values, codes[position : position + size, column : column + PAIR])
+            pass_block(room.sums[column // PAIR, :size], NO_DIVISORS, position, column, 1, steps, tally)
+        store_pairs(room.sums, codes[position : position + size])
     return unproved

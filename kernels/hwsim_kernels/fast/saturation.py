@@ -23,6 +23,9 @@ from hwsim_kernels.overflow import SATURATE, highest, lowest
 WORD = 1 << 15
 """Half of a word holds integers below this."""
 
+PIECE = 42
+"""Steps of words that are taken at a time: more cost less by themselves, but a hit makes all of them count."""
+
 WIDEST = 30
 """Bits of the widest register in 32-bit lanes."""
 
@@ -130,7 +133,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         left, more, doubled = shifts
         if doubled:
             takes[1] = takes[0]
-    piece = longest(field) if way == WORDS else 1
+    piece = min(longest(field), PIECE) if way == WORDS else 1
     ends = np.flatnonzero(fits[takes.max(axis=0)])
     return Saturation(
         **looked,

@@ -233,3 +233,15 @@ def store_codes(values: NDArray[np.int32], codes: NDArray[Any]) -> None:
     for row in range(codes.shape[0]):
         for c in range(codes.shape[1]):
             codes[row, c] = values[row, c]
+
+
+@njit
+def store_pairs(values: NDArray[np.int32], codes: NDArray[Any]) -> None:
+    """Write the values of a block (columns / 32, rows, 32) that have become codes as stored codes (rows, channels)."""
+    channels = codes.shape[1]
+    for row in range(codes.shape[0]):
+        line = codes[row]
+        for pair in range(values.shape[0]):
+            part, first = values[pair, row], pair * PAIR
+            for c in range(min(PAIR, channels - first)):
+                line[first + c] = part[c]

@@ -157,10 +157,11 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
         layer_of_channels(codes, fill, path.taps, prepared.window, weights, prepared.start, values, steps, tally, out)
         return
     layer = (codes.view(f"u{codes.dtype.itemsize}"), form, prepared.start, prepared.window)
+    saturation = prepared.saturation if prepared.saturation.fits.size else None
     if form.kind == BYTES:
-        layer_of_bytes(*layer, tile_configuration(), room(prepared), prepared.saturation, steps, tally, out)
+        layer_of_bytes(*layer, tile_configuration(), room(prepared), saturation, steps, tally, out)
     else:
-        layer_of_floats(*layer, room(prepared), prepared.saturation, steps, tally, out)
+        layer_of_floats(*layer, room(prepared), saturation, steps, tally, out)
 
 
 def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:

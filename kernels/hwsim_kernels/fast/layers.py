@@ -25,7 +25,11 @@ from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
 
 Array = NDArray[Any]
 
-NO_DIVISORS = np.ones(1, np.int32)
+
+@njit
+def no_divisors() -> NDArray[np.int32]:
+    """Return what stands for divisors where nothing is divided; a constant would be a type of its own to Numba."""
+    return np.ones(1, np.int32)
 
 
 class Room(NamedTuple):
@@ -57,12 +61,15 @@ def finish_block(
     tier: Int,
     position: Int,
     size: Int,
-    saturation: Saturation,
+    saturation: Saturation | None,
     steps: Steps,
     tally: Tally,
     codes: Array,
 ) -> None:
-    """Send the sums of a block through what follows, and store the codes; results of 64 bits are sums of 64 bits."""
+    """Send the sums of a block through what follows, and store the codes; results of 64 bits are sums of 64 bits.
+
+    saturation: None where nothing saturates, a type of its own to Numba, which then leaves all of that out.
+    """
     if codes.itemsize > 4 and room.sums.itemsize > 4:
         store_codes(room.sums[:size], codes[position : position + size])
         return
@@ -72,7 +79,7 @@ def finish_block(
                 room.values[row, c] = room.sums[row, c]
     values = room.values[:size]
     first = 0
-    if saturation.fits.size > 0:
+    if saturation is not None:
         first, here, counters = 1, tally.here, tally.counters[0]
         for c in range(here.shape[1]):
             here[LEAST, c], here[LARGEST, c] = NEVER, -NEVER
@@ -92,7 +99,7 @@ def finish_block(
             (room.bytes, room.floats),
             room.found[: whole_rows(size)],
         )
-    pass_block(values, NO_DIVISORS, position, first, steps, tally)
+    pass_block(values, no_divisors(), position, first, steps, tally)
     store_codes(values, codes[position : position + size])
 
 
@@ -104,7 +111,7 @@ def layer_of_bytes(
     window: Ints,
     settings: NDArray[np.uint8],
     room: Room,
-    saturation: Saturation,
+    saturation: Saturation | None,
     steps: Steps,
     tally: Tally,
     codes: Array,
@@ -187,7 +194,7 @@ def layer_of_floats(
     start: Array,
     window: Ints,
     room: Room,
-    saturation: Saturation,
+    saturation: Saturation | None,
     steps: Steps,
     tally: Tally,
     codes: Array,
@@ -235,7 +242,7 @@ def layer_of_channels(
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         depthwise_sums(codes, fill, taps, window, weights, start, position, size, values)
-        pass_block(values[:size], NO_DIVISORS, position, 0, steps, tally)
+        pass_block(values[:size], no_divisors(), position, 0, steps, tally)
         store_codes(values[:size], out[position : position + size])
 
 
@@ -269,7 +276,7 @@ def layer_of_codes(codes: Array, values: Values, steps: Steps, tally: Tally, out
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         load_codes(codes[position : position + size], values)
-        pass_block(values[:size], NO_DIVISORS, position, 0, steps, tally)
+        pass_block(values[:size], no_divisors(), position, 0, steps, tally)
         store_codes(values[:size], out[position : position + size])
 
 
@@ -278,12 +285,12 @@ def add_codes(codes: Array, position: Int, values: Values, steps: Steps, tally: 
     """Send the codes of a block through the steps of one of several inputs, and add them to sums."""
     size = sums.shape[0]
     load_codes(codes[position : position + size], values)
-    pass_block(values[:size], NO_DIVISORS, position, 0, steps, tally)
+    pass_block(values[:size], no_divisors(), position, 0, steps, tally)
     add_values(values[:size], sums)
 
 
 @njit
 def finish_sums(position: Int, sums: Values, steps: Steps, tally: Tally, out: Array) -> None:
     """Send the sums of a block through the steps, and store the codes."""
-    pass_block(sums, NO_DIVISORS, position, 0, steps, tally)
+    pass_block(sums, no_divisors(), position, 0, steps, tally)
     store_codes(sums, out[position : position + sums.shape[0]])

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.data import Block, Data, Samples, synthetic
 from hwsim.engine import Engine, Ledger, threads
-from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, forget, joined, run_block
+from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, joined, run_block
 from hwsim.engine.storage import as_given
 from hwsim.loaders import load_with_model
-from hwsim.network import Network, Operation
+from hwsim.network import Network
 from hwsim.program import Program, lower
-from hwsim.program.records import IntOperation, Quantize
+from hwsim.program.records import IntOperation
 from hwsim.progress import tracked
 from hwsim.quantize import Plan, decide, profile
 from hwsim.reference import prove_import, walk
 from hwsim.report import Report
 from hwsim.report.measure import Measurement, point_figures
+from hwsim.strand import Step, Strand
 from hwsim.target import Target, load_target
 
 Array = NDArray[Any]
 PlanSource = Plan | str | Path
+T = TypeVar("T")
 
 SYNTHETIC_SAMPLES = 16
 CALIBRATION_SAMPLES = 128
@@ -177,11 +180,10 @@ class Simulation:
         self.measurement = Measurement(program, self._classified())
         self.codes: dict[str, list[Array]] = {name: [] for name in program.outputs}
         self.floats: dict[str, list[Array]] = {name: [] for name in network.outputs}
-        self.ideal: dict[str, Array] = {}
         self.trace: dict[str, dict[str, Array]] = {}
-        self.layers: dict[str, list[IntOperation]] = {}
-        for one in program.operations:
-            self.layers.setdefault(one.layer, []).append(one)
+        self.layers: dict[str, list[tuple[int, IntOperation]]] = {}
+        for number, one in enumerate(program.operations):
+            self.layers.setdefault(one.layer, []).append((number, one))
 
     def _classified(self) -> dict[str, bool]:
         """Say of each result whether its largest value is a decision: a vector, but no copy of an input's shape."""
@@ -197,12 +199,12 @@ class Simulation:
         size = block_size(self.network) if reference else batch_size * threads()
         with (
             Engine(batch_size, trace) as engine,
-            ThreadPoolExecutor(threads()) as self.measurement.pool,
+            ThreadPoolExecutor(1) as beside,
             tracked("simulating", self.samples.count) as advance,
         ):
             for block in self.samples.blocks(size):
                 if reference:
-                    self._compare(engine, block)
+                    self._compare(engine, beside, block)
                 else:
                     for name, values in run_block(self.program, engine, self.ledger, block, self.count).items():
                         self._keep(name, values)
@@ -210,49 +212,36 @@ class Simulation:
                 advance(len(block[0]))
             self.trace = joined(engine)
 
-    def _compare(self, engine: Engine, block: Block) -> None:
-        """Run one block in float and in integers, operation by operation; tensors live only while they are read."""
-        tensors: dict[str, Array] = {one.name: values for one, values in zip(self.program.inputs, block, strict=True)}
-        number = 0
-        self.ideal.clear()
-        for operation, inputs, exact in walk(self.network, block):
-            for one in self.layers.get(operation.name, []):
-                tensors[one.output.name], counts = engine.run(one, [tensors[name] for name in one.inputs], self.count)
-                self.ledger.merge(one, counts)
-                self._measure(engine, operation, one, (inputs, exact, tensors[one.output.name]))
-                self._keep(one.output.name, tensors[one.output.name])
-                forget(self.program, tensors, one, number)
-                forget(self.program, self.ideal, one, number)
-                number += 1
+    def _compare(self, engine: Engine, beside: Executor, block: Block) -> None:
+        """Run one block in float and in integers, layer by layer."""
+        strands = [Strand(self.program, block, part, self.count) for part in engine.parts(len(block[0]))]
+        for operation, inputs, exact in ahead(walk(self.network, block), beside):
+            operations = self.layers.get(operation.name, [])
+            run = partial(Strand.run, engine=engine, operations=operations, inputs=inputs, exact=exact)
+            layers = engine.share(run, strands)
+            for (_, one), *steps in zip(operations, *layers, strict=True):
+                self._take(engine, one, strands, steps, exact)
             if operation.name in self.floats:
                 self.floats[operation.name].append(exact)
-            del inputs, exact
+            del inputs, exact, run
+
+    def _take(
+        self, engine: Engine, one: IntOperation, strands: Sequence[Strand], steps: Sequence[Step], exact: Array
+    ) -> None:
+        """Take in what one operation gave, in the order of the samples."""
+        self.ledger.merge(one, engine.joined(one, [step.tally for step in steps]))
+        local = [step.local for step in steps if step.local is not None]
+        if local:
+            engine.silent().joined(one, local)
+        for strand, step in zip(strands, steps, strict=True):
+            if step.figures is not None:
+                self.measurement.add(one, step.figures)
+                self.measurement.agree(one, exact[strand.part], step.codes, strand.first_sample)
+            self._keep(one.output.name, step.codes)
 
     def _keep(self, name: str, values: Array) -> None:
         if name in self.codes:
             self.codes[name].append(values)
-
-    def _measure(
-        self,
-        engine: Engine,
-        operation: Operation,
-        one: IntOperation,
-        values: tuple[Sequence[Array], Array, Array],
-    ) -> None:
-        """Hold one layer's result against float: with the integer run's own input, and with the reference's."""
-        inputs, exact, codes = values
-        if one is not self.layers[operation.name][-1]:
-            return
-        local = None
-        if one.points and not isinstance(one, Quantize):
-            local, _ = engine.silent().run(one, [*map(self._nearest, one.inputs, inputs)], self.count)
-        self.measurement.add(one, exact, codes, local, self.count)
-
-    def _nearest(self, name: str, values: Array) -> Array:
-        """Return the codes nearest to the reference's values, in the format that layers read."""
-        if name not in self.ideal:
-            self.ideal[name] = self.measurement.nearest(self.program.tensors[name], values)
-        return self.ideal[name]
 
     def result(self, target: Target, plan: Plan, notes: Sequence[str]) -> Result:
         """Return everything that was found."""
@@ -281,6 +270,15 @@ class Simulation:
             ledger=self.ledger,
             trace=self.trace,
         )
+
+
+def ahead(items: Iterator[T], beside: Executor) -> Iterator[T]:
+    """Yield items; while the caller works on one, a thread makes the next."""
+    coming = beside.submit(next, items, None)
+    while (item := coming.result()) is not None:
+        coming = beside.submit(next, items, None)
+        yield item
+        del item
 
 
 def single(values: Mapping[str, Array]) -> Any:  # noqa: ANN401

@@ -109,7 +109,7 @@ class Row:
         """Sums whose exact value lies outside; at points other than stages, all hits."""
         return self._total(counting.PERSISTENT) if self.point.stage else self.hits
 
-    @property
+    @cached_property
     def seen(self) -> tuple[int, int] | None:
         """The smallest and the largest value that was looked at, or None."""
         ends = [end for both in counting.value_range(self.counts) for end in both if end is not None]
@@ -132,7 +132,7 @@ class Row:
     @property
     def clamp_energy(self) -> int:
         """The sum of squared errors that clamping injected, in LSB²."""
-        return sum(counting.long_sum(self.counts, counting.CLAMP_ENERGY))
+        return sum(self._clamp_energies)
 
     @property
     def inexact(self) -> int:
@@ -147,7 +147,7 @@ class Row:
     @property
     def round_energy(self) -> float:
         """The sum of squared rounding errors, in LSB²."""
-        return sum(counting.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
+        return sum(self._round_energies) / UNITS_OF_ROUNDING**2
 
     @property
     def clamp_rms(self) -> float:
@@ -159,6 +159,14 @@ class Row:
         """The root mean square error of rounding, in LSB; 0.289 for values spread evenly between codes."""
         return (self.round_energy / self.values) ** 0.5 if self.values else 0.0
 
+    @cached_property
+    def _clamp_energies(self) -> list[int]:
+        return counting.long_sum(self.counts, counting.CLAMP_ENERGY)
+
+    @cached_property
+    def _round_energies(self) -> list[int]:
+        return counting.long_sum(self.counts, counting.ROUND_ENERGY)
+
     def _real(self, energies: list[int]) -> float:
         units = np.broadcast_to(self.point.unit, (len(energies),)).tolist()
         return float(sum(energy * unit**2 for energy, unit in zip(energies, units, strict=True)))
@@ -166,12 +174,12 @@ class Row:
     @property
     def clamp_energy_real(self) -> float:
         """The sum of squared clamping errors in real units."""
-        return self._real(counting.long_sum(self.counts, counting.CLAMP_ENERGY))
+        return self._real(self._clamp_energies)
 
     @property
     def round_energy_real(self) -> float:
         """The sum of squared rounding errors in real units."""
-        return self._real(counting.long_sum(self.counts, counting.ROUND_ENERGY)) / UNITS_OF_ROUNDING**2
+        return self._real(self._round_energies) / UNITS_OF_ROUNDING**2
 
     @cached_property
     def first(self) -> First | None:

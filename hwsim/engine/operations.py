@@ -70,6 +70,8 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally) -> Codes:
     if quantizes_in_lanes(one, values):
         together = len(values) // WIDTH * WIDTH
         quantize_in_lanes(one, values[:together], out[:together], first_row, tally)
+    if together == len(values):
+        return out.reshape(inputs[0].shape)
     rows = values[together:].astype(np.float64)
     codes = np.empty(rows.shape, np.int64)
     scale = np.full(one.channels, one.output.scale)

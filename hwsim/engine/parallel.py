@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from hwsim_kernels.fast.memory import unset
 
 Array = NDArray[Any]
 Traces = dict[str, dict[str, list[Array]]]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def threads() -> int:
@@ -67,26 +69,41 @@ class Engine:
 
         Raises DatapathOverflow where a value left a format whose overflow mode is ``error``.
         """
-        samples = len(inputs[0])
+        parts = self.share(
+            lambda part: self.run_part(one, [array[part] for array in inputs], first_sample + part.start),
+            self.parts(len(inputs[0])),
+        )
+        counts = self.joined(one, [tally for _, tally in parts])
+        return joined([result for result, _ in parts]), counts
+
+    def parts(self, samples: int) -> list[slice]:
+        """Return the parts into which so many samples are cut for the threads."""
         size = max(1, min(self.batch_size, -(-samples // self._threads)))
-        starts = range(0, samples, size)
-        traced = one.layer in self.trace
+        return [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
+
+    def share(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+        """Return what ``work`` makes of each part, in their order, in threads."""
+        return list(self._pool.map(work, parts) if self._pool is not None and len(parts) > 1 else map(work, parts))
+
+    def run_part(self, one: IntOperation, inputs: Sequence[Array], first_sample: int) -> tuple[Array, Tally]:
+        """Return the result of an operation for a part of the samples, and what it counted; threads may call this."""
         # where an overflow is an error, hits must be seen
         counted = self.counted or any(point.overflow is Overflow.ERROR for point in one.points)
+        tally = Tally.of(one, first_sample, trace=one.layer in self.trace, counted=counted)
+        return RUN[type(one)](one, inputs, tally), tally
 
-        def part(start: int) -> tuple[Array, Tally]:
-            tally = Tally.of(one, first_sample + start, trace=traced, counted=counted)
-            return RUN[type(one)](one, [array[start : start + size] for array in inputs], tally), tally
+    def joined(self, one: IntOperation, tallies: Sequence[Tally]) -> Counts:
+        """Return what an operation dropped in all parts, and keep what was traced.
 
-        parallel = self._pool is not None and len(starts) > 1
-        parts = list(self._pool.map(part, starts) if parallel and self._pool else map(part, starts))
-        counts = Counts(parts[0][1].counts, parts[0][1].histograms)
-        for number, (_, tally) in enumerate(parts):
+        Raises DatapathOverflow where a value left a format whose overflow mode is ``error``.
+        """
+        counts = Counts(tallies[0].counts, tallies[0].histograms)
+        for number, tally in enumerate(tallies):
             if number:
                 counts.merge(Counts(tally.counts, tally.histograms))
             self._keep(one.layer, tally)
         refuse_overflow(one, counts)
-        return joined([result for result, _ in parts]), counts
+        return counts
 
     def _keep(self, layer: str, tally: Tally) -> None:
         for point, values in (tally.trace or {}).items():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine import Ledger, Row, threads
+from hwsim.engine import Ledger, Row
 from hwsim.engine.storage import storage
 from hwsim.errors import DataError
 from hwsim.formats import Overflow
@@ -24,9 +24,6 @@ from hwsim_kernels.measure import ERROR, LARGEST, SIGNAL, compare, nearest
 Array = NDArray[Any]
 
 MOST_FLIPS = 1000
-
-SHARED = 1 << 18
-"""How many values are worth the threads."""
 
 
 @dataclass
@@ -83,51 +80,28 @@ class Agreement:
 class Measurement:
     """The comparison of a program's run with the float reference, one entry a layer and one a result."""
 
-    def __init__(self, program: Program, outputs: Mapping[str, bool], pool: Executor | None = None) -> None:
-        """Begin; ``outputs`` says of each result of the network whether its last axis holds classes.
-
-        What is measured depends neither on the threads in ``pool`` nor on how the samples come in blocks.
-        """
+    def __init__(self, program: Program, outputs: Mapping[str, bool]) -> None:
+        """Begin; ``outputs`` says of each result of the network whether its last axis holds classes."""
         self.program = program
-        self.pool = pool
         self.local = {one.layer: Noise() for one in program.operations}
         self.cumulative = {one.layer: Noise() for one in program.operations}
         self.outputs_of = outputs
         self.agreement = {name: Agreement() for name, classes in outputs.items() if classes}
 
-    def add(self, one: IntOperation, reference: Array, codes: Array, local: Array | None, first_sample: int) -> None:
-        """Take in a block of a layer's result, and of what it gives for the reference's own input.
+    def add(self, one: IntOperation, found: NDArray[np.float64]) -> None:
+        """Take in the ``figures`` of some samples of a layer's result, and of what it gives for the reference's input.
 
         Raises DataError where the float run left the range of float32.
         """
-        tensor, exact = one.output, flat(reference)
-        results = (flat(codes),) if local is None else (flat(codes), flat(local))
-        how = (1.0, 0.0) if tensor.format is None else (tensor.scale, float(tensor.zero_point))
-        out = np.empty((len(exact), len(results), 3))
-        self._share(exact, lambda part: compare(exact[part], tuple(each[part] for each in results), *how, out[part]))
-        if not np.isfinite(out[..., SIGNAL]).all():
+        if not np.isfinite(found[..., SIGNAL]).all():
             raise DataError(f"{one.layer}: the float run gives infinity or NaN; the data or the weights are too large")
-        for noise, figures in zip((self.cumulative, self.local), out.swapaxes(0, 1), strict=False):
-            noise[one.layer].add(figures, exact.shape[1])
+        for noise, each in zip((self.cumulative, self.local), found.swapaxes(0, 1), strict=False):
+            noise[one.layer].add(each, prod(one.output.shape))
+
+    def agree(self, one: IntOperation, reference: Array, codes: Array, first_sample: int) -> None:
+        """Take in whether a result decides as the reference does, where it decides."""
         if one.layer in self.agreement:
             self.agreement[one.layer].add(reference, codes, first_sample)
-
-    def nearest(self, tensor: Tensor, reference: Array) -> Array:
-        """Return the codes of a tensor that are nearest to the reference's values."""
-        form = tensor.format
-        assert form is not None
-        out = np.empty(reference.shape, storage(form))
-        exact, codes = flat(reference), out.reshape(len(out), -1)
-        how = (tensor.scale, float(tensor.zero_point), float(form.minimum), float(form.maximum))
-        self._share(exact, lambda part: nearest(exact[part], *how, codes[part]))
-        return out
-
-    def _share(self, values: Array, work: Callable[[slice], None]) -> None:
-        """Share out the samples of ``values`` to threads."""
-        many = threads() if self.pool is not None and values.size >= SHARED else 1
-        size = -(-len(values) // many)
-        parts = [slice(start, start + size) for start in range(0, len(values), size)]
-        list(self.pool.map(work, parts) if self.pool is not None and len(parts) > 1 else map(work, parts))
 
     def layers(self) -> tuple[LayerFigures, ...]:
         """Return the figures of every layer, in the order of the network."""
@@ -166,6 +140,24 @@ class Measurement:
             flip_count=agreement.flip_count,
             flips=tuple(agreement.flips),
         )
+
+
+def figures(tensor: Tensor, exact: Array, codes: Array, local: Array | None = None) -> NDArray[np.float64]:
+    """Return how far results (samples, …) are from ``exact``: (samples, results, 3), as ``compare`` has it."""
+    how = (1.0, 0.0) if tensor.format is None else (tensor.scale, float(tensor.zero_point))
+    out = np.empty((len(exact), 2, 3))
+    compare(flat(exact), flat(codes), flat(codes if local is None else local), *how, out)
+    return out if local is not None else out[:, :1]
+
+
+def nearest_codes(tensor: Tensor, reference: Array) -> Array:
+    """Return the codes of a tensor that are nearest to the reference's values."""
+    form = tensor.format
+    assert form is not None
+    out = np.empty(reference.shape, storage(form))
+    how = (tensor.scale, float(tensor.zero_point), float(form.minimum), float(form.maximum))
+    nearest(flat(reference), *how, out.reshape(len(out), -1))
+    return out
 
 
 def flat(values: Array) -> Array:

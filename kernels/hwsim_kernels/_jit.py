@@ -7,10 +7,12 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
+from numba import types
 from numba.core import config
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -49,3 +51,26 @@ def njit(function: F, *, forceinline: bool = False) -> F:
     finally:
         config.CACHE_DIR = saved  # type: ignore[attr-defined]
     return cast("F", compiled)
+
+
+def _nothing() -> None:
+    """Stand for an attribute where nothing is compiled."""
+
+
+def _attributed(*attributes: str) -> Callable[[], None]:
+    """Return what, called in a kernel, gives LLVM's function these attributes; it does nothing at run time."""
+
+    def attribute(_: object) -> Any:  # noqa: ANN401
+        def generate(context: Any, builder: Any, signature: object, values: object) -> Any:  # noqa: ANN401
+            known: set[str] = builder.function.attributes
+            set[str].update(known, attributes)  # llvmlite's own method refuses those of single processors
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
+    chosen: Any = _nothing if config.DISABLE_JIT else intrinsic(attribute)  # type: ignore[attr-defined]
+    return chosen  # type: ignore[no-any-return]
+
+
+long_vectors = _attributed('"prefer-vector-width"="512"', "noinline")
+"""Called in a kernel: let LLVM use the longest vectors that there are; it prefers shorter ones, for some processors."""

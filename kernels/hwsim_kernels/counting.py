@@ -103,8 +103,13 @@ def _merge(into: Counts, other: Counts) -> None:
 
 def long_sum(counts: Counts, column: int) -> list[int]:
     """Return the exact sums that start at ``column`` (ROUND_ENERGY or CLAMP_ENERGY), one per channel."""
-    words = counts[column : column + LONG_SUMS[column]].tolist()
-    return [sum(word << (WORD * place) for place, word in enumerate(one)) for one in zip(*words, strict=True)]
+    places = counts[column : column + LONG_SUMS[column]]
+    while len(places) > 1 and not places[-1].any():
+        places = places[:-1]
+    sums: list[int] = places[-1].tolist()
+    for words in places[-2::-1]:
+        sums = [(high << WORD) + low for high, low in zip(sums, words.tolist(), strict=True)]
+    return sums
 
 
 def value_range(counts: Counts) -> list[tuple[int | None, int | None]]:

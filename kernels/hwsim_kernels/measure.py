@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim_kernels._jit import njit
+from hwsim_kernels._jit import long_vectors, njit
 from hwsim_kernels._types import Reals
 
 Values = NDArray[Any]
@@ -19,57 +19,54 @@ Values = NDArray[Any]
 LANES = 256
 """Value number i of a sample goes into partial sum i % LANES; the partial sums are added in their order."""
 
-AHEAD = 2048
-"""So many values are fetched before any is looked at: short loops wait less for memory."""
-
 SIGNAL, ERROR, LARGEST = 0, 1, 2
 """What ``compare`` finds: the squares of a signal, those of its error, the largest magnitude of an error."""
 
+MOST_DOUBT = 2.0**-10
+"""Float32 quotients that can be further off than this are not worth a trial: too many would have to be repeated."""
+
 
 @njit
-def compare(exact: Values, results: tuple[Values, ...], scale: float, zero_point: float, out: Reals) -> None:
-    """Measure ``scale * (codes - zero_point)`` against ``exact``, sample by sample, for the codes in each of results.
+def compare(exact: Values, codes: Values, others: Values, scale: float, zero_point: float, out: Reals) -> None:
+    """Measure ``scale * (codes - zero_point)`` against ``exact``, sample by sample, and the same of ``others``.
 
-    exact, each of results: (samples, values), of any type below 2**53; all results of the same.
-    out: (samples, results, 3), of which SIGNAL is the same for all results.
+    exact, codes, others: (samples, values), of any type below 2**53.
+    out: (samples, 2, 3), for codes and for others; SIGNAL is the same for both.
     """
-    reals, codes = np.empty(AHEAD), np.empty(AHEAD)
-    many = len(results)
-    signal, error, largest = np.empty(LANES), np.empty((many, LANES)), np.empty((many, LANES))
+    whole = exact.shape[1] // LANES * LANES
+    sums = np.empty((5, LANES))
     for sample in range(exact.shape[0]):
-        signal[:] = 0.0
-        error[:] = 0.0
-        largest[:] = 0.0
-        for first in range(0, exact.shape[1], AHEAD):
-            wanted = reals[: fetch(exact[sample, first : first + AHEAD], reals)]
-            add_squares(wanted, signal)
-            for number in range(many):
-                found = codes[: fetch(results[number][sample, first : first + AHEAD], codes)]
-                add_errors(wanted, found, scale, zero_point, error[number], largest[number])
-        for number in range(many):
-            out[sample, number, SIGNAL] = total(signal)
-            out[sample, number, ERROR] = total(error[number])
-            out[sample, number, LARGEST] = largest[number].max()
+        sums[:] = 0.0
+        for first, last in ((0, whole), (whole, exact.shape[1])):
+            part = slice(first, last)
+            add_squares(exact[sample, part], codes[sample, part], others[sample, part], scale, zero_point, sums)
+        for number in range(2):
+            out[sample, number, SIGNAL] = total(sums[0])
+            out[sample, number, ERROR] = total(sums[1 + number])
+            # a float64 is the root of its square, but for the smallest and the largest
+            out[sample, number, LARGEST] = np.sqrt(sums[3 + number].max())
 
 
 @njit
-def add_squares(values: Reals, sums: Reals) -> None:
-    """Add the squares of values to the partial sums."""
-    for first in range(0, values.size, LANES):
-        part = values[first : first + LANES]
-        for lane in range(part.size):
-            sums[lane] += part[lane] * part[lane]
+def add_squares(exact: Values, codes: Values, others: Values, scale: float, zero_point: float, sums: Reals) -> None:
+    """Add squares to the partial sums: of exact, of the errors of codes and of others; and note the largest of each.
 
-
-@njit
-def add_errors(exact: Reals, codes: Reals, scale: float, zero_point: float, sums: Reals, largest: Reals) -> None:
-    """Add the squares of errors to the partial sums, and note the largest of each lane."""
+    sums: (5, LANES), one array, since LLVM looks for vectors only where few arrays could overlap.
+    """
+    long_vectors()
+    lanes = sums.reshape(5 * LANES)
     for first in range(0, exact.size, LANES):
-        wanted, found = exact[first : first + LANES], codes[first : first + LANES]
-        for lane in range(wanted.size):
-            error = scale * (found[lane] - zero_point) - wanted[lane]
-            sums[lane] += error * error
-            largest[lane] = max(largest[lane], abs(error))
+        wanted, found, other = exact[first : first + LANES], codes[first : first + LANES], others[first : first + LANES]
+        for lane in range(min(LANES, exact.size)):
+            real = np.float64(wanted[lane])
+            error = scale * (np.float64(found[lane]) - zero_point) - real
+            apart = scale * (np.float64(other[lane]) - zero_point) - real
+            error, apart = error * error, apart * apart
+            lanes[lane] += real * real
+            lanes[lane + LANES] += error
+            lanes[lane + 2 * LANES] += apart
+            lanes[lane + 3 * LANES] = max(lanes[lane + 3 * LANES], error)
+            lanes[lane + 4 * LANES] = max(lanes[lane + 4 * LANES], apart)
 
 
 @njit
@@ -83,18 +80,34 @@ def total(sums: Reals) -> float:
 
 @njit
 def nearest(exact: Values, scale: float, zero_point: float, low: float, high: float, out: Values) -> None:
-    """Write the codes from ``low`` to ``high`` nearest to finite ``exact`` (samples, values), of two the even one."""
-    wanted = np.empty(AHEAD)
+    """Write the codes from ``low`` to ``high`` nearest to finite ``exact`` (samples, values), of two the even one.
+
+    A quotient in float32 tells the code, but where it is so large or so near to the middle of two codes that its error
+    matters: there, float64 divides.
+    """
+    least, most = low - zero_point, high - zero_point
+    # a quotient is rounded twice, by 2**-24 of it at most; the same again is for the limit of the doubt itself
+    doubt = (max(abs(least), abs(most)) + 1.0) * 2.0**-22
+    sure = doubt < MOST_DOUBT and 2.0**-100 < scale < 2.0**100
     for sample in range(exact.shape[0]):
-        for first in range(0, exact.shape[1], AHEAD):
-            found = out[sample, first : first + AHEAD]
-            for i in range(fetch(exact[sample, first : first + AHEAD], wanted)):
-                found[i] = min(max(np.rint(wanted[i] / scale) + zero_point, low), high)
+        for first in range(0, exact.shape[1], LANES):
+            reals, codes = exact[sample, first : first + LANES], out[sample, first : first + LANES]
+            if not (sure and guessed(reals, scale, zero_point, least, most, doubt, codes)):
+                for i in range(reals.size):
+                    codes[i] = min(max(np.rint(np.float64(reals[i]) / scale), least), most) + zero_point
 
 
 @njit
-def fetch(values: Values, out: Reals) -> int:
-    """Copy values to the beginning of ``out`` and return how many they are."""
-    for i in range(values.size):
-        out[i] = values[i]
-    return values.size
+def guessed(
+    reals: Values, scale: float, zero_point: float, least: float, most: float, doubt: float, out: Values
+) -> bool:
+    """Write codes by quotients in float32; return whether all are further than ``doubt`` from the middle of two."""
+    long_vectors()
+    inverse, low, high, limit = np.float32(1.0 / scale), np.float32(least), np.float32(most), np.float32(0.5 - doubt)
+    offset, doubtful = np.int32(zero_point), np.int32(0)
+    for i in range(reals.size):
+        quotient = min(max(np.float32(reals[i]) * inverse, low), high)
+        code = np.rint(quotient)
+        doubtful = np.int32(doubtful | np.int32(abs(quotient - code) > limit))
+        out[i] = np.int32(code) + offset
+    return bool(doubtful == 0)

@@ -28,9 +28,10 @@ def max_pool(codes: NDArray[Any], window: Ints, out: NDArray[Any]) -> None:
             top = row * window[2] - window[4]
             for column in range(columns):
                 left = column * window[3] - window[5]
-                best = out[n, row, column]
                 first_row, first_column = max(top, 0), max(left, 0)
-                best[:] = codes[n, first_row, first_column]
+                best, pixel = out[n, row, column], codes[n, first_row, first_column]
+                for c in range(channels):
+                    best[c] = pixel[c]
                 for y in range(first_row, min(top + window[0], codes.shape[1])):
                     for x in range(first_column, min(left + window[1], codes.shape[2])):
                         pixel = codes[n, y, x]

@@ -55,4 +55,5 @@ def quantize(
             high, low, lost_high, lost_low = fitted(high, low, field[0], field[1], field[2], field[3], c, key, counts)
             count_injected_wide(counts, c, lost_high, lost_low)
             out[row, c] = narrow(high, low)
-    counts[VALUES] += rows
+    for c in range(channels):
+        counts[VALUES, c] += rows

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwsim_kernels.measure import AHEAD, ERROR, LANES, LARGEST, SIGNAL, compare, nearest
+from hwsim_kernels.measure import ERROR, LANES, LARGEST, SIGNAL, compare, nearest
 
 TYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float64"]
 
@@ -45,13 +45,14 @@ def figures(exact: NDArray[Any], codes: NDArray[Any], scale: float, zero_point: 
 
 
 def measured(exact: NDArray[Any], codes: NDArray[Any], scale: float, zero_point: float) -> NDArray[np.float64]:
-    out = np.full((len(exact), 1, 3), np.nan)
-    compare(exact, (codes,), scale, zero_point, out)
+    out = np.full((len(exact), 2, 3), np.nan)
+    compare(exact, codes, codes, scale, zero_point, out)
+    assert out[:, 0].tolist() == out[:, 1].tolist() or np.isnan(out).any()
     return out[:, 0]
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("values", [1, LANES - 1, LANES, LANES + 1, AHEAD, AHEAD + LANES + 3])
+@pytest.mark.parametrize("values", [1, LANES - 1, LANES, LANES + 1, 9 * LANES, 9 * LANES + 3])
 def test_figures_are_sums_in_the_order_of_the_lanes(kind: str, values: int) -> None:
     exact, codes = reals(2, values), codes_of(kind, 2, values)
     scale, zero_point = (1.0, 0.0) if kind == "float64" else (0.0371, 3.0)
@@ -76,7 +77,7 @@ def test_figures_agree_with_exact_sums() -> None:
 def test_two_results_are_measured_as_each_alone() -> None:
     exact, results = reals(3, 3000), (codes_of("uint8", 3, 3000), codes_of("uint8", 3, 3000, seed=2))
     out = np.full((3, 2, 3), np.nan)
-    compare(exact, results, 0.3, 100.0, out)
+    compare(exact, *results, 0.3, 100.0, out)
     for number, codes in enumerate(results):
         assert out[:, number].tolist() == measured(exact, codes, 0.3, 100.0).tolist()
 
@@ -105,7 +106,7 @@ def test_the_largest_real_values_have_a_finite_signal() -> None:
 
 @pytest.mark.parametrize("kind", TYPES[:-1])
 @pytest.mark.parametrize("scale", [0.5, 0.1, 0.0371])
-@pytest.mark.parametrize("values", [1, AHEAD + 5])
+@pytest.mark.parametrize("values", [1, 9 * LANES + 5])
 def test_nearest_codes(kind: str, scale: float, values: int) -> None:
     limits, zero_point = np.iinfo(kind), 3
     exact = reals(2, values, spread=40.0)
@@ -116,6 +117,23 @@ def test_nearest_codes(kind: str, scale: float, values: int) -> None:
     low, high = int(limits.min), int(limits.max)
     wanted = [[min(max(round(real / scale) + zero_point, low), high) for real in row] for row in exact.tolist()]
     assert out.tolist() == wanted
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16"])
+@pytest.mark.parametrize("scale", [0.0371, 1.0, 3e-5, 1e-38, 1e33])
+def test_nearest_codes_about_the_middle_of_two(kind: str, scale: float) -> None:
+    limits, zero_point = np.iinfo(kind), -2
+    middles = ((np.arange(limits.min - 3, limits.max + 3) + 0.5) * scale).astype(np.float32)
+    around = [middles]
+    for side in (np.float32(-np.inf), np.float32(np.inf)):
+        around += [np.nextafter(middles, side), np.nextafter(np.nextafter(middles, side), side)]
+    exact = np.stack(around)
+    out = np.zeros(exact.shape, kind)
+    nearest(exact, scale, float(zero_point), float(limits.min), float(limits.max), out)
+    low, high = int(limits.min), int(limits.max)
+    assert out.tolist() == [
+        [min(max(round(real / scale) + zero_point, low), high) for real in row] for row in exact.tolist()
+    ]
 
 
 def test_of_two_codes_as_near_the_even_one_before_the_zero_point_is_taken() -> None:

@@ -26,7 +26,11 @@ from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
 
 Array = NDArray[Any]
 
-NO_DIVISORS = np.ones((1, 3), np.int32)
+
+@njit
+def no_divisors() -> NDArray[np.int32]:
+    """Return what stands for divisors where nothing is divided; a constant would be a type of its own to Numba."""
+    return np.ones((1, 3), np.int32)
 
 
 class Room(NamedTuple):
@@ -59,7 +63,7 @@ def finish_block(room: Room, position: Int, size: Int, steps: Steps, tally: Tall
             for c in range(room.values.shape[1]):
                 room.values[row, c] = room.sums[row, c]
     values = room.values[:size]
-    pass_block(values, NO_DIVISORS, position, 0, 0, steps, tally)
+    pass_block(values, no_divisors(), position, 0, 0, steps, tally)
     store_codes(values, codes[position : position + size])
 
 
@@ -147,7 +151,7 @@ def layer_of_panels(
                 signs = (form.signed, True)
                 dot_panels(form.tier, signs, where, whole_rows(some), form.panels[0], 0, column // 16, sums, True)
                 values = room.sums[:some]
-                pass_block(values, NO_DIVISORS, row, column, 0, steps, tally)
+                pass_block(values, no_divisors(), row, column, 0, steps, tally)
                 store_codes(values, codes[row : row + some, column : column + PAIR])
     if form.tier == AMX:
         amx.release()
@@ -247,7 +251,7 @@ def layer_of_channels(
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         depthwise_sums(codes, fill, taps, window, weights, start, position, size, values)
-        pass_block(values[:size], NO_DIVISORS, position, 0, 0, steps, tally)
+        pass_block(values[:size], no_divisors(), position, 0, 0, steps, tally)
         store_codes(values[:size], out[position : position + size])
 
 
@@ -282,7 +286,7 @@ def layer_of_codes(codes: Array, values: Values, steps: Steps, tally: Tally, out
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         load_codes(codes[position : position + size], values)
-        pass_block(values[:size], NO_DIVISORS, position, 0, 0, steps, tally)
+        pass_block(values[:size], no_divisors(), position, 0, 0, steps, tally)
         store_codes(values[:size], out[position : position + size])
 
 
@@ -291,12 +295,12 @@ def add_codes(codes: Array, position: Int, values: Values, steps: Steps, tally: 
     """Send the codes of a block through the steps of one of several inputs, and add them to sums."""
     size = sums.shape[0]
     load_codes(codes[position : position + size], values)
-    pass_block(values[:size], NO_DIVISORS, position, 0, 0, steps, tally)
+    pass_block(values[:size], no_divisors(), position, 0, 0, steps, tally)
     add_values(values[:size], sums)
 
 
 @njit
 def finish_sums(position: Int, sums: Values, steps: Steps, tally: Tally, out: Array) -> None:
     """Send the sums of a block through the steps, and store the codes."""
-    pass_block(sums, NO_DIVISORS, position, 0, 0, steps, tally)
+    pass_block(sums, no_divisors(), position, 0, 0, steps, tally)
     store_codes(sums, out[position : position + sums.shape[0]])

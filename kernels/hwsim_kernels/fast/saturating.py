@@ -11,7 +11,7 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.features import PORTABLE
-from hwsim_kernels.fast.layers import NO_DIVISORS
+from hwsim_kernels.fast.layers import no_divisors
 from hwsim_kernels.fast.looks import Norms, checked_sums, row_norms
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import Units, gather_units, to_bytes, to_floats
@@ -106,6 +106,6 @@ def saturating_layer(
             key, doubts = (tally.first_row + position) * how.fits.size, room.doubts[:size]
             unproved += settle(room.sums, rows, how, doubts, key, tally.counts[point], room.steps)
         for column in range(0, codes.shape[1], PAIR):
-            pass_block(room.sums[column // PAIR, :size], NO_DIVISORS, position, column, 1, steps, tally)
+            pass_block(room.sums[column // PAIR, :size], no_divisors(), position, column, 1, steps, tally)
         store_pairs(room.sums, codes[position : position + size])
     return unproved

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.ledger import Counts, Row, positions_of
 from hwsim.engine.operations import RUN
+from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
 from hwsim.errors import DatapathOverflow
 from hwsim.formats import Overflow
@@ -74,31 +74,26 @@ class Engine:
         # where an overflow is an error, hits must be seen
         counted = self.counted or any(point.overflow is Overflow.ERROR for point in one.points)
 
-        def part(start: int) -> tuple[Array, Tally]:
-            tally = Tally.of(one, first_sample + start, trace=traced, counted=counted)
-            return RUN[type(one)](one, [array[start : start + size] for array in inputs], tally), tally
+        out = unset((samples, *one.output.shape), storage(one.output.format))
+
+        def part(start: int) -> Tally:
+            tally, end = Tally.of(one, first_sample + start, trace=traced, counted=counted), start + size
+            RUN[type(one)](one, [array[start:end] for array in inputs], tally, out[start:end])
+            return tally
 
         parallel = self._pool is not None and len(starts) > 1
         parts = list(self._pool.map(part, starts) if parallel and self._pool else map(part, starts))
-        counts = Counts(parts[0][1].counts, parts[0][1].histograms)
-        for number, (_, tally) in enumerate(parts):
+        counts = Counts(parts[0].counts, parts[0].histograms)
+        for number, tally in enumerate(parts):
             if number:
                 counts.merge(Counts(tally.counts, tally.histograms))
             self._keep(one.layer, tally)
         refuse_overflow(one, counts)
-        return joined([result for result, _ in parts]), counts
+        return out, counts
 
     def _keep(self, layer: str, tally: Tally) -> None:
         for point, values in (tally.trace or {}).items():
             self.traces.setdefault(layer, {}).setdefault(point, []).append(values)
-
-
-def joined(results: Sequence[Array]) -> Array:
-    """Return the results of parts as one array."""
-    if len(results) == 1:
-        return results[0]
-    shape = (sum(map(len, results)), *results[0].shape[1:])
-    return np.concatenate(results, out=unset(shape, results[0].dtype))
 
 
 def refuse_overflow(one: IntOperation, counts: Counts) -> None:

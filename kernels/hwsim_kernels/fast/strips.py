@@ -111,14 +111,13 @@ def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Valu
     # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
     product = even.between(odd)
     missing = (product << 16) >> 16
-    squares = (missing * missing).unsigned_pairs()
     result = (product + (1 << 15)) >> 16
     noted = {
         LEAST: result,
         LARGEST: result,
         INEXACT: (moved & parameters[INDIVISIBLE].short()).differs(0).ones(32),
         BIAS: missing * -1,
-        ENERGY: squares[0].beside(squares[1]),
+        ENERGY: _squared(missing),
     }
     return result, noted
 

@@ -185,9 +185,8 @@ class Samples:
             raise DataError(f"input {name!r}: data of type {kind} is no number")
         with np.errstate(over="ignore"):
             array = np.ascontiguousarray(values, dtype=np.float32)
-        bad = np.argwhere(~np.isfinite(array))
-        if bad.size:
-            place = tuple(int(index) for index in bad[0])
+        if not np.isfinite(array).all():
+            place = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
             value = float(array[place])
             raise DataError(f"input {name!r}: sample {first + place[0]} holds {value} at {place[1:]}")
         return array

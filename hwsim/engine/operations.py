@@ -1,4 +1,7 @@
-"""From each operation of a program to the kernels that compute it: the only file that calls them."""
+"""From each operation of a program to the kernels that compute it: the only file that calls them.
+
+Each function writes its result to ``out`` (n, …), where the type of stored codes is that of its format.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from numpy.typing import NDArray
 from hwsim.engine.exact import has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
 from hwsim.engine.steps import run_steps
-from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
 from hwsim.program.records import (
@@ -41,7 +43,7 @@ from hwsim_kernels.fast.features import PLAIN, tier
 from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means
-from hwsim_kernels.fast.memory import unset, zeros
+from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.plain import accumulate_plain
@@ -62,23 +64,21 @@ MOST_DIVISOR = 1 << 15
 STOCHASTIC = (STOCHASTIC_WEIGHTED, STOCHASTIC_EQUAL)
 
 
-def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally) -> Codes:
+def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Turn real values into codes."""
     values = inputs[0].reshape(-1, one.channels)
-    first_row, together = tally.first_sample * (len(values) // len(inputs[0])), 0
-    out = unset(values.shape, storage(one.output.format))
+    first_row, together, stored = tally.first_sample * (len(values) // len(inputs[0])), 0, out.reshape(values.shape)
     if quantizes_in_lanes(one, values):
         together = len(values) // WIDTH * WIDTH
-        quantize_in_lanes(one, values[:together], out[:together], first_row, tally)
+        quantize_in_lanes(one, values[:together], stored[:together], first_row, tally)
     if together == len(values):
-        return out.reshape(inputs[0].shape)
+        return
     rows = values[together:].astype(np.float64)
     codes = np.empty(rows.shape, np.int64)
     scale = np.full(one.channels, one.output.scale)
     zero_point = np.full(one.channels, one.output.zero_point, np.int64)
     quantize_reals(rows, scale, zero_point, one.field, np.array([first_row + together, 1]), codes, tally.counts[0])
-    out[together:] = codes
-    return out.reshape(inputs[0].shape)
+    stored[together:] = codes
 
 
 def quantizes_in_lanes(one: Quantize, values: Array) -> bool:
@@ -117,7 +117,7 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
         counts[column] += side[counter].sum(axis=0)
 
 
-def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally: Tally) -> Codes:
+def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Run a convolution, a dense layer or a scale-and-shift."""
     codes = inputs[0].reshape(-1, *one.view)
     layer = prepared_sums(one, codes)
@@ -127,15 +127,13 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
         else lane_steps(one, layer.columns, lambda fused: see_sums(one, fused, layer), kind=codes.dtype.str)
     )
     if layer is None or steps is None or not in_lanes(one, tally):
-        values = sums(one, layer, codes, tally)
-        return finish(one, values, "accumulator", len(inputs[0]), tally)
-    positions = one.output_view[0] * one.output_view[1]
-    out = unset((len(codes) * positions, one.channels), storage(one.output.format))
-    counted = start_tally(steps, tally, tally.first_sample * positions)
-    run_layer(layer, codes, steps, counted, out)
-    fold(steps, counted, len(out))
-    count_exact(one, len(out), tally)
-    return out.reshape(len(codes), *one.output.shape)
+        finish(one, sums(one, layer, codes, tally), "accumulator", tally, out)
+        return
+    rows = out.reshape(-1, one.channels)
+    counted = start_tally(steps, tally, tally.first_sample * (len(rows) // len(codes)))
+    run_layer(layer, codes, steps, counted, rows)
+    fold(steps, counted, len(rows))
+    count_exact(one, len(rows), tally)
 
 
 def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
@@ -181,10 +179,15 @@ def first_stage(one: MultiplyAccumulate) -> int:
     return 3 if has_product(one) else 2
 
 
+_exact: WeakKeyDictionary[MultiplyAccumulate, list[tuple[int, int]]] = WeakKeyDictionary()
+
+
 def count_exact(one: MultiplyAccumulate, rows: int, tally: Tally) -> None:
     """Count the fits and sums that ``rows`` positions take where nothing is lost."""
     first = first_stage(one)
-    for level, (fits, handed) in enumerate(fits_and_sums(one.stages, one.ends)):
+    if one not in _exact:
+        _exact[one] = list(fits_and_sums(one.stages, one.ends))
+    for level, (fits, handed) in enumerate(_exact[one]):
         tally.counts[first + level, counting.VALUES] += fits * rows
         tally.counts[first + level, counting.SUMS] += handed * rows
     if has_product(one):
@@ -215,34 +218,27 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
     return in_words(out.reshape(-1, one.channels), one.wide)
 
 
-def finish(one: Finished, values: Ints, name: str, samples: int, tally: Tally) -> Codes:
-    """Send values (words, rows, channels), traced as ``name``, through the post-pipeline and return codes."""
+def finish(one: Finished, values: Ints, name: str, tally: Tally, out: Codes) -> None:
+    """Send values (words, rows, channels), traced as ``name``, through the post-pipeline and store the codes."""
     tally.note(name, values)
-    run_steps(one.steps, values, one.draws, samples, tally)
-    return stored(one, codes_of(values)).reshape(samples, *one.output.shape)
+    run_steps(one.steps, values, one.draws, len(out), tally)
+    out[...] = codes_of(values).reshape(out.shape)
 
 
-def stored(one: IntOperation, codes: Array) -> Codes:
-    """Return codes in the type in which they are kept."""
-    return codes.astype(storage(one.output.format), copy=False)
-
-
-def pool_max(one: PoolMax, inputs: Sequence[Array], tally: Tally) -> Codes:
+def pool_max(one: PoolMax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Take the largest code of each window."""
-    out = unset((len(inputs[0]), *one.output.shape), inputs[0].dtype)
     max_pool(inputs[0], one.window, out)
-    return out
 
 
-def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally) -> Codes:
+def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Take the rounded mean of each window."""
     columns = padded_columns(one.channels)
     steps = lane_steps(one, columns, lambda fused: see_means(one, fused))
     if steps is not None and in_lanes(one, tally):
-        return means_in_lanes(one, inputs[0], steps, tally)
-    samples = len(inputs[0])
+        means_in_lanes(one, inputs[0], steps, tally, out)
+        return
     rows, across = one.output.shape[:2]
-    out = np.empty((2 if one.wide else 1, samples * rows * across, one.channels), np.int64)
+    values = np.empty((2 if one.wide else 1, len(out) * rows * across, one.channels), np.int64)
     average_pool(
         inputs[0].astype(np.int32),
         one.zero_point,
@@ -251,11 +247,11 @@ def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally) -> Cod
         one.field,
         one.draws,
         tally.first_sample,
-        out,
+        values,
         tally.counts[:2],
         tally.histograms[0],
     )
-    return finish(one, out, "division", samples, tally)
+    finish(one, values, "division", tally, out)
 
 
 def see_means(one: PoolAverage, fused: Fused) -> bool:
@@ -267,18 +263,16 @@ def see_means(one: PoolAverage, fused: Fused) -> bool:
     return fused.steps(one.steps)
 
 
-def means_in_lanes(one: PoolAverage, codes: Array, steps: Steps, tally: Tally) -> Codes:
+def means_in_lanes(one: PoolAverage, codes: Array, steps: Steps, tally: Tally, out: Codes) -> None:
     """Take means whose sums lose nothing."""
     outputs = np.array(one.output.shape[:2], np.int64)
-    positions = int(outputs.prod())
-    out = unset((len(codes) * positions, one.channels), storage(one.output.format))
-    values = lanes_for(steps, len(out))
-    counted = start_tally(steps, tally, tally.first_sample * positions)
-    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, steps, counted, out)
-    fold(steps, counted, len(out))
+    rows = out.reshape(-1, one.channels)
+    values = lanes_for(steps, len(rows))
+    counted = start_tally(steps, tally, tally.first_sample * int(outputs.prod()))
+    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, steps, counted, rows)
+    fold(steps, counted, len(rows))
     tally.counts[0, counting.VALUES] += inside
-    tally.counts[0, counting.SUMS] += len(out)
-    return out.reshape(len(codes), *one.output.shape)
+    tally.counts[0, counting.SUMS] += len(rows)
 
 
 def lanes_for(steps: Steps, rows: int) -> NDArray[np.int32]:
@@ -287,25 +281,26 @@ def lanes_for(steps: Steps, rows: int) -> NDArray[np.int32]:
     return zeros((min(block_rows(columns, 1), rows), columns), np.int32)
 
 
-def add(one: Sum, inputs: Sequence[Array], tally: Tally) -> Codes:
+def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Add tensors, each brought to the common scale first."""
     columns = padded_columns(one.channels)
     steps = lane_steps(one, columns, lambda fused: see_total(one, fused))
     own = [steps_of_input(one, number) for number in range(len(inputs))]
     ready = [each for each in own if each is not None]
     if steps is not None and len(ready) == len(own) and in_lanes(one, tally):
-        return totals_in_lanes(one, inputs, steps, ready, tally)
-    samples = len(inputs[0])
+        totals_in_lanes(one, inputs, steps, ready, tally, out)
+        return
+    samples = len(out)
     terms: Ints = np.stack([in_words(codes.reshape(-1, one.channels), one.wide) for codes in inputs])
     for number, each in enumerate(one.input_steps):
         run_steps(each, terms[number], one.draws, samples, tally)
         tally.rename("input", f"input {number}")
     index = tally.index["accumulator"]
     rows = terms.shape[2]
-    out: Ints = np.empty((terms.shape[1], rows, one.channels), np.int64)
+    total: Ints = np.empty((terms.shape[1], rows, one.channels), np.int64)
     position = np.array([tally.first_sample, rows // samples], np.int64)
-    merging.add(terms, one.field, position, out, tally.counts[index], tally.histograms[index])
-    return finish(one, out, "accumulator", samples, tally)
+    merging.add(terms, one.field, position, total, tally.counts[index], tally.histograms[index])
+    finish(one, total, "accumulator", tally, out)
 
 
 def steps_of_input(one: Sum, number: int) -> Steps | None:
@@ -320,65 +315,65 @@ def see_total(one: Sum, fused: Fused) -> bool:
     return fused.steps(one.steps)
 
 
-def totals_in_lanes(one: Sum, inputs: Sequence[Array], steps: Steps, own: Sequence[Steps], tally: Tally) -> Codes:
+def totals_in_lanes(
+    one: Sum, inputs: Sequence[Array], steps: Steps, own: Sequence[Steps], tally: Tally, out: Codes
+) -> None:
     """Add tensors whose sums lose nothing."""
-    rows = [codes.reshape(-1, one.channels) for codes in inputs]
-    first_row = tally.first_sample * (len(rows[0]) // len(inputs[0]))
-    out = unset(rows[0].shape, storage(one.output.format))
+    rows, stored = [codes.reshape(-1, one.channels) for codes in inputs], out.reshape(-1, one.channels)
+    first_row = tally.first_sample * (len(stored) // len(out))
     counted, *each_counted = (start_tally(each, tally, first_row) for each in (steps, *own))
-    values = lanes_for(steps, len(out))
-    totals = lanes_for(steps, len(out))
-    for position in range(0, len(out), len(values)):
-        total = totals[: len(out) - position]
+    values, totals = lanes_for(steps, len(stored)), lanes_for(steps, len(stored))
+    for position in range(0, len(stored), len(values)):
+        total = totals[: len(stored) - position]
         total[:] = 0
         for codes, each, counting_each in zip(rows, own, each_counted, strict=True):
             add_codes(codes, position, values, each, counting_each, total)
-        finish_sums(position, total, steps, counted, out)
+        finish_sums(position, total, steps, counted, stored)
     for each, counting_each in zip((steps, *own), (counted, *each_counted), strict=True):
-        fold(each, counting_each, len(out))
+        fold(each, counting_each, len(stored))
     counts = tally.point("accumulator")
-    counts[counting.VALUES] += len(out) * len(inputs)
-    counts[counting.SUMS] += len(out)
-    return out.reshape(inputs[0].shape)
+    counts[counting.VALUES] += len(stored) * len(inputs)
+    counts[counting.SUMS] += len(stored)
 
 
-def multiply(one: Product, inputs: Sequence[Array], tally: Tally) -> Codes:
+def multiply(one: Product, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Multiply two tensors, axes of size 1 repeated."""
-    samples = len(inputs[0])
+    samples = len(out)
     first, second = (
         np.broadcast_to(codes, (samples, *one.output.shape)).astype(np.int32).reshape(-1, one.channels)
         for codes in inputs
     )
     counts = tally.point("product") if "product" in tally.index else new_counts(one.channels)
-    out = np.empty((2 if one.wide else 1, *first.shape), np.int64)
+    values = np.empty((2 if one.wide else 1, *first.shape), np.int64)
     position = np.array([tally.first_sample, len(first) // samples], np.int64)
-    merging.multiply(first, second, one.zero_points, one.product, one.draws, position, out, counts)
-    return finish(one, out, "product", samples, tally)
+    merging.multiply(first, second, one.zero_points, one.product, one.draws, position, values, counts)
+    finish(one, values, "product", tally, out)
 
 
-def join(one: Join, inputs: Sequence[Array], tally: Tally) -> Codes:
+def join(one: Join, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Join tensors along an axis, those of another scale rescaled first."""
-    parts = []
     offset = 0
     joins_channels = one.axis == len(one.output.shape) - 1
     for number, (codes, steps) in enumerate(zip(inputs, one.input_steps, strict=True)):
-        channels = codes.shape[-1]
+        channels, end = codes.shape[-1], offset + codes.shape[one.axis + 1]
+        place = out[(slice(None),) * (one.axis + 1) + (slice(offset, end),)]
         if steps:
             part = tally.part(channels)
-            codes = rescaled(one, steps, codes, part, number)  # noqa: PLW2901
+            rescaled(one, steps, codes, part, place, number)
             tally.rename("input", f"input {number}")
             tally.rename("output", f"output {number}")
             if not joins_channels:
                 move_first(part.counts, codes.shape[1:], one.output.shape, (one.axis, offset))
             first = offset if joins_channels else 0
             counting.merge(tally.counts[..., first : first + channels], part.counts)
-        parts.append(codes)
-        offset += codes.shape[one.axis + 1]
-    joined = unset((len(inputs[0]), *one.output.shape), parts[0].dtype)
-    return np.concatenate(parts, axis=one.axis + 1, out=joined)
+        else:
+            place[...] = codes
+        offset = end
 
 
-def rescaled(one: Join | Rescale, steps: Sequence[Step], codes: Array, tally: Tally, number: int = 0) -> Codes:
+def rescaled(
+    one: Join | Rescale, steps: Sequence[Step], codes: Array, tally: Tally, out: Codes, number: int = 0
+) -> None:
     """Run the steps of input ``number`` on each of its codes."""
     channels = codes.shape[-1]
     rows = codes.reshape(-1, channels)
@@ -387,12 +382,15 @@ def rescaled(one: Join | Rescale, steps: Sequence[Step], codes: Array, tally: Ta
     if lanes is None or not in_lanes(one, tally):
         values = in_words(rows, one.wide)
         run_steps(steps, values, one.draws, len(codes), tally)
-        return stored(one, codes_of(values)).reshape(codes.shape)
-    out = unset(rows.shape, storage(one.output.format))
+        out[...] = codes_of(values).reshape(out.shape)
+        return
+    # a copy, if rows of the place do not follow one another
+    stored = out.reshape(-1, channels)
     counted = start_tally(lanes, tally, tally.first_sample * (len(rows) // len(codes)))
-    layer_of_codes(rows, lanes_for(lanes, len(out)), lanes, counted, out)
-    fold(lanes, counted, len(out))
-    return out.reshape(codes.shape)
+    layer_of_codes(rows, lanes_for(lanes, len(rows)), lanes, counted, stored)
+    fold(lanes, counted, len(rows))
+    if not np.may_share_memory(stored, out):
+        out[...] = stored.reshape(out.shape)
 
 
 def move_first(counts: Ints, shape: tuple[int, ...], joined: tuple[int, ...], place: tuple[int, int]) -> None:
@@ -409,39 +407,38 @@ def move_first(counts: Ints, shape: tuple[int, ...], joined: tuple[int, ...], pl
         counts[point, counting.FIRST, channel] = sample * int(np.prod(joined[:-1])) + moved
 
 
-def rescale(one: Rescale, inputs: Sequence[Array], tally: Tally) -> Codes:
+def rescale(one: Rescale, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Run steps on each code."""
-    return rescaled(one, one.steps, inputs[0], tally)
+    rescaled(one, one.steps, inputs[0], tally, out)
 
 
-def relabel(one: Relabel, inputs: Sequence[Array], tally: Tally) -> Codes:
+def relabel(one: Relabel, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Give codes another shape."""
-    return inputs[0].reshape(len(inputs[0]), *one.output.shape)
+    out[...] = inputs[0].reshape(out.shape)
 
 
-def pad(one: PadCodes, inputs: Sequence[Array], tally: Tally) -> Codes:
+def pad(one: PadCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Put zero points around each sample."""
     sides = ((0, 0), *one.padding, (0, 0))
-    return np.pad(inputs[0], sides, constant_values=one.output.zero_point)
+    out[...] = np.pad(inputs[0], sides, constant_values=one.output.zero_point)
 
 
-def crop(one: CropCodes, inputs: Sequence[Array], tally: Tally) -> Codes:
+def crop(one: CropCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Cut the borders off each sample."""
     (top, bottom), (left, right) = one.cropping
     height, width = inputs[0].shape[1:3]
-    return np.ascontiguousarray(inputs[0][:, top : height - bottom, left : width - right])
+    out[...] = inputs[0][:, top : height - bottom, left : width - right]
 
 
-def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally) -> NDArray[np.float64]:
+def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArray[np.float64]) -> None:
     """Compute a softmax of the dequantised codes in float64, on the host."""
     axis = one.axis + 1
     real = one.scale * (inputs[0].astype(np.float64) - one.zero_point)
     powers = np.exp(real - real.max(axis=axis, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=axis, keepdims=True)
-    return shares
+    np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
-RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally], Array]] = {
+RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     CropCodes: crop,
     HostSoftmax: softmax,
     Join: join,

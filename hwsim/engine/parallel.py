@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.ledger import Counts, Row, positions_of
 from hwsim.engine.operations import RUN
+from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
 from hwsim.errors import DatapathOverflow
 from hwsim.formats import Overflow
@@ -69,12 +69,13 @@ class Engine:
 
         Raises DatapathOverflow where a value left a format whose overflow mode is ``error``.
         """
-        parts = self.share(
-            lambda part: self.run_part(one, [array[part] for array in inputs], first_sample + part.start),
-            self.parts(len(inputs[0])),
-        )
-        counts = self.joined(one, [tally for _, tally in parts])
-        return joined([result for result, _ in parts]), counts
+        samples = len(inputs[0])
+        out = unset((samples, *one.output.shape), storage(one.output.format))
+
+        def work(part: slice) -> Tally:
+            return self._count(one, [array[part] for array in inputs], first_sample + part.start, out[part])
+
+        return out, self.joined(one, self.share(work, self.parts(samples)))
 
     def parts(self, samples: int) -> list[slice]:
         """Return the parts into which so many samples are cut for the threads."""
@@ -87,10 +88,16 @@ class Engine:
 
     def run_part(self, one: IntOperation, inputs: Sequence[Array], first_sample: int) -> tuple[Array, Tally]:
         """Return the result of an operation for a part of the samples, and what it counted; threads may call this."""
+        out = unset((len(inputs[0]), *one.output.shape), storage(one.output.format))
+        return out, self._count(one, inputs, first_sample, out)
+
+    def _count(self, one: IntOperation, inputs: Sequence[Array], first_sample: int, out: Array) -> Tally:
+        """Write the result of an operation for a part of the samples to ``out``, and return what it counted."""
         # where an overflow is an error, hits must be seen
         counted = self.counted or any(point.overflow is Overflow.ERROR for point in one.points)
         tally = Tally.of(one, first_sample, trace=one.layer in self.trace, counted=counted)
-        return RUN[type(one)](one, inputs, tally), tally
+        RUN[type(one)](one, inputs, tally, out)
+        return tally
 
     def joined(self, one: IntOperation, tallies: Sequence[Tally]) -> Counts:
         """Return what an operation dropped in all parts, and keep what was traced.
@@ -108,14 +115,6 @@ class Engine:
     def _keep(self, layer: str, tally: Tally) -> None:
         for point, values in (tally.trace or {}).items():
             self.traces.setdefault(layer, {}).setdefault(point, []).append(values)
-
-
-def joined(results: Sequence[Array]) -> Array:
-    """Return the results of parts as one array."""
-    if len(results) == 1:
-        return results[0]
-    shape = (sum(map(len, results)), *results[0].shape[1:])
-    return np.concatenate(results, out=unset(shape, results[0].dtype))
 
 
 def refuse_overflow(one: IntOperation, counts: Counts) -> None:

@@ -94,7 +94,11 @@ def _merge(into: Counts, other: Counts) -> None:
                 ours[column, c] += theirs[column, c]
         for column in range(ROUND_ENERGY, SUMS):
             last = column in (CLAMP_ENERGY - 1, SUMS - 1)
+            some = np.int64(0)
             for c in range(ours.shape[1]):
+                some |= theirs[column, c] | (ours[column, c] >> WORD)
+            # most long sums are short, and many are 0
+            for c in range(ours.shape[1] if some != 0 else 0):
                 ours[column, c] += theirs[column, c]
                 if not last:
                     ours[column + 1, c] += ours[column, c] >> WORD

@@ -39,7 +39,7 @@ BLOCK_VALUES = 1 << 16
 
 BLOCK_OPERANDS = 1 << 19
 
-CHUNK = 128
+CHUNK = 256
 """Rows of two panels that stay in the innermost cache."""
 
 

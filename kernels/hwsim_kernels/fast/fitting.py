@@ -49,12 +49,52 @@ def fit_block(
         strips.move(values, parameters)
         strips.move(values, limits)
         return
+    for c in range(here.shape[1]):
+        here[LEAST, c], here[LARGEST, c] = NEVER, -NEVER
+    look_at(values, parameters, here, bins, offset, histogram)
+    settle(values, limits, field, key, counted, counters, here, counts)
+
+
+@njit
+def scale_and_fit_block(
+    values: Values,
+    parameters: Ints,
+    limits: Ints,
+    field: Ints,
+    key: Int,
+    bins: Int,
+    offset: Int,
+    counted: Flag,
+    counters: Ints,
+    here: Ints,
+    counts: Ints,
+    histogram: Ints,
+) -> None:
+    """Scale values shortly, then do what ``fit_block`` does; parameters and counters are of both steps."""
+    # the counters of the fit are this block's own for a while
+    own = counters[1]
+    for c in range(here.shape[1]):
+        here[LEAST, c], own[LEAST, c] = own[LEAST, c], NEVER
+        here[LARGEST, c], own[LARGEST, c] = own[LARGEST, c], -NEVER
+    strips.scale_and_look(values, parameters, counters, counted)
+    for c in range(here.shape[1]):
+        here[LEAST, c], own[LEAST, c] = own[LEAST, c], here[LEAST, c]
+        here[LARGEST, c], own[LARGEST, c] = own[LARGEST, c], here[LARGEST, c]
+    if histogram.size > 0:
+        bit_lengths(values, offset, bins, histogram)
+    settle(values, limits, field, key, counted, own, here, counts)
+
+
+@njit
+def settle(
+    values: Values, limits: Ints, field: Ints, key: Int, counted: Flag, counters: Ints, here: Ints, counts: Ints
+) -> None:
+    """Fit values of a block whose range is ``here``; the rest as in ``fit_block``."""
     channels = counts.shape[1]
     low, high = lowest(field[0], field[1], field[2]), highest(field[0], field[1])
-    for c in range(here.shape[1]):
-        here[LEAST, c], here[LARGEST, c], here[FIRST, c] = NEVER, -NEVER, NEVER
-    look_at(values, parameters, here, bins, offset, histogram)
     outside = False
+    for c in range(here.shape[1]):
+        here[FIRST, c] = NEVER
     for c in range(channels):
         outside = outside or here[LEAST, c] < low or here[LARGEST, c] > high
         counters[LEAST, c] = min(counters[LEAST, c], here[LEAST, c])
@@ -62,6 +102,9 @@ def fit_block(
     if not outside:
         return
     if field[2] in (SATURATE, SATURATE_SYMMETRIC):
+        if not counted:
+            strips.move(values, limits)
+            return
         strips.clamp(values, limits, counters, here)
         for c in range(channels):
             if here[FIRST, c] < values.shape[0]:

@@ -11,7 +11,7 @@ from hwsim_kernels import counting
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast import strips
-from hwsim_kernels.fast.fitting import fit_block, look_at
+from hwsim_kernels.fast.fitting import fit_block, look_at, scale_and_fit_block
 from hwsim_kernels.fast.strips import Values
 
 LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_SHORTLY, SCALE_NEGATIVES, DIVIDE, FIT = range(8)
@@ -60,8 +60,13 @@ def pass_block(
     ``strips.set_divisors``.
     """
     end = column + values.shape[1]
+    together = False
     for number in range(first, steps.kinds.size):
         kind = steps.kinds[number]
+        if together:
+            together = False
+            continue
+        together = kind == SCALE_SHORTLY and number + 1 < steps.kinds.size and steps.kinds[number + 1] == FIT
         counters, parameters = tally.counters[number, :, column:end], steps.parameters[number, :, column:end]
         bins = steps.bins[number] if tally.counted else 0
         histogram = tally.histograms[steps.points[number], :bins]
@@ -74,6 +79,23 @@ def pass_block(
             strips.move(values, parameters)
         elif kind in (SCALE, SCALE_STEADILY):
             strips.scale(values, parameters, counters, kind == SCALE_STEADILY, tally.counted)
+        elif together:
+            fit = number + 1
+            bins = steps.bins[fit] if tally.counted else 0
+            scale_and_fit_block(
+                values,
+                steps.parameters[number : fit + 1, :, column:end],
+                steps.limits[fit, :, column:end],
+                steps.fields[fit],
+                tally.first_row + row,
+                bins,
+                steps.offsets[fit],
+                tally.counted,
+                tally.counters[number : fit + 1, :, column:end],
+                tally.here[:, column:end],
+                tally.counts[steps.points[fit], :, column:end],
+                tally.histograms[steps.points[fit], :bins],
+            )
         elif kind == SCALE_SHORTLY:
             strips.scale_shortly(values, parameters, counters, tally.counted)
         elif kind == SCALE_NEGATIVES:

@@ -111,14 +111,13 @@ def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Valu
     # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
     product = even.between(odd)
     missing = (product << 16) >> 16
-    squares = (missing * missing).unsigned_pairs()
     result = (product + (1 << 15)) >> 16
     noted = {
         LEAST: result,
         LARGEST: result,
         INEXACT: (moved & parameters[INDIVISIBLE].short()).differs(0).ones(32),
         BIAS: missing * -1,
-        ENERGY: squares[0].beside(squares[1]),
+        ENERGY: _squared(missing),
     }
     return result, noted
 
@@ -184,37 +183,55 @@ def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> t
     return clamped, noted
 
 
+def _then(first: Body, second: Body) -> Body:
+    """Return what does one step after another: the names of the next step stand behind those of the first."""
+
+    def both(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+        between, noted = first(value, parameters, row)
+        result, more = second(between, parameters[PARAMETERS:], row)
+        return result, {**noted, **{COUNTERS + counter: lanes for counter, lanes in more.items()}}
+
+    return both
+
+
+def _is(counter: int, *names: int) -> bool:
+    """Whether a counter, of whichever step, has one of these names."""
+    return counter % COUNTERS in names
+
+
 def _bits(counter: int) -> int:
     """Return how many bits a counter has in registers."""
-    return 64 if counter in (ENERGY, LOST, LOST_MORE) else 32
+    return 64 if _is(counter, ENERGY, LOST, LOST_MORE) else 32
 
 
 def _first(builder: Any, counter: int) -> Lanes:
     """Return what a counter holds in registers before the first row."""
-    return Lanes.constant(builder, {LEAST: _TOP, FIRST: _TOP, LARGEST: _BOTTOM}.get(counter, 0), _bits(counter))
+    begin = {LEAST: _TOP, FIRST: _TOP, LARGEST: _BOTTOM}.get(counter % COUNTERS, 0)
+    return Lanes.constant(builder, begin, _bits(counter))
 
 
 def _after(counter: int, held: Lanes, noted: Lanes) -> Lanes:
     """Return what a counter holds in registers after one more row."""
-    if counter in (LEAST, FIRST):
+    if _is(counter, LEAST, FIRST):
         return held.least(noted)
-    return held.most(noted) if counter == LARGEST else held + noted
+    return held.most(noted) if _is(counter, LARGEST) else held + noted
 
 
 def _join(counter: int, before: Lanes, held: Lanes) -> Lanes:
     """Return a counter in memory after all rows."""
-    whole = held.in_order() if counter == ENERGY else held if _bits(counter) == 64 else held.long()
-    if counter in (LEAST, FIRST):
+    whole = held.in_order() if _is(counter, ENERGY) else held if _bits(counter) == 64 else held.long()
+    if _is(counter, LEAST, FIRST):
         return before.least(whole.where(held.differs(_TOP), NEVER))
-    return before.most(whole.where(held.differs(_BOTTOM), -NEVER)) if counter == LARGEST else before + whole
+    return before.most(whole.where(held.differs(_BOTTOM), -NEVER)) if _is(counter, LARGEST) else before + whole
 
 
-def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbers: int = 0) -> Any:
+def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbers: int = 0, ranged: Sequence[int] = ()) -> Any:
     """Return an intrinsic that runs ``body`` on every strip, with so many parameters and these counters.
 
     Its arguments: address of values, rows, bytes from row to row, columns, addresses of parameters and of counters,
     bytes from one name of those to the next. ``numbers``: so many int32 of each row's own, at the address in front of
-    the values', the body gets instead of the row.
+    the values', the body gets instead of the row. ``ranged``: counters of ranges that the body need not note for each
+    value: no larger value has a smaller result, and so they are what the body notes of the smallest and the largest.
     """
 
     def build(builder: Any, *arguments: Any) -> None:
@@ -229,19 +246,27 @@ def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbers: int = 0
         strips = builder.sdiv(columns, ir.Constant(I64, WIDTH))
         with loop(builder, strips, []) as (strip, _, leave_strip, _none):
             parameters = [Lanes.read(builder, named(given, name, strip), 64) for name in range(wanted)]
-            first = [_first(builder, counter).value for counter in counted]
+            range_of = (LEAST, LARGEST) if ranged else ()
+            first = [_first(builder, counter).value for counter in (*range_of, *counted)]
             column = at(builder, values, builder.mul(strip, ir.Constant(I64, 4 * WIDTH)))
             with loop(builder, rows, first) as (row, held, leave, last):
                 place = at(builder, column, builder.mul(row, stride))
                 mine = at(builder, each, builder.mul(row, ir.Constant(I64, 4 * numbers)))
                 own = [load(builder, I32, at(builder, mine, 4 * number)) for number in range(numbers)]
                 own = own or [builder.trunc(row, I32)]
-                result, noted = body(Lanes.read(builder, place, 32), parameters, own)
+                value = Lanes.read(builder, place, 32)
+                result, noted = body(value, parameters, own)
                 result.write(place)
-                leave([_after(one, Lanes(builder, held[slot]), noted[one]).value for slot, one in enumerate(counted)])
-            for slot, counter in enumerate(counted):
+                taken = [*(value for _ in range_of), *(noted[one] for one in counted)]
+                before = zip((*range_of, *counted), held, taken, strict=True)
+                leave([_after(one, Lanes(builder, lanes), more).value for one, lanes, more in before])
+            whole = [Lanes(builder, one) for one in last]
+            found = dict(zip(counted, whole[len(range_of) :], strict=True))
+            ends = [body(one, parameters, [ir.Constant(I32, 0)])[1] for one in whole[: len(range_of)]]
+            found.update({one: ends[_is(one, LARGEST)][one] for one in ranged})
+            for counter, lanes in found.items():
                 place = named(counters, counter, strip)
-                _join(counter, Lanes.read(builder, place, 64), Lanes(builder, last[slot])).write(place)
+                _join(counter, Lanes.read(builder, place, 64), lanes).write(place)
             leave_strip([])
 
     @machine_code
@@ -274,6 +299,10 @@ _scale_uncounted = _strips(_scale, PARAMETERS, ())
 _scale_steadily_uncounted = _strips(_scale_steadily, THRESHOLDS + 1, ())
 _scale_shortly_strips = _strips(_scale_shortly, THRESHOLDS, _ROUNDING)
 _scale_shortly_uncounted = _strips(_scale_shortly, THRESHOLDS, ())
+_both = _then(_scale_shortly, _look)
+_ranges = (LEAST, LARGEST, COUNTERS + LEAST, COUNTERS + LARGEST)
+_scale_and_look_strips = _strips(_both, PARAMETERS + LEFT + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
+_scale_and_look_uncounted = _strips(_both, PARAMETERS + LEFT + 1, (), ranged=_ranges)
 _divide_strips = _strips(_divide, PARAMETERS, _ROUNDING, numbers=3)
 _quantize_strips = _strips(_quantize, PARAMETERS, _ROUNDING)
 _clamp_strips = _strips(_clamp, 4, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
@@ -320,6 +349,16 @@ def scale_shortly(values: Values, parameters: Ints, counters: Ints, counted: Fla
         _scale_shortly_strips(0, *_addresses(values, parameters, counters))
     else:
         _scale_shortly_uncounted(0, *_addresses(values, parameters, counters))
+
+
+@njit
+def scale_and_look(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
+    """Scale shortly and look, which takes ranges alone if not ``counted``; parameters and counters of both steps."""
+    first = _addresses(values, parameters[0], counters[0])
+    if counted:
+        _scale_and_look_strips(0, *first)
+    else:
+        _scale_and_look_uncounted(0, *first)
 
 
 @njit

@@ -23,7 +23,7 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels.fast import blocks, strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.depthwise import depthwise_sums
-from hwsim_kernels.fast.fitting import fit_block
+from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.looks import row_norms
@@ -231,6 +231,10 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     elif kernel.startswith("scale shortly"):
         assert strips.shortened(parameters, 1 << 13)
         strips.scale_shortly(values, parameters, counters, kernel == "scale shortly")
+    elif kernel == "scale_and_look":
+        assert strips.shortened(parameters, 1 << 13)
+        counters = take(strips.counters(2, columns))
+        strips.scale_and_look(values, take(np.stack([parameters, strips.moves(columns)])), counters, True)
     elif kernel == "scale_negatives":
         strips.scale_negatives(values, parameters, counters)
     elif kernel == "divide":
@@ -250,7 +254,18 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
 
 
 STEADILY = ("scale steadily", "scale steadily, uncounted", "scale shortly", "scale shortly, uncounted")
-STRIPS = ("move", "look", "scale", "scale uncounted", *STEADILY, "scale_negatives", "divide", "quantize", "clamp")
+STRIPS = (
+    "move",
+    "look",
+    "scale",
+    "scale uncounted",
+    *STEADILY,
+    "scale_and_look",
+    "scale_negatives",
+    "divide",
+    "quantize",
+    "clamp",
+)
 
 
 def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
@@ -263,6 +278,20 @@ def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
     field, here = take(np.array([8, 1, mode, 0], np.int64)), take(strips.counters(columns))
     where = (counters, here, counts, histogram)
     fit_block(values, take(strips.moves(columns)), take(limits), field, 5, 23, 1, True, *where)
+    return [values.copy(), counters.copy(), counts.copy(), histogram.copy()]
+
+
+def scaled_fit(counted: bool, rows: int, channels: int, take: Take) -> Left:
+    """Scale and fit a block of which much lies outside."""
+    columns = -(-channels // 32) * 32
+    limits, parameters = strips.moves(columns), np.stack([scaling_of(columns), strips.moves(columns)])
+    limits[strips.LOW], limits[strips.HIGH] = -128, 127
+    assert strips.shortened(parameters[0], 1 << 13)
+    values, counters = take(values_of(rows, columns, 1 << 15)), take(strips.counters(2, columns))
+    counts, histogram = take(counting.new_counts(channels)), take(np.zeros(16 * counted, np.int64))
+    field, here = take(np.array([8, 1, SATURATE, 0], np.int64)), take(strips.counters(columns))
+    where = (counters, here, counts, histogram)
+    scale_and_fit_block(values, take(parameters), take(limits), field, 5, 16 * counted, 1, counted, *where)
     return [values.copy(), counters.copy(), counts.copy(), histogram.copy()]
 
 
@@ -388,6 +417,8 @@ def all_kernels() -> Iterator[tuple[str, Scenario]]:
     for rows, channels in ((1, 1), (5, 33)):
         yield f"fit_block saturating {rows} x {channels}", partial(fit, SATURATE, rows, channels)
         yield f"fit_block wrapping {rows} x {channels}", partial(fit, WRAP, rows, channels)
+        for counted in (True, False):
+            yield f"scale_and_fit_block {counted} {rows} x {channels}", partial(scaled_fit, counted, rows, channels)
     yield from ((f"bit_lengths {size}", partial(lengths, size)) for size in (32, 96, 128, 160, 352))
     for kind, channels in (("int8", 3), ("uint8", 19), ("int16", 1), ("uint16", 17)):
         yield f"window_sums {kind} {channels}", partial(windows, kind, channels)

@@ -333,6 +333,35 @@ def test_short_scalings(data: st.DataObject, ratio: list[Ratio], guard_bits: int
     check_short_scaling(data, ratio, guard_bits)
 
 
+@examples(80)
+@given(st.data(), st.lists(far_ratios, min_size=32, max_size=32), st.integers(-(1 << 20), 1 << 20), st.booleans())
+def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: int, clips: bool) -> None:
+    most = (1 << 14) - 1
+    block = data.draw(
+        moved_blocks([min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio])
+    )
+    assert completed(block.parameters, ratio, 0, "half_up") and strips.shortened(block.parameters, most)
+    second = strips.moves(32)
+    second[strips.ADD] = add
+    if clips:
+        second[strips.LOW], second[strips.HIGH] = add - 3, add + 40
+    parameters, counters = np.stack([block.parameters, second]), strips.counters(2, 32)
+    resting, wanted = strips.counters(2, 32), strips.counters(2, 32)
+
+    def one_by_one(values: Lanes) -> None:
+        strips.scale_shortly(values, block.parameters, wanted[0], True)
+        strips.look(values, second, wanted[1])
+
+    values = block.run(one_by_one)
+    assert block.run(lambda lanes: strips.scale_and_look(lanes, parameters, counters, True)) == values
+    assert counters.tolist() == wanted.tolist()
+    assert block.run(lambda lanes: strips.scale_and_look(lanes, parameters, resting, False)) == values
+    ranges = [strips.LEAST, strips.LARGEST]
+    assert resting[:, ranges].tolist() == wanted[:, ranges].tolist()
+    resting[:, ranges] = strips.counters(2, 32)[:, ranges]
+    assert resting.tolist() == strips.counters(2, 32).tolist()
+
+
 def test_only_what_rounds_half_up_is_scaled_shortly() -> None:
     for mode in STEADY:
         for shift, bound in ((15, 100), (16, 100), (40, (1 << 14) - 1), (40, 1 << 14)):

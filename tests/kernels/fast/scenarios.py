@@ -65,7 +65,7 @@ class Moved:
     def array(self, array: Array) -> Array:
         """Return the same view of moved memory."""
         root = memory_of(array)
-        if root.size == 0:
+        if array.size == 0:
             return array
         if root.ctypes.data not in self.roots:
             assert root.flags.c_contiguous
@@ -87,11 +87,16 @@ class Moved:
     def rooms(self) -> Generator[None]:
         """Let layers have their room in moved memory."""
 
-        def moving(room: Callable[..., Any]) -> Callable[..., Any]:
-            return lambda *given, **named: self.of(room(*given, **named))
+        room, saturating_room = blocks.room, blocks.saturating_room
 
-        rooms = (patch.object(blocks, name, moving(getattr(blocks, name))) for name in ("room", "saturating_room"))
-        with next(rooms), next(rooms):
+        def moved(*given: Any, **named: Any) -> Any:
+            return self.of(room(*given, **named))
+
+        def moved_once(how: blocks.Prepared) -> Any:
+            with patch.object(blocks, "room", room):
+                return self.of(saturating_room(how))
+
+        with patch.object(blocks, "room", moved), patch.object(blocks, "saturating_room", moved_once):
             yield
 
 

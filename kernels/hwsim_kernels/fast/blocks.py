@@ -29,7 +29,7 @@ from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom
 from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
-from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR
+from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
 from hwsim_kernels.fast.words import ROWS, STATE, WIDTH
 
 Array = NDArray[Any]
@@ -38,9 +38,6 @@ BLOCK_VALUES = 1 << 16
 """About how many sums a block has: they and what they are made of stay in a processor's own cache."""
 
 BLOCK_OPERANDS = 1 << 19
-
-CHUNK = 256
-"""Rows of two panels that stay in the innermost cache."""
 
 
 class Prepared(NamedTuple):
@@ -110,7 +107,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
         saturation=none() if path.exact else saturation(path, kind, form, width, tier),
         window=window,
         columns=width,
-        rows=block_rows(width, form.depth),
+        rows=block_rows(width, form.depth) if path.exact else min(block_rows(width, form.depth), 256),
         start=padded(form.start, width, np.int64) if form.wide else np.zeros(width, np.int32),
         added=np.zeros(width, np.int64) if form.wide else padded(form.start, width, np.int32).astype(np.int64),
         by_step=np.zeros((0, 0), np.int32),
@@ -166,6 +163,7 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
         rows=plain.rows,
         operands=plain.operands,
         sums=unset((prepared.columns // PAIR, rows, PAIR), np.int32),
+        squares=np.zeros(len(how.corrections), np.int64),
         norms=np.zeros((len(how.column_norms), rows), np.float32),
         pieces=unset((len(how.corrections) - 1, TILE, TILE), np.int32),
         doubts=zeros((rows, prepared.columns // PANEL), np.uint16),

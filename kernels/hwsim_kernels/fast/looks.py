@@ -25,8 +25,10 @@ from hwsim_kernels.fast import amx, floats, vnni
 from hwsim_kernels.fast.features import AMX, VNNI
 from hwsim_kernels.fast.ir import (
     F32,
+    HOST,
     I1,
     I8,
+    I16,
     I32,
     I64,
     at,
@@ -58,55 +60,114 @@ Norms = NDArray[np.float32]
 
 _WIDTH = 16
 _KIND = vector(I32, _WIDTH)
+_SHORTS = vector(I16, UNIT // 2)
+
+
+def _operands(builder: Any, units: Any, flip: Any, offset: Any) -> Any:
+    """Return the operands, of 16 bits, that half as many bytes as UNIT at an address stand for."""
+    codes = builder.zext(load(builder, vector(I8, UNIT // 2), units), _SHORTS)
+    turned = builder.xor(codes, splat(builder, builder.trunc(flip, I16), UNIT // 2))
+    return builder.sub(turned, splat(builder, builder.trunc(offset, I16), UNIT // 2))
+
+
+def _products(builder: Any, one: Any, other: Any) -> Any:
+    """Return 16 sums of the products of integers of 16 bits, two each."""
+    if "avx512bw" in HOST:
+        return call(builder, "llvm.x86.avx512.pmaddw.d.512", _KIND, [one, other])
+    wide = vector(I32, UNIT // 2)
+    products = builder.mul(builder.sext(one, wide), builder.sext(other, wide))
+    halves = [
+        builder.shuffle_vector(products, products, ir.Constant(_KIND, list(range(first, UNIT // 2, 2))))
+        for first in (0, 1)
+    ]
+    return builder.add(*halves)
+
+
+def _total(builder: Any, lanes: Any) -> Any:
+    return builder.sext(call(builder, "llvm.vector.reduce.add.v16i32", I32, [lanes]), I64)
 
 
 @machine_code
-def square_sum(context: Any, units: Any, flip: Any, offset: Any) -> Any:
-    """Return the sum of squares of the operands that UNIT bytes at an address stand for."""
+def square_sums(context: Any, row: Any, units: Any, flip: Any, offset: Any, found: Any) -> Any:
+    """Write the sums of squares (units,) int64 of the operands that each UNIT bytes of a row stand for."""
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        row, units, flip, offset, found = arguments
+        with loop(builder, units, []) as (unit, _, leave, _last):
+            first = at(builder, row, builder.mul(unit, ir.Constant(I64, UNIT)))
+            halves = [_operands(builder, at(builder, first, UNIT // 2 * half), flip, offset) for half in (0, 1)]
+            squares = builder.add(*[_products(builder, half, half) for half in halves])
+            store(builder, _total(builder, squares), at(builder, found, builder.mul(unit, ir.Constant(I64, 8))))
+            leave([])
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 5), build
+
+
+@machine_code
+def look_closer(context: Any, row: Any, weights: Any, units: Any, flip: Any, offset: Any, start: Any) -> Any:
+    """Return twice the furthest that a prefix of one sum can get, from looks after each UNIT steps with their true T.
+
+    row: address of bytes. weights: of as many signed bytes, 0 behind the last step.
+    """
 
     def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        units, flip, offset = arguments
-        kind = vector(I32, UNIT)
-        codes = builder.zext(load(builder, vector(I8, UNIT), units), kind)
-        turned = builder.xor(codes, splat(builder, builder.trunc(flip, I32), UNIT))
-        operands = builder.sub(turned, splat(builder, builder.trunc(offset, I32), UNIT))
-        squares = builder.mul(operands, operands)
-        total = call(builder, f"llvm.vector.reduce.add.v{UNIT}i32", I32, [squares])
-        return builder.sext(total, I64)
+        row, weights, units, flip, offset, start = arguments
 
-    return types.int64(*[types.intp] * 3), build
+        def size(value: Any, name: str) -> Any:
+            return call(builder, f"llvm.abs.{name}", value.type, [value, ir.Constant(I1, 0)])
+
+        with loop(builder, units, [start, ir.Constant(I64, 0)]) as (unit, (before, furthest), leave, last):
+            first = builder.mul(unit, ir.Constant(I64, UNIT))
+            sums, sizes = constant(_KIND, 0), constant(_KIND, 0)
+            for half in (0, 1):
+                place = at(builder, first, UNIT // 2 * half)
+                operands = _operands(builder, builder.add(row, place), flip, offset)
+                factors = builder.sext(load(builder, vector(I8, UNIT // 2), builder.add(weights, place)), _SHORTS)
+                sums = builder.add(sums, _products(builder, operands, factors))
+                magnitudes = [size(one, f"v{UNIT // 2}i16") for one in (operands, factors)]
+                sizes = builder.add(sizes, _products(builder, *magnitudes))
+            behind = builder.add(before, _total(builder, sums))
+            middle = size(builder.add(before, behind), "i64")
+            reached = builder.add(middle, _total(builder, sizes))
+            leave([behind, call(builder, "llvm.smax.i64", I64, [furthest, reached])])
+        return last[1]
+
+    return types.int64(*[types.intp] * 6), build
 
 
 @njit
-def row_norms(rows: Units, size: Int, steps: Int, flip: Int, offset: Int, norms: Norms) -> None:
+def row_norms(
+    rows: Units, size: Int, steps: Int, flip: Int, offset: Int, squares: NDArray[np.int64], norms: Norms
+) -> None:
     """Write half of the largest norm of a piece of each row's operands to ``norms`` (levels, rows).
 
-    Norms are no less than they are. Bytes of a row behind ``steps``, if there are any, are 0.
+    Norms are no less than they are. Bytes of a row behind ``steps``, if there are any, are 0. squares: room for a
+    number for each unit.
     """
     turn, off = rows.dtype.type(flip), np.int64(offset)
     levels, units = norms.shape[0], (steps + UNIT - 1) // UNIT
+    in_lines = rows.itemsize == 1 and units * UNIT <= rows.shape[1]
     unused = (units * UNIT - steps) * (flip - off) * (flip - off)
-    largest, running = np.zeros(levels, np.int64), np.zeros(levels, np.int64)
     for row in range(size):
-        largest[:] = 0
-        running[:] = 0
-        for number in range(units):
-            first = number * UNIT
-            if rows.itemsize == 1 and first + UNIT <= rows.shape[1]:
-                squares = square_sum(rows.ctypes.data + row * rows.strides[0] + first, flip, offset)
-                squares -= unused if number == units - 1 else 0
-            else:
-                squares = np.int64(0)
-                for k in range(first, min(first + UNIT, steps)):
+        if in_lines:
+            square_sums(rows.ctypes.data + row * rows.strides[0], units, flip, offset, squares.ctypes.data)
+            squares[units - 1] -= unused
+        else:
+            for unit in range(units):
+                squares[unit] = 0
+                for k in range(unit * UNIT, min((unit + 1) * UNIT, steps)):
                     operand = np.int64(rows[row, k] ^ turn) - off
-                    squares += operand * operand
-            for level in range(levels):
-                running[level] += squares
-                if (number + 1) % (1 << level) == 0 or number == units - 1:
-                    largest[level] = max(largest[level], running[level])
-                    running[level] = 0
+                    squares[unit] += operand * operand
+        many = units
         for level in range(levels):
-            norms[level, row] = 0.5 * np.sqrt(float(largest[level])) * SLACK
+            largest = np.int64(0)
+            for piece in range(many):
+                largest = max(largest, squares[piece])
+            norms[level, row] = 0.5 * np.sqrt(float(largest)) * SLACK
+            for piece in range((many + 1) // 2):
+                squares[piece] = squares[2 * piece] + (squares[2 * piece + 1] if 2 * piece + 1 < many else 0)
+            many = (many + 1) // 2
 
 
 @machine_code

@@ -17,9 +17,9 @@ from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import Units, gather_units, to_bytes, to_floats
 from hwsim_kernels.fast.packing import BYTES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
-from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, settle
+from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, prove_closer, settle
 from hwsim_kernels.fast.strips import LARGEST, LEAST
-from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, store_pairs
+from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, store_pairs
 
 Array = NDArray[Any]
 
@@ -30,6 +30,7 @@ class Room(NamedTuple):
     rows: Array
     operands: Array
     sums: NDArray[np.int32]
+    squares: Ints
     norms: Norms
     pieces: NDArray[np.int32]
     doubts: NDArray[np.uint16]
@@ -58,7 +59,7 @@ def saturating_layer(
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
     in_place = form.direct and units.ctypes.data % LINE == 0
     kernel = form.tier if form.kind == BYTES else PORTABLE
-    counters = tally.counters[0]
+    counters, none = tally.counters[0], no_divisors()
     point, bins = steps.points[0], steps.bins[0] if tally.counted else 0
     for position in range(0, codes.shape[0], block):
         size = min(block, codes.shape[0] - position)
@@ -75,7 +76,7 @@ def saturating_layer(
                 to_floats(rows, form.flip, form.offset, size, room.operands[0])
             address, stride = room.operands.ctypes.data, room.operands.strides[1]
         room.ends[0], room.ends[1] = MOST, -MOST
-        row_norms(rows, size, how.fits.size, how.flip, how.offset, room.norms)
+        row_norms(rows, size, how.fits.size, how.flip, how.offset, room.squares, room.norms)
         doubtful = checked_sums(
             kernel,
             form.signed,
@@ -104,8 +105,11 @@ def saturating_layer(
                 bit_lengths(room.sums[pair, :size], 0, bins, tally.histograms[point, :bins])
         if doubtful:
             key, doubts = (tally.first_row + position) * how.fits.size, room.doubts[:size]
+            prove_closer(rows, how, doubts, int(limit))
             unproved += settle(room.sums, rows, how, doubts, key, tally.counts[point], room.steps)
         for column in range(0, codes.shape[1], PAIR):
-            pass_block(room.sums[column // PAIR, :size], no_divisors(), position, column, 1, steps, tally)
+            for first in range(0, size, CHUNK):
+                values = room.sums[column // PAIR, first : min(first + CHUNK, size)]
+                pass_block(values, none, position + first, column, 1, steps, tally)
         store_pairs(room.sums, codes[position : position + size])
     return unproved

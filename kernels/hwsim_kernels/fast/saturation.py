@@ -39,6 +39,7 @@ def none() -> Saturation:
         column_norms=nothing,
         bounds=nothing,
         settings=tile_configuration(),
+        by_channel=np.zeros((0, 0), np.int8),
         way=FLOATS,
         flip=0,
         offset=0,
@@ -138,6 +139,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
     return Saturation(
         **looked,
         settings=tile_configuration(),
+        by_channel=in_lines(path) if form.kind == BYTES else np.zeros((outputs, 0), np.int8),
         way=way,
         flip=flip,
         offset=path.zero_point + flip,
@@ -192,6 +194,14 @@ def singles(steps: int) -> Ints:
     taken = np.full((2, steps), -1, np.int64)
     taken[0] = np.arange(steps)
     return taken
+
+
+def in_lines(path: Datapath) -> NDArray[np.int8]:
+    """Return the weights of each channel side by side, with zeros up to a multiple of UNIT."""
+    _, steps, outputs = path.weights.shape
+    lines = np.zeros((outputs, -(-steps // UNIT) * UNIT), np.int8)
+    lines[:, :steps] = path.weights[0].T
+    return lined_up(lines)
 
 
 def takes_of(fits: NDArray[np.uint8]) -> Ints:

@@ -19,7 +19,7 @@ from hwsim_kernels.fast import hits
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import I64, call, machine_code
-from hwsim_kernels.fast.looks import Norms
+from hwsim_kernels.fast.looks import UNIT, Norms, look_closer
 from hwsim_kernels.fast.operands import Units
 from hwsim_kernels.fast.sums import PAIR
 from hwsim_kernels.fast.words import (
@@ -34,6 +34,12 @@ from hwsim_kernels.fast.words import (
     find_largest,
     saturate,
 )
+
+SPARSE = 4
+"""The most doubtful sums of 16 that are worth a closer look at each."""
+
+ATTEMPTS = 32
+"""How many closer looks tell whether more are worth their while."""
 
 MOST = (1 << 31) - 1
 """What no excess exceeds."""
@@ -50,7 +56,8 @@ class Saturation(NamedTuple):
     """What a layer whose last stage saturates needs, besides its layout.
 
     To look at sums: corrections (2**n + 1, columns), half_start (columns,), column_norms and bounds (levels, columns),
-    see ``looks.checked_sums``. settings: of AMX's tiles.
+    see ``looks.checked_sums``. settings: of AMX's
+    tiles. by_channel (channels, steps): the weights, 0 up to a multiple of UNIT; none where they are no bytes.
 
     To take them step by step: way, one of the above. flip, offset: from units to operands. start (channels,): what sums
     start from. weights (steps, channels). fits (steps,): where sums are fitted; none where nothing saturates. limits:
@@ -66,6 +73,7 @@ class Saturation(NamedTuple):
     column_norms: Norms
     bounds: Norms
     settings: NDArray[np.uint8]
+    by_channel: NDArray[np.int8]
     way: int
     flip: int
     offset: int
@@ -152,6 +160,31 @@ def first_hit(units: Units, how: Saturation, channel: Int) -> Int:
         if how.fits[k] != 0 and (total < how.limits[0] or total > how.limits[1]):
             return np.int64(k)
     return np.int64(how.fits.size)
+
+
+@njit
+def prove_closer(rows: Units, how: Saturation, doubts: NDArray[np.uint16], limit: Int) -> None:
+    """Take sums out of ``doubts`` that a closer look proves, where few are in doubt, as long as it mostly does."""
+    depth, channels = how.by_channel.shape[1], how.by_channel.shape[0]
+    if depth == 0 or rows.itemsize > 1 or rows.shape[1] < depth or limit < 0:
+        return
+    tried, proved = 0, 0
+    for row in range(doubts.shape[0]):
+        for strip in range(doubts.shape[1]):
+            mask = np.int64(doubts[row, strip])
+            if mask == 0 or ones_in(mask) > SPARSE:
+                continue
+            if tried > ATTEMPTS and proved * 2 < tried:
+                return
+            for lane in range(min(WIDTH, channels - strip * WIDTH)):
+                if mask >> lane & 1:
+                    c = strip * WIDTH + lane
+                    a, b = rows.ctypes.data + row * rows.strides[0], how.by_channel.ctypes.data + c * depth
+                    tried += 1
+                    if look_closer(a, b, depth // UNIT, how.flip, how.offset, how.start[c]) <= 2 * limit:
+                        proved += 1
+                        mask &= ~(1 << lane)
+            doubts[row, strip] = mask
 
 
 @njit

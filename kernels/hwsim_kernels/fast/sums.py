@@ -16,6 +16,10 @@ from hwsim_kernels.fast.operands import gather_units, to_bytes, to_floats
 BLOCK_ROWS = 32
 """Rows of a block come in multiples of this."""
 
+CHUNK = 256
+"""Rows of two panels that stay in the innermost cache."""
+
+
 PAIR = 32
 """Columns of two panels."""
 

@@ -40,12 +40,10 @@ from hwsim_kernels.exact import count_sums, fits_and_sums
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.blocks import Prepared, block_rows, padded_columns, run_layer, write_sums
 from hwsim_kernels.fast.features import PLAIN, tier
-from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.lanes import WIDTH
-from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means
+from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means, layer_of_reals
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
-from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
 from hwsim_kernels.quantize import quantize as quantize_reals
@@ -57,7 +55,6 @@ Array = NDArray[Any]
 Finished = MultiplyAccumulate | PoolAverage | Product | Sum
 
 NO_DRAWS = np.zeros(1, np.int64)
-NO_HISTOGRAM = np.zeros(0, np.int64)
 NARROW = 1 << 30
 MOST_SUM = (1 << 31) - 1
 MOST_DIVISOR = 1 << 15
@@ -93,16 +90,13 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
     """Turn real values (rows, channels) into codes; WIDTH rows side by side make the lanes."""
     columns = WIDTH * one.channels
     bits, codes = (np.ascontiguousarray(array).reshape(-1, columns) for array in (reals.view(np.int32), out))
-    idle, limits, parameters = strips.moves(columns), saturating(one.field, columns), strips.moves(columns)
-    parameters[strips.SCALE] = np.float64(one.output.scale).view(np.int64)
-    parameters[strips.ADD], parameters[strips.TABLE] = one.output.zero_point, strips.table_of(int(one.field[4]))
+    limits, parameters = saturating(one.field, columns), np.stack([strips.moves(columns)] * 2)
+    parameters[0, strips.SCALE] = np.float64(one.output.scale).view(np.int64)
+    parameters[0, strips.ADD] = one.output.zero_point
+    parameters[0, strips.TABLE] = strips.table_of(int(one.field[4]))
     counters, here, unused = strips.counters(columns), strips.counters(columns), new_counts(columns)
     size = block_rows(columns, 1)
-    for first in range(0, len(bits), size):
-        lanes = bits[first : first + size].copy()
-        strips.quantize(lanes, parameters, counters)
-        fit_block(lanes, idle, limits, one.field, first, 0, 0, True, counters, here, unused, NO_HISTOGRAM)
-        store_codes(lanes, codes[first : first + size])
+    layer_of_reals(bits, parameters, limits, one.field, counters, here, unused, tally.counted, size, codes)
     side = counters.reshape(len(counters), WIDTH, one.channels)
     counts = tally.counts[0]
     found = side[strips.FIRST] != counting.NEVER

@@ -12,25 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Codes, Int, Ints
+from hwsim_kernels._types import Codes, Flag, Int, Ints
 from hwsim_kernels.fast import amx
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.features import AMX
+from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import gather_units, to_bytes
 from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
-from hwsim_kernels.fast.strips import Values, set_divisors
+from hwsim_kernels.fast.strips import Values, quantize, set_divisors
 from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, block_of_bytes, block_of_floats, dot_panels, store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
 
 Array = NDArray[Any]
 
-
-@njit
-def no_divisors() -> NDArray[np.int32]:
-    """Return what stands for divisors where nothing is divided; a constant would be a type of its own to Numba."""
-    return np.ones((1, 3), np.int32)
+FIRST_STEP = FIRST_COLUMN = np.int64(0)
+"""Of a type, not the literal 0, for which Numba would compile the steps once more."""
 
 
 class Room(NamedTuple):
@@ -44,6 +42,12 @@ class Room(NamedTuple):
     partial: NDArray[np.int32]
     sums: Array
     values: Values
+
+
+@njit
+def no_divisors() -> NDArray[np.int32]:
+    """Return divisors for steps without a division."""
+    return np.ones((1, 3), np.int32)
 
 
 @njit
@@ -63,7 +67,7 @@ def finish_block(room: Room, position: Int, size: Int, steps: Steps, tally: Tall
             for c in range(room.values.shape[1]):
                 room.values[row, c] = room.sums[row, c]
     values = room.values[:size]
-    pass_block(values, no_divisors(), position, 0, 0, steps, tally)
+    pass_block(values, no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
     store_codes(values, codes[position : position + size])
 
 
@@ -139,7 +143,7 @@ def layer_of_panels(
         gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         if not gathered:
-            gather_units(units, form.blank, form.runs, window, 0, position, size, rows)
+            gather_units(units, form.blank, form.runs, window, FIRST_COLUMN, position, size, rows)
         place, length = rows.ctypes.data, rows.strides[0]
         if room.operands.size > 0:
             to_bytes(rows, form.flip, size, room.operands)
@@ -151,7 +155,7 @@ def layer_of_panels(
                 signs = (form.signed, True)
                 dot_panels(form.tier, signs, where, whole_rows(some), form.panels[0], 0, column // 16, sums, True)
                 values = room.sums[:some]
-                pass_block(values, no_divisors(), row, column, 0, steps, tally)
+                pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)
                 store_codes(values, codes[row : row + some, column : column + PAIR])
     if form.tier == AMX:
         amx.release()
@@ -251,7 +255,7 @@ def layer_of_channels(
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         depthwise_sums(codes, fill, taps, window, weights, start, position, size, values)
-        pass_block(values[:size], no_divisors(), position, 0, 0, steps, tally)
+        pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
 
 
@@ -274,7 +278,7 @@ def layer_of_means(
         window_sums(codes, zero_point, window, outputs, position, values[:size], counts)
         set_divisors(counts[:size], divisors)
         inside += counts[:size].sum()
-        pass_block(values[:size], divisors, position, 0, 0, steps, tally)
+        pass_block(values[:size], divisors, position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
     return inside
 
@@ -286,8 +290,47 @@ def layer_of_codes(codes: Array, values: Values, steps: Steps, tally: Tally, out
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         load_codes(codes[position : position + size], values)
-        pass_block(values[:size], no_divisors(), position, 0, 0, steps, tally)
+        pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
+
+
+@njit
+def layer_of_reals(
+    bits: Values,
+    parameters: Ints,
+    limits: Ints,
+    field: Ints,
+    counters: Ints,
+    here: Ints,
+    counts: Ints,
+    counted: Flag,
+    rows: Int,
+    codes: Array,
+) -> None:
+    """Turn float32 values, given as the integers of their bits, into codes, so many rows at a time.
+
+    parameters: (2, PARAMETERS, columns) of the quantisation and of a move that changes nothing. The rest as in
+    ``fit_block``.
+    """
+    none = np.zeros(0, np.int64)
+    for position in range(0, bits.shape[0], rows):
+        values = bits[position : position + rows].copy()
+        quantize(values, parameters[0, :, :], counters[:, :])
+        fit_block(
+            values,
+            parameters[1, :, :],
+            limits[:, :],
+            field,
+            position,
+            np.int64(0),
+            np.int64(0),
+            counted,
+            counters[:, :],
+            here[:, :],
+            counts[:, :],
+            none,
+        )
+        store_codes(values, codes[position : position + rows])
 
 
 @njit
@@ -295,12 +338,12 @@ def add_codes(codes: Array, position: Int, values: Values, steps: Steps, tally: 
     """Send the codes of a block through the steps of one of several inputs, and add them to sums."""
     size = sums.shape[0]
     load_codes(codes[position : position + size], values)
-    pass_block(values[:size], no_divisors(), position, 0, 0, steps, tally)
+    pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
     add_values(values[:size], sums)
 
 
 @njit
 def finish_sums(position: Int, sums: Values, steps: Steps, tally: Tally, out: Array) -> None:
     """Send the sums of a block through the steps, and store the codes."""
-    pass_block(sums, no_divisors(), position, 0, 0, steps, tally)
+    pass_block(sums, no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
     store_codes(sums, out[position : position + sums.shape[0]])

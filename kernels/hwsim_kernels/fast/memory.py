@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,19 @@ def unset(shape: tuple[int, ...], kind: DTypeLike) -> Array:
     >>> unset((3, 5), np.int16).ctypes.data % LINE
     0
     """
-    size = math.prod(shape) * np.dtype(kind).itemsize
-    memory = np.empty(size + LINE, np.uint8)
-    first = -memory.ctypes.data % LINE
-    array: Array = memory[first : first + size].view(kind).reshape(shape)
-    return array
+    return _from_line(np.empty, shape, kind)
 
 
 def zeros(shape: tuple[int, ...], kind: DTypeLike) -> Array:
-    """Return an array of zeros."""
-    array = unset(shape, kind)
-    array.fill(0)
+    """Return an array of zeros, which the system need not fill before they are touched."""
+    return _from_line(np.zeros, shape, kind)
+
+
+def _from_line(make: Callable[[int, type[np.uint8]], Array], shape: tuple[int, ...], kind: DTypeLike) -> Array:
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    memory = make(size + LINE, np.uint8)
+    first = -memory.ctypes.data % LINE
+    array: Array = memory[first : first + size].view(kind).reshape(shape)
     return array
 
 

@@ -23,6 +23,9 @@ from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, store_pairs
 
 Array = NDArray[Any]
 
+BEHIND_LOOK = np.int64(1)
+"""The first step behind the look. Of a type, as ``layers.FIRST_STEP``."""
+
 
 class Room(NamedTuple):
     """Memory for one block: units of its rows, operands, sums (columns / 32, rows, 32); and for looks and for steps."""
@@ -110,6 +113,6 @@ def saturating_layer(
         for column in range(0, codes.shape[1], PAIR):
             for first in range(0, size, CHUNK):
                 values = room.sums[column // PAIR, first : min(first + CHUNK, size)]
-                pass_block(values, none, position + first, column, 1, steps, tally)
+                pass_block(values, none, position + first, column, BEHIND_LOOK, steps, tally)
         store_pairs(room.sums, codes[position : position + size])
     return unproved

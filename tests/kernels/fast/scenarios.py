@@ -26,11 +26,11 @@ from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
-from hwsim_kernels.fast.looks import row_norms
+from hwsim_kernels.fast.looks import look_closer, row_norms
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
-from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, saturate
+from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, fill, find_largest, saturate
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, WRAP
 
@@ -368,6 +368,33 @@ def call_excesses(a: int, b: int, steps: int, before: int, far: int, reach: int)
     excesses(a, b, steps, before, 4095, 6, 12, far, reach)
 
 
+def written_words(steps: int, take: Take) -> Left:
+    """Write the operands of 8 rows as words, find their largest, and look closer at a sum."""
+    lines = -(-steps // 64) * 64
+    generator = np.random.default_rng(steps)
+    rows, weights = take(generator.integers(0, 256, (8, lines)).astype(np.uint8)), np.zeros(lines, np.int8)
+    weights[:steps] = generator.integers(-128, 128, steps)
+    line, addresses = take(weights), take(rows.ctypes.data + lines * np.arange(8, dtype=np.int64))
+    words, found = take(np.zeros((-(-steps // 16) * 16, 8), np.int32)), take(np.zeros(8, np.int32))
+    call_fill(addresses.ctypes.data, steps, words.ctypes.data, found.ctypes.data)
+    furthest = call_closer(rows.ctypes.data, line.ctypes.data, lines // 64)
+    return [words[:steps].copy(), found.copy(), np.array(furthest)]
+
+
+@njit
+def call_fill(rows: int, steps: int, words: int, found: int) -> None:
+    """Call the kernels."""
+    fill(rows, steps, 128, 100, 5, -1 << 16, words)
+    find_largest(words, steps, 5, found)
+
+
+@njit
+def call_closer(row: int, weights: int, units: int) -> int:
+    """Call the kernel."""
+    furthest: int = look_closer(row, weights, units, 128, 100, -5)
+    return furthest
+
+
 def grouped(kind: str, groups: tuple[int, ...], take: Take) -> Left:
     """Fit sums after groups of products."""
     steps = sum(groups)
@@ -411,7 +438,7 @@ def norms(kind: str, steps: int, take: Take) -> Left:
     units = np.zeros((3, -(-steps // 64) * 64), kind)
     units[:, :steps] = np.random.default_rng(steps).integers(0, np.iinfo(kind).max + 1, (3, steps))
     rows, found = take(units), take(np.zeros((2, 3), np.float32))
-    row_norms(rows, 3, steps, 128, 5, found)
+    row_norms(rows, 3, steps, 128, 5, take(np.zeros(-(-steps // 64), np.int64)), found)
     return [found.copy()]
 
 
@@ -431,6 +458,7 @@ def all_kernels() -> Iterator[tuple[str, Scenario]]:
     for steps in (1, 31, 32, 37, 64):
         if "vnni" in HERE:
             yield f"saturate {steps}", partial(word_steps, steps)
+            yield f"words {steps}", partial(written_words, steps)
         yield from ((f"norms {kind} {steps}", partial(norms, kind, steps)) for kind in ("uint8", "uint16"))
 
     for kind in ("floats", "pairs") if "vnni" in HERE else ("floats",):

@@ -311,6 +311,26 @@ def test_the_second_proof_is_enough_where_pieces_are_small(tier: str) -> None:
     check(case, Register(12, each(case)))
 
 
+@pytest.mark.parametrize("tier", [one for one in HERE if one != "portable"])
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
+def test_a_closer_look_proves_what_norms_cannot(tier: str, kind: str) -> None:
+    # large operands meet small weights, and the other way round: |a| |w| is far more than the products come to
+    codes, weights = np.full((3, 200), 1), np.full((200, 2), 1)
+    codes[:, ::2], weights[1::2] = 100, 100
+    case = dense(codes.astype(kind), weights)
+    register = Register(16, each(case))
+    assert settled(case, register, tier).unproved == 0
+    check(case, register)
+    # one sum of many goes too far, and is the only one that is not proved
+    codes[1, 1::2] = 120
+    beyond = replace(case, codes=codes.astype(kind)[:, None, None])
+    weights[:, 1] = 1
+    beyond = replace(beyond, weights=weights[None])
+    assert settled(beyond, Register(20, each(case)), tier).unproved == 0
+    assert settled(beyond, register, tier).unproved == 1
+    check(beyond, register)
+
+
 @pytest.mark.parametrize("tier", HERE)
 def test_sums_without_proof_that_stay_inside_are_left_as_they_are(tier: str) -> None:
     case = ramp(33, 17, [1] * 512)  # never beyond 30, but half of a piece's magnitudes is 480

@@ -216,7 +216,7 @@ def settle(
     for first in range(0, suspects.size, WIDTH):
         members = suspects[first : first + WIDTH]
         strip = members[0] // WIDTH
-        whole = members[-1] - members[0] == WIDTH - 1 and members[0] == strip * WIDTH
+        whole = are_a_strip(members)
         if not whole:
             pack(how, members, panel, heaviest)
         chosen, weighed = (how.panels[strip], how.heaviest[strip]) if whole else (panel, heaviest)
@@ -272,6 +272,12 @@ def doubtful_batches(doubts: NDArray[np.uint16], doubtful: Ints, members: Ints) 
                 if doubts[doubtful[number], first + strip] & mask:
                     wanted[number // ROWS] = True
     return wanted
+
+
+@njit
+def are_a_strip(members: Ints) -> bool:
+    """Return whether channels, in their order, are those of one strip."""
+    return bool(members.size == WIDTH and members[0] % WIDTH == 0 and members[-1] == members[0] + WIDTH - 1)
 
 
 @njit
@@ -385,7 +391,7 @@ def finish(
     low, high, steps = how.limits[0], how.limits[1], how.fits.size
     shift, raised = (how.field, how.raised) if how.way == WORDS else (0, 0)
     counted, places = np.zeros((COUNTED, WIDTH), np.int64), np.empty(ROWS, np.int64)
-    side_by_side = members[0] % WIDTH == 0 and members[-1] - members[0] == WIDTH - 1
+    side_by_side = are_a_strip(members)
     packed = np.zeros((ROWS, WIDTH), np.int32)
     latest = counts[FIRST][members].max()
     for batch in range(wanted.size):

@@ -326,7 +326,7 @@ def test_a_closer_look_proves_what_norms_cannot(tier: str, kind: str) -> None:
     beyond = replace(case, codes=codes.astype(kind)[:, None, None])
     weights[:, 1] = 1
     beyond = replace(beyond, weights=weights[None])
-    assert settled(beyond, Register(20, each(case)), tier).unproved == 0
+    assert settled(beyond, Register(22, each(case)), tier).unproved == 0
     assert settled(beyond, register, tier).unproved == 1
     check(beyond, register)
 

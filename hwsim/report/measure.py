@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine import Ledger, Row
+from hwsim.engine.exact import datapath
 from hwsim.engine.storage import storage
 from hwsim.errors import DataError
 from hwsim.formats import Overflow
@@ -168,10 +169,14 @@ def flat(values: Array) -> Array:
 
 
 def path_of(one: IntOperation) -> str:
-    """Say how an operation's sums are computed, and why that is exact."""
+    """Say how an operation's sums are computed, and why that is exact, whatever the machine's tier."""
     if not isinstance(one, MultiplyAccumulate):
         return ""
-    return "any order: proved that nothing can be lost" if one.exact else "step by step in the declared order"
+    if one.exact:
+        return "any order: proved that nothing can be lost"
+    if datapath(one).saturates:
+        return "any order where a sum is proved never to leave its register, else step by step in the declared order"
+    return "step by step in the declared order"
 
 
 def point_figures(ledger: Ledger) -> tuple[PointFigures, ...]:

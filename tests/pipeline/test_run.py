@@ -154,6 +154,20 @@ def test_an_exact_network_has_no_error() -> None:
 # Notes
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("generic-int8", "any order: proved"),
+        ("narrow-acc16-saturate", "any order where a sum is proved"),
+        ("narrow-acc12-wrap", "step by step"),
+    ],
+)
+def test_a_layer_says_how_its_sums_are_computed(target: str, path: str) -> None:
+    layers = hwsim.run(str(DIGITS), target, digits()[0][:2], reference=False).report.layers
+    assert {one.path.startswith(path) for one in layers if one.name == "block2_conv"} == {True}
+    assert {one.path for one in layers if one.name == "block1_add"} == {""}
+
+
 def test_synthetic_data_is_the_first_line_of_the_report() -> None:
     result = hwsim.run(image_network(), "generic-int8")
     assert result.report.samples == len(result.codes) == 16

@@ -30,6 +30,7 @@ from hwsim_kernels.exact import EXACT_LIMIT
 from hwsim_kernels.fast.blocks import prepare, write_sums
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import tier
+from hwsim_kernels.fast.memory import lined_up, unset
 from hwsim_kernels.fields import TERMS, TREE
 from hwsim_kernels.order import AXES, steps_in_order
 from hwsim_kernels.plain import accumulate_plain
@@ -315,8 +316,8 @@ def fast_sums(codes: Codes, path: Datapath, stage: Stage) -> Array | None:
     if layer is None:
         return None
     rows = len(codes) * path.positions[0] * path.positions[1]
-    sums = np.empty((rows, path.channels), np.int64 if exact else np.int32)
-    write_sums(layer, codes.astype(kind), sums)
+    sums = unset((rows, path.channels), np.int64 if exact else np.int32)
+    write_sums(layer, lined_up(codes.astype(kind)), sums)
     whole: Ints = sums.astype(np.int64)
     if exact and not fits:
         low, high = stage.limits

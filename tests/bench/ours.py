@@ -21,6 +21,7 @@ from hwsim_kernels.describe import product_field, stage_fields
 from hwsim_kernels.fast.blocks import prepare, write_sums
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import tier
+from hwsim_kernels.fast.memory import lined_up, unset
 from hwsim_kernels.fields import TERMS
 
 Array = NDArray[Any]
@@ -71,7 +72,8 @@ def _matmul(a: Array, b: Array, stage: kernels.Stage, result: type[np.int32] | t
     layer = prepare(path, a.dtype, (share, 1, steps), tier())
     if layer is None:
         return lambda: kernels.matmul(a, b, stages=[stage])
-    out = np.empty((rows, b.shape[1]), result)
+    # as the engine holds its tensors: no row of a tile lies across two lines of the cache
+    a, out = lined_up(a), unset((rows, b.shape[1]), result)
     pool = ThreadPoolExecutor(many)
 
     def part(first: int) -> None:

@@ -44,7 +44,8 @@ def offered() -> dict[str, bool]:
     compiled = not config.DISABLE_JIT  # type: ignore[attr-defined]
     has = features()
     vnni = compiled and {"avx512vnni", "avx512bw", "avx512vl"} <= has
-    amx = compiled and {"amx-int8", "amx-tile"} <= has and tiles_permitted()
+    # registers step by AVX512-VNNI on tiles, too; every processor that has tiles has it
+    amx = vnni and {"amx-int8", "amx-tile"} <= has and tiles_permitted()
     return {"plain": True, "portable": compiled, "vnni": vnni, "amx": amx}
 
 

@@ -18,6 +18,7 @@ from hwsim.data import Block, Data, Samples, synthetic
 from hwsim.engine import Engine, Ledger, threads
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, joined, run_block
 from hwsim.engine.storage import as_given
+from hwsim.engine.tiers import tier_for
 from hwsim.loaders import load_with_model
 from hwsim.network import Network
 from hwsim.program import Program, lower
@@ -194,11 +195,15 @@ class Simulation:
             for name in self.network.outputs
         }
 
+    def _tier(self, *, twice: bool) -> int:
+        count = self.samples.count
+        return tier_for(self.program, count if count is None else count << twice)
+
     def run(self, batch_size: int, trace: Sequence[str], *, reference: bool) -> None:
         """Stream all samples through the engine, and through the reference if wanted."""
         size = block_size(self.network) if reference else batch_size * threads()
         with (
-            Engine(batch_size, trace) as engine,
+            Engine(batch_size, trace, tier=self._tier(twice=reference)) as engine,
             ThreadPoolExecutor(1) as beside,
             tracked("simulating", self.samples.count) as advance,
         ):

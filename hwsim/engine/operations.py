@@ -65,7 +65,7 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -
     """Turn real values into codes."""
     values = inputs[0].reshape(-1, one.channels)
     first_row, together, stored = tally.first_sample * (len(values) // len(inputs[0])), 0, out.reshape(values.shape)
-    if quantizes_in_lanes(one, values):
+    if quantizes_in_lanes(one, values, tally.tier):
         together = len(values) // WIDTH * WIDTH
         quantize_in_lanes(one, values[:together], stored[:together], first_row, tally)
     if together == len(values):
@@ -78,9 +78,9 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -
     stored[together:] = codes
 
 
-def quantizes_in_lanes(one: Quantize, values: Array) -> bool:
+def quantizes_in_lanes(one: Quantize, values: Array, tier: int) -> bool:
     """Whether values are moderate enough for 32-bit lanes."""
-    if tier() == PLAIN or one.field[4] in STOCHASTIC or values.dtype != np.float32 or not values.size:
+    if tier == PLAIN or one.field[4] in STOCHASTIC or values.dtype != np.float32 or not values.size:
         return False
     largest = max(float(values.max()), -float(values.min()))
     return largest / one.output.scale + abs(one.output.zero_point) < NARROW / 2
@@ -114,7 +114,7 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
 def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Run a convolution, a dense layer or a scale-and-shift."""
     codes = inputs[0].reshape(-1, *one.view)
-    layer = prepared_sums(one, codes)
+    layer = prepared_sums(one, codes, tally.tier)
     steps = (
         None
         if layer is None
@@ -140,7 +140,7 @@ def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
 def in_lanes(one: IntOperation, tally: Tally) -> bool:
     """Whether an operation's values can pass in blocks of 32-bit lanes: none is traced, none is rounded by chance."""
     steady = getattr(one, "draws", NO_DRAWS).size == 1
-    return one.narrow and steady and tally.trace is None and tier() != PLAIN
+    return one.narrow and steady and tally.trace is None and tally.tier != PLAIN
 
 
 _steps: WeakKeyDictionary[IntOperation, dict[tuple[int, int, str, int], Steps | None]] = WeakKeyDictionary()

@@ -18,6 +18,7 @@ from hwsim.engine.tally import Tally
 from hwsim.errors import DatapathOverflow
 from hwsim.formats import Overflow
 from hwsim.program.records import IntOperation
+from hwsim_kernels.fast.features import tier as fastest
 from hwsim_kernels.fast.memory import unset
 
 Array = NDArray[Any]
@@ -38,11 +39,14 @@ class Engine:
     """Runs operations on at most ``batch_size`` samples at a time, so that memory does not grow with the data.
 
     ``trace`` names the layers whose intermediate values are kept in ``traces`` (layer, point, batches). An engine that
-    is not ``counted`` need not count what is lost.
+    is not ``counted`` need not count what is lost. ``tier`` is that of its kernels, by default the fastest.
     """
 
-    def __init__(self, batch_size: int, trace: Collection[str] = (), *, counted: bool = True) -> None:
+    def __init__(
+        self, batch_size: int, trace: Collection[str] = (), *, counted: bool = True, tier: int | None = None
+    ) -> None:
         self.batch_size = batch_size
+        self.tier = fastest() if tier is None else tier
         self.counted = counted
         self.trace = frozenset(trace)
         self.traces: Traces = {}
@@ -95,7 +99,7 @@ class Engine:
         """Write the result of an operation for a part of the samples to ``out``, and return what it counted."""
         # where an overflow is an error, hits must be seen
         counted = self.counted or any(point.overflow is Overflow.ERROR for point in one.points)
-        tally = Tally.of(one, first_sample, trace=one.layer in self.trace, counted=counted)
+        tally = Tally.of(one, first_sample, tier=self.tier, trace=one.layer in self.trace, counted=counted)
         RUN[type(one)](one, inputs, tally, out)
         return tally
 

@@ -14,6 +14,7 @@ from hwsim.data import Data, Samples
 from hwsim.engine.ledger import Ledger
 from hwsim.engine.parallel import Engine, threads
 from hwsim.engine.storage import as_given
+from hwsim.engine.tiers import tier_for
 from hwsim.errors import ProgramError
 from hwsim.program import Program
 from hwsim.program.records import IntOperation, Tensor
@@ -52,7 +53,9 @@ def execute(
     samples = Samples(data, [(one.name, one.shape) for one in program.inputs])
     rows, count = Ledger(program), 0
     kept: dict[str, list[Array]] = {name: [] for name in program.outputs}
-    with Engine(check_batch_size(batch_size), check_trace(program, trace), counted=ledger) as engine:
+    check_batch_size(batch_size)
+    trace = check_trace(program, trace)
+    with Engine(batch_size, trace, counted=ledger, tier=tier_for(program, samples.count)) as engine:
         for block in samples.blocks(batch_size * threads()):
             results = run_block(program, engine, rows, block, count)
             count += len(block[0])

@@ -12,6 +12,7 @@ from hwsim.engine.ledger import Counts
 from hwsim.engine.words import integers
 from hwsim.program.records import IntOperation
 from hwsim_kernels.counting import new_counts
+from hwsim_kernels.fast.features import PLAIN
 
 Ints = NDArray[np.int64]
 
@@ -21,7 +22,7 @@ class Tally:
     """Counters (points, COLUMNS, channels) and (points, BINS) for samples from ``first_sample`` on.
 
     ``index`` finds a point by its name. ``trace`` collects copies of intermediate values where it is not None. A tally
-    that is not ``counted`` need not be kept.
+    that is not ``counted`` need not be kept. ``tier`` is that of the kernels to use.
     """
 
     counts: Ints
@@ -30,18 +31,21 @@ class Tally:
     first_sample: int
     trace: dict[str, NDArray[Any]] | None = None
     counted: bool = True
+    tier: int = PLAIN
 
     @staticmethod
-    def of(operation: IntOperation, first_sample: int, *, trace: bool = False, counted: bool = True) -> Tally:
+    def of(
+        operation: IntOperation, first_sample: int, *, tier: int, trace: bool = False, counted: bool = True
+    ) -> Tally:
         """Return counters at rest for an operation; where they are not ``counted``, fast kernels leave them alone."""
         fresh = Counts.of(operation)
         index = {point.name: number for number, point in enumerate(operation.points)}
-        return Tally(fresh.counts, fresh.histograms, index, first_sample, {} if trace else None, counted)
+        return Tally(fresh.counts, fresh.histograms, index, first_sample, {} if trace else None, counted, tier)
 
     def part(self, channels: int) -> Tally:
         """Return a tally at rest for other ``channels``; histograms and traces are shared."""
         fresh = new_counts(len(self.counts), channels)
-        return Tally(fresh, self.histograms, self.index, self.first_sample, self.trace, self.counted)
+        return Tally(fresh, self.histograms, self.index, self.first_sample, self.trace, self.counted, self.tier)
 
     def point(self, name: str) -> Ints:
         """Return the counters (COLUMNS, channels) of a point."""

@@ -5,6 +5,7 @@ The sums are formed from ``docs/arithmetic.md`` section 4 alone; nothing here ca
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import mul
@@ -27,8 +28,11 @@ from hwsim_kernels.overflow import SATURATE
 Array = NDArray[Any]
 
 FAST = [name for name in TIERS if name != "plain"]
-HERE = [name for name in FAST if offered()[name]]
+OFFERED = [name for name in FAST if offered()[name]]
 """Tiers that this machine offers; none where kernels run as Python."""
+
+HERE = OFFERED if os.environ.get("HWSIM_TEST_TIERS") == "all" else OFFERED[-1:]
+"""Tiers to test: the one that this machine uses, or all of them, which takes long to compile."""
 
 KINDS = ("int8", "uint8", "int16", "uint16")
 """Types of stored codes that have fast kernels."""

@@ -61,6 +61,7 @@ def test_guards_notice_a_write(name: str) -> None:
     assert not guards.untouched()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages as Linux does")
 @pytest.mark.skipif(
     bool(vars(config)["BOUNDSCHECK"]), reason="code with bounds checks is never kept: compiled anew for minutes"

@@ -12,6 +12,7 @@ from hypothesis.strategies import DrawFn, composite
 from kernels.fast.datapaths import (
     HERE,
     KINDS,
+    OFFERED,
     Array,
     Case,
     compiled,
@@ -234,7 +235,7 @@ def test_sums_reach_the_limit_of_32_bits(kind: str, zero_point: int, code: int, 
 
 
 @pytest.mark.parametrize("start", [1 << 31, -(1 << 31) - 1, 1 << 45])
-@pytest.mark.skipif("portable" not in HERE, reason="no machine code")
+@pytest.mark.skipif("portable" not in OFFERED, reason="no machine code")
 def test_float32_sums_that_start_beyond_32_bits(start: int) -> None:
     generator = np.random.default_rng(1)
     codes, weights = extreme(generator, (0, 255), (33, 20)), extreme(generator, (-128, 127), (20, 33))

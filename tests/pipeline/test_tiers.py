@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from kernels.fast.datapaths import FAST, HERE
 from pipeline.test_oracle_agreement import SLOW_DRAWS, Case, cases
 
 from hwsim.engine import Execution, execute
 from hwsim.program.records import IntOperation, MultiplyAccumulate
-from hwsim_kernels.fast.features import ENVIRONMENT, TIERS, offered
+from hwsim_kernels.fast.features import ENVIRONMENT, offered
 
 Way = Callable[[MultiplyAccumulate], MultiplyAccumulate]
-FAST = [name for name in TIERS if name != "plain"]
 ALLOWED = [*SLOW_DRAWS, HealthCheck.function_scoped_fixture]
 
 
@@ -25,7 +25,7 @@ def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(ENVIRONMENT, name)
 
 
-@pytest.mark.parametrize("tier", FAST)
+@pytest.mark.parametrize("tier", HERE)
 @settings(max_examples=60, deadline=None, suppress_health_check=ALLOWED)
 @given(case=cases())
 def test_every_tier_agrees(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Step:
-    """What one operation gave: its codes, what it counted, and, at the end of a layer, how far that is from float.
+    """What one operation gave: its codes, what it counted, and, at the end of a layer, how far those are from float.
 
     ``local`` is what the operation counted when it was fed the reference's own input.
     """
@@ -57,26 +57,42 @@ class Strand:
         """
         steps = []
         for number, one in operations:
-            given = [self.tensors[name] for name in one.inputs]
-            codes, tally = engine.run_part(one, given, self.first_sample)
-            step = Step(codes, tally)
-            if one is operations[-1][1]:
-                step = self._measured(engine, one, step, inputs, exact[self.part])
-            steps.append(step)
+            codes, tally = engine.run_part(one, [self.tensors[name] for name in one.inputs], self.first_sample)
+            steps.append(Step(codes, tally))
             self.tensors[one.output.name] = codes
             forget(self.program, self.tensors, one, number)
+        steps = self._measured(engine, [one for _, one in operations], steps, inputs, exact[self.part])
+        for number, one in operations:
             forget(self.program, self.ideal, one, number)
         return steps
 
-    def _measured(self, engine: Engine, one: IntOperation, step: Step, inputs: Sequence[Array], exact: Array) -> Step:
-        if not one.points or isinstance(one, Quantize):
-            return Step(step.codes, step.tally, None, figures(one.output, exact, step.codes))
-        given = [self._nearest(name, values) for name, values in zip(one.inputs, inputs, strict=False)]
-        local, tally = engine.silent().run_part(one, given, self.first_sample)
-        return Step(step.codes, step.tally, tally, figures(one.output, exact, step.codes, local))
+    def _measured(
+        self,
+        engine: Engine,
+        operations: Sequence[IntOperation],
+        steps: list[Step],
+        inputs: Sequence[Array],
+        exact: Array,
+    ) -> list[Step]:
+        """Return a layer's steps, the last one held to float, each with what it counts for the reference's input."""
+        output = operations[-1].output
+        if not any(one.points for one in operations) or any(isinstance(one, Quantize) for one in operations):
+            return [*steps[:-1], replace(steps[-1], figures=figures(output, exact, steps[-1].codes))]
+        sources = operations[0].inputs
+        made = {name: self._nearest(engine, name, values) for name, values in zip(sources, inputs, strict=False)}
+        found = []
+        for one, step in zip(operations, steps, strict=True):
+            made[one.output.name], tally = engine.silent().run_part(
+                one, [made[name] for name in one.inputs], self.first_sample
+            )
+            found.append(replace(step, local=tally))
+        figured = figures(output, exact, steps[-1].codes, made[output.name])
+        return [*found[:-1], replace(found[-1], figures=figured)]
 
-    def _nearest(self, name: str, values: Array) -> Array:
-        """Return the codes nearest to the reference's values, in the format that layers read."""
+    def _nearest(self, engine: Engine, name: str, values: Array) -> Array:
+        """Return the codes nearest to the reference's values, as layers read them."""
         if name not in self.ideal:
-            self.ideal[name] = nearest_codes(self.program.tensors[name], values[self.part])
+            decode = self.program.decoders.get(name)
+            stored = nearest_codes(self.program.tensors[decode.inputs[0] if decode else name], values[self.part])
+            self.ideal[name] = engine.silent().run_part(decode, [stored], 0)[0] if decode else stored
         return self.ideal[name]

@@ -19,6 +19,8 @@ from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
 from hwsim.program.records import (
     CropCodes,
+    Decode,
+    Encode,
     HostSoftmax,
     IntOperation,
     Join,
@@ -34,6 +36,7 @@ from hwsim.program.records import (
     Sum,
 )
 from hwsim_kernels import counting, merging
+from hwsim_kernels import levels as nearest
 from hwsim_kernels.accumulate import accumulate
 from hwsim_kernels.counting import new_counts
 from hwsim_kernels.exact import count_sums, fits_and_sums
@@ -72,7 +75,7 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -
         return
     rows = values[together:].astype(np.float64)
     codes = np.empty(rows.shape, np.int64)
-    scale = np.full(one.channels, one.output.scale)
+    scale = one.output.scales
     zero_point = np.full(one.channels, one.output.zero_point, np.int64)
     quantize_reals(rows, scale, zero_point, one.field, np.array([first_row + together, 1]), codes, tally.counts[0])
     stored[together:] = codes
@@ -80,7 +83,7 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -
 
 def quantizes_in_lanes(one: Quantize, values: Array, tier: int) -> bool:
     """Whether values are moderate enough for 32-bit lanes."""
-    if tier == PLAIN or one.field[4] in STOCHASTIC or values.dtype != np.float32 or not values.size:
+    if tier == PLAIN or one.output.shift or one.field[4] in STOCHASTIC or values.dtype != np.float32 or not values.size:
         return False
     largest = max(float(values.max()), -float(values.min()))
     return largest / one.output.scale + abs(one.output.zero_point) < NARROW / 2
@@ -406,6 +409,24 @@ def rescale(one: Rescale, inputs: Sequence[Array], tally: Tally, out: Codes) -> 
     rescaled(one, one.steps, inputs[0], tally, out)
 
 
+def encode(one: Encode, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Round integers to levels and store their codes."""
+    values = inputs[0].reshape(-1, one.channels).astype(np.int64)
+    codes = np.empty(values.shape, np.int64)
+    assert one.output.format is not None
+    levels, first = np.asarray(one.output.levels, np.int64), one.output.format.minimum
+    nearest.encode(values, levels, first, codes, tally.point("encode"))
+    out[...] = codes.reshape(out.shape)
+
+
+def decode(one: Decode, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Turn codes into the integers that they stand for."""
+    if one.levels.size:
+        np.take(one.levels.astype(out.dtype), inputs[0].astype(np.intp) - one.first, out=out, mode="clip")
+    else:
+        np.left_shift(inputs[0].astype(out.dtype), one.shift.astype(out.dtype), out=out)
+
+
 def relabel(one: Relabel, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Give codes another shape."""
     out[...] = inputs[0].reshape(out.shape)
@@ -434,6 +455,8 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
 
 RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     CropCodes: crop,
+    Decode: decode,
+    Encode: encode,
     HostSoftmax: softmax,
     Join: join,
     MultiplyAccumulate: multiply_accumulate,

@@ -93,10 +93,8 @@ def forget(program: Program, tensors: dict[str, Array], one: IntOperation, numbe
 
 
 def dequantize(tensor: Tensor, values: Array) -> Array:
-    """Return real values: ``scale * (code - zero_point)`` in float64; what the host computed stays as it is."""
-    if tensor.format is None:
-        return values
-    return tensor.scale * (values.astype(np.float64) - tensor.zero_point)
+    """Return real values in float64, as a tensor says; what the host computed stays as it is."""
+    return values if tensor.format is None else tensor.real(values)
 
 
 def by_output(values: Mapping[str, Array]) -> dict[str, Array]:

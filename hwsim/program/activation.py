@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hwsim.network import Activation
 from hwsim.program.context import Context
 from hwsim.program.merge import from_code, refuse_unscaled, rescales
@@ -14,12 +12,12 @@ from hwsim.program.records import Rescale
 def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
     """Lower an activation: rescale to the output's scale, and the function before or after that."""
     settings = context.settings(operation)
-    source, output = context.codes(operation.inputs[0]), context.planned(operation.name)
+    source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     pipeline = from_code(operation.name, source, output.shape[-1])
     if not rescales(settings):
         refuse_unscaled(operation.name, [source], output, settings)
-    unit = np.full(pipeline.channels, output.scale)
-    ratio = Ratio.of(operation.name, pipeline.unit / output.scale, settings.requantize, unit)
+    unit = output.scales
+    ratio = Ratio.of(operation.name, pipeline.unit / unit, settings.requantize, unit)
     pipeline.finish(operation.function, settings, output, ratio)
     points = tuple(pipeline.points)
     return [

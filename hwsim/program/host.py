@@ -12,12 +12,12 @@ from hwsim.program.records import HostSoftmax, IntOperation, Point, Quantize, Te
 def quantize_to(source: str, operation: Operation, context: Context) -> Quantize:
     """Return the operation that turns real values into the codes that the plan foresees, as ``name/codes``."""
     settings = context.settings(operation)
-    output = context.planned(operation.name, f"{operation.name}/codes")
+    output = context.made(operation.name, f"{operation.name}/codes")
     assert output.format is not None
     rounding = settings.activations.rounding
     point = Point(
         name="input",
-        unit=np.full(output.shape[-1], output.scale),
+        unit=output.scales,
         format=output.format,
         overflow=output.format.clamping,
         rounding=rounding,
@@ -25,7 +25,7 @@ def quantize_to(source: str, operation: Operation, context: Context) -> Quantize
     )
     field = [output.format.bits, output.format.signed, output.format.clamping.code, 0, rounding.code]
     return Quantize(
-        name=f"{operation.name}/codes",
+        name=output.name,
         layer=operation.name,
         kind=operation.kind,
         inputs=(source,),

@@ -29,6 +29,7 @@ from hwsim.network import (
 from hwsim.program.activation import lower_activation
 from hwsim.program.context import Context
 from hwsim.program.host import lower_input, lower_softmax
+from hwsim.program.levels import stored_forms
 from hwsim.program.mac import lower_weighted
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
@@ -70,8 +71,9 @@ def lower(network: Network, plan: Plan, target: Target) -> Program:
     operations: list[IntOperation] = []
     for operation in network.operations:
         for lowered in LOWERINGS[type(operation)](operation, context):
-            operations.append(lowered)
-            context.tensors[lowered.output.name] = lowered.output
+            for made in (lowered, *stored_forms(lowered, operation, context)):
+                operations.append(made)
+                context.tensors[made.output.name] = made.output
     inputs = {one.name for one in network.inputs}
     return Program(
         network=network.name,

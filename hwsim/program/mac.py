@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import DatapathOverflow, PlanError, WidthError
-from hwsim.formats import IntFormat, Overflow, Rounding, bits_needed
+from hwsim.formats import IntFormat, Overflow, bits_needed
 from hwsim.network import Conv2D, Conv2DTranspose, Dense, Weighted
 from hwsim.program.accumulator import Bounds, Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.pipeline import Pipeline
 from hwsim.program.ratio import Ratio, float_product
 from hwsim.program.records import Codes, Ints, MultiplyAccumulate, Point, Reals, Tensor
+from hwsim.program.stored import quantize_reals, quantize_weights
 from hwsim.quantize.decide import accumulator_unit, dropped_bits, kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.target import Settings
@@ -23,7 +24,6 @@ from hwsim.target.settings import Bias, Mac
 from hwsim.target.steps import BiasStep, fixed_scale, goes_by_ratio
 from hwsim_kernels import counting
 from hwsim_kernels.order import loop_ends, steps_in_order, sums_end
-from hwsim_kernels.quantize import quantize
 
 Array = NDArray[Any]
 
@@ -32,14 +32,14 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
     """Lower a convolution, a dense layer or a scale-and-shift."""
     settings = context.settings(operation)
     source = context.codes(operation.inputs[0])
-    output = context.planned(operation.name)
+    output = context.made(operation.name)
     kernel = kernel_of(operation)
     channels = kernel.shape[-1]
     entry = context.weights(operation.name, channels)
     unit = np.broadcast_to(accumulator_unit(source.scale, entry, settings), (channels,)).copy()
     check_fixed_scale(operation.name, settings, unit, output)
-    real = ratio_of(settings, source.scale, entry, unit, output.scale)
-    ratio = Ratio.of(operation.name, real, settings.requantize, np.full(channels, output.scale))
+    real = ratio_of(settings, source.scale, entry, unit, output.scales)
+    ratio = Ratio.of(operation.name, real, settings.requantize, output.scales)
     weight_codes, weight_point, weight_counts = quantize_weights(kernel, entry, settings)
     bias_codes, bias_point, bias_counts = quantize_bias(operation.bias, bias_unit(settings, ratio, unit), settings.bias)
     refuse_overflow(operation.name, bias_point, bias_counts)
@@ -103,14 +103,17 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
 def check_fixed_scale(layer: str, settings: Settings, unit: Reals, output: Tensor) -> None:
     """Raise PlanError if the target's list has a ratio of its own and the plan's scales have another."""
     steps = settings.requantize.expanded()
-    if not goes_by_ratio(steps) and any(fixed_scale(one, steps) != output.scale for one in unit.tolist()):
-        raise PlanError(
-            f"{layer}: the target does not requantise by the ratio of scales, so the plan must give the output the "
-            f"scale {fixed_scale(float(unit[0]), steps)!r}, not {output.scale!r}"
-        )
+    if goes_by_ratio(steps):
+        return
+    for one, scale in zip(unit.tolist(), output.scales.tolist(), strict=True):
+        if fixed_scale(one, steps) != scale:
+            raise PlanError(
+                f"{layer}: the target does not requantise by the ratio of scales, so the plan must give the output the "
+                f"scale {fixed_scale(one, steps)!r}, not {scale!r}"
+            )
 
 
-def ratio_of(settings: Settings, source: float, weights: WeightPlan, unit: Reals, output: float) -> Reals:
+def ratio_of(settings: Settings, source: float, weights: WeightPlan, unit: Reals, output: Reals) -> Reals:
     """Return the real ratio (channels,) from the last stage's LSB to the output's."""
     rules = {getattr(step, "rule", "") for step in settings.requantize.expanded()}
     if "float_product" not in rules:
@@ -170,24 +173,6 @@ def as_image(operation: Weighted, shape: tuple[int, ...]) -> tuple[int, int, int
     return prod(shape[:-1]), 1, shape[-1]
 
 
-def quantize_weights(kernel: np.ndarray, entry: WeightPlan, settings: Settings) -> tuple[Ints, Point, Ints]:
-    """Return the weight codes less their zero points (the kernel's shape), their point, and what was lost."""
-    channels = kernel.shape[-1]
-    scale = np.broadcast_to(np.asarray(entry.scale, np.float64), (channels,)).copy()
-    zero_point = np.broadcast_to(np.asarray(entry.zero_point, np.int64), (channels,)).copy()
-    mode = settings.weights.rounding
-    codes, counts = quantize_reals(kernel, scale, zero_point, entry.format, entry.format.clamping, mode)
-    point = Point(
-        name="weight",
-        unit=scale,
-        format=entry.format,
-        overflow=entry.format.clamping,
-        rounding=mode,
-        once=True,
-    )
-    return codes - zero_point, point, counts
-
-
 def quantize_bias(bias: np.ndarray, unit: Reals, settings: Bias) -> tuple[Ints, Point, Ints]:
     """Return the bias codes (channels,), their point, and what was lost."""
     form = IntFormat(bits=settings.bits)
@@ -211,23 +196,6 @@ def refuse_overflow(layer: str, point: Point, counts: Ints) -> None:
             f"{layer}: {point.name} left {point.format} ({point.format.minimum} to {point.format.maximum}) first in "
             f"channel {channel}, where it is {value}"
         )
-
-
-def quantize_reals(
-    values: np.ndarray,
-    scale: Reals,
-    zero_point: Ints,
-    form: IntFormat,
-    overflow: Overflow,
-    rounding: Rounding,
-) -> tuple[Ints, Ints]:
-    """Return the codes of ``values`` (…, channels) and the counts (COLUMNS, channels) of what was lost."""
-    rows = values.reshape(-1, scale.size).astype(np.float64)
-    codes = np.empty(rows.shape, np.int64)
-    counts = counting.new_counts(scale.size)
-    field = np.array([form.bits, form.signed, overflow.code, 0, rounding.code], np.int64)
-    quantize(rows, scale, zero_point, field, np.array([0, rows.shape[0]]), codes, counts)
-    return codes.reshape(values.shape), counts
 
 
 def taps_in_order(operation: Weighted, shape: tuple[int, ...], mac: Mac) -> tuple[Ints, Ints]:

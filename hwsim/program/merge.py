@@ -64,7 +64,7 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
     """Lower a sum: inputs brought to one scale, added, activated, requantised."""
     settings = context.settings(operation)
     sources = [context.codes(name) for name in operation.inputs]
-    output = context.planned(operation.name)
+    output = context.made(operation.name)
     channels = output.shape[-1]
     common = 2 * max(source.scale for source in sources)
     unit = np.full(channels, common / 2.0**settings.addition.left_shift)
@@ -76,7 +76,7 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
     sums = min(low, 0) * len(sources), max(high, 0) * len(sources)
     point, wide = running_sum(operation.name, settings.addition.accumulator, unit, len(sources), sums)
     pipeline = Pipeline(layer=operation.name, bound=point.leaving(sums), unit=unit)
-    ratio = Ratio.of(operation.name, unit / output.scale, settings.requantize, np.full(channels, output.scale))
+    ratio = Ratio.of(operation.name, unit / output.scales, settings.requantize, output.scales)
     pipeline.finish(operation.activation, settings, output, ratio)
     points = (*shared_points(inputs), point, *pipeline.points)
     return [
@@ -127,7 +127,7 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
     """Lower an element-wise product."""
     settings = context.settings(operation)
     sources = [context.codes(name) for name in operation.inputs]
-    output = context.planned(operation.name)
+    output = context.made(operation.name)
     unit = np.full(output.shape[-1], product_unit(sources[0].scale, sources[1].scale, settings))
     check_fixed_scale(operation.name, settings, unit, output)
     ends = [one * two for one in operand_range(sources[0]) for two in operand_range(sources[1])]
@@ -138,7 +138,7 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
         point = product_point(section, bound, 1, unit)
         points, bound = (point,), point.leaving(point.bound or bound)
     pipeline = Pipeline(layer=operation.name, bound=bound, unit=unit)
-    ratio = Ratio.of(operation.name, unit / output.scale, settings.requantize, np.full(unit.size, output.scale))
+    ratio = Ratio.of(operation.name, unit / output.scales, settings.requantize, output.scales)
     pipeline.finish(operation.activation, settings, output, ratio)
     points = (*points, *pipeline.points)
     return [
@@ -161,9 +161,14 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
 def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:
     """Lower a concatenation: inputs of another scale than the output's are rescaled first."""
     settings = context.settings(operation)
-    sources = [context.codes(name) for name in operation.inputs]
     output = context.planned(operation.name)
-    inputs = [bring_to_output(operation.name, source, output, settings) for source in sources]
+    sources = [context.stored(name) for name in operation.inputs]
+    parts = parts_of(output, sources, operation.axis)
+    if not all(map(same, sources, parts)):
+        output = context.made(operation.name)
+        sources = [context.codes(name) for name in operation.inputs]
+        parts = parts_of(output, sources, operation.axis)
+    inputs = [bring_to_output(operation.name, *pair, settings) for pair in zip(sources, parts, strict=True)]
     points = shared_points(inputs, side_by_side=operation.axis == len(output.shape) - 1)
     return [
         Join(
@@ -182,20 +187,30 @@ def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:
     ]
 
 
+def parts_of(output: Tensor, sources: Sequence[Tensor], axis: int) -> list[Tensor]:
+    """Return the part of a concatenation that each input becomes."""
+    side_by_side, first, parts = axis == len(output.shape) - 1, 0, list[Tensor]()
+    for source in sources:
+        own = output.shift[first : first + source.shape[-1]] if side_by_side else output.shift
+        parts.append(replace(output, shape=source.shape, shift=own))
+        first += source.shape[-1]
+    return parts
+
+
+def same(source: Tensor, output: Tensor) -> bool:
+    """Whether codes of one tensor stand for the same in the other."""
+    compared = ("scale", "zero_point", "format", "levels", "shift")
+    return all(getattr(source, name) == getattr(output, name) for name in compared)
+
+
 def bring_to_output(layer: str, source: Tensor, output: Tensor, settings: Settings) -> Pipeline:
-    """Rescale one input of a concatenation to the output's scale, or leave it alone where they agree."""
-    channels = source.shape[-1]
-    same = (source.scale, source.zero_point, source.format) == (
-        output.scale,
-        output.zero_point,
-        output.format,
-    )
-    if same:
-        return Pipeline(layer=layer, bound=(0, 0), unit=np.full(channels, output.scale))
-    pipeline = from_code(layer, source, channels)
+    """Rescale one input of a concatenation to its part of the output, or leave it alone where they agree."""
+    if same(source, output):
+        return Pipeline(layer=layer, bound=(0, 0), unit=output.scales)
+    pipeline = from_code(layer, source, source.shape[-1])
     if rescales(settings):
-        real = pipeline.unit / output.scale
-        pipeline.rescale(Ratio.of(layer, real, settings.requantize, np.full(channels, output.scale)), prefix="input")
+        real = pipeline.unit / output.scales
+        pipeline.rescale(Ratio.of(layer, real, settings.requantize, output.scales), prefix="input")
     else:
         refuse_unscaled(layer, [source], output)
     pipeline.output(output, settings.output.overflow)

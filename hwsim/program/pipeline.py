@@ -379,5 +379,5 @@ class Pipeline:
         assert tensor.format is not None
         if add_zero_point:
             self._add_zero_point(tensor)
-        self.unit = np.full(self.channels, tensor.scale)
+        self.unit = tensor.scales
         self.fit("output", tensor.format, overflow, zero_point=tensor.zero_point)

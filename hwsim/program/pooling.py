@@ -6,7 +6,7 @@ import numpy as np
 
 from hwsim.network import AveragePool, MaxPool
 from hwsim.network.pooling import Pool
-from hwsim.program.context import Context
+from hwsim.program.context import Context, to_encode
 from hwsim.program.pipeline import NARROW, Pipeline, fit_field, running_sum
 from hwsim.program.records import Ints, Point, PoolAverage, PoolMax
 
@@ -24,7 +24,7 @@ def lower_max_pool(operation: MaxPool, context: Context) -> list[PoolMax]:
             name=operation.name,
             layer=operation.name,
             kind=operation.kind,
-            inputs=(context.codes(operation.inputs[0]).name,),
+            inputs=(context.stored(operation.inputs[0]).name,),
             output=context.shared(operation),
             window=window_of(operation),
         )
@@ -34,13 +34,15 @@ def lower_max_pool(operation: MaxPool, context: Context) -> list[PoolMax]:
 def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAverage]:
     """Lower a mean: a running sum, then a rounded division by the number of codes inside."""
     settings = context.settings(operation)
-    source, output = context.codes(operation.inputs[0]), context.shared(operation)
+    source, output = context.stored(operation.inputs[0]), context.shared(operation)
+    if output.levels:
+        source, output = context.codes(operation.inputs[0]), to_encode(output)
     assert source.format is not None
     removed = settings.pooling.zero_point == "removed"
     zero_point = source.zero_point if removed else 0
     accumulator, area = settings.pooling.accumulator, operation.window[0] * operation.window[1]
     low, high = min(source.format.minimum - zero_point, 0), max(source.format.maximum - zero_point, 0)
-    unit = np.full(output.shape[-1], output.scale)
+    unit = output.scales
     point, wide = running_sum(operation.name, accumulator, unit, area, (low * area, high * area))
     smallest, largest = point.leaving((low, high))
     division = Point(name="division", unit=unit, rounding=settings.pooling.rounding, bound=(smallest, largest + 1))

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwsim.program.records import IntOperation, MultiplyAccumulate, Tensor
+from hwsim.program.records import Decode, IntOperation, MultiplyAccumulate, Tensor
 
 if TYPE_CHECKING:
     from hwsim.engine import Data, Execution
@@ -38,6 +38,11 @@ class Program:
         """The number of the last operation that reads each tensor; results are kept to the end."""
         uses = {name: number for number, one in enumerate(self.operations) for name in one.inputs}
         return uses | {name: len(self.operations) for name in self.outputs}
+
+    @cached_property
+    def decoders(self) -> Mapping[str, Decode]:
+        """The operations that decode stored codes, by the names of what they make."""
+        return {one.output.name: one for one in self.operations if isinstance(one, Decode)}
 
     def save(self, path: str | Path) -> None:
         """Write the program to one file, whole or not at all."""

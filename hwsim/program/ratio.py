@@ -102,10 +102,10 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...]) -> tuple[
     return 1, shift
 
 
-def float_product(source: float, weights: Reals, output: float, dropped: int) -> Reals:
+def float_product(source: float, weights: Reals, output: Reals, dropped: int) -> Reals:
     """Return the ratio (channels,) of three scales, the product of input's and weights' in float32.
 
     TensorFlow Lite's fully connected layers with one scale form it so; ``dropped`` bits are gone before.
     """
     product = (np.float32(source) * weights.astype(np.float32)).astype(np.float64)
-    return product * 2.0**dropped / float(np.float32(output))
+    return product * 2.0**dropped / output.astype(np.float32).astype(np.float64)

@@ -7,6 +7,7 @@ and int64, int32 or float64 arrays, so that a program can be saved and loaded as
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ Reals = NDArray[np.float64]
 class Tensor:
     """A tensor between operations; ``format`` is None where real values have left the datapath for the host.
 
-    ``shape`` is that of one sample; a code q stands for ``scale * (q - zero_point)``.
+    ``shape`` is that of one sample; a code q stands for ``scale * (q - zero_point)``. With ``levels``, one for each
+    code from the smallest up, it stands for ``scale * level``; with ``shift``, one for each channel, the channel's
+    scale is ``scale * 2**shift``. Such codes are decoded before they are computed with.
     """
 
     name: str
@@ -30,6 +33,32 @@ class Tensor:
     format: IntFormat | None
     scale: float = 1.0
     zero_point: int = 0
+    levels: tuple[int, ...] = ()
+    shift: tuple[int, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether codes can be computed with as they are stored."""
+        return not self.levels and not self.shift
+
+    @property
+    def scales(self) -> Reals:
+        """The scale of each channel, (channels,)."""
+        scales = np.full(self.shape[-1], self.scale)
+        return np.ldexp(scales, np.asarray(self.shift, np.int64)) if self.shift else scales
+
+    def real(self, codes: NDArray[Any]) -> Reals:
+        """Return what codes (…, channels) stand for."""
+        return self.scale * self.integers(codes)
+
+    def integers(self, codes: NDArray[Any]) -> Reals:
+        """Return what codes (…, channels) stand for in units of the scale, as float64: exact."""
+        if self.levels:
+            assert self.format is not None
+            table = np.asarray(self.levels, np.float64)
+            return table[codes.astype(np.int64) - self.format.minimum]
+        distance = codes.astype(np.float64) - self.zero_point
+        return np.ldexp(distance, np.asarray(self.shift, np.int64)) if self.shift else distance
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -273,6 +302,23 @@ class Rescale(IntOperation):
 
     steps: tuple[Step, ...]
     draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encode(IntOperation):
+    """Integers to the codes of the levels nearest to them; the output has the levels."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decode(IntOperation):
+    """Codes to the integers that they stand for in units of their scale: levels, or shifted codes.
+
+    ``levels`` and ``shift`` are those of the input, one of them empty; ``first`` is its smallest code.
+    """
+
+    levels: Ints
+    shift: Ints
+    first: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

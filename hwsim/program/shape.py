@@ -13,7 +13,7 @@ def common(operation: Operation, context: Context) -> dict[str, object]:
         "name": operation.name,
         "layer": operation.name,
         "kind": operation.kind,
-        "inputs": (context.codes(operation.inputs[0]).name,),
+        "inputs": (context.stored(operation.inputs[0]).name,),
         "output": context.shared(operation),
     }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import ProgramError
-from hwsim.formats import Overflow, Rounding
+from hwsim.formats import IntFormat, Overflow, Rounding, bits_needed
 from hwsim.program.pipeline import MAX_SHIFT
 from hwsim.program.program import Program
 from hwsim.program.records import (
@@ -17,6 +18,8 @@ from hwsim.program.records import (
     ClipLow,
     CountLevels,
     CropCodes,
+    Decode,
+    Encode,
     FitTo,
     HostSoftmax,
     IntOperation,
@@ -112,6 +115,11 @@ def check(one: IntOperation, inputs: Sequence[Tensor]) -> None:
         check_sides(one, inputs[0])
     else:
         need(one.output.shape == inputs[0].shape, f"{one.name}: its input has another shape than its output")
+    if isinstance(one, Encode):
+        need(bool(one.output.levels), f"{one.name}: its output has no levels")
+        need([point.name for point in one.points] == ["encode"], f"{one.name}: its points are wrong")
+    if isinstance(one, Decode):
+        check_decode(one, inputs[0])
     if isinstance(one, HostSoftmax):
         need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
         same = (one.scale, one.zero_point) == (inputs[0].scale, inputs[0].zero_point)
@@ -134,6 +142,35 @@ def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
         need(form.bits <= STORED_BITS, f"{one.name}: a code has {form.bits} bits, at most {STORED_BITS} are possible")
         need(2.0**-300 < output.scale < 2.0**300, f"{one.name}: a scale is {output.scale}")
         need(form.holds(output.zero_point, output.zero_point), f"{one.name}: its zero point is no code")
+        check_tensor(one.name, output, form)
+
+
+def check_tensor(name: str, tensor: Tensor, form: IntFormat) -> None:
+    """Check the levels or shifts of codes that are no plain integers."""
+    if tensor.levels:
+        many = form.maximum - form.minimum + 1
+        need(len(tensor.levels) == many, f"{name}: {len(tensor.levels)} levels for {many} codes")
+        ascending = all(low < high for low, high in pairwise(tensor.levels))
+        need(ascending and not tensor.shift, f"{name}: its levels do not ascend, or it has shifts too")
+        needed = bits_needed(tensor.levels[0], tensor.levels[-1], signed=tensor.levels[0] < 0)
+        need(needed <= STORED_BITS, f"{name}: a level has {needed} bits, at most {STORED_BITS} are possible")
+    if tensor.shift:
+        need(len(tensor.shift) == tensor.shape[-1], f"{name}: shifts and channels differ in number")
+        inside = min(tensor.shift) >= 0 and max(tensor.shift) + form.bits <= STORED_BITS
+        need(inside and tensor.zero_point == 0, f"{name}: its shifts are too large, or it has a zero point")
+
+
+def check_decode(one: Decode, source: Tensor) -> None:
+    """Check that codes decode to what their tensor says, and that its format holds that."""
+    assert source.format is not None
+    assert one.output.format is not None
+    alike = (tuple(one.levels.tolist()), tuple(one.shift.tolist())) == (source.levels, source.shift)
+    need(alike and not source.plain, f"{one.name}: decodes to something else than its input's levels or shifts")
+    need(one.first == source.format.minimum, f"{one.name}: codes of its input begin with {source.format.minimum}")
+    ends = source.levels[:1] + source.levels[-1:]
+    if source.shift:
+        ends = tuple(code << max(source.shift) for code in (source.format.minimum, source.format.maximum))
+    need(one.output.format.holds(*ends) and one.output.plain, f"{one.name}: its output cannot hold its values")
 
 
 def check_points(one: IntOperation) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import PlanError
+from hwsim.formats import IntFormat
 from hwsim.network import (
     AveragePool,
     Conv2D,
@@ -24,12 +27,16 @@ from hwsim.network import (
     Softmax,
     Weighted,
 )
+from hwsim.quantize.levels import codebook, logarithmic, quadratic, shared_scale
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.quantize.profile import Profile, weight_range
-from hwsim.quantize.scales import choose_scale
+from hwsim.quantize.scales import choose_scale, scales_by_group
 from hwsim.target import Settings, Target
-from hwsim.target.settings import TensorFormat
+from hwsim.target.settings import NON_UNIFORM, TensorFormat, Weights
 from hwsim.target.steps import fixed_scale, goes_by_ratio
+
+Reals = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
 """Operations whose output has its input's format, scale and zero point."""
@@ -69,11 +76,24 @@ class _Draft:
         if isinstance(operation, Weighted):
             self.weights[operation.name] = plan_weights(operation, settings)
         if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
-            self.tensors[operation.name] = self.tensors[operation.inputs[0]]
+            self.tensors[operation.name] = self._passed(operation)
         elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = self._from_range(operation, settings)
+
+    def _passed(self, operation: Operation) -> TensorPlan:
+        """The plan of an output that has its input's; raises PlanError where channels with shifts are torn apart."""
+        entry = self.tensors[operation.inputs[0]]
+        channels, many = self.network.shapes[operation.name][-1], len(entry.shift)
+        if not many or channels == many:
+            return entry
+        if channels % many:
+            raise PlanError(
+                f"{operation.name}: makes {channels} channels of {many}, which have scales of their own; give "
+                f"{operation.inputs[0]!r} activations.granularity layer"
+            )
+        return entry.model_copy(update={"shift": entry.shift * (channels // many)})
 
     def _stays_on_host(self, operation: Operation) -> bool:
         """Whether real values leave the datapath here and no later operation brings them back."""
@@ -82,18 +102,20 @@ class _Draft:
         )
 
     def _from_range(self, operation: Operation, settings: Settings) -> TensorPlan:
-        form = settings.activations
-        low, high = self.profile.tensors[operation.name].range(form.range.method, form.range.percent)
+        form, statistics = settings.activations, self.profile.tensors[operation.name]
+        low, high = statistics.range(form.range.method, form.range.percent)
+        given: dict[str, Any] = {"bits": form.bits, "signed": form.signed, "narrow": form.narrow}
+        given |= {"minimum": low, "maximum": high}
+        if form.granularity == "channel":
+            lows, highs = (np.clip(one, low, high) for one in (statistics.channel_minimum, statistics.channel_maximum))
+            shared, shift = _shifted_scales(lows[:, None], highs[:, None], form)
+            return TensorPlan(**given, scale=float(shared[0]), shift=tuple(shift[:, 0].tolist()))
+        if form.step in NON_UNIFORM:
+            scale, levels = _levels(low, high, form, statistics.values)
+            zero_point = form.integer_format().minimum + levels.index(0)
+            return TensorPlan(**given, scale=scale, zero_point=zero_point, levels=levels)
         scale, zero_point = _scale(low, high, form)
-        return TensorPlan(
-            bits=form.bits,
-            signed=form.signed,
-            narrow=form.narrow,
-            scale=scale,
-            zero_point=zero_point,
-            minimum=low,
-            maximum=high,
-        )
+        return TensorPlan(**given, scale=scale, zero_point=zero_point)
 
     def _unscaled(self, operation: Weighted | Multiply, settings: Settings) -> TensorPlan:
         """The plan of an output whose scale follows from its inputs', as the target has a ratio of its own."""
@@ -116,15 +138,85 @@ def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:
     """Choose the scale, or the scales, of an operation's weights."""
     form = settings.weights
     kernel = kernel_of(operation)
+    given: dict[str, Any] = {"bits": form.bits, "signed": form.signed, "narrow": form.narrow}
+    if form.granularity in ("full_channel", "group"):
+        return _by_input_channel(kernel, form, given)
     channels = kernel.reshape(-1, kernel.shape[-1]).T if form.granularity == "output_channel" else kernel.reshape(1, -1)
-    pairs = [_scale(*weight_range(one, form.range.method, form.range.percent), form) for one in channels]
-    return WeightPlan(
-        bits=form.bits,
-        signed=form.signed,
-        narrow=form.narrow,
-        scale=tuple(scale for scale, _ in pairs),
-        zero_point=tuple(zero_point for _, zero_point in pairs),
+    ranges = [weight_range(one, form.range.method, form.range.percent) for one in channels]
+    if form.step in NON_UNIFORM:
+        return _by_levels(channels, ranges, form, given)
+    pairs = [_scale(*one, form) for one in ranges]
+    scale, zero_point = (tuple(each) for each in zip(*pairs, strict=True))
+    return WeightPlan(**given, scale=scale, zero_point=zero_point)
+
+
+def _by_input_channel(kernel: NDArray[np.float32], form: Weights, given: Mapping[str, Any]) -> WeightPlan:
+    """Choose a scale for each output channel, and shifts for each group of input channels."""
+    inputs, outputs = kernel.shape[-2] if kernel.ndim > 1 else 1, kernel.shape[-1]
+    group = min(form.group or 1, inputs)
+    values = kernel.reshape(-1, inputs, outputs)
+    parts = [values[:, first : first + group].reshape(-1, outputs) for first in range(0, inputs, group)]
+    ends = [_ends(part, form) for part in parts]
+    low, high = (np.stack(one).astype(np.float64) for one in zip(*ends, strict=True))
+    scale, shift = _shifted_scales(low, high, form)
+    rows = tuple(tuple(row) for row in shift.tolist())
+    return WeightPlan(**given, scale=tuple(scale.tolist()), zero_point=(0,) * outputs, shift=rows, group=group)
+
+
+def _ends(part: NDArray[np.float32], form: Weights) -> tuple[Reals, Reals]:
+    """Return the ranges (outputs,) of some weights (rows, outputs)."""
+    if form.range.method == "minmax":
+        return part.min(axis=0), part.max(axis=0)
+    ranges = [weight_range(one, form.range.method, form.range.percent) for one in part.T]
+    return np.array([low for low, _ in ranges]), np.array([high for _, high in ranges])
+
+
+def _shifted_scales(low: Reals, high: Reals, form: TensorFormat) -> tuple[Reals, Ints]:
+    """Return the scale of each column of ranges (rows, columns), and shifts (rows, columns)."""
+    scales = scales_by_group(low, high, form.integer_format(), power_of_two=form.step == "power_of_two")
+    return shared_scale(scales, (1 << form.shift_bits) - 1)
+
+
+def _by_levels(
+    channels: NDArray[np.float32], ranges: Sequence[tuple[float, float]], form: Weights, given: Mapping[str, Any]
+) -> WeightPlan:
+    """Choose one table of levels for all weights (scales, …), and a scale for each row of them."""
+    low, high = (np.array([one[side] for one in ranges]) for side in (0, 1))
+    # every row is measured in units of its own range, so that one table serves all
+    most = np.maximum(np.maximum(-low, high), 2.0**-120)
+    values = np.sort((channels / most[:, None]).astype(np.float64), axis=None)
+    _, levels = _levels(
+        float((low / most).min()), float((high / most).max()), form, (values, np.ones(values.size, int))
     )
+    scales = [_scale_of_levels(*one, levels) for one in ranges]
+    return WeightPlan(**given, scale=tuple(scales), zero_point=(0,) * len(scales), levels=levels)
+
+
+def _levels(low: float, high: float, form: TensorFormat, held: tuple[Reals, Ints]) -> tuple[float, tuple[int, ...]]:
+    """Return the scale and the levels of values from ``low`` to ``high``; ``held``: values, ascending, and counts."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    if form.step == "quadratic":
+        levels = quadratic(form.integer_format())
+    elif form.step == "logarithmic":
+        levels = logarithmic(form.integer_format())
+    elif form.levels is not None:
+        levels = form.levels
+    else:
+        widest = IntFormat(bits=form.level_bits, signed=low < 0)
+        scale = max(-low, high, 2.0**-120) / widest.maximum
+        values, counts = held
+        codes = form.integer_format()
+        inside = np.clip(values, low, high) / scale
+        levels = codebook(inside, counts, codes.maximum - codes.minimum + 1, widest)
+        return scale, levels
+    return _scale_of_levels(low, high, levels), levels
+
+
+def _scale_of_levels(low: float, high: float, levels: Sequence[int]) -> float:
+    """Return the scale with which levels cover a range: by their positive end, if they have negative ones by either."""
+    reach = max(-low, high) if levels[0] < 0 else high
+    scale = max(reach, 0.0) / max(levels[-1], 1)
+    return scale if scale >= 2.0**-126 else 1.0
 
 
 def dropped_bits(settings: Settings) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from hwsim.errors import PlanError
 from hwsim.files import write_whole
-from hwsim.formats import IntFormat
+from hwsim.formats import IntFormat, bits_needed
 
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-126, 2.0**130
 """What float32 data can ask for; products and squares of such scales stay in float64."""
@@ -25,6 +26,15 @@ def _possible(scale: float) -> float:
 
 
 Scale = Annotated[float, AfterValidator(_possible)]
+
+MOST_SHIFT = 15
+"""Bits by which a scale of a group or a channel is larger than the smallest, at most."""
+
+LEVEL_BITS = 16
+"""Width of a level, at most: what codes decode to is multiplied like a stored code."""
+
+Levels = tuple[int, ...] | None
+Shift = Annotated[int, Field(ge=0, le=MOST_SHIFT)]
 
 
 class Entry(BaseModel):
@@ -48,29 +58,63 @@ class Entry(BaseModel):
                 f"zero_point {zero_point} is no code of the format, {self.format.minimum} to {self.format.maximum}"
             )
 
+    def check_levels(self, levels: Levels) -> None:
+        """Raise ValueError unless there is one level for each code, each above the one before, 16 bits at most."""
+        if levels is None:
+            return
+        many = self.format.maximum - self.format.minimum + 1
+        if len(levels) != many:
+            raise ValueError(f"{len(levels)} levels, but the format has {many} codes")
+        if any(low >= high for low, high in pairwise(levels)):
+            raise ValueError("levels must ascend, no two of them the same")
+        needed = bits_needed(levels[0], levels[-1], signed=levels[0] < 0)
+        if needed > LEVEL_BITS:
+            raise ValueError(f"levels from {levels[0]} to {levels[-1]} need {needed} bits, at most {LEVEL_BITS} fit")
+
 
 class TensorPlan(Entry):
     """An input or feature map: a code q stands for ``scale * (q - zero_point)``.
 
-    ``minimum`` and ``maximum`` record the real range that the scale was chosen for.
+    With ``levels``, one for each code from the smallest up, it stands for ``scale * level``; the zero point's is 0.
+    With ``shift``, one for each channel of the last axis, the channel's scale is ``scale * 2**shift``. ``minimum`` and
+    ``maximum`` record the real range that the scale was chosen for.
     """
 
     scale: Scale
     zero_point: int = 0
+    levels: Levels = None
+    shift: tuple[Shift, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
 
     @model_validator(mode="after")
     def _zero_is_a_code(self) -> TensorPlan:
         self.check_code(self.zero_point)
+        self.check_levels(self.levels)
+        if self.levels is not None and self.levels[self.zero_point - self.format.minimum] != 0:
+            raise ValueError(f"the level of the zero point {self.zero_point} must be 0")
+        if self.levels is not None and self.shift:
+            raise ValueError("has both levels and shifts")
+        widest = self.format.bits + max(self.shift, default=0)
+        if self.shift and widest > LEVEL_BITS:
+            raise ValueError(f"codes shifted by {max(self.shift)} bits need {widest}, at most {LEVEL_BITS} fit")
+        if self.shift and self.zero_point:
+            raise ValueError("has shifts, so its zero point must be 0")
         return self
 
 
 class WeightPlan(Entry):
-    """The weights of one operation: one scale and zero point, or one for each output channel."""
+    """The weights of one operation: one scale and zero point, or one for each output channel.
+
+    With ``levels``, one for each code from the smallest up, a code stands for ``scale * level``. With ``shift``, rows
+    of one for each output channel, the scale of ``group`` input channels to a row is ``scale * 2**shift``.
+    """
 
     scale: tuple[Scale, ...]
     zero_point: tuple[int, ...]
+    levels: Levels = None
+    shift: tuple[tuple[Shift, ...], ...] = ()
+    group: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _as_many_zero_points(self) -> WeightPlan:
@@ -80,6 +124,13 @@ class WeightPlan(Entry):
             raise ValueError(f"{len(self.scale)} scales but {len(self.zero_point)} zero points")
         for zero_point in self.zero_point:
             self.check_code(zero_point)
+        self.check_levels(self.levels)
+        if (self.levels is not None or self.shift) and any(self.zero_point):
+            raise ValueError("has levels or shifts, so its zero points must be 0")
+        if self.levels is not None and self.shift:
+            raise ValueError("has both levels and shifts")
+        if len({len(row) for row in self.shift}) > 1:
+            raise ValueError("rows of shifts differ in length")
         return self
 
 
@@ -116,6 +167,10 @@ class Plan(BaseModel):
     def to_json(self) -> str:
         """Return the file's text."""
         fields = self.model_dump(mode="json")
+        for entry in (*fields["tensors"].values(), *fields["weights"].values()):
+            for name, usual in (("levels", None), ("shift", []), ("group", 1)):
+                if name in entry and entry[name] == usual:
+                    del entry[name]
         lines = [f'  "{name}": {json.dumps(fields[name])}' for name in ("hwsim_plan", "network", "target")]
         for section in ("tensors", "weights"):
             entries = ",\n".join(f"    {json.dumps(name)}: {json.dumps(one)}" for name, one in fields[section].items())
@@ -128,11 +183,13 @@ class Plan(BaseModel):
             f"{'tensor':40} {'format':>7} {'scale':>12} zero point",
         ]
         for name, tensor in self.tensors.items():
-            lines.append(f"{name[:40]:40} {tensor.format!s:>7} {tensor.scale:12.6g} {tensor.zero_point:10}")
+            kind = "  levels" if tensor.levels else "  by channel" if tensor.shift else ""
+            lines.append(f"{name[:40]:40} {tensor.format!s:>7} {tensor.scale:12.6g} {tensor.zero_point:10}{kind}")
         lines.append(f"{'weights':40} {'format':>7} {'scales':>12} smallest to largest")
         for name, weight in self.weights.items():
             spread = f"{min(weight.scale):.6g} to {max(weight.scale):.6g}"
-            lines.append(f"{name[:40]:40} {weight.format!s:>7} {len(weight.scale):12} {spread}")
+            kind = "  levels" if weight.levels else f"  by {weight.group} input channels" if weight.shift else ""
+            lines.append(f"{name[:40]:40} {weight.format!s:>7} {len(weight.scale):12} {spread}{kind}")
         return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,16 @@ BINS = 1 << 16
 
 @dataclass
 class Statistics:
-    """What the values of one tensor were: how many, from where to where, and how often about which value."""
+    """What the values of one tensor were: how many, from where to where, and how often about which value.
+
+    channel_minimum, channel_maximum: (channels,) of the last axis.
+    """
 
     count: int = 0
     minimum: float = np.inf
     maximum: float = -np.inf
+    channel_minimum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    channel_maximum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     bins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
 
     def add(self, values: NDArray[np.float32]) -> None:
@@ -33,6 +39,13 @@ class Statistics:
         self.minimum = float(np.minimum(self.minimum, flat.min()))
         self.maximum = float(np.maximum(self.maximum, flat.max()))
         self.bins += np.bincount(flat.view(np.uint32) >> 16, minlength=BINS)
+        rows = flat.reshape(-1, values.shape[-1])
+        self._widen(rows.min(axis=0), rows.max(axis=0))
+
+    def _widen(self, low: NDArray[Any], high: NDArray[Any]) -> None:
+        first = self.channel_minimum.size == 0
+        self.channel_minimum = np.asarray(low if first else np.minimum(self.channel_minimum, low), np.float64)
+        self.channel_maximum = np.asarray(high if first else np.maximum(self.channel_maximum, high), np.float64)
 
     def merge(self, other: Statistics) -> None:
         """Take in what another part of the data gave."""
@@ -40,6 +53,15 @@ class Statistics:
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
         self.bins += other.bins
+        if other.channel_minimum.size:
+            self._widen(other.channel_minimum, other.channel_maximum)
+
+    @property
+    def values(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The middles of the bins in which there are values, ascending, and how many each holds."""
+        order, middles = _sorted_bins()
+        counts = self.bins[order]
+        return np.clip(middles[counts > 0], self.minimum, self.maximum), counts[counts > 0]
 
     def quantile(self, share: float) -> float:
         """Return the value below which ``share`` of all values lie, to the width of a bin (less than 1 %).

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hwsim.formats import IntFormat
+
+Reals = NDArray[np.float64]
 
 
 def power_of_two_above(scale: float) -> float:
@@ -24,6 +29,17 @@ def symmetric_scale(low: float, high: float, form: IntFormat) -> float:
     if form.signed:
         return max(-low, high) / form.maximum
     return high / form.maximum
+
+
+def scales_by_group(low: Reals, high: Reals, form: IntFormat, *, power_of_two: bool) -> Reals:
+    """Return the scales of many ranges for a format whose zero point is 0; what is 0 throughout has 0."""
+    most = np.maximum(-low, high) if form.signed else high
+    scales = np.maximum(most, 0.0) / max(form.maximum, 1)
+    scales = np.where(scales >= 2.0**-126, scales, 0.0)
+    if power_of_two:
+        mantissas, exponents = np.frexp(scales)
+        return np.where(scales > 0, np.ldexp(1.0, exponents - (mantissas == 0.5)), 0.0)
+    return scales
 
 
 def choose_scale(low: float, high: float, form: IntFormat, *, symmetric: bool, power_of_two: bool) -> tuple[float, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -17,7 +17,7 @@ from hwsim.engine.storage import storage
 from hwsim.errors import DataError
 from hwsim.formats import Overflow
 from hwsim.program import Program
-from hwsim.program.records import IntOperation, MultiplyAccumulate, Tensor
+from hwsim.program.records import Decode, IntOperation, MultiplyAccumulate, Tensor
 from hwsim.report.exact import ExactSum
 from hwsim.report.figures import LayerFigures, OutputFigures, PointFigures
 from hwsim_kernels.measure import ERROR, LARGEST, SIGNAL, compare, nearest
@@ -106,10 +106,14 @@ class Measurement:
 
     def layers(self) -> tuple[LayerFigures, ...]:
         """Return the figures of every layer, in the order of the network."""
-        last = {one.layer: one for one in self.program.operations}
-        return tuple(self._layer(one) for one in last.values())
+        layers: dict[str, list[IntOperation]] = {}
+        for one in self.program.operations:
+            if not isinstance(one, Decode):
+                layers.setdefault(one.layer, []).append(one)
+        return tuple(self._layer(operations) for operations in layers.values())
 
-    def _layer(self, one: IntOperation) -> LayerFigures:
+    def _layer(self, operations: Sequence[IntOperation]) -> LayerFigures:
+        one = operations[-1]
         tensor, cumulative = one.output, self.cumulative[one.layer]
         rmse = cumulative.rmse
         return LayerFigures(
@@ -119,7 +123,7 @@ class Measurement:
             format="float" if tensor.format is None else str(tensor.format),
             scale=None if tensor.format is None else tensor.scale,
             zero_point=None if tensor.format is None else tensor.zero_point,
-            path=path_of(one),
+            path=path_of(operations[0]),
             sqnr_local_db=self.local[one.layer].sqnr_db,
             sqnr_cumulative_db=cumulative.sqnr_db,
             rmse_lsb=None if rmse is None or tensor.format is None else rmse / tensor.scale,
@@ -155,6 +159,13 @@ def nearest_codes(tensor: Tensor, reference: Array) -> Array:
     """Return the codes of a tensor that are nearest to the reference's values."""
     form = tensor.format
     assert form is not None
+    if tensor.levels:
+        levels = np.asarray(tensor.levels, np.float64)
+        index = np.searchsorted(levels[:-1] + levels[1:], 2 * reference.astype(np.float64) / tensor.scale, side="right")
+        return (index + form.minimum).astype(storage(form))
+    if tensor.shift:
+        codes = np.rint(reference.astype(np.float64) / tensor.scales)
+        return np.clip(codes, form.minimum, form.maximum).astype(storage(form))
     out = np.empty(reference.shape, storage(form))
     how = (tensor.scale, float(tensor.zero_point), float(form.minimum), float(form.maximum))
     nearest(flat(reference), *how, out.reshape(len(out), -1))

@@ -7,7 +7,7 @@ from math import prod
 
 from hwsim.formats import IntFormat, Overflow, bits_needed
 from hwsim.target.section import Fit
-from hwsim.target.settings import Settings, Stage, TensorFormat
+from hwsim.target.settings import BY_SHIFT, NON_UNIFORM, Activations, Settings, Stage, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,21 +58,45 @@ class Level:
         return self.arrives is not None and _inside(self.fit, self.arrives)
 
 
-def operand(tensor: TensorFormat) -> Interval:
+def operand(tensor: Weights | Activations) -> Interval:
     """Return what a code less its zero point can be."""
     codes = tensor.integer_format()
+    if tensor.step in NON_UNIFORM:
+        return levels_of(tensor)
+    if tensor.granularity in BY_SHIFT:
+        most = (1 << tensor.shift_bits) - 1
+        return Interval(low=codes.minimum << most, high=codes.maximum << most)
     if tensor.symmetric:
         return Interval(low=codes.minimum, high=codes.maximum)
     span = codes.maximum - codes.minimum
     return Interval(low=-span, high=span)
 
 
+def stored(tensor: Weights | Activations) -> Interval:
+    """Return what a code is that goes into the multiplier as it is stored, if codes are plain integers."""
+    if tensor.step in NON_UNIFORM or tensor.granularity in BY_SHIFT:
+        return operand(tensor)
+    codes = tensor.integer_format()
+    return Interval(low=codes.minimum, high=codes.maximum)
+
+
+def levels_of(tensor: Weights | Activations) -> Interval:
+    """Return what levels can be."""
+    codes = tensor.integer_format()
+    if tensor.step == "quadratic":
+        return Interval(low=codes.minimum * -codes.minimum, high=codes.maximum**2)
+    if tensor.step == "logarithmic":
+        return Interval(low=-(1 << -codes.minimum >> 1), high=1 << codes.maximum >> 1)
+    if tensor.levels is not None:
+        return Interval(low=min(tensor.levels[0], 0), high=max(tensor.levels[-1], 0))
+    return Interval(low=-(1 << (tensor.level_bits - 1)), high=(1 << tensor.level_bits) - 1)
+
+
 def exact_product(settings: Settings) -> Interval:
     """Return what an exact product of activation and weight can be."""
     weights, inputs = operand(settings.weights), operand(settings.activations)
     if settings.mac.input_zero_point == "corrected":
-        codes = settings.activations.integer_format()
-        inputs = Interval(low=codes.minimum, high=codes.maximum)
+        inputs = stored(settings.activations)
     return inputs.times(weights)
 
 

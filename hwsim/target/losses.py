@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hwsim.formats import Overflow
 from hwsim.target.bounds import Level, levels
-from hwsim.target.settings import Settings, Stage, TensorFormat
+from hwsim.target.settings import NON_UNIFORM, Settings, Stage, TensorFormat
 from hwsim.target.step_words import in_full, rounded
 from hwsim.target.steps import (
     RATIO,
@@ -82,6 +82,10 @@ def _after_sum(settings: Settings) -> Iterator[tuple[str, str]]:
     overflow = settings.output.overflow
     if activations.narrow and overflow is Overflow.SATURATE:
         overflow = Overflow.SATURATE_SYMMETRIC
+    if activations.step in NON_UNIFORM:
+        yield "output", "possible: saturate at the width of the largest level | none"
+        yield "encode", f"none | to the nearest of {1 << activations.bits} levels, ties upwards"
+        return
     yield "output", f"possible: {overflow} at {activations.bits} bits | none"
 
 

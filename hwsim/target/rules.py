@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from hwsim.target import accumulation, fits, post, step_rules
+from hwsim.target import accumulation, fits, post, spacing, step_rules
 from hwsim.target.mistake import Location, Mistake
 from hwsim.target.settings import Settings, TensorFormat
 
@@ -165,6 +165,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     stored_values_round_deterministically,
     percent_has_its_method,
     binary_points_are_fixed_without_zero_points,
+    *spacing.RULES,
     *post.GENERAL_RULES,
     *step_rules.GENERAL_RULES,
     register_repeats_its_seed,

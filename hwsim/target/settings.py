@@ -20,6 +20,12 @@ from hwsim.target.section import (
 )
 from hwsim.target.steps import Rule, Step, expand
 
+NON_UNIFORM = ("quadratic", "logarithmic", "codebook")
+"""Steps whose codes are decoded by a table."""
+
+BY_SHIFT = ("full_channel", "group", "channel")
+"""Granularities whose scales differ by powers of two within one multiplication."""
+
 Axis = Literal["kernel_height", "kernel_width", "input_channel", "input_channel_tile"]
 
 
@@ -47,8 +53,21 @@ class TensorFormat(Section):
     """Whether the zero point is 0; otherwise it is chosen so that the range is used fully."""
     narrow: Flag = False
     """Whether the most negative code is left out (-127 to 127)."""
-    step: Literal["uniform", "power_of_two"] = "uniform"
-    """Whether scales are free, or powers of two."""
+    step: Literal["uniform", "power_of_two", "quadratic", "logarithmic", "codebook"] = "uniform"
+    """How codes are spaced. `uniform`: evenly, scales are free. `power_of_two`: evenly, scales are powers of two.
+    `quadratic`: code q stands for sign(q) q^2 steps. `logarithmic`: for 0, or sign(q) 2^(abs(q) - 1) steps.
+    `codebook`: for what a table says. Codes of the last three are decoded before anything is computed."""
+    levels: (
+        Annotated[tuple[Annotated[int, Field(ge=-(1 << 15), le=(1 << 16) - 1, strict=True)], ...], Field(min_length=2)]
+        | None
+    ) = None
+    """With `codebook`: the integer of each code, from the smallest code up, ascending, in units of the scale; without
+    it levels are fitted to the values."""
+    level_bits: Annotated[int, Field(ge=2, le=16, strict=True), Measure(unit="bits", limit="a level has")] = 12
+    """With `codebook`: the width of a level that is fitted."""
+    shift_bits: Annotated[int, Field(ge=1, le=4, strict=True), Measure(unit="bits", limit="a stored shift has")] = 3
+    """With a granularity of `full_channel`, `group` or `channel`: scales within one multiplication are the smallest of
+    them times 2^s, and this is the width of s."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How a real value becomes a code; deterministic modes only."""
     range: RangeMethod = RangeMethod()
@@ -67,8 +86,11 @@ class TensorFormat(Section):
 class Weights(TensorFormat):
     """How weights are stored."""
 
-    granularity: Literal["layer", "output_channel"] = "output_channel"
-    """One scale for the layer, or one for each output channel."""
+    granularity: Literal["layer", "output_channel", "full_channel", "group"] = "output_channel"
+    """One scale for the layer, for each output channel, for each pair of input and output channel, or for each output
+    channel and `group` input channels; in the last two those of one output channel differ by powers of two."""
+    group: Annotated[int, Field(ge=1, strict=True), Measure(unit="input channels", limit="a group has")] | None = None
+    """With granularity `group`: how many input channels share a scale."""
 
 
 class Activations(TensorFormat):
@@ -76,8 +98,8 @@ class Activations(TensorFormat):
 
     symmetric: Flag = False
     """Whether the zero point is 0; otherwise it is chosen so that the range is used fully."""
-    granularity: Literal["layer"] = "layer"
-    """One scale for the whole tensor."""
+    granularity: Literal["layer", "channel"] = "layer"
+    """One scale for the whole tensor, or one for each channel; those differ by powers of two."""
 
 
 class Product(Fit):

@@ -64,6 +64,15 @@ def carry(counts: Counts) -> None:
             counts[..., column, :] &= MASK
 
 
+def enlarge(counts: Counts, shift: Ints) -> None:
+    """Multiply the errors that (COLUMNS, channels) summed up by 2**shift (channels,), 0 to 15; squares accordingly."""
+    carry(counts)
+    counts[ROUND_BIAS] <<= shift
+    for first, length in LONG_SUMS.items():
+        counts[first : first + length] <<= 2 * shift
+    carry(counts)
+
+
 def merge(into: Counts, other: Counts) -> None:
     """Add the counters of another part of the run; the result does not depend on the parts or their order."""
     if into.ndim == 2:

@@ -27,9 +27,9 @@ class Statistics:
     count: int = 0
     minimum: float = np.inf
     maximum: float = -np.inf
+    bins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     channel_minimum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     channel_maximum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    bins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Take in more values."""
@@ -39,7 +39,7 @@ class Statistics:
         self.minimum = float(np.minimum(self.minimum, flat.min()))
         self.maximum = float(np.maximum(self.maximum, flat.max()))
         self.bins += np.bincount(flat.view(np.uint32) >> 16, minlength=BINS)
-        rows = flat.reshape(-1, values.shape[-1])
+        rows = flat.reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
         self._widen(rows.min(axis=0), rows.max(axis=0))
 
     def _widen(self, low: NDArray[Any], high: NDArray[Any]) -> None:

@@ -131,7 +131,7 @@ VALUES = {
     ),
     "per_channel": (
         "name: t\nweights: {granularity: per_channel}\n",
-        "2: weights.granularity: 'per_channel', but must be one of layer, output_channel; "
+        "2: weights.granularity: 'per_channel', but must be one of layer, output_channel, full_channel, group; "
         "PER_CHANNEL (TensorFlow Lite) is output_channel here",
     ),
     "text for a number": (
@@ -232,8 +232,8 @@ KEYS = {
     "misspelt": (
         "name: t\nweights:\n  narow: true\n",
         "3: weights.narow: no such key; did you mean narrow?; allowed here: bits, signed, symmetric, "
-        "narrow, step, "
-        "rounding, range, fraction_bits, granularity",
+        "narrow, step, levels, level_bits, shift_bits, "
+        "rounding, range, fraction_bits, granularity, group",
     ),
     "a hyphen": (
         "name: t\nrequantize: {multiplier-bits: 16}\n",
@@ -268,7 +268,7 @@ KEYS = {
         "name: t\nlayers:\n  '*stem*':\n    weights: {bitz: 4}\n",
         "4: layers['*stem*'].weights.bitz: no such key; did you mean bits?; allowed here: bits, signed, "
         "symmetric, "
-        "narrow, step, rounding, range, fraction_bits, granularity",
+        "narrow, step, levels, level_bits, shift_bits, rounding, range, fraction_bits, granularity, group",
     ),
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",

@@ -7,6 +7,7 @@ from typing import Any
 
 from oracle.activation import Relu
 from oracle.ledger import Place, Point
+from oracle.levels import scale_of
 from oracle.overflow import Format
 from oracle.rescale import Unit
 from oracle.steps import Step, Walk, complete, expand, goes_by_ratio, holds, rescaling, resolve, unit_at
@@ -43,37 +44,39 @@ class Finish:
     ) -> None:
         """Begin an empty ledger."""
         self.output = Output(settings, plan, channels)
-        self.scale: float = plan["scale"]
+        self.plan = plan
         self.steps = complete(expand(settings["requantize"]), settings["activation"]["position"])
         self.walk = Walk(self.steps, settings["random"], channels, Relu(function, settings, channels))
         self.points = [*self.walk.points, self.output.point]
-        self._resolved: dict[tuple[Unit, int], list[Step]] = {}
+        self._resolved: dict[tuple[Unit, int, float], list[Step]] = {}
 
     def run(self, x: int, unit: Unit, number: int, place: Place, bias: int = 0) -> int:
         """Return the code of ``x``, an integer in units of ``unit`` and value ``number`` of the output.
 
         ``bias`` is what a step ``bias`` adds.
         """
-        if (unit, bias) not in self._resolved:
-            self._resolved[unit, bias] = self._resolve(unit, bias)
-        return self.output.store_as_is(self.walk.run(x, self._resolved[unit, bias], number, place), place)
+        scale = scale_of(self.plan, place.channel)
+        if (unit, bias, scale) not in self._resolved:
+            self._resolved[unit, bias, scale] = self._resolve(unit, bias, scale)
+        return self.output.store_as_is(self.walk.run(x, self._resolved[unit, bias, scale], number, place), place)
 
     @property
     def takes_bias(self) -> bool:
         """Whether a bias enters here."""
         return holds(self.steps, "bias")
 
-    def unit_at_bias(self, unit: Unit) -> float:
-        """Return what an LSB is worth at the step ``bias``, of sums in a unit."""
+    def unit_at_bias(self, unit: Unit, channel: int) -> float:
+        """Return what an LSB of a channel is worth at the step ``bias``, of sums in a unit."""
         (index,) = (i for i, one in enumerate(self.steps) if one["step"] == "bias")
-        return unit_at(resolve(self.steps, unit, self.scale), index, unit.value, self.scale)
+        scale = scale_of(self.plan, channel)
+        return unit_at(resolve(self.steps, unit, scale), index, unit.value, scale)
 
-    def _resolve(self, unit: Unit, bias: int) -> list[Step]:
-        """Return the list with all its numbers for sums in a unit."""
-        steps = resolve(self.steps, unit, self.scale)
+    def _resolve(self, unit: Unit, bias: int, scale: float) -> list[Step]:
+        """Return the list with all its numbers for sums in a unit and outputs of a scale."""
+        steps = resolve(self.steps, unit, scale)
         for index, one in enumerate(steps):
             if one["step"] == "activation":
-                steps[index] = {**one, "unit": unit_at(steps, index, unit.value, self.scale)}
+                steps[index] = {**one, "unit": unit_at(steps, index, unit.value, scale)}
             if one["step"] == "zero_point":
                 steps[index] = {**one, "value": self.output.zero_point}
             if one["step"] == "bias":

@@ -71,6 +71,20 @@ class Point:
         self.persistent[place.channel] += not target.holds(x)
         return fitted
 
+    def see(self, x: int, hit: bool, below: bool, injected: int, place: Place) -> None:
+        """Record a value that was taken to a level: from outside all levels, if it is a ``hit``."""
+        channel = place.channel
+        self.values[channel] += 1
+        self._look(channel, x)
+        self.clamp_energy[channel] += injected**2
+        if hit:
+            self.low[channel] += below
+            self.high[channel] += not below
+            self.persistent[channel] += 1
+            where = (place.sample, place.position, place.step)
+            earlier = self.first[channel]
+            self.first[channel] = where if earlier is None else min(earlier, where)
+
     def fit_in_sum(self, x: int, target: Format, place: Place) -> int:
         """Record a fit, but neither what it injected nor whether the hit was transient."""
         channel = place.channel

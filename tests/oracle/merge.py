@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from oracle.finish import Finish, InputRescaling, Output
 from oracle.ledger import Point
+from oracle.levels import decoded, has_levels, is_shifted, level_format, scale_of
 from oracle.mac import Product
 from oracle.overflow import Format
 from oracle.rescale import Unit
@@ -90,7 +93,8 @@ class Joint:
 
     def changes(self, one: Tensor) -> bool:
         """Return whether the codes of an input are not those of the output."""
-        return any(one.plan[key] != self.plan[key] for key in ("scale", "zero_point", "bits", "signed", "narrow"))
+        keys = ("scale", "zero_point", "bits", "signed", "narrow")
+        return is_shifted(self.plan) or any(one.plan[key] != self.plan[key] for key in keys)
 
     def code(self, one: Tensor, sample: int, number: int, target: tuple[int, Shape]) -> int:
         """Return the code of value ``number`` of an input; ``target`` is its index in the output's shape."""
@@ -98,7 +102,7 @@ class Joint:
         if not self.changes(one):
             return code
         place = place_of(sample, *target)
-        scales = (one.scale, self.plan["scale"])
+        scales = (one.scale, scale_of(self.plan, place.channel))
         if not self.rescaling.by_ratio:
             if scales[0] != scales[1]:
                 raise ValueError(f"scales {scales} meet, and nothing goes by ratio")
@@ -112,8 +116,37 @@ def concatenate(layer: Layer) -> Made:
     axis = layer.operation["axis"] % len(first)
     joined = sum(one.shape[axis] for one in layer.inputs)
     shape = (*first[:axis], joined, *first[axis + 1 :])
+    if copies(layer):
+        return joined_codes(layer, axis, shape, lambda one, sample, number, _target: one.samples[sample][number])
+    plan = level_format(layer.plan) if has_levels(layer.plan) else layer.plan
+    layer = Layer(layer.operation, layer.settings, plan, layer.weights, [decoded(one) for one in layer.inputs])
     joint = Joint(layer, shape[-1])
-    made = Made(shape, [], joint.points)
+    made = joined_codes(layer, axis, shape, joint.code)
+    made.points = joint.points
+    return made
+
+
+def copies(layer: Layer) -> bool:
+    """Return whether every input's codes stand for the same in the output."""
+    axes = len(layer.inputs[0].shape)
+    side_by_side, first = layer.operation["axis"] % axes == axes - 1, 0
+    for one in layer.inputs:
+        channels = one.shape[-1]
+        shift = layer.plan.get("shift") or []
+        own = list(shift[first : first + channels]) if side_by_side else list(shift)
+        same = {**one.plan, "shift": list(one.plan.get("shift") or [])}
+        keys = ("scale", "zero_point", "bits", "signed", "narrow", "levels")
+        if any(same.get(key) != layer.plan.get(key) for key in keys) or same["shift"] != own:
+            return False
+        first += channels
+    return True
+
+
+def joined_codes(
+    layer: Layer, axis: int, shape: Shape, code: Callable[[Tensor, int, int, tuple[int, Shape]], int]
+) -> Made:
+    """Return the ``code`` of every value of every input at its place in the output."""
+    made = Made(shape, [])
     for sample in range(len(layer.inputs[0].samples)):
         stored = [0] * size_of(shape)
         offset = 0
@@ -122,7 +155,7 @@ def concatenate(layer: Layer) -> Made:
                 at = list(coordinates(number, one.shape))
                 at[axis] += offset
                 index = index_of(tuple(at), shape)
-                stored[index] = joint.code(one, sample, number, (index, shape))
+                stored[index] = code(one, sample, number, (index, shape))
             offset += one.shape[axis]
         made.samples.append(stored)
     return made

@@ -8,6 +8,7 @@ from typing import Any
 
 from oracle.finish import Finish
 from oracle.ledger import Place, Point
+from oracle.levels import Weight
 from oracle.mac import Datapath, Where, loop_ends, steps
 from oracle.overflow import Format
 from oracle.quantize import Quantizer
@@ -135,12 +136,12 @@ class Parameters:
         """Return the weights in the kernel's row-major order."""
         plan = self.layer.weights
         rounding = self.layer.settings["weights"]["rounding"]
-        quantizer = Quantizer(self.points[0], Format.stored(plan), rounding)
+        weight = Weight(plan, rounding, self.points[0])
         weights = []
         for number, real in enumerate(flat(geo.kernel)):
             place = Place(0, number // self.outputs, number % self.outputs)
             scale, zero = (per_channel(plan[key], place.channel) for key in ("scale", "zero_point"))
-            weights.append(quantizer.code(real, scale, zero, place) - zero)
+            weights.append(weight.integer(real, scale, zero, place.position % geo.kernel_shape[2], place))
         return weights
 
     def _biases(self) -> list[int]:
@@ -160,7 +161,7 @@ class Parameters:
     def _bias_unit(self, channel: int) -> float:
         """Return the unit of what the channel's bias is added to."""
         unit = self.units[channel]
-        return self.finish.unit_at_bias(unit) if self.finish.takes_bias else unit.value
+        return self.finish.unit_at_bias(unit, channel) if self.finish.takes_bias else unit.value
 
     def _correction(self, channel: int) -> int:
         """Return what makes up for the zero point in the channel's inputs, if it is there."""

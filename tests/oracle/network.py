@@ -9,6 +9,7 @@ from typing import Any
 from oracle import merge
 from oracle.finish import Finish
 from oracle.ledger import Point
+from oracle.levels import decoded, encoded, has_levels, is_shifted, level_format, scale_of
 from oracle.movement import crop, pad, reshape
 from oracle.multiply import multiply
 from oracle.overflow import Format
@@ -52,10 +53,10 @@ def network_input(layer: Layer, data: list[Any]) -> Made:
     point = Point("input", shape[-1])
     rounding = layer.settings["activations"]["rounding"]
     quantizer = Quantizer(point, Format.stored(layer.plan), rounding)
-    scale, zero_point = layer.plan["scale"], layer.plan["zero_point"]
+    plan, zero_point = layer.plan, layer.plan["zero_point"]
     samples = [
         [
-            quantizer.code(real, scale, zero_point, place_of(sample, number, shape))
+            quantizer.code(real, scale_of(plan, number % shape[-1]), zero_point, place_of(sample, number, shape))
             for number, real in enumerate(flat(nested))
         ]
         for sample, nested in enumerate(data)
@@ -80,6 +81,10 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
 }
 
 
+MOVES = ("MaxPool", "Reshape", "Pad", "Crop", "Concatenate")
+"""Operations that take codes as they are; a concatenation decides for itself."""
+
+
 def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
     """Run ``inputs`` (for each input of the network, nested lists with the samples outermost)."""
     result = Result()
@@ -89,13 +94,20 @@ def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
         name = operation["name"]
         sources = [tensors[one] for one in operation.get("inputs", ())]
         if operation["op"] == "Softmax":
-            result.codes[name] = flat(softmax(sources[0], operation["axis"]))
+            result.codes[name] = flat(softmax(decoded(sources[0]), operation["axis"]))
             result.ledger[name] = {}
             continue
         entry = plan["tensors"][name]
-        layer = Layer(operation, settings[name], entry, plan["weights"].get(name, {}), sources)
+        computes = operation["op"] not in MOVES and not (operation["op"] == "AveragePool" and is_shifted(entry))
+        if computes:
+            sources = [decoded(one) for one in sources]
+        encodes = computes and has_levels(entry)
+        wanted = level_format(entry) if encodes else entry
+        layer = Layer(operation, settings[name], wanted, plan["weights"].get(name, {}), sources)
         is_input = operation["op"] == "Input"
         made = network_input(layer, waiting.pop(0)) if is_input else OPERATIONS[operation["op"]](layer)
+        if encodes or (operation["op"] == "Concatenate" and has_levels(entry) and not merge.copies(layer)):
+            made = encoded(made, entry)
         tensors[name] = Tensor(made.shape, made.samples, entry)
         _keep(result, name, made)
     return result

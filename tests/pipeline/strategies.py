@@ -229,7 +229,9 @@ def functions(draw: DrawFn) -> Json:
 
 @composite
 def tensor_formats(draw: DrawFn, granularities: list[str], *, low: int = 2) -> Json:
-    """Return how weights or activations are stored."""
+    """Return how weights or activations are stored, by plain integers or otherwise."""
+    if draw(st.integers(0, 3)) == 0:
+        return draw(levels_or_shifts(granularities))
     signed = draw(st.sampled_from([True, True, False]))
     bits = draw(st.integers(low, 10))
     return {
@@ -241,6 +243,28 @@ def tensor_formats(draw: DrawFn, granularities: list[str], *, low: int = 2) -> J
         "rounding": draw(st.sampled_from(STEADY)),
         "granularity": draw(st.sampled_from(granularities)),
     }
+
+
+@composite
+def levels_or_shifts(draw: DrawFn, granularities: list[str]) -> Json:
+    """Return how weights or activations are stored whose codes must be decoded."""
+    weights = "output_channel" in granularities
+    kind = draw(st.sampled_from(["quadratic", "logarithmic", "codebook", "given", "shift"]))
+    signed, bits = draw(st.booleans()), draw(st.integers(2, 4))
+    form: Json = {"bits": bits, "signed": signed, "narrow": signed and draw(st.booleans()), "symmetric": True}
+    form |= {"rounding": draw(st.sampled_from(STEADY)), "granularity": draw(st.sampled_from(granularities))}
+    if kind == "shift":
+        form["granularity"] = draw(st.sampled_from(["full_channel", "group"])) if weights else "channel"
+        if form["granularity"] == "group":
+            form["group"] = draw(st.integers(1, 3))
+        step = draw(st.sampled_from(["uniform", "power_of_two"]))
+        return {**form, "step": step, "bits": draw(st.integers(2, 9)), "shift_bits": draw(st.integers(1, 3))}
+    if kind == "given":
+        many = (1 << bits) - int(form["narrow"])
+        others = st.sets(st.integers(-200, 200).filter(bool), min_size=many - 1, max_size=many - 1)
+        levels = sorted({0, *draw(others.filter(lambda found: max(found) > 0))})
+        return {**form, "step": "codebook", "levels": levels}
+    return {**form, "step": kind, **({"level_bits": draw(st.integers(bits, 9))} if kind == "codebook" else {})}
 
 
 def generators() -> SearchStrategy[Json]:
@@ -473,7 +497,12 @@ def profiles(draw: DrawFn, network: Network) -> Profile:
         low, high = draw(st.floats(-8, 0)), draw(st.floats(0, 8))
         if draw(st.booleans()):
             low = 0.0
-        found[name] = Statistics(count=1, minimum=low, maximum=high)
+        statistics = Statistics()
+        seed = draw(st.integers(0, 2**32 - 1))
+        spread = np.random.default_rng(seed).uniform(low, high, (40, network.shapes[name][-1])).astype(np.float32)
+        statistics.add(spread * np.float32(0.5) ** np.arange(spread.shape[1], dtype=np.float32))
+        statistics.minimum, statistics.maximum = low, high
+        found[name] = statistics
     return Profile(found)
 
 

@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 MOST_POINTS = 1 << 10
 """Places of values between which levels are searched; more are brought together first."""
 MOST_ROUNDS = 100
+SMALLEST_EXPONENT = -126
+"""Of the smallest scale."""
 
 
 def quadratic(form: IntFormat) -> tuple[int, ...]:
@@ -148,6 +150,7 @@ def shared_scale(scales: Reals, most: int) -> tuple[Reals, Ints]:
     largest = np.where(largest > 0, largest, 1.0)
     # the exponent of a quotient of 1 is 1, of one just below 1 it is 0
     halvings = -np.frexp(np.nextafter(scales / largest, 0.0))[1]
-    down = np.where(scales > 0, np.clip(halvings, 0, most), most)
+    room = np.minimum(np.frexp(largest)[1] - 1 - SMALLEST_EXPONENT, most)
+    down = np.where(scales > 0, np.clip(halvings, 0, room), room)
     steps = down.max(axis=0)
     return np.ldexp(largest, -steps), (steps - down).astype(np.int64)

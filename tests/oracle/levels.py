@@ -110,7 +110,8 @@ class Weight:
         code = self.point.fit(arriving, self.format, place)
         # what the fit injected counts in units of the smallest scale
         self.point.clamp_energy[place.channel] = energy + ((code - arriving) * 2**shift) ** 2
-        return (code - zero_point) * 2**shift
+        integer: int = (code - zero_point) * 2**shift
+        return integer
 
     def _level(self, real: float, scale: float, place: Place) -> int:
         levels: list[int] = self.plan["levels"]

@@ -187,4 +187,4 @@ def _read_channels(operation: Weighted) -> Indices:
     inside, outputs = _magnitudes(operation).shape
     groups = operation.groups if isinstance(operation, Conv2D) else outputs if isinstance(operation, ScaleShift) else 1
     group = np.arange(outputs) // (outputs // groups)
-    return np.arange(inside)[:, None] + group * inside
+    return np.asarray(np.arange(inside)[:, None] + group * inside)

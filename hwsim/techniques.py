@@ -181,6 +181,7 @@ class _Bench:
         self.data, self.calibration = (_held(given, inputs) for given in (data, calibration))
         self.notes: list[str] = []
         self.wanted: Arrays = {}
+        self.classes: list[str] = []
         self.count = 0
 
     def row(self, name: str, network: Network, techniques: tuple[str, ...]) -> TechniqueFigures:
@@ -199,6 +200,7 @@ class _Bench:
             return TechniqueFigures(name=name, techniques=techniques, failure=str(error))
         if first:
             self.wanted = _named(result.reference, result)
+            self.classes = [one.name for one in result.report.outputs if one.top1_agreement is not None]
             self.notes, self.count = notes, result.report.samples
         return self._figures(name, techniques, draft, result, seconds)
 
@@ -207,11 +209,7 @@ class _Bench:
     ) -> TechniqueFigures:
         found = _named(result.outputs, result)
         losses = result.report.layer_losses()
-        shares = [
-            float(np.mean(self.wanted[one].argmax(axis=-1) == found[one].argmax(axis=-1)))
-            for one in found
-            if self.wanted[one].ndim == 2 and self.wanted[one].shape[-1] > 1
-        ]
+        shares = [float(np.mean(self.wanted[one].argmax(-1) == found[one].argmax(-1))) for one in self.classes]
         return TechniqueFigures(
             name=name,
             techniques=techniques,

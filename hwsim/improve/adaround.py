@@ -29,8 +29,10 @@ Doubles = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 PATCH_VALUES = 1 << 25
-"""How many input values of a layer are looked at, at most."""
-MOST_POSITIONS = 1 << 15
+MOST_POSITIONS = 1 << 14
+"""How many input values of a layer are looked at, and how many outputs' positions, at most."""
+CHUNK = 1 << 10
+"""Positions whose products are summed in float32, before they go into a sum in float64."""
 MOST_NUDGES = 8
 
 
@@ -89,17 +91,21 @@ def rounded_codes(operation: Weighted, seen: Seen, grid: Grid) -> Codes:
     """Return the best codes, less their zero points, in the kernel's shape."""
     shape = seen.sums.shape[1:]
     positions = picked(operation, len(seen.sums) * prod(shape[:-1]))
-    rows = patches(operation, seen.stored, positions, shape).astype(np.float64)
+    rows = patches(operation, seen.stored, positions, shape)
     sums = sums_at(operation, seen.sums - operation.bias, positions)
     low, high, nearest = (as_rows(operation, codes * grid.scale) for codes in (grid.low, grid.high, grid.nearest))
-    choice = Choice(
-        gram=rows.swapaxes(1, 2) @ rows / len(positions),
-        cross=sums.swapaxes(1, 2) @ rows / len(positions),
-        low=low,
-        high=high,
-    )
+    choice = Choice(gram=mean_products(rows, rows), cross=mean_products(sums, rows), low=low, high=high)
     upper = as_kernel(best_rounding(choice, nearest > low), grid.low.shape)
     return np.where(upper, grid.high, grid.low)
+
+
+def mean_products(left: Floats, right: Floats) -> Doubles:
+    """Return (groups, a, b) the mean over positions of (groups, positions, a) times (groups, positions, b)."""
+    total: Doubles = np.zeros((len(left), left.shape[2], right.shape[2]))
+    for first in range(0, left.shape[1], CHUNK):
+        part = slice(first, first + CHUNK)
+        total += left[:, part].swapaxes(1, 2) @ right[:, part]
+    return np.asarray(total / left.shape[1])
 
 
 def picked(operation: Weighted, total: int) -> Positions:
@@ -112,9 +118,10 @@ def picked(operation: Weighted, total: int) -> Positions:
 
 
 def held(operation: Weighted, codes: Codes, grid: Grid, settings: Settings) -> Floats:
-    """Return float32 weights that the target rounds to ``codes``, whatever its rounding mode.
+    """Return float32 weights that the target rounds to ``codes``.
 
     A product of scale and code that float32 cannot hold moves by single steps of float32 until it is on the right side.
+    Raises PlanError where there is none, as the jamming modes set the last bit of codes.
     """
     kernel = (codes * grid.scale).astype(np.float32)
     for _ in range(MOST_NUDGES):
@@ -123,4 +130,7 @@ def held(operation: Weighted, codes: Codes, grid: Grid, settings: Settings) -> F
             return kernel
         towards = np.where(found < codes, np.float32(np.inf), np.float32(-np.inf))
         kernel = np.where(found == codes, kernel, np.nextafter(kernel, towards))
-    raise PlanError(f"{operation.name}: its weights' codes cannot be written as float32 with the scales of the plan")
+    raise PlanError(
+        f"{operation.name}: float32 has no weights that weights.rounding {settings.weights.rounding} takes to the "
+        "chosen codes with the scales of the plan; round weights to nearest"
+    )

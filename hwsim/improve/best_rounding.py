@@ -72,11 +72,18 @@ def best_rounding(choice: Choice, given: Flags) -> Flags:
 
 
 def tried(choice: Choice, given: Flags) -> Flags:
-    """Return the best of all choices."""
-    best = given
-    for flags in itertools.product((False, True), repeat=given.shape[-1]):
-        best = better(choice, best, np.broadcast_to(flags, given.shape))
-    return best
+    """Return the best of all choices, ``given`` where none is better.
+
+    With q = low + s u, u of zeros and ones, the error is u M u and a constant, M = s G s + diag(2 s (low G - b)).
+    """
+    size = given.shape[-1]
+    step = choice.high - choice.low
+    terms = step[..., None] * step[..., None, :] * choice.gram[:, None]
+    terms[..., np.arange(size), np.arange(size)] += 2 * step * (choice.low @ choice.gram - choice.cross)
+    every = np.array(list(itertools.product((False, True), repeat=size)))
+    both = (every[:, :, None] & every[:, None, :]).reshape(len(every), -1)
+    best = (terms.reshape(-1, size * size) @ both.T.astype(np.float64)).argmin(axis=1)
+    return better(choice, given, every[best].reshape(given.shape))
 
 
 def better(choice: Choice, one: Flags, other: Flags) -> Flags:

@@ -31,6 +31,9 @@ Codes = NDArray[np.int64]
 PATCH_VALUES = 1 << 25
 MOST_POSITIONS = 1 << 14
 """How many input values of a layer are looked at, and how many outputs' positions, at most."""
+RIDGE = 0.03
+"""Of the mean square of inputs: what a weight's own error adds to that of sums, so that weights of which the samples
+say little stay as they are, and few samples are not learnt by heart."""
 CHUNK = 1 << 10
 """Positions whose products are summed in float32, before they go into a sum in float64."""
 MOST_NUDGES = 8
@@ -94,7 +97,10 @@ def rounded_codes(operation: Weighted, seen: Seen, grid: Grid) -> Codes:
     rows = patches(operation, seen.stored, positions, shape)
     sums = sums_at(operation, seen.sums - operation.bias, positions)
     low, high, nearest = (as_rows(operation, codes * grid.scale) for codes in (grid.low, grid.high, grid.nearest))
-    choice = Choice(gram=mean_products(rows, rows), cross=mean_products(sums, rows), low=low, high=high)
+    gram, cross = mean_products(rows, rows), mean_products(sums, rows)
+    ridge = RIDGE * np.einsum("gkk->g", gram)[:, None, None] / gram.shape[-1]
+    cross += ridge * as_rows(operation, kernel_of(operation))
+    choice = Choice(gram=gram + ridge * np.eye(gram.shape[-1]), cross=cross, low=low, high=high)
     upper = as_kernel(best_rounding(choice, nearest > low), grid.low.shape)
     return np.where(upper, grid.high, grid.low)
 

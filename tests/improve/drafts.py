@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+import numpy as np
+from keras import layers
 from pipeline.tiny import Reals, image_network, reals, target_with
 
 from hwsim.improve import Draft
@@ -29,3 +32,21 @@ def draft_of(network: Network | None = None, target: Target | None = None, sampl
         planner=planner,
         samples=block,
     )
+
+
+def normed_model() -> Any:
+    """Return a Keras model with a batch normalisation between a convolution and its ReLU."""
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 2), name="input"),
+            layers.Conv2D(4, 3, name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+            layers.Flatten(name="flat"),
+            layers.Dense(3, name="logits"),
+        ]
+    )
+    generator = np.random.default_rng(3)
+    for weight in model.weights:
+        weight.assign(np.abs(generator.normal(0.5, 0.4, weight.shape)) + 0.1)
+    return model

@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from improve.drafts import LOW_BITS
-from keras import layers
+from improve.drafts import LOW_BITS, normed_model
 from pipeline.tiny import dense, image_network, reals, target_with
 from typer.testing import CliRunner
 
@@ -23,24 +21,6 @@ from hwsim.techniques import TechniqueFigures, Techniques
 
 TARGET = target_with(**LOW_BITS)
 DATA = reals(40, 6, 6, 3, seed=8)
-
-
-def normed_model() -> Any:
-    """Return a Keras model with a batch normalisation between a convolution and its ReLU."""
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 2)),
-            layers.Conv2D(4, 3, name="conv"),
-            layers.BatchNormalization(name="norm"),
-            layers.ReLU(name="relu"),
-            layers.Flatten(name="flat"),
-            layers.Dense(3, name="logits"),
-        ]
-    )
-    generator = np.random.default_rng(3)
-    for weight in model.weights:
-        weight.assign(np.abs(generator.normal(0.5, 0.4, weight.shape)) + 0.1)
-    return model
 
 
 def test_rows_are_none_each_alone_and_all() -> None:
@@ -150,3 +130,18 @@ def test_the_command_prints_the_table(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "net on npu" in result.stdout
     assert calls[0][1]["techniques"] == ["adaround", "a+b"]
     assert json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["network"] == "net"
+
+
+def test_a_run_takes_techniques(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[Any] = []
+
+    def run(*_positional: object, **options: object) -> None:
+        calls.append(options)
+        raise HwsimError("seen")
+
+    monkeypatch.setattr(hwsim, "run", run, raising=False)
+    model = tmp_path / "model.keras"
+    model.write_text("")
+    for more in ([], ["--technique", "fold", "--technique", "adaround"]):
+        CliRunner().invoke(app, ["run", str(model), "--target", "npu", *more])
+    assert [tuple(options["techniques"]) for options in calls] == [(), ("fold", "adaround")]

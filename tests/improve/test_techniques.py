@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from improve.drafts import LOW_BITS, draft_of
+from improve.drafts import LOW_BITS, draft_of, normed_model
 from pipeline.tiny import dense, image_network, reals, target_with
 
 import hwsim
@@ -12,6 +12,8 @@ from hwsim.errors import HwsimError, PlanError
 from hwsim.improve import TECHNIQUES, improve
 from hwsim.improve.overrides import overridden
 from hwsim.network import Conv2D, Input, Network, Relu, ScaleShift
+from hwsim.reference import run_network
+from hwsim.target.settings import RangeMethod
 
 TARGET = target_with(**LOW_BITS)
 DATA = reals(40, 6, 6, 3, seed=8)
@@ -95,6 +97,27 @@ def test_folding_is_a_technique_for_networks_that_were_loaded_unfolded() -> None
     assert [one.name for one in draft.network.operations] == ["x", "fc"]
     assert draft.reference is draft.network
     assert "1 operations fewer" in draft.notes[0]
+
+
+def test_a_model_can_be_loaded_without_folding() -> None:
+    model = normed_model()
+    unfolded, folded = hwsim.load(model, fold=False), hwsim.load(model)
+    assert [one.name for one in unfolded.operations] == ["input", "conv", "norm", "flat", "logits"]
+    assert [one.name for one in folded.operations] == ["input", "conv", "flat", "logits"]
+    data = [reals(5, 6, 6, 2)]
+    one, other = (run_network(network, data)["logits"] for network in (unfolded, folded))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    draft = improve(draft_of(unfolded), ["fold"])
+    assert [one.name for one in draft.network.operations] == [one.name for one in folded.operations]
+
+
+@pytest.mark.skipif("mean_square" not in str(RangeMethod.model_json_schema()), reason="needs range.method: mean_square")
+@pytest.mark.parametrize("section", ["weights", "activations"])
+def test_clipping_searches_change_ranges(section: str) -> None:
+    name = f"clip_{section}"
+    before, after = improve(draft_of(), []), improve(draft_of(), [name])
+    assert getattr(after.target.settings("conv2d", "stem"), section).range.method == "mean_square"
+    assert before.decision() != after.decision()
 
 
 @pytest.mark.parametrize("patterns", [{}, {"*": {"weights": {"bits": 5}}}, {"stem": LOW_BITS, "*": LOW_BITS}])

@@ -31,6 +31,8 @@ Codes = NDArray[np.int64]
 PATCH_VALUES = 1 << 25
 MOST_POSITIONS = 1 << 14
 """How many input values of a layer are looked at, and how many outputs' positions, at most."""
+MOST_WEIGHTS = 6144
+"""Of one output: the Gram matrix has the square of it."""
 RIDGE = 0.03
 """Of the mean square of inputs: what a weight's own error adds to that of sums, so that weights of which the samples
 say little stay as they are, and few samples are not learnt by heart."""
@@ -44,8 +46,12 @@ def adaround(draft: Draft) -> Draft:
     plan, target = draft.decision(), draft.target
     moved: list[int] = []
     total: list[int] = []
+    large: list[str] = []
 
     def rounded(operation: Weighted, seen: Seen) -> Weighted:
+        if kernel_of(operation)[..., 0].size > MOST_WEIGHTS:
+            large.append(operation.name)
+            return operation
         settings = target.settings(operation.kind, operation.name)
         grid = Grid.of(operation, plan.weights[operation.name], settings)
         codes = rounded_codes(operation, seen, grid)
@@ -54,7 +60,8 @@ def adaround(draft: Draft) -> Draft:
         return with_kernel(operation, held(operation, codes, grid, settings))
 
     rebuilt = rebuild(draft, rounded, "rounding weights")
-    return rebuilt.noted(f"weights rounded adaptively: {sum(moved):,} of {sum(total):,} not to the code they had")
+    left_out = f"; left out, as sums have more than {MOST_WEIGHTS} weights: {', '.join(large)}" if large else ""
+    return rebuilt.noted(f"weights rounded adaptively: {sum(moved):,} of {sum(total):,} to another code{left_out}")
 
 
 @dataclass(frozen=True, kw_only=True)

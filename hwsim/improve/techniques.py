@@ -69,6 +69,7 @@ def chosen(names: Sequence[str]) -> list[Technique]:
     >>> [one.name for one in chosen(["correct_bias", "equalise"])]
     ['equalise', 'correct_bias']
     """
+    names = [names] if isinstance(names, str) else names
     for name in names:
         if name not in TECHNIQUES:
             near = get_close_matches(name, TECHNIQUES, 1)

@@ -26,6 +26,9 @@ Indices = NDArray[np.int64]
 MOST_SWEEPS = 200
 CONVERGED = 1e-4
 """Largest change of a scale, relative, in the last sweep over all pairs."""
+NEGLIGIBLE = 2.0**-16
+"""Weights that are smaller, of the layer's largest, count as none: a channel that is dead but for its bias, as training
+leaves them, would else be blown up until its bias fills the range of the activations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +57,9 @@ def equalise(network: Network, *, power_of_two: bool = False) -> Equalisation:
     """Equalise the ranges of weights of all pairs of layers, over and over until no scale changes any more.
 
     The network's real-valued function stays the same. In float32 it agrees to rounding; with ``power_of_two`` scales it
-    is the same to the last bit, as long as no value is subnormal. A channel that either layer gives no weight stays as
-    it is. Layers joined by a bounded ReLU are no pair, as one bound would have to become one for each channel; see
-    `without_bounds`.
+    is the same to the last bit, as long as no value is subnormal. A channel to which either layer gives no weight, or
+    a `NEGLIGIBLE` one, stays as it is. Layers joined by a bounded ReLU are no pair, as one bound would have to become
+    one for each channel; see `without_bounds`.
     """
     pairs = find_pairs(network)
     scales = _Scales(network)
@@ -139,7 +142,8 @@ class _Scales:
 
     def __init__(self, network: Network) -> None:
         layers = [one for one in network.operations if isinstance(one, Weighted)]
-        self.magnitudes = {one.name: _magnitudes(one) for one in layers}
+        found = {one.name: _magnitudes(one) for one in layers}
+        self.magnitudes = {name: np.where(one > NEGLIGIBLE * one.max(), one, 0.0) for name, one in found.items()}
         self.reads = {one.name: _read_channels(one) for one in layers}
         self.before = {one.name: np.ones(int(self.reads[one.name].max()) + 1) for one in layers}
         self.behind = {one.name: np.ones(self.reads[one.name].shape[1]) for one in layers}

@@ -108,6 +108,12 @@ def test_a_weight_outside_the_format_stays_at_its_end() -> None:
     assert grid.high.ravel().tolist() == [2, -5, 1]
 
 
+def test_layers_with_too_many_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hwsim.improve.adaround.MOST_WEIGHTS", 15)
+    after = adaround(draft_of().decided())
+    assert after.notes[-1].endswith("left out, as sums have more than 15 weights: stem, logits")
+
+
 def test_the_result_repeats() -> None:
     first, second = (adaround(draft_of(samples=reals(600, 6, 6, 3, seed=2)).decided()) for _ in range(2))
     for one, two in zip(first.network.operations, second.network.operations, strict=True):

@@ -73,6 +73,34 @@ def test_it_is_near_the_best_of_all_where_they_are_too_many_to_be_tried() -> Non
     assert np.mean(gains) >= 3
 
 
+def relaxed(choice: Choice, weights: Doubles, strength: float, steps: int = 1000) -> Flags:
+    """Return the choice of AdaRound's own method: arXiv 2004.10568, equations 21 to 25, with the whole Gram matrix."""
+    step = choice.high - choice.low
+    share = np.clip((weights - choice.low) / step, 0.01, 0.99)
+    variable = -np.log(1.2 / (share + 0.1) - 1)
+    first, second = np.zeros_like(variable), np.zeros_like(variable)
+    for number in range(1, steps + 1):
+        sigmoid = 1 / (1 + np.exp(-variable))
+        rounded = np.clip(1.2 * sigmoid - 0.1, 0, 1)
+        slope = 2 * step * ((choice.low + step * rounded) @ choice.gram - choice.cross)
+        if number > steps / 5:
+            power = 2 + 9 * (1 + np.cos(np.pi * (number / steps - 0.2) / 0.8))
+            side = 2 * rounded - 1
+            slope -= strength * 2 * power * np.sign(side) * np.abs(side) ** (power - 1)
+        slope *= ((rounded > 0) & (rounded < 1)) * 1.2 * sigmoid * (1 - sigmoid)
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        variable -= 0.01 * (first / (1 - 0.9**number)) / (np.sqrt(second / (1 - 0.999**number)) + 1e-8)
+    return np.asarray(rounded > 0.5)
+
+
+def test_it_is_better_than_the_relaxation_by_gradients() -> None:
+    choice, nearest, inputs, sums = problem(27, 4, outputs=8)
+    weights = sums.swapaxes(1, 2) @ np.linalg.pinv(inputs).swapaxes(1, 2)
+    found = errors(choice.values(best_rounding(choice, nearest)), inputs, sums).mean()
+    others = [errors(choice.values(relaxed(choice, weights, one)), inputs, sums).mean() for one in (0.01, 0.1, 1.0)]
+    assert found < min(others) < errors(choice.values(nearest), inputs, sums).mean() / 2
+
+
 def test_fixed_weights_stay() -> None:
     choice, nearest, *_ = problem(12, 3)
     fixed = Choice(gram=choice.gram, cross=choice.cross, low=choice.low, high=choice.low)

@@ -153,6 +153,13 @@ def test_a_channel_without_weights_stays_as_it_is() -> None:
     assert all(np.isfinite(one.bias).all() for one in after.operations if isinstance(one, Weighted))
 
 
+def test_a_channel_that_is_all_but_dead_is_not_blown_up() -> None:
+    a, b = conv("a", "x", 4, 6), conv("b", "a", 6, 3)
+    a.kernel[..., 1] *= 1e-9
+    changed = convolutions(equalise(network(a, b)).network)[0]
+    assert changed.bias[1] == a.bias[1]
+
+
 @pytest.mark.parametrize("case", ["two readers", "an output", "a bound", "mixing reshape"])
 def test_these_are_no_pairs(case: str) -> None:
     a = conv("a", "x", 4, 4, activation=Relu(max_value=6.0) if case == "a bound" else Relu())

@@ -5,7 +5,7 @@ For one output with weights w and inputs x the error of its sum, in the mean squ
     E (q x - y)² = q G q - 2 q b + E y²,    G = E x xᵀ,  b = E x y,
 
 where y is the sum that is wanted. With every weight at one of two neighbouring codes this is quadratic binary
-optimisation, the problem that AdaRound (Nagel et al. 2020, arXiv 2004.10568, eq. 10) relaxes and solves by gradients.
+optimisation, the problem that AdaRound (Nagel et al. 2020, arXiv 2004.10568) relaxes and solves by gradients.
 Here it is solved on G itself, without a seed and in seconds: a first choice that hands the error of each weight on to
 those after it (Frantar et al. 2022, GPTQ, arXiv 2210.17323), then single and paired changes of mind for as long as one
 helps. What is returned is never worse than the choice that was given.

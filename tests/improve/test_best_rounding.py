@@ -74,7 +74,7 @@ def test_it_is_near_the_best_of_all_where_they_are_too_many_to_be_tried() -> Non
 
 
 def relaxed(choice: Choice, weights: Doubles, strength: float, steps: int = 1000) -> Flags:
-    """Return the choice of AdaRound's own method: arXiv 2004.10568, equations 21 to 25, with the whole Gram matrix."""
+    """Return the choice of AdaRound's own method (arXiv 2004.10568, section 3), with the whole Gram matrix."""
     step = choice.high - choice.low
     share = np.clip((weights - choice.low) / step, 0.01, 0.99)
     variable = -np.log(1.2 / (share + 0.1) - 1)
@@ -90,7 +90,7 @@ def relaxed(choice: Choice, weights: Doubles, strength: float, steps: int = 1000
         slope *= ((rounded > 0) & (rounded < 1)) * 1.2 * sigmoid * (1 - sigmoid)
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         variable -= 0.01 * (first / (1 - 0.9**number)) / (np.sqrt(second / (1 - 0.999**number)) + 1e-8)
-    return np.asarray(rounded > 0.5)
+    return np.asarray(variable > 0)
 
 
 def test_it_is_better_than_the_relaxation_by_gradients() -> None:

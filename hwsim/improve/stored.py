@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.network import ScaleShift, Weighted
 from hwsim.network.mac import Floats
@@ -13,11 +14,24 @@ from hwsim.quantize.decide import kernel_of
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.target import Settings, Target
 
+Codes = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+
+
+def kernel_codes(kernel: Floats, entry: WeightPlan, settings: Settings) -> Codes:
+    """Return the codes that the target stores for a kernel, in its shape."""
+    integers, _, _ = quantize_weights(kernel, entry, settings)
+    return np.asarray(integers + np.asarray(entry.zero_point, np.int64))
+
+
+def reals_of(codes: Codes, entry: WeightPlan) -> Doubles:
+    """Return what the codes of a kernel stand for."""
+    return np.asarray((codes - np.asarray(entry.zero_point, np.int64)) * np.asarray(entry.scale, np.float64))
+
 
 def stored_kernel(operation: Weighted, entry: WeightPlan, settings: Settings) -> Floats:
-    """Return the weights that an operation's codes stand for, in the kernel's shape; float32 of exact products."""
-    integers, _, _ = quantize_weights(kernel_of(operation), entry, settings)
-    return (integers * np.asarray(entry.scale, np.float64)).astype(np.float32)
+    """Return the weights that an operation's codes stand for, in the kernel's shape, as float32."""
+    return reals_of(kernel_codes(kernel_of(operation), entry, settings), entry).astype(np.float32)
 
 
 def stored_tensor(values: Floats, entry: TensorPlan) -> Floats:

@@ -12,7 +12,8 @@ from pipeline.tiny import dense, reals, target_with
 from hwsim.errors import PlanError
 from hwsim.formats import Rounding
 from hwsim.improve import Draft
-from hwsim.improve.adaround import Grid, adaround
+from hwsim.improve.adaround import adaround
+from hwsim.improve.grid import Grid
 from hwsim.improve.stored import stored_tensor, with_stored_kernel
 from hwsim.network import Input, Network, Weighted
 from hwsim.program.mac import quantize_weights
@@ -104,8 +105,9 @@ def test_a_weight_outside_the_format_stays_at_its_end() -> None:
     layer.kernel[:, 0] = 5.0, -5.0, 0.3
     entry = WeightPlan(bits=3, signed=True, scale=(1.0,), zero_point=(1,))
     grid = Grid.of(layer, entry, target_with().settings("dense", "fc"))
-    assert grid.low.ravel().tolist() == [2, -5, 0]
-    assert grid.high.ravel().tolist() == [2, -5, 1]
+    assert grid.low.ravel().tolist() == [3, -4, 1]
+    assert grid.high.ravel().tolist() == [3, -4, 2]
+    assert grid.given.ravel().tolist() == [3, -4, 1]
 
 
 def test_layers_with_too_many_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,8 +51,9 @@ LARGEST_BLOCK = 128
 class Result:
     """What ``run`` gives: the outputs, integer and real and float, the report, and the artefacts that led there.
 
-    ``codes``, ``outputs`` and ``reference`` hold an array for a network with one result, else a mapping from name to
-    array. ``reference`` is None where the float run was not asked for.
+    ``network`` is what was lowered, after the techniques. ``codes``, ``outputs`` and ``reference`` hold an array for a
+    network with one result, else a mapping from name to array. ``reference`` is None where the float run was not asked
+    for.
     """
 
     outputs: Any

@@ -25,6 +25,8 @@ Flags = NDArray[np.bool_]
 DAMPING = 0.01
 """Of G's mean diagonal, added to it where it is inverted."""
 MOST_SWEEPS = 20
+SETTLED = 1e-3
+"""The share of weights that change in a sweep at which a large layer's descent ends."""
 MOST_PAIRS = 1 << 22
 """Pairs of weights in a layer up to which they are changed together, too."""
 MOST_TRIED = 10
@@ -115,7 +117,7 @@ def descend(choice: Choice, given: Flags) -> Flags:
     """Change weights one at a time, then in pairs, as long as the error shrinks."""
     walk = _Descent(choice, given)
     for _ in range(MOST_SWEEPS):
-        if not walk.sweep() and not walk.swap():
+        if walk.sweep() <= SETTLED * given.size and not walk.swap():
             break
     return walk.upper
 
@@ -132,16 +134,16 @@ class _Descent:
         largest = self.diagonal[:, None] * np.maximum(np.abs(choice.low), np.abs(choice.high)) ** 2
         self.tolerance = HELPS * largest.max(axis=-1)
 
-    def sweep(self) -> bool:
-        """Change every weight for which that helps, one after another; return whether there was one."""
-        changed = False
+    def sweep(self) -> int:
+        """Change every weight for which that helps, one after another; return how many there were."""
+        changed = 0
         for index in range(self.step.shape[-1]):
             step = self.step[..., index]
             gain = -step * (2 * self.slope[..., index] + step * self.diagonal[:, index, None])
             where = np.nonzero(gain > self.tolerance)
             if where[0].size:
                 self._change(where, np.full(where[0].size, index))
-                changed = True
+                changed += where[0].size
         return changed
 
     def swap(self) -> bool:

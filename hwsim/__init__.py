@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         WidthError,
     )
     from hwsim.formats import IntFormat, Overflow, Rounding
+    from hwsim.improve import TECHNIQUES
     from hwsim.loaders import load
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hwsim.quantize import Plan, Profile, decide, profile
     from hwsim.report import Report
     from hwsim.target import Target, load_target, shipped_targets
+    from hwsim.techniques import Techniques, compare_techniques
 
 __version__ = "0.1.0"
 
@@ -52,10 +54,13 @@ _HOME = {
     "Report": "report",
     "Result": "pipeline",
     "Rounding": "formats",
+    "TECHNIQUES": "improve",
     "Target": "target",
     "TargetError": "errors",
+    "Techniques": "techniques",
     "UnsupportedError": "errors",
     "WidthError": "errors",
+    "compare_techniques": "techniques",
     "decide": "quantize",
     "execute": "engine",
     "load": "loaders",
@@ -68,6 +73,7 @@ _HOME = {
 """The room each public name comes from, when it is first used: `import hwsim` is quick."""
 
 __all__ = [
+    "TECHNIQUES",
     "DataError",
     "DatapathOverflow",
     "Execution",
@@ -87,9 +93,11 @@ __all__ = [
     "Rounding",
     "Target",
     "TargetError",
+    "Techniques",
     "UnsupportedError",
     "WidthError",
     "__version__",
+    "compare_techniques",
     "decide",
     "execute",
     "load",

@@ -82,6 +82,7 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
     data: Annotated[Path | None, typer.Option(help="Inputs, .npy or .npz; synthetic ones if not given.")] = None,
     calibration: Annotated[Path | None, typer.Option(help="Inputs that choose the ranges, .npy or .npz.")] = None,
     plan: Annotated[Path | None, typer.Option(help="A saved plan, instead of a calibration.")] = None,
+    technique: Annotated[list[str] | None, typer.Option(help="Reduce the error so (repeat for more).")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples at a time; results do not depend on it.")] = 32,
     no_reference: Annotated[bool, typer.Option("--no-reference", help="Do not compare with float.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for report, plan, program and outputs.")] = None,
@@ -98,11 +99,28 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
             plan=plan,
             reference=not no_reference,
             batch_size=batch_size,
+            techniques=technique or (),
         )
         typer.echo(result.report.to_json() if as_json else str(result.report), nl=not as_json)
         if out is not None:
             save(result, out)
             typer.echo(f"written to {out}", err=True)
+
+
+@app.command()
+def techniques(
+    model: Annotated[Path, typer.Argument(help="A .keras or .h5 file.")],
+    target: Annotated[str, typer.Option("--target", "-t", help="Name of a shipped target, or a YAML file.")],
+    data: Annotated[Path | None, typer.Option(help="Inputs, .npy or .npz; synthetic ones if not given.")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Inputs that choose the ranges, .npy or .npz.")] = None,
+    technique: Annotated[list[str] | None, typer.Option(help="Only this one, or a+b (repeat for more).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what each technique that reduces the error buys on a target."""
+    with errors_in_words():
+        check_files(model, data, calibration)
+        found = hwsim.compare_techniques(model, target, data, calibration=calibration, techniques=technique or None)
+        typer.echo(found.to_json() if as_json else str(found))
 
 
 @app.command()

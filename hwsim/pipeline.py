@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -19,6 +19,7 @@ from hwsim.engine import Engine, Ledger, threads
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, joined, run_block
 from hwsim.engine.storage import as_given
 from hwsim.engine.tiers import tier_for
+from hwsim.improve import Draft, improve
 from hwsim.loaders import load_with_model
 from hwsim.network import Network
 from hwsim.program import Program, lower
@@ -39,6 +40,10 @@ SYNTHETIC_SAMPLES = 16
 CALIBRATION_SAMPLES = 128
 """How many samples of the data choose the ranges when no calibration data is given."""
 
+TECHNIQUE_SAMPLES = 512
+TECHNIQUE_VALUES = 1 << 25
+"""How much calibration data techniques look at: so many samples, and so many values of the largest tensor, at most."""
+
 BLOCK_VALUES = 1 << 24
 LARGEST_BLOCK = 128
 
@@ -47,8 +52,9 @@ LARGEST_BLOCK = 128
 class Result:
     """What ``run`` gives: the outputs, integer and real and float, the report, and the artefacts that led there.
 
-    ``codes``, ``outputs`` and ``reference`` hold an array for a network with one result, else a mapping from name to
-    array. ``reference`` is None where the float run was not asked for.
+    ``network`` is what was lowered, after the techniques. ``codes``, ``outputs`` and ``reference`` hold an array for a
+    network with one result, else a mapping from name to array. ``reference`` is None where the float run was not asked
+    for.
     """
 
     outputs: Any
@@ -71,7 +77,7 @@ class Result:
         return self.report._repr_html_()  # pyright: ignore[reportPrivateUsage]
 
 
-def run(
+def run(  # noqa: PLR0913  one argument for each choice
     model: object,
     target: str | Path | Target,
     data: Data | None = None,
@@ -81,6 +87,7 @@ def run(
     reference: bool = True,
     batch_size: int = 32,
     trace: Sequence[str] = (),
+    techniques: Sequence[str] = (),
 ) -> Result:
     """Run a model as a target's integer hardware would, bit for bit, and report where bits are lost.
 
@@ -93,6 +100,7 @@ def run(
     reference: whether to run the float network too and measure every layer against it.
     batch_size: how many samples the integer engine handles at a time; the result does not depend on it.
     trace: names of layers whose intermediate integers are kept in ``Result.trace``.
+    techniques: names of techniques that reduce the error (``hwsim.TECHNIQUES``), applied in their own order.
 
     Raises HwsimError for whatever is wrong with the target, the model, the data or the plan.
     """
@@ -101,13 +109,50 @@ def run(
     network, keras_model = load_with_model(model)
     network = prove_import(network, keras_model)
     samples, notes = read_samples(network, data)
-    wanted = decided(network, chosen, samples, (calibration, plan), notes)
+    draft = improve(drafted(network, chosen, samples, (calibration, plan), notes, looks=bool(techniques)), techniques)
     notes += idle_patterns(network, chosen)
-    program = lower(network, wanted, chosen)
+    return simulate(draft, samples, notes, (batch_size, trace), reference=reference)
+
+
+def drafted(
+    network: Network,
+    target: Target,
+    samples: Samples,
+    given: tuple[Data | None, PlanSource | None],
+    notes: list[str],
+    *,
+    looks: bool,
+) -> Draft:
+    """Return what techniques work on; the plan is decided when they come to it. ``looks``: whether there are any."""
+    calibration, plan = given
+    block: Block = []
+    if looks:
+        source = samples if calibration is None else Samples(calibration, samples.inputs)
+        limit = min(TECHNIQUE_SAMPLES, max(TECHNIQUE_VALUES // largest_tensor(network), 1))
+        block = next(source.rereadable(limit).blocks(limit, limit))
+        calibration = None if calibration is None else source
+    return Draft(
+        network=network,
+        reference=network,
+        target=target,
+        planner=partial(decided, samples=samples, given=(calibration, None), notes=notes),
+        samples=block,
+        plan=None if plan is None else decided(network, target, samples, (None, plan), notes),
+    )
+
+
+def simulate(
+    draft: Draft, samples: Samples, notes: list[str], how: tuple[int, Sequence[str]], *, reference: bool
+) -> Result:
+    """Lower a draft and run it; ``how`` is the batch size and the layers to trace."""
+    batch_size, trace = how
+    plan = draft.decision()
+    program = lower(draft.network, plan, draft.target)
     trace = check_trace(program, trace)
-    simulation = Simulation(network, program, samples)
+    simulation = Simulation(draft.reference, program, samples)
     simulation.run(batch_size, trace, reference=reference)
-    return simulation.result(chosen, wanted, notes)
+    notes += [f"technique: {line}" for line in draft.notes]
+    return replace(simulation.result(draft.target, plan, notes), network=draft.network)
 
 
 def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str]]:
@@ -140,7 +185,7 @@ def decided(
         samples, limit = samples.rereadable(CALIBRATION_SAMPLES), CALIBRATION_SAMPLES
         notes.append(f"calibration: on the data itself, its first {limit} samples at most")
     else:
-        samples = Samples(calibration, samples.inputs)
+        samples = calibration if isinstance(calibration, Samples) else Samples(calibration, samples.inputs)
     with tracked("profiling in float", samples.count) as advance:
         statistics = profile(network, counted(samples.blocks(block_size(network), limit), advance))
     return decide(network, statistics, target)
@@ -158,8 +203,12 @@ def block_size(network: Network) -> int:
     It follows from the network alone: a float result may depend on how many samples are computed together, and the
     report must not depend on the user's batch size.
     """
-    largest = max(prod(shape) for shape in network.shapes.values())
-    return min(max(BLOCK_VALUES // largest, 1), LARGEST_BLOCK)
+    return min(max(BLOCK_VALUES // largest_tensor(network), 1), LARGEST_BLOCK)
+
+
+def largest_tensor(network: Network) -> int:
+    """Return how many values a sample of the largest tensor has."""
+    return max(prod(shape) for shape in network.shapes.values())
 
 
 def counted(blocks: Iterator[Block], advance: Callable[[int], None]) -> Iterator[Block]:

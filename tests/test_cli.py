@@ -75,6 +75,7 @@ def test_run_prints_the_report(files: Path, calls: list[dict[str, Any]]) -> None
             "plan": None,
             "reference": True,
             "batch_size": 32,
+            "techniques": (),
         }
     ]
 

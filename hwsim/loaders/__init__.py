@@ -18,17 +18,17 @@ __all__ = ["load", "load_with_model"]
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-def load(model: keras.Model | Network | str | Path) -> Network:
+def load(model: keras.Model | Network | str | Path, *, fold: bool = True) -> Network:
     """Return the network of a Keras model, of a ``.keras`` or ``.h5`` file, or the network given.
 
-    Batch normalisations are folded and activations fused where that is exact in real numbers. Raises
-    ModelError for what cannot be read or is refused, UnsupportedError (all layers at once) for layers
-    without an integer form.
+    Batch normalisations are folded (unless ``fold`` is False: they stay as a scale and a shift of their own) and
+    activations fused where that is exact in real numbers. Raises ModelError for what cannot be read or is refused,
+    UnsupportedError (all layers at once) for layers without an integer form.
     """
-    return load_with_model(model)[0]
+    return load_with_model(model, fold=fold)[0]
 
 
-def load_with_model(model: keras.Model | Network | str | Path) -> tuple[Network, Any]:
+def load_with_model(model: keras.Model | Network | str | Path, *, fold: bool = True) -> tuple[Network, Any]:
     """Return what `load` returns, and the Keras model it came from (None for a Network)."""
     if isinstance(model, Network):
         return model, None
@@ -39,7 +39,7 @@ def load_with_model(model: keras.Model | Network | str | Path) -> tuple[Network,
         raise ModelError(f"a model is {allowed}, not a {kind}")
     from hwsim.loaders.keras import import_model
 
-    return simplify(import_model(source)), source
+    return simplify(import_model(source), fold=fold), source
 
 
 def _read(path: Path) -> Any:

@@ -14,10 +14,10 @@ Rule = Callable[[Operation, Operation], Operation | None]
 """Given a producer and its only consumer, returns one operation for both (under the name of one), or None."""
 
 
-def simplify(network: Network) -> Network:
-    """Return ``network`` with unused operations gone, scale-and-shifts folded, and activations fused."""
+def simplify(network: Network, *, fold: bool = True) -> Network:
+    """Return ``network`` with unused operations gone, scale-and-shifts folded unless told not to, activations fused."""
     network = drop_unused(network)
-    for rule in (fold_into_previous, fold_into_next, fuse_activation):
+    for rule in (*((fold_into_previous, fold_into_next) if fold else ()), fuse_activation):
         network = merge_pairs(network, rule)
     return network
 

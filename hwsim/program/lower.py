@@ -30,6 +30,7 @@ from hwsim.program.activation import lower_activation
 from hwsim.program.context import Context
 from hwsim.program.host import lower_input, lower_softmax
 from hwsim.program.mac import lower_weighted
+from hwsim.program.memory import Memory
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
 from hwsim.program.program import Program
@@ -57,8 +58,10 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
 }
 
 
-def lower(network: Network, plan: Plan, target: Target) -> Program:
+def lower(network: Network, plan: Plan, target: Target, memory: Memory | None = None) -> Program:
     """Turn a network and its plan into a program of integers for a target.
+
+    With a ``memory`` of earlier lowerings of this network, operations of which nothing differs are the very same records.
 
     Raises PlanError where the plan does not fit the network or the target, and WidthError where a value could leave the
     simulator's own 125 bits.
@@ -68,8 +71,9 @@ def lower(network: Network, plan: Plan, target: Target) -> Program:
     for one in network.inputs:
         context.tensors[one.name] = Tensor(name=one.name, shape=one.shape, format=None)
     operations: list[IntOperation] = []
+    recall = Memory() if memory is None else memory
     for operation in network.operations:
-        for lowered in LOWERINGS[type(operation)](operation, context):
+        for lowered in recall.lowered(operation, context, LOWERINGS[type(operation)]):
             operations.append(lowered)
             context.tensors[lowered.output.name] = lowered.output
     inputs = {one.name for one in network.inputs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -47,9 +47,14 @@ def _content(tensor: Tensor) -> tuple[object, ...]:
 
 @dataclass
 class Memory:
-    """The last lowerings of every operation of one network, each with its grounds."""
+    """The last lowerings of every operation of one network, each with its grounds, and those that are ``pinned``."""
 
     known: dict[str, list[tuple[Grounds, Sequence[IntOperation]]]] = field(default_factory=lambda: defaultdict(list))
+    pinned: frozenset[IntOperation] = frozenset()
+
+    def pin(self, operations: Collection[IntOperation]) -> None:
+        """Keep these lowerings, and no others for good."""
+        self.pinned = frozenset(operations)
 
     def lowered(
         self, operation: Operation, context: Context, lowering: Callable[[Any, Context], Sequence[IntOperation]]
@@ -61,5 +66,7 @@ class Memory:
                 return operations
         operations = lowering(operation, context)
         known.append((grounds, operations))
-        del known[:-KEPT]
+        free = [one for one in known if self.pinned.isdisjoint(one[1])]
+        if len(free) > KEPT:
+            known.remove(free[0])
         return operations

@@ -1,0 +1,313 @@
+"""Which truncation points can be ignored: each is lifted, and the change of the network's results decides.
+
+The error of a run is the difference of its results from the float network's. A point is negligible if lifting it moves
+the results by less than a stated share of that error's energy, and moves no more decisions than stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwsim.data import Data
+from hwsim.engine import Ledger
+from hwsim.errors import HwsimError
+from hwsim.pipeline import PlanSource
+from hwsim.process.case import Case, case_of
+from hwsim.process.table import frame_of, html_of
+from hwsim.program import Program
+from hwsim.progress import tracked
+from hwsim.report.columns import paragraph, table
+from hwsim.report.wording import counted, decibel, percent
+from hwsim.target import Target
+from hwsim.trial import Bench, Figures, Lift, Outputs, apply_all, lifts, refuse_narrow_sums
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLES = 64
+"""How many samples decide by default."""
+
+MOST_NAMES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """When a point may be ignored: lifting it moves the results by at most ``error`` times the energy of the run's whole
+    error, and flips at most ``flips`` decisions (top-1) on the samples.
+    """
+
+    error: float = 0.1
+    flips: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise HwsimError for limits below 0."""
+        if not self.error >= 0 or self.flips < 0:
+            raise HwsimError(f"a criterion has limits of 0 or more, not error={self.error!r}, flips={self.flips!r}")
+
+    def met(self, change: Figures, whole: Figures) -> bool:
+        """Whether a change is within the limits, beside the ``whole`` error."""
+        return change.noise <= self.error * whole.noise and change.flips <= self.flips
+
+    def __str__(self) -> str:
+        flips = "no decision" if not self.flips else f"at most {counted(self.flips, 'decision')}"
+        return f"moves the results by at most {percent(self.error)} % of the error's energy and flips {flips}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What lifting the points of a layer, or of all layers (``layer`` is "*"), did.
+
+    ``state`` is "matters", "matters jointly" (negligible alone, not with the others), "negligible",
+    "nothing lost" (on these samples; not lifted) or "not lifted". ``change`` is
+    how far the results moved; ``share`` is that energy by the error's, None where nothing was lifted. ``sqnr_db`` is
+    that of the lifted run against float.
+    """
+
+    layer: str
+    kind: str
+    name: str
+    points: tuple[str, ...]
+    state: str
+    how: str
+    share: float | None = None
+    flips: int | None = None
+    sqnr_db: float | None = None
+
+    @property
+    def ignored(self) -> bool:
+        """Whether the points can be ignored."""
+        return self.state in ("negligible", "nothing lost")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Negligible:
+    """Which truncation points of a run can be ignored.
+
+    ``kinds`` are whole kinds of points, lifted in all layers at once; ``rows`` are layers and points. ``joint`` is how
+    far the results move if all that is called negligible is lifted together, None where nothing is.
+    """
+
+    network: str
+    target: str
+    samples: int
+    criterion: Criterion
+    whole: Figures
+    kinds: tuple[Verdict, ...]
+    rows: tuple[Verdict, ...]
+    joint: Figures | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ignored(self) -> frozenset[tuple[str, str]]:
+        """The (layer, point) pairs that can be ignored."""
+        return frozenset((one.layer, point) for one in self.rows if one.ignored for point in one.points)
+
+    def __str__(self) -> str:
+        """Return the verdicts as plain text, no line longer than 100 columns."""
+        lines = [
+            *paragraph(f"{self.network} on {self.target}: truncation points lifted on {self._sizes()}", "  "),
+            *paragraph(self._sentence()),
+            "",
+            "Whole kinds, in all layers at once:",
+            *_table([one for one in self.kinds if one.share is not None]),
+            "",
+            "Layer by layer:",
+            *_table([one for one in self.rows if one.state.startswith("matters")], "no single point matters"),
+        ]
+        quiet = [one for one in self.rows if one.ignored]
+        if quiet:
+            lines += ["", *paragraph(f"{counted(len(quiet), 'point')} can be ignored: {self._joint()}")]
+        return "\n".join([*lines, *self._not_lifted()])
+
+    def _not_lifted(self) -> list[str]:
+        layers: dict[tuple[str, str], list[str]] = {}
+        for one in self.rows:
+            if one.state == "not lifted":
+                layers.setdefault((one.name, one.how), []).append(one.layer)
+        lines: list[str] = []
+        for (name, why), named in layers.items():
+            more = ", …" if len(named) > MOST_NAMES else ""
+            lines += paragraph(f"not lifted: {name} of {', '.join(named[:MOST_NAMES])}{more}: {why}", "  ")
+        return lines
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per layer and group of points: its state, and how far the results moved."""
+        return frame_of(Verdict, self.rows, {"points": [", ".join(one.points) for one in self.rows]})
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return html_of(str(self).split("\n", 1)[0], self.to_frame())
+
+    def _sizes(self) -> str:
+        flips = f", {counted(self.whole.flips, 'flip')} of top-1" if self.whole.decisions else ""
+        return f"{counted(self.samples, 'sample')}; the run is {decibel(self.whole.sqnr_db)} dB from float{flips}"
+
+    def _sentence(self) -> str:
+        return f"A point is negligible if lifting it {self.criterion}."
+
+    def _joint(self) -> str:
+        if self.joint is None:
+            return "they lost nothing"
+        share = self.joint.noise / self.whole.noise if self.whole.noise else 0.0
+        flips = f" and flips {counted(self.joint.flips, 'decision')}" if self.joint.decisions else ""
+        return f"lifting all of them together moves the results by {percent(share)} % of the error's energy{flips}"
+
+
+def negligible(
+    model: object,
+    target: str | Path | Target,
+    data: Data | None = None,
+    *,
+    criterion: Criterion | None = None,
+    calibration: Data | None = None,
+    plan: PlanSource | None = None,
+    samples: int = SAMPLES,
+) -> Negligible:
+    """Lift every truncation point that loses something, and say which can be ignored.
+
+    model, target, data, calibration, plan: as for ``hwsim.run``; ``model`` may also be a Result, whose plan then counts.
+    criterion: what a point may do to the results and still be ignored.
+    samples: how many samples decide, the first of the data.
+
+    Whole kinds of points are lifted first; layers of a kind that is not negligible follow one by one. What is called
+    negligible at last keeps within the criterion together, too: what moves the results most is taken out until it does.
+
+    Raises HwsimError for whatever is wrong with the target, the model, the data or the plan.
+    """
+    case = case_of(model, target, data, calibration, plan)
+    with Bench(case.network, case.blocks(samples)) as bench:
+        return _Trials(case, bench, criterion or Criterion()).verdicts()
+
+
+class _Trials:
+    """The lifts of one case."""
+
+    def __init__(self, case: Case, bench: Bench, criterion: Criterion) -> None:
+        self.case = case
+        self.bench = bench
+        self.criterion = criterion
+        self.program: Program = bench.lower(case.plan, case.target)
+        self.base, self.ledger = bench.start(self.program)
+        self.whole = bench.against_float(self.base)
+        self.lifts = list(lifts(case.network, self.program, case.target))
+
+    def verdicts(self) -> Negligible:
+        lossy = lossy_points(self.ledger)
+        active = [one for one in self.lifts if lossy & {(one.layer, point) for point in one.points}]
+        with tracked("lifting truncation points", len(active)) as advance:
+            kinds = [self._verdict("*", name, group) for name, group in by_name(active)]
+            settled = {one.name for one in kinds if one.state == "negligible"}
+            rows: list[Verdict] = []
+            for one in self.lifts:
+                if one in active:
+                    rows.append(self._row(one, settled))
+                    advance(1)
+                else:
+                    rows.append(self._plain(one, "nothing lost", one.how))
+        rows, joint = self._together(rows)
+        return Negligible(
+            network=self.case.network.name,
+            target=self.case.target.name,
+            samples=self.bench.count,
+            criterion=self.criterion,
+            whole=self.whole,
+            kinds=tuple(kinds),
+            rows=tuple(rows),
+            joint=joint,
+            notes=self.case.notes,
+        )
+
+    def _row(self, one: Lift, settled: set[str]) -> Verdict:
+        if one.name in settled and not one.obstacle:
+            return self._plain(one, "negligible", f"{one.how}; in all layers at once")
+        return self._verdict(one.layer, one.name, [one])
+
+    def _plain(self, one: Lift, state: str, how: str) -> Verdict:
+        return Verdict(layer=one.layer, kind=self._kind(one.layer), name=one.name, points=one.points, state=state, how=how)
+
+    def _kind(self, layer: str) -> str:
+        return self.case.network.by_name[layer].kind if layer in self.case.network.by_name else "*"
+
+    def _verdict(self, layer: str, name: str, group: Sequence[Lift]) -> Verdict:
+        """Lift some points together and judge; points that cannot be lifted are left out of a whole kind."""
+        points = tuple(dict.fromkeys(point for one in group for point in one.points))
+        facts = {"layer": layer, "kind": self._kind(layer), "name": name, "points": points}
+        able = [one for one in group if not one.obstacle] if layer == "*" else group
+        if not able:
+            return Verdict(**facts, state="not lifted", how=group[0].obstacle)  # type: ignore[arg-type]
+        try:
+            outputs = self._lifted(able)
+        except HwsimError as error:
+            return Verdict(**facts, state="not lifted", how=str(error))  # type: ignore[arg-type]
+        change = self.bench.change(self.base, outputs)
+        return Verdict(
+            **facts,  # type: ignore[arg-type]
+            state="negligible" if self.criterion.met(change, self.whole) else "matters",
+            how=able[0].how,
+            share=change.noise / self.whole.noise if self.whole.noise else 0.0,
+            flips=change.flips,
+            sqnr_db=self.bench.against_float(outputs).sqnr_db,
+        )
+
+    def _lifted(self, group: Sequence[Lift]) -> Outputs:
+        plan, target = apply_all(group, self.case.network, self.case.plan, self.case.target)
+        changed = self.bench.lower(plan, target)
+        if any(one.name in ("weight", "input", "output") for one in group):
+            refuse_narrow_sums(changed, self.program)
+        return self.bench.run(changed)
+
+    def _together(self, rows: Sequence[Verdict]) -> tuple[list[Verdict], Figures | None]:
+        """Take out what moves the results most until the rest is negligible together."""
+        by_key = {(one.layer, one.name): one for one in self.lifts}
+        found = list(rows)
+        while True:
+            places = [number for number, one in enumerate(found) if one.state == "negligible"]
+            if not places:
+                return found, None
+            group = [by_key[found[number].layer, found[number].name] for number in places]
+            joint = self._verdict_free(group)
+            if joint is not None and self.criterion.met(joint, self.whole):
+                return found, joint
+            worst = max(places, key=lambda number: found[number].share or 0.0)
+            alone = self._verdict(found[worst].layer, found[worst].name, [by_key[found[worst].layer, found[worst].name]])
+            state = alone.state if alone.state != "negligible" else "matters jointly"
+            facts = {"state": state, "how": alone.how, "share": alone.share, "flips": alone.flips, "sqnr_db": alone.sqnr_db}
+            found[worst] = Verdict(**{**vars(found[worst]), **facts})
+
+    def _verdict_free(self, group: Sequence[Lift]) -> Figures | None:
+        try:
+            return self.bench.change(self.base, self._lifted(group))
+        except HwsimError:
+            return None
+
+
+def lossy_points(ledger: Ledger) -> frozenset[tuple[str, str]]:
+    """Return the (layer, point) pairs at which a run lost a bit."""
+    return frozenset((row.layer, row.point.name) for row in ledger if row.hits or row.inexact)
+
+
+def by_name(group: Sequence[Lift]) -> Iterator[tuple[str, list[Lift]]]:
+    """Yield the names of points in the order of their first occurrence, each with its lifts."""
+    for name in dict.fromkeys(one.name for one in group):
+        yield name, [one for one in group if one.name == name]
+
+
+def _table(verdicts: Sequence[Verdict], otherwise: str = "none") -> list[str]:
+    if not verdicts:
+        return [f"  {otherwise}"]
+    rows = [
+        [
+            one.layer,
+            one.name,
+            one.state,
+            "-" if one.share is None else percent(one.share) if one.share < 1 else f"{one.share * 100:.0f}",
+            "-" if one.flips is None else str(one.flips),
+            decibel(one.sqnr_db),
+        ]
+        for one in verdicts
+    ]
+    headers = ["layer", "points", "verdict", "moves\nerror %", "flips\n", "SQNR dB\nlifted"]
+    return table(headers, rows, names=[20, 12, 15])

@@ -1,5 +1,20 @@
 """The quantisation process around a run: what to know before it, what to ignore after it, and what to choose."""
 
+from hwsim.process.candidates import Candidate, candidates
 from hwsim.process.negligible import Criterion, Negligible, negligible
+from hwsim.process.propose import Proposal, propose
+from hwsim.process.storage import Storage, stored_bits
+from hwsim.process.tolerance import Tolerance
 
-__all__ = ["Criterion", "Negligible", "negligible"]
+__all__ = [
+    "Candidate",
+    "Criterion",
+    "Negligible",
+    "Proposal",
+    "Storage",
+    "Tolerance",
+    "candidates",
+    "negligible",
+    "propose",
+    "stored_bits",
+]

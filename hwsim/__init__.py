@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from hwsim.loaders import load
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
+    from hwsim.process import (
+        Characteristics,
+        Criterion,
+        Negligible,
+        Proposal,
+        Tolerance,
+        TruncationPoints,
+        characteristics,
+        negligible,
+        propose,
+        truncation_points,
+    )
     from hwsim.program import Program, lower
     from hwsim.quantize import Plan, Profile, decide, profile
     from hwsim.report import Report
@@ -35,6 +47,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Characteristics": "process",
+    "Criterion": "process",
     "DataError": "errors",
     "DatapathOverflow": "errors",
     "Execution": "engine",
@@ -42,6 +56,7 @@ _HOME = {
     "IntFormat": "formats",
     "Ledger": "engine",
     "ModelError": "errors",
+    "Negligible": "process",
     "Network": "network",
     "Overflow": "formats",
     "Plan": "quantize",
@@ -49,25 +64,34 @@ _HOME = {
     "Profile": "quantize",
     "Program": "program",
     "ProgramError": "errors",
+    "Proposal": "process",
     "Report": "report",
     "Result": "pipeline",
     "Rounding": "formats",
     "Target": "target",
     "TargetError": "errors",
+    "Tolerance": "process",
+    "TruncationPoints": "process",
     "UnsupportedError": "errors",
     "WidthError": "errors",
+    "characteristics": "process",
     "decide": "quantize",
     "execute": "engine",
     "load": "loaders",
     "load_target": "target",
     "lower": "program",
+    "negligible": "process",
     "profile": "quantize",
+    "propose": "process",
     "run": "pipeline",
     "shipped_targets": "target",
+    "truncation_points": "process",
 }
 """The room each public name comes from, when it is first used: `import hwsim` is quick."""
 
 __all__ = [
+    "Characteristics",
+    "Criterion",
     "DataError",
     "DatapathOverflow",
     "Execution",
@@ -75,6 +99,7 @@ __all__ = [
     "IntFormat",
     "Ledger",
     "ModelError",
+    "Negligible",
     "Network",
     "Overflow",
     "Plan",
@@ -82,22 +107,29 @@ __all__ = [
     "Profile",
     "Program",
     "ProgramError",
+    "Proposal",
     "Report",
     "Result",
     "Rounding",
     "Target",
     "TargetError",
+    "Tolerance",
+    "TruncationPoints",
     "UnsupportedError",
     "WidthError",
     "__version__",
+    "characteristics",
     "decide",
     "execute",
     "load",
     "load_target",
     "lower",
+    "negligible",
     "profile",
+    "propose",
     "run",
     "shipped_targets",
+    "truncation_points",
 ]
 
 

@@ -74,7 +74,9 @@ def words(keys: Recipe) -> str:
 
 def candidates(operation: Operation, settings: Settings) -> Iterator[Candidate]:
     """Yield what a layer could do, its weights first, wide before narrow; the target's own way is not among it."""
-    for part in cast("Sequence[Part]", ("weights", "activations") if isinstance(operation, Weighted) else ("activations",)):
+    for part in cast(
+        "Sequence[Part]", ("weights", "activations") if isinstance(operation, Weighted) else ("activations",)
+    ):
         own: dict[str, Any] = getattr(settings, part).model_dump(mode="json")
         seen: list[Recipe] = [{}]
         widths = [bits for bits in BITS[part] if bits < own["bits"]]

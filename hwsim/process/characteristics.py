@@ -101,7 +101,7 @@ class Speed:
         ratio = self.integer_s / self.float_s
         return (
             f"speed of the simulation: {self._each(self.integer_s)} a sample in integers, {self._each(self.float_s)} in float "
-            f"(TensorFlow), {ratio:.2g} times; median of {self.repeats} runs of {counted(self.samples, 'sample')}, both "
+            f"(TensorFlow), {ratio:.2g} times as long; median of {self.repeats} runs of {counted(self.samples, 'sample')}, both "
             f"warmed up, {self.machine}, {counted(self.threads, 'thread')}"
         )
 

@@ -226,7 +226,9 @@ class _Trials:
         return self._verdict(one.layer, one.name, [one])
 
     def _plain(self, one: Lift, state: str, how: str) -> Verdict:
-        return Verdict(layer=one.layer, kind=self._kind(one.layer), name=one.name, points=one.points, state=state, how=how)
+        return Verdict(
+            layer=one.layer, kind=self._kind(one.layer), name=one.name, points=one.points, state=state, how=how
+        )
 
     def _kind(self, layer: str) -> str:
         return self.case.network.by_name[layer].kind if layer in self.case.network.by_name else "*"
@@ -272,9 +274,17 @@ class _Trials:
             if joint is not None and self.criterion.met(joint, self.whole):
                 return found, joint
             worst = max(places, key=lambda number: found[number].share or 0.0)
-            alone = self._verdict(found[worst].layer, found[worst].name, [by_key[found[worst].layer, found[worst].name]])
+            alone = self._verdict(
+                found[worst].layer, found[worst].name, [by_key[found[worst].layer, found[worst].name]]
+            )
             state = alone.state if alone.state != "negligible" else "matters jointly"
-            facts = {"state": state, "how": alone.how, "share": alone.share, "flips": alone.flips, "sqnr_db": alone.sqnr_db}
+            facts = {
+                "state": state,
+                "how": alone.how,
+                "share": alone.share,
+                "flips": alone.flips,
+                "sqnr_db": alone.sqnr_db,
+            }
             found[worst] = Verdict(**{**vars(found[worst]), **facts})
 
     def _verdict_free(self, group: Sequence[Lift]) -> Figures | None:

@@ -70,8 +70,12 @@ class TruncationPoints:
         """Return the list as plain text, no line longer than 100 columns; lossless points are summed up."""
         lossy = [one for one in self.rows if one.clamping != "impossible" or one.round_off != "none"]
         safe = len(self.rows) - len(lossy)
-        known = "proved with the plan's weights and scales" if self.planned else "for any weights and inputs, bias aside"
-        lines = paragraph(f"{self.network} on {self.target}: {counted(len(self.rows), 'truncation point')}; {known}", "  ")
+        known = (
+            "proved with the plan's weights and scales" if self.planned else "for any weights and inputs, bias aside"
+        )
+        lines = paragraph(
+            f"{self.network} on {self.target}: {counted(len(self.rows), 'truncation point')}; {known}", "  "
+        )
         lines += [] if not safe else paragraph(f"{counted(safe, 'point')} can lose nothing: {self._safe()}", "  ")
         headers = ["layer", "point", "in", "out", "clamping", "bits\nneeded", "overflow", "round-off", "rounding"]
         rows: list[list[str]] = []
@@ -82,7 +86,9 @@ class TruncationPoints:
             layer = one.layer
             dropped = one.round_off if not one.dropped_bits else f"{one.round_off}, {one.dropped_bits} bits"
             forms = [one.format_in or "-", one.format_out or "-"]
-            rows.append([name, one.point, *forms, one.clamping, needed, one.overflow or "-", dropped, one.rounding or "-"])
+            rows.append(
+                [name, one.point, *forms, one.clamping, needed, one.overflow or "-", dropped, one.rounding or "-"]
+            )
         return "\n".join([*lines, "", *table(headers, rows, names=[18, 11])])
 
     def to_frame(self) -> pd.DataFrame:
@@ -152,7 +158,11 @@ def _outlook(one: IntOperation, number: int, point: Point, *, whole: bool) -> Ou
         layer=one.layer,
         kind=one.kind,
         point=point.name,
-        format_in="real" if point.once or isinstance(one, Quantize) else "" if form is None else _narrowest(point.bound),
+        format_in="real"
+        if point.once or isinstance(one, Quantize)
+        else ""
+        if form is None
+        else _narrowest(point.bound),
         format_out=_narrowest(point.bound) if form is None else str(form),
         clamping=clamping,
         bits_needed=needed,
@@ -174,7 +184,9 @@ def worst_case(row: Outlook, network: Network, target: Target) -> Outlook:
         return replace(row, basis="weights")
     if row.format_in == "real":
         bias = row.point == "bias"
-        return replace(row, clamping="possible", overflow=row.overflow or _bias_overflow(settings, bias), round_off="possible")
+        return replace(
+            row, clamping="possible", overflow=row.overflow or _bias_overflow(settings, bias), round_off="possible"
+        )
     bound = sum_bound(operation, row.point, settings, network)
     if bound is None:
         clamping = "possible" if fitted else row.clamping

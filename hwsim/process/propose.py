@@ -230,7 +230,13 @@ def reason(found: Found, state: State, slot: Slot) -> str:
         text = f"{what} stay as the target says"
     else:
         saved = own.cost - option.cost
-        effect = f"saves {_amount(saved)}" if saved > 0 else "costs the same" if not saved else f"costs {_amount(-saved)} more"
+        effect = (
+            f"saves {_amount(saved)}"
+            if saved > 0
+            else "costs the same"
+            if not saved
+            else f"costs {_amount(-saved)} more"
+        )
         text = f"{what}: {words(option.keys)} {effect}; alone it leaves {option.standing}"
     if not found.holds:
         return f"{text}; of all that was tried this errs least."

@@ -241,7 +241,9 @@ def best_move(
     moves: list[Option] = []
     for slot, some in options.items():
         limit = min((one.noise for one in barred.get(slot, ())), default=math.inf)
-        moves += [one for one in some if one.cost < state[slot].cost and one.noise < limit and one not in barred.get(slot, ())]
+        moves += [
+            one for one in some if one.cost < state[slot].cost and one.noise < limit and one not in barred.get(slot, ())
+        ]
     return max(moves, key=partial(_worth, state), default=None)
 
 

@@ -42,7 +42,9 @@ class Tolerance:
     def judge(self, figures: Figures, reference: Outputs, outputs: Outputs) -> Standing:
         """Return how results stand. Raises HwsimError where top1 is asked of a network that decides nothing."""
         if self.top1 is not None and figures.top1 is None:
-            raise HwsimError("top1 is asked for, but no result of the network is a vector of classes; give sqnr or metric")
+            raise HwsimError(
+                "top1 is asked for, but no result of the network is a vector of classes; give sqnr or metric"
+            )
         value = None
         if self.metric is not None:
             value = float(self.metric(_as_user_sees(reference), _as_user_sees(outputs)))
@@ -56,7 +58,9 @@ class Tolerance:
     def __str__(self) -> str:
         parts = [] if self.top1 is None else [f"top-1 agrees with float on at least {agreement(self.top1)} %"]
         parts += [] if self.sqnr is None else [f"SQNR at least {self.sqnr:g} dB"]
-        parts += [] if self.metric is None else [f"{getattr(self.metric, '__name__', 'metric')} at least {self.at_least:g}"]
+        parts += (
+            [] if self.metric is None else [f"{getattr(self.metric, '__name__', 'metric')} at least {self.at_least:g}"]
+        )
         return ", ".join(parts)
 
 

@@ -183,7 +183,11 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
         return {"activation": {"multiplier_bits": 32, "rounding": "half_even"}}
     if name == "requantize":
         exact = {"requantize": {"kind": "float64", "rounding": "half_even", "steps": None}}
-        return {**exact, "addition": {"left_shift": _finest_shift(operation, settings)}} if isinstance(operation, Add) else exact
+        return (
+            {**exact, "addition": {"left_shift": _finest_shift(operation, settings)}}
+            if isinstance(operation, Add)
+            else exact
+        )
     if name == "product":
         return {"mac" if isinstance(operation, Weighted) else "multiplication": {"product": None}}
     if isinstance(operation, Weighted):

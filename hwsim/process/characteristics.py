@@ -56,8 +56,8 @@ BITS_PER_BYTE = 8
 class LayerCost:
     """What one layer costs; memory in bits, all counts for one sample.
 
-    ``float_*`` is the float network in 32 bits. ``constant_bits`` are multipliers, shifts and tables behind the sums; what
-    is the same for all channels counts once. ``activation_bits`` are those of the output, 0 where the host keeps it.
+    ``float_*`` is the float network in 32 bits. ``constant_bits`` are multipliers, shifts and tables behind the sums;
+    what is the same for all channels counts once. ``activation_bits`` are of the output, 0 where the host keeps it.
     ``quantise``, ``requantise``, ``dequantise``: how many values are converted from real to codes, from one scale to
     another, and back to real; ``decode`` and ``encode``: through a table of levels, where steps are not uniform.
     """
@@ -100,9 +100,9 @@ class Speed:
     def __str__(self) -> str:
         ratio = self.integer_s / self.float_s
         return (
-            f"speed of the simulation: {self._each(self.integer_s)} a sample in integers, {self._each(self.float_s)} in float "
-            f"(TensorFlow), {ratio:.2g} times as long; median of {self.repeats} runs of {counted(self.samples, 'sample')}, both "
-            f"warmed up, {self.machine}, {counted(self.threads, 'thread')}"
+            f"speed of the simulation: {self._each(self.integer_s)} a sample in integers, {self._each(self.float_s)} "
+            f"in float (TensorFlow), {ratio:.2g} times as long; median of {self.repeats} runs of "
+            f"{counted(self.samples, 'sample')}, both warmed up, {self.machine}, {counted(self.threads, 'thread')}"
         )
 
     def _each(self, seconds: float) -> str:
@@ -113,8 +113,8 @@ class Speed:
 class Characteristics:
     """What a network costs on a target, by layer and whole.
 
-    ``peak_bits`` is the largest sum of feature maps that are alive at the same time, one sample; ``float_peak_bits`` that
-    of the float network in the same order. A reshaped tensor is its input.
+    ``peak_bits`` is the largest sum of feature maps that are alive at the same time, one sample; ``float_peak_bits``
+    that of the float network in the same order. A reshaped tensor is its input.
     """
 
     network: str
@@ -154,9 +154,9 @@ class Characteristics:
         return [one.macs, *map(_bytes, bits), *(getattr(one, name) for name in _steps())]
 
     def _sentences(self) -> list[str]:
-        weights = self.total("float_parameter_bits"), self.total("parameter_bits")
+        before, after = (_bytes(self.total(name)) for name in ("float_parameter_bits", "parameter_bits"))
         said = [
-            f"{self.network} on {self.target}: parameters {_bytes(weights[0]):,} bytes in float32, {_bytes(weights[1]):,} "
+            f"{self.network} on {self.target}: parameters {before:,} bytes in float32, {after:,} "
             f"stored ({_bytes(self.total('weight_bits')):,} weights, {_bytes(self.total('bias_bits')):,} biases, "
             f"{_bytes(self.total('constant_bits')):,} multipliers and tables)",
             f"feature maps of one sample: at most {_bytes(self.float_peak_bits):,} bytes alive in float32, "
@@ -250,19 +250,20 @@ def constant_bits(step: Step) -> int:
     """Return the bits of the multipliers, shifts, levels or table that a step reads."""
     match step:
         case ScaleFixed():
-            return _stored(step.multiplier) + _stored(step.shift)
+            found = _stored(step.multiplier) + _stored(step.shift)
         case MultiplyBy():
-            return _stored(step.multiplier)
+            found = _stored(step.multiplier)
         case ShiftLeft():
-            return _stored(step.shift)
+            found = _stored(step.shift)
         case ScaleFloat():
-            return step.precision * (1 if (step.ratio == step.ratio[0]).all() else step.ratio.size)
+            found = step.precision * (1 if (step.ratio == step.ratio[0]).all() else step.ratio.size)
         case LookUp():
-            return step.table.size * _width(step.table)
+            found = step.table.size * _width(step.table)
         case CountLevels():
-            return step.levels.size * _width(step.levels)
+            found = step.levels.size * _width(step.levels)
         case _:
-            return 0
+            found = 0
+    return found
 
 
 def _stored(values: Ints) -> int:

@@ -7,7 +7,7 @@ the results by less than a stated share of that error's energy, and moves no mor
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,8 @@ MOST_NAMES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion:
-    """When a point may be ignored: lifting it moves the results by at most ``error`` times the energy of the run's whole
-    error, and flips at most ``flips`` decisions (top-1) on the samples.
+    """When a point may be ignored: lifting it moves the results by at most ``error`` times the energy of the run's
+    whole error, and flips at most ``flips`` decisions (top-1) on the samples.
     """
 
     error: float = 0.1
@@ -109,6 +109,7 @@ class Negligible:
         """Return the verdicts as plain text, no line longer than 100 columns."""
         lines = [
             *paragraph(f"{self.network} on {self.target}: truncation points lifted on {self._sizes()}", "  "),
+            *(line for note in self.notes for line in paragraph(note, "  ")),
             *paragraph(self._sentence()),
             "",
             "Whole kinds, in all layers at once:",
@@ -168,7 +169,7 @@ def negligible(
 ) -> Negligible:
     """Lift every truncation point that loses something, and say which can be ignored.
 
-    model, target, data, calibration, plan: as for ``hwsim.run``; ``model`` may also be a Result, whose plan then counts.
+    model, target, data, calibration, plan: as for ``hwsim.run``; ``model`` may also be a Result, whose plan counts.
     criterion: what a point may do to the results and still be ignored.
     samples: how many samples decide, the first of the data.
 
@@ -198,7 +199,7 @@ class _Trials:
         lossy = lossy_points(self.ledger)
         active = [one for one in self.lifts if lossy & {(one.layer, point) for point in one.points}]
         with tracked("lifting truncation points", len(active)) as advance:
-            kinds = [self._verdict("*", name, group) for name, group in by_name(active)]
+            kinds = [self._verdict(group, "*") for _, group in by_name(active)]
             settled = {one.name for one in kinds if one.state == "negligible"}
             rows: list[Verdict] = []
             for one in self.lifts:
@@ -206,7 +207,7 @@ class _Trials:
                     rows.append(self._row(one, settled))
                     advance(1)
                 else:
-                    rows.append(self._plain(one, "nothing lost", one.how))
+                    rows.append(self._blank([one]))
         rows, joint = self._together(rows)
         return Negligible(
             network=self.case.network.name,
@@ -222,31 +223,34 @@ class _Trials:
 
     def _row(self, one: Lift, settled: set[str]) -> Verdict:
         if one.name in settled and not one.obstacle:
-            return self._plain(one, "negligible", f"{one.how}; in all layers at once")
-        return self._verdict(one.layer, one.name, [one])
+            return replace(self._blank([one]), state="negligible", how=f"{one.how}; in all layers at once")
+        return self._verdict([one])
 
-    def _plain(self, one: Lift, state: str, how: str) -> Verdict:
+    def _blank(self, group: Sequence[Lift], layer: str = "") -> Verdict:
+        """Return what nothing is known of."""
+        layer = layer or group[0].layer
         return Verdict(
-            layer=one.layer, kind=self._kind(one.layer), name=one.name, points=one.points, state=state, how=how
+            layer=layer,
+            kind=self.case.network.by_name[layer].kind if layer in self.case.network.by_name else "*",
+            name=group[0].name,
+            points=tuple(dict.fromkeys(point for one in group for point in one.points)),
+            state="nothing lost",
+            how=group[0].how,
         )
 
-    def _kind(self, layer: str) -> str:
-        return self.case.network.by_name[layer].kind if layer in self.case.network.by_name else "*"
-
-    def _verdict(self, layer: str, name: str, group: Sequence[Lift]) -> Verdict:
-        """Lift some points together and judge; points that cannot be lifted are left out of a whole kind."""
-        points = tuple(dict.fromkeys(point for one in group for point in one.points))
-        facts = {"layer": layer, "kind": self._kind(layer), "name": name, "points": points}
-        able = [one for one in group if not one.obstacle] if layer == "*" else group
+    def _verdict(self, group: Sequence[Lift], layer: str = "") -> Verdict:
+        """Lift some points together and judge; what cannot be lifted of several is left out."""
+        blank = self._blank(group, layer)
+        able = [one for one in group if not one.obstacle]
         if not able:
-            return Verdict(**facts, state="not lifted", how=group[0].obstacle)  # type: ignore[arg-type]
+            return replace(blank, state="not lifted", how=group[0].obstacle)
         try:
             outputs = self._lifted(able)
         except HwsimError as error:
-            return Verdict(**facts, state="not lifted", how=str(error))  # type: ignore[arg-type]
+            return replace(blank, state="not lifted", how=str(error))
         change = self.bench.change(self.base, outputs)
-        return Verdict(
-            **facts,  # type: ignore[arg-type]
+        return replace(
+            blank,
             state="negligible" if self.criterion.met(change, self.whole) else "matters",
             how=able[0].how,
             share=change.noise / self.whole.noise if self.whole.noise else 0.0,
@@ -263,31 +267,22 @@ class _Trials:
 
     def _together(self, rows: Sequence[Verdict]) -> tuple[list[Verdict], Figures | None]:
         """Take out what moves the results most until the rest is negligible together."""
-        by_key = {(one.layer, one.name): one for one in self.lifts}
+        lift_of = {(one.layer, one.name): one for one in self.lifts}
         found = list(rows)
-        while True:
-            places = [number for number, one in enumerate(found) if one.state == "negligible"]
-            if not places:
-                return found, None
-            group = [by_key[found[number].layer, found[number].name] for number in places]
-            joint = self._verdict_free(group)
+        while places := [number for number, one in enumerate(found) if one.state == "negligible"]:
+            joint = self._joint([lift_of[found[number].layer, found[number].name] for number in places])
             if joint is not None and self.criterion.met(joint, self.whole):
                 return found, joint
+            for number in places:
+                if found[number].share is None:  # of a whole kind that was lifted at once
+                    found[number] = self._verdict([lift_of[found[number].layer, found[number].name]])
             worst = max(places, key=lambda number: found[number].share or 0.0)
-            alone = self._verdict(
-                found[worst].layer, found[worst].name, [by_key[found[worst].layer, found[worst].name]]
-            )
-            state = alone.state if alone.state != "negligible" else "matters jointly"
-            facts = {
-                "state": state,
-                "how": alone.how,
-                "share": alone.share,
-                "flips": alone.flips,
-                "sqnr_db": alone.sqnr_db,
-            }
-            found[worst] = Verdict(**{**vars(found[worst]), **facts})
+            if found[worst].state == "negligible":
+                found[worst] = replace(found[worst], state="matters jointly")
+        return found, None
 
-    def _verdict_free(self, group: Sequence[Lift]) -> Figures | None:
+    def _joint(self, group: Sequence[Lift]) -> Figures | None:
+        """Return how far the results move with all of a group lifted, None where that is not possible."""
         try:
             return self.bench.change(self.base, self._lifted(group))
         except HwsimError:

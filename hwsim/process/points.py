@@ -36,11 +36,11 @@ class Outlook:
     """What can happen at one truncation point, as far as it is known before a run.
 
     ``format_in`` is the narrowest format of all that can arrive ("real" for values that become integers here, empty
-    where only a run tells), ``format_out`` what leaves. ``clamping`` is "impossible", "possible" or "certain" (of weights
-    and biases, which are known); ``bits_needed`` the width that the worst case needs. ``round_off`` is "none",
-    "possible" or "certain", by ``rounding``, of ``dropped_bits`` (None where that depends on scales). ``basis`` says what
-    the bits are known from: "weights" (proved with the weights and scales of a plan), "worst case" (any weights and
-    inputs, the bias aside) or "" (nothing).
+    where only a run tells), ``format_out`` what leaves. ``clamping`` is "impossible", "possible" or "certain" (of
+    weights and biases, which are known); ``bits_needed`` the width that the worst case needs. ``round_off`` is "none",
+    "possible" or "certain", by ``rounding``, of ``dropped_bits`` (None where that depends on scales). ``basis`` says
+    what the bits are known from: "weights" (proved with the weights and scales of a plan), "worst case" (any weights
+    and inputs, the bias aside) or "" (nothing).
     """
 
     layer: str
@@ -108,8 +108,8 @@ def truncation_points(model: object, target: str | Path | Target, plan: PlanSour
     """List where bits can be lost, and of what kind, before anything runs.
 
     model: as for ``hwsim.run``; a Result stands for its network and its plan.
-    plan: with one, everything is proved from its weights, scales and zero points; without, worst cases are told: sums as
-        long as the layer's, of any weights and inputs that the formats allow.
+    plan: with one, everything is proved from its weights, scales and zero points; without, worst cases are told: sums
+        as long as the layer's, of any weights and inputs that the formats allow.
 
     Raises HwsimError for whatever is wrong with the model, the target or the plan.
     """

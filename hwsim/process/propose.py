@@ -66,8 +66,8 @@ class Proposal:
     """The cheapest target that was found to keep a tolerance.
 
     ``target`` is the whole target with the proposal in its ``layers``. ``result`` is the real run on all data that
-    verified it, ``standing`` how that run stands; ``holds`` whether the tolerance is kept. If it is not, nothing that was
-    tried keeps it, and the proposal is the best found. ``cost`` and ``cost_before`` are those of all layers together.
+    verified it, ``standing`` how that run stands; ``holds`` whether the tolerance is kept. If it is not, nothing that
+    was tried keeps it, and the proposal is the best found. ``cost`` and ``cost_before`` are of all layers together.
     """
 
     network: str
@@ -104,6 +104,7 @@ class Proposal:
             said = f"NOT KEPT by anything that was tried; the best found has {self.standing}"
         cost = f"cost {_amount(self.cost)} instead of {_amount(self.cost_before)}, {percent(max(share, 0))} % saved"
         lines = paragraph(head, "  ") + paragraph(f"{said}; {cost}.", "  ", first="  ")
+        lines += [line for note in self.notes for line in paragraph(note, "    ", first="  ")]
         return lines + paragraph(f"The target as it is has {self.standing_before}.", "  ", first="  ")
 
     def to_yaml(self) -> str:
@@ -188,7 +189,7 @@ class Verification:
         return result, self.search.tolerance.judge(figures, reference, outputs)
 
     def fall_back(self, found: Found) -> tuple[State, tuple[Result, Standing]]:
-        """Return the last state that keeps the tolerance on all data, by steps back that double; else the best tried."""
+        """Return the last state that keeps the tolerance on all data, by steps back that double; else the best."""
         last, step = len(found.history) - 1, 1
         first: tuple[State, tuple[Result, Standing]] | None = None
         while True:

@@ -18,8 +18,8 @@ SCALE_BITS = 32
 class Storage:
     """How many values one layer stores under a plan, and in how many bits each.
 
-    ``scales`` and ``zero_points`` are those of the weights, 0 zero points where all are 0. ``activations`` is the number
-    of values of one sample of the layer's output; their bits are 0 where the host keeps them.
+    ``scales`` and ``zero_points`` are those of the weights, 0 zero points where all are 0. ``activations`` is the
+    number of values of one sample of the layer's output; their bits are 0 where the host keeps them.
     """
 
     layer: str

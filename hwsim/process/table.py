@@ -27,6 +27,10 @@ def frame_of(
 def html_of(title: str, frame: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     """Return a heading, lines of notes and a table for a notebook."""
     lines = "".join(f"<p>{escape(printable(one))}</p>" for one in notes)
-    shown = frame.map(lambda value: printable(value) if isinstance(value, str) else value)
-    body: str = shown.to_html(index=False, escape=True, na_rep="", border=0, float_format="%.4g")
+    shown = frame.map(_shown)
+    body: str = shown.to_html(index=False, escape=True, na_rep="", border=0, float_format="{:.4g}".format)
     return f"<div><h4>{escape(printable(title))}</h4>{lines}{body}</div>"
+
+
+def _shown(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value

@@ -61,7 +61,7 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
 def lower(network: Network, plan: Plan, target: Target, memory: Memory | None = None) -> Program:
     """Turn a network and its plan into a program of integers for a target.
 
-    With a ``memory`` of earlier lowerings of this network, operations of which nothing differs are the very same records.
+    With a ``memory`` of earlier lowerings of this network, operations of which nothing differs are the same records.
 
     Raises PlanError where the plan does not fit the network or the target, and WidthError where a value could leave the
     simulator's own 125 bits.

@@ -1,4 +1,4 @@
-"""Trials: a changed program beside the one it was changed from, on the same samples, measured at the network's results."""
+"""Trials: a changed program beside the one it was changed from, on the same samples, measured at the results."""
 
 from hwsim.trial.bench import Bench
 from hwsim.trial.figures import Figures, Outputs, compare

@@ -18,9 +18,9 @@ Outputs = Mapping[str, NDArray[Any]]
 class Figures:
     """The difference of some results from others.
 
-    ``noise`` is the energy of the difference by the energy of the signal, of the result where that is largest: 0 without
-    a difference. ``flips`` counts decisions that differ, of ``decisions`` in all; 0 of 0 for a network that decides
-    nothing.
+    ``noise`` is the energy of the difference by the energy of the signal, of the result where that is largest: 0
+    without a difference. ``flips`` counts decisions that differ, of ``decisions`` in all; 0 of 0 for a network that
+    decides nothing.
     """
 
     noise: float

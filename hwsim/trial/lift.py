@@ -78,7 +78,7 @@ class Lift:
 
 
 def lifts(network: Network, program: Program, target: Target) -> Iterator[Lift]:
-    """Yield what can be lifted in a program, and what cannot with the reason, layer by layer in the datapath's order."""
+    """Yield what can be lifted in a program, and what cannot with the reason, in the datapath's order."""
     for one in program.operations:
         operation = network.by_name[one.layer]
         settings = target.settings(operation.kind, operation.name)
@@ -145,7 +145,7 @@ def _group(operation: Operation, point: str, settings: Settings) -> str:
     return point if point in ("activation", "output") else "requantize"
 
 
-def _way(operation: Operation, name: str, settings: Settings) -> tuple[str, str]:
+def _way(operation: Operation, name: str, settings: Settings) -> tuple[str, str]:  # noqa: PLR0911
     """Return how points are lifted, and what stands against it: one of them is empty."""
     match name:
         case "weight" | "input" | "output" if not isinstance(operation, Pool):

@@ -45,7 +45,7 @@ def some(widths: Mapping[tuple[str, str], Sequence[int]]) -> Any:
 def everything(
     small: Network, base: Mapping[str, Any], data: Reals, widths: Mapping[tuple[str, str], Sequence[int]]
 ) -> Iterator[tuple[float, float]]:
-    """Yield (SQNR in dB, stored bits) of every combination of 8 bits and ``widths``, by whole runs and plain formulas."""
+    """Yield (SQNR in dB, stored bits) of every combination of 8 bits and ``widths``, by whole runs alone."""
     blocks = [[data]]
     statistics = hwsim.profile(small, blocks)
     exact = run_network(small, [data], small.outputs)[small.outputs[0]].astype(np.float64)

@@ -44,8 +44,8 @@ def test_decide_writes_a_plan(tmp_path: Path) -> None:
 
 
 def test_propose_writes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BITS, "weights", (4,))  # type: ignore[arg-type]
-    monkeypatch.setitem(BITS, "activations", ())  # type: ignore[arg-type]
+    monkeypatch.setitem(BITS, "weights", (4,))
+    monkeypatch.setitem(BITS, "activations", ())
     path = tmp_path / "proposal.yaml"
     asked = ["propose", str(DIGITS), *TARGET, "--data", str(IMAGES), "--samples", "32"]
     shown = RUNNER.invoke(app, [*asked, "--top1", "0.98", "--out", str(path)])

@@ -162,7 +162,8 @@ def test_default_candidates_are_tried_and_told() -> None:
 
 
 def test_bad_questions_are_refused() -> None:
-    for wrong in ({}, {"top1": 1.5}, {"at_least": 1.0}, {"metric": len}):
+    questions: tuple[dict[str, Any], ...] = ({}, {"top1": 1.5}, {"at_least": 1.0}, {"metric": len})
+    for wrong in questions:
         with pytest.raises(HwsimError):
             hwsim.Tolerance(**wrong)
     with pytest.raises(DataError, match="only once"):

@@ -6,6 +6,7 @@ the results by less than a stated share of that error's energy, and moves no mor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,7 +88,8 @@ class Negligible:
     """Which truncation points of a run can be ignored.
 
     ``kinds`` are whole kinds of points, lifted in all layers at once; ``rows`` are layers and points. ``joint`` is how
-    far the results move if all that is called negligible is lifted together, None where nothing is.
+    far the results move if all that is called negligible is lifted together, None where nothing is; weights and feature
+    maps are lifted apart, and what they do is added.
     """
 
     network: str
@@ -266,27 +268,52 @@ class _Trials:
         return self.bench.run(changed)
 
     def _together(self, rows: Sequence[Verdict]) -> tuple[list[Verdict], Figures | None]:
-        """Take out what moves the results most until the rest is negligible together."""
-        lift_of = {(one.layer, one.name): one for one in self.lifts}
+        """Keep as negligible what is so together: all of it, or as much, from the least on, as the criterion lets."""
         found = list(rows)
-        while places := [number for number, one in enumerate(found) if one.state == "negligible"]:
-            joint = self._joint([lift_of[found[number].layer, found[number].name] for number in places])
+        joint = self._joint(_negligible(found))
+        if joint is None or self.criterion.met(joint, self.whole):
+            return found, joint
+        lift_of = {(one.layer, one.name): one for one in self.lifts}
+        for number, one in enumerate(found):
+            if one.state == "negligible" and one.share is None:  # of a whole kind that was lifted at once
+                found[number] = self._verdict([lift_of[one.layer, one.name]])
+        order = sorted(_negligible(found), key=lambda one: one.share or 0.0)
+        low, high, kept = 0, len(order) + 1, None
+        while high - low > 1:
+            middle = (low + high) // 2
+            joint = self._joint(order[:middle])
             if joint is not None and self.criterion.met(joint, self.whole):
-                return found, joint
-            for number in places:
-                if found[number].share is None:  # of a whole kind that was lifted at once
-                    found[number] = self._verdict([lift_of[found[number].layer, found[number].name]])
-            worst = max(places, key=lambda number: found[number].share or 0.0)
-            if found[worst].state == "negligible":
-                found[worst] = replace(found[worst], state="matters jointly")
-        return found, None
+                low, kept = middle, joint
+            else:
+                high = middle
+        out = {(one.layer, one.name) for one in order[low:]}
+        return [replace(one, state="matters jointly") if (one.layer, one.name) in out else one for one in found], kept
 
-    def _joint(self, group: Sequence[Lift]) -> Figures | None:
-        """Return how far the results move with all of a group lifted, None where that is not possible."""
+    def _joint(self, verdicts: Sequence[Verdict]) -> Figures | None:
+        """Return how far the results move with the points of several verdicts lifted, None for no points.
+
+        Finer weights and finer feature maps would make sums that no accumulator holds, so they are lifted apart, and
+        what they do is added. What cannot be lifted together moves without limit.
+        """
+        wanted = {(one.layer, one.name) for one in verdicts}
+        group = [one for one in self.lifts if (one.layer, one.name) in wanted]
+        maps = [one for one in group if one.name in ("input", "output")]
+        parts = [part for part in (maps, [one for one in group if one not in maps]) if part]
         try:
-            return self.bench.change(self.base, self._lifted(group))
+            changes = [self.bench.change(self.base, self._lifted(part)) for part in parts]
         except HwsimError:
+            return Figures(noise=math.inf, flips=0, decisions=0)
+        if not changes:
             return None
+        return Figures(
+            noise=sum(one.noise for one in changes),
+            flips=sum(one.flips for one in changes),
+            decisions=changes[0].decisions,
+        )
+
+
+def _negligible(rows: Sequence[Verdict]) -> list[Verdict]:
+    return [one for one in rows if one.state == "negligible"]
 
 
 def lossy_points(ledger: Ledger) -> frozenset[tuple[str, str]]:

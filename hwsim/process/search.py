@@ -124,8 +124,9 @@ class Search:
 
     def made(self, state: State) -> tuple[Target, Plan]:
         """Return the target and the plan of a state."""
-        target = overridden(self.case.target, sections(state))
-        return target, decide(self.case.network, self.profile, target)
+        changed = sections(state)
+        target = overridden(self.case.target, changed)
+        return target, decide(self.case.network, self.profile, target, self.case.plan, changed)
 
     def stands(self, state: State) -> Standing | None:
         """Run a state; None where it is not possible."""

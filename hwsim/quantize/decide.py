@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,11 +36,23 @@ PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
 """Operations whose output has its input's format, scale and zero point."""
 
 
-def decide(network: Network, profile: Profile, target: Target) -> Plan:
-    """Choose scales and zero points from the ``profile`` by the ranges and formats that the target asks for."""
+def decide(
+    network: Network, profile: Profile, target: Target, known: Plan | None = None, changed: Collection[str] = ()
+) -> Plan:
+    """Choose scales and zero points from the ``profile`` by the ranges and formats that the target asks for.
+
+    ``known`` is a plan that was decided for another target, which differs from this one in the layers ``changed``
+    alone: what does not follow from these is taken from it.
+    """
     draft = _Draft(network, profile, target)
+    moved = set(changed)
     for operation in network.operations:
-        draft.add(operation)
+        if known is None or moved.intersection((operation.name, *operation.inputs)):
+            draft.add(operation)
+            if known is None or draft.tensors.get(operation.name) != known.tensors.get(operation.name):
+                moved.add(operation.name)
+        else:
+            draft.keep(operation.name, known)
     return Plan(network=network.name, target=target.name, tensors=draft.tensors, weights=draft.weights)
 
 
@@ -74,6 +87,13 @@ class _Draft:
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = self._from_range(operation, settings)
+
+    def keep(self, name: str, known: Plan) -> None:
+        """Take what another plan says of an operation."""
+        if name in known.tensors:
+            self.tensors[name] = known.tensors[name]
+        if name in known.weights:
+            self.weights[name] = known.weights[name]
 
     def _stays_on_host(self, operation: Operation) -> bool:
         """Whether real values leave the datapath here and no later operation brings them back."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pipeline.tiny import DIGITS, IMAGES, narrow_target, target_with, vector_network
 from process.cases import bits_of, everything, network, samples, some
 
@@ -171,3 +173,21 @@ def test_bad_questions_are_refused() -> None:
     image = Network(name="i", operations=network().operations[:2], outputs=("stem",))
     with pytest.raises(HwsimError, match="top1 is asked for"):
         hwsim.propose(image, target_with(), samples(), tolerance=hwsim.Tolerance(top1=0.9))
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_plan_decided_from_another_is_the_plan_decided_anew(draw: st.DataObject) -> None:
+    small = network()
+    statistics = hwsim.profile(small, [[samples()]])
+    kind = draw.draw(st.sampled_from(["fixed", "none", "power_of_two"]))
+    step = {"step": "power_of_two", "symmetric": True}
+    base: dict[str, Any] = {"name": "made", "weights": {"granularity": "layer", **step}, "activations": step}
+    base["requantize"] = {"kind": kind}
+    known = hwsim.decide(small, statistics, Target.from_dict(base))
+    section = st.fixed_dictionaries(
+        {"weights": st.fixed_dictionaries({"bits": st.integers(2, 8)})}
+    ) | st.fixed_dictionaries({"activations": st.fixed_dictionaries({"bits": st.integers(2, 8)})})
+    changed = draw.draw(st.dictionaries(st.sampled_from(sorted(small.by_name)), section))
+    target = Target.from_dict({**base, "layers": changed})
+    assert hwsim.decide(small, statistics, target, known, changed) == hwsim.decide(small, statistics, target)

@@ -78,7 +78,7 @@ class WeightPlan(Entry):
             raise ValueError("has no scale")
         if len(self.scale) != len(self.zero_point):
             raise ValueError(f"{len(self.scale)} scales but {len(self.zero_point)} zero points")
-        for zero_point in self.zero_point:
+        for zero_point in dict.fromkeys(self.zero_point):
             self.check_code(zero_point)
         return self
 

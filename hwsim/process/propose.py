@@ -249,7 +249,7 @@ def _limit(found: Found, state: State, slot: Slot) -> str:
     cheaper = [one for one in found.options[slot] if one.cost < state[slot].cost]
     if not cheaper:
         return "nothing that was tried is cheaper"
-    nearest = min(cheaper, key=lambda one: one.noise)
+    nearest = min(cheaper, key=lambda one: one.weighed)
     standing = _broke(found, nearest)
     if standing is not None:
         return f"{words(nearest.keys)} would break the tolerance together with the rest: {standing}"

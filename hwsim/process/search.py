@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hwsim.errors import HwsimError
@@ -41,7 +41,8 @@ LIKELY = 4
 class Option:
     """A candidate measured alone: what it costs the whole network, how the results stand, and why it is not possible.
 
-    ``keys`` is empty for the target's own way. ``cost`` and ``standing`` are None where ``refused`` says why not.
+    ``keys`` is empty for the target's own way. ``standing`` is None where ``refused`` says why not. ``near`` is the
+    noise of the option beside where the search starts from, if that is far from the target as it is.
     """
 
     slot: Slot
@@ -49,6 +50,12 @@ class Option:
     cost: float = math.inf
     standing: Standing | None = None
     refused: str = ""
+    near: float | None = None
+
+    @property
+    def weighed(self) -> float:
+        """The noise by which the search weighs the option."""
+        return self.noise if self.near is None else self.near
 
     @property
     def noise(self) -> float:
@@ -143,6 +150,9 @@ class Search:
     def _down(self, options: Mapping[Slot, Sequence[Option]]) -> Found:
         own: State = {slot: some[0] for slot, some in options.items()}
         start, holds = self._start(options, own)
+        if holds and not self.base_standing.holds:
+            options, start = self._measured_near(start, options)
+            own = {slot: some[0] for slot, some in options.items()}
         found = Found(options=options, history=[start], own=own, own_standing=self.base_standing, holds=holds)
         if holds:
             self._rebase(start)
@@ -150,6 +160,25 @@ class Search:
             self._rebase(found.history[-1])
             self._step_by_step(found)
         return found
+
+    def _measured_near(
+        self, start: State, options: Mapping[Slot, Sequence[Option]]
+    ) -> tuple[Mapping[Slot, Sequence[Option]], State]:
+        """Measure all options again beside those of a start: what they do to a target that fails says little of it."""
+        self._rebase(start)
+        measured: dict[Slot, list[Option]] = {}
+        chosen: dict[Slot, Option] = {}
+        with tracked("measuring candidates again", sum(map(len, options.values()))) as advance:
+            for slot, some in options.items():
+                measured[slot] = []
+                for one in some:
+                    standing = None if one.refused else self.stands({**start, slot: one})
+                    again = replace(one, near=math.inf if standing is None else standing.figures.noise)
+                    measured[slot].append(again)
+                    if start[slot] is one:
+                        chosen[slot] = again
+                    advance(1)
+        return measured, chosen
 
     def _rebase(self, state: State) -> None:
         """Make a state the base of trials, so that less of each has to run."""
@@ -241,9 +270,11 @@ def best_move(
     """
     moves: list[Option] = []
     for slot, some in options.items():
-        limit = min((one.noise for one in barred.get(slot, ())), default=math.inf)
+        limit = min((one.weighed for one in barred.get(slot, ())), default=math.inf)
         moves += [
-            one for one in some if one.cost < state[slot].cost and one.noise < limit and one not in barred.get(slot, ())
+            one
+            for one in some
+            if one.cost < state[slot].cost and one.weighed < limit and one not in barred.get(slot, ())
         ]
     return max(moves, key=partial(_worth, state), default=None)
 
@@ -251,7 +282,7 @@ def best_move(
 def _worth(state: State, move: Option) -> float:
     """Return what a move saves for its harm."""
     now = state[move.slot]
-    return (now.cost - move.cost) / max(move.noise - now.noise, LEAST_HARM)
+    return (now.cost - move.cost) / max(move.weighed - now.weighed, LEAST_HARM)
 
 
 def _noise(option: Option) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 
 from hwsim.data import Block, Data, Samples
-from hwsim.errors import DataError
+from hwsim.errors import DataError, HwsimError
 from hwsim.loaders import load
 from hwsim.network import Network
 from hwsim.pipeline import PlanSource, Result, block_size, profiled, read_samples
@@ -34,7 +34,12 @@ class Case:
     notes: tuple[str, ...]
 
     def blocks(self, limit: int) -> list[Block]:
-        """Return the first samples, ``limit`` at most and no more than memory has room for."""
+        """Return the first samples, ``limit`` at most and no more than memory has room for.
+
+        Raises HwsimError for a limit below 1.
+        """
+        if limit < 1:
+            raise HwsimError(f"samples must be at least 1, not {limit}")
         values = sum(prod(shape) for shape in self.network.shapes.values())
         most = max(1, min(limit, MOST_VALUES // values))
         return list(self.samples.blocks(block_size(self.network), most))

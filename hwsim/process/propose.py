@@ -66,8 +66,9 @@ class Proposal:
     """The cheapest target that was found to keep a tolerance.
 
     ``target`` is the whole target with the proposal in its ``layers``. ``result`` is the real run on all data that
-    verified it, ``standing`` how that run stands; ``holds`` whether the tolerance is kept. If it is not, nothing that
-    was tried keeps it, and the proposal is the best found. ``cost`` and ``cost_before`` are of all layers together.
+    verified it, ``standing`` how that run stands; ``standing_before`` is how the target as it is stands on the ``samples``
+    of the search. ``holds`` says whether the tolerance is kept: if not, nothing that was tried keeps it, and the proposal
+    is the best found. ``cost`` and ``cost_before`` are of all layers together.
     """
 
     network: str
@@ -105,7 +106,11 @@ class Proposal:
         cost = f"cost {_amount(self.cost)} instead of {_amount(self.cost_before)}, {percent(max(share, 0))} % saved"
         lines = paragraph(head, "  ") + paragraph(f"{said}; {cost}.", "  ", first="  ")
         lines += [line for note in self.notes for line in paragraph(note, "    ", first="  ")]
-        return lines + paragraph(f"The target as it is has {self.standing_before}.", "  ", first="  ")
+        return lines + paragraph(
+            f"The target as it is has {self.standing_before} on the {counted(self.samples, 'sample')} of the search.",
+            "    ",
+            first="  ",
+        )
 
     def to_yaml(self) -> str:
         """Return the ``layers`` section of the proposed target; put into the target's file it gives the same result."""
@@ -159,7 +164,7 @@ def propose(
             tolerance=tolerance,
             holds=standing.holds,
             standing=standing,
-            standing_before=found.own_standing if state is not found.own else standing,
+            standing_before=found.own_standing,
             cost=total(cost, case.network, plan),
             cost_before=search.base_cost,
             samples=bench.count,
@@ -191,13 +196,11 @@ class Verification:
     def fall_back(self, found: Found) -> tuple[State, tuple[Result, Standing]]:
         """Return the last state that keeps the tolerance on all data, by steps back that double; else the best."""
         last, step = len(found.history) - 1, 1
-        first: tuple[State, tuple[Result, Standing]] | None = None
         while True:
             state = found.history[last]
             outcome = self.run(state)
             if outcome[1].holds or last == 0:
                 break
-            first = first or (state, outcome)
             last, step = max(last - step, 0), 2 * step
         if not outcome[1].holds and state is not found.own:
             own = self.run(found.own)

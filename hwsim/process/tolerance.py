@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ class Tolerance:
             raise HwsimError("a tolerance needs at least one of top1, sqnr and metric")
         if self.top1 is not None and not 0 <= self.top1 <= 1:
             raise HwsimError(f"top1 is a share from 0 to 1, not {self.top1!r}")
+        if any(one is not None and math.isnan(one) for one in (self.sqnr, self.at_least)):
+            raise HwsimError("the limits of a tolerance must be numbers, not NaN")
         if (self.metric is None) != (self.at_least is None):
             raise HwsimError("a metric and at_least, its smallest value, go together")
 

@@ -164,12 +164,20 @@ def test_default_candidates_are_tried_and_told() -> None:
 
 
 def test_bad_questions_are_refused() -> None:
-    questions: tuple[dict[str, Any], ...] = ({}, {"top1": 1.5}, {"at_least": 1.0}, {"metric": len})
+    questions: tuple[dict[str, Any], ...] = (
+        {},
+        {"top1": 1.5},
+        {"at_least": 1.0},
+        {"sqnr": float("nan")},
+        {"metric": len},
+    )
     for wrong in questions:
         with pytest.raises(HwsimError):
             hwsim.Tolerance(**wrong)
     with pytest.raises(DataError, match="only once"):
         hwsim.propose(vector_network(), target_with(), iter([samples()]), tolerance=hwsim.Tolerance(sqnr=1.0))
+    with pytest.raises(HwsimError, match="samples must be at least 1"):
+        hwsim.propose(vector_network(), target_with(), None, tolerance=hwsim.Tolerance(sqnr=1.0), samples=0)
     image = Network(name="i", operations=network().operations[:2], outputs=("stem",))
     with pytest.raises(HwsimError, match="top1 is asked for"):
         hwsim.propose(image, target_with(), samples(), tolerance=hwsim.Tolerance(top1=0.9))

@@ -66,9 +66,9 @@ class Proposal:
     """The cheapest target that was found to keep a tolerance.
 
     ``target`` is the whole target with the proposal in its ``layers``. ``result`` is the real run on all data that
-    verified it, ``standing`` how that run stands; ``standing_before`` is how the target as it is stands on the ``samples``
-    of the search. ``holds`` says whether the tolerance is kept: if not, nothing that was tried keeps it, and the proposal
-    is the best found. ``cost`` and ``cost_before`` are of all layers together.
+    verified it, ``standing`` how that run stands; ``standing_before`` is how the target as it is stands on the
+    ``samples`` of the search. ``holds`` says whether the tolerance is kept: if not, nothing that was tried keeps it,
+    and the proposal is the best found. ``cost`` and ``cost_before`` are of all layers together.
     """
 
     network: str

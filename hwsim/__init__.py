@@ -28,6 +28,18 @@ if TYPE_CHECKING:
     from hwsim.loaders import load
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
+    from hwsim.process import (
+        Characteristics,
+        Criterion,
+        Negligible,
+        Proposal,
+        Tolerance,
+        TruncationPoints,
+        characteristics,
+        negligible,
+        propose,
+        truncation_points,
+    )
     from hwsim.program import Program, lower
     from hwsim.quantize import Plan, Profile, decide, profile
     from hwsim.report import Report
@@ -37,6 +49,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Characteristics": "process",
+    "Criterion": "process",
     "DataError": "errors",
     "DatapathOverflow": "errors",
     "Execution": "engine",
@@ -44,6 +58,7 @@ _HOME = {
     "IntFormat": "formats",
     "Ledger": "engine",
     "ModelError": "errors",
+    "Negligible": "process",
     "Network": "network",
     "Overflow": "formats",
     "Plan": "quantize",
@@ -51,6 +66,7 @@ _HOME = {
     "Profile": "quantize",
     "Program": "program",
     "ProgramError": "errors",
+    "Proposal": "process",
     "Report": "report",
     "Result": "pipeline",
     "Rounding": "formats",
@@ -58,22 +74,30 @@ _HOME = {
     "Target": "target",
     "TargetError": "errors",
     "Techniques": "techniques",
+    "Tolerance": "process",
+    "TruncationPoints": "process",
     "UnsupportedError": "errors",
     "WidthError": "errors",
+    "characteristics": "process",
     "compare_techniques": "techniques",
     "decide": "quantize",
     "execute": "engine",
     "load": "loaders",
     "load_target": "target",
     "lower": "program",
+    "negligible": "process",
     "profile": "quantize",
+    "propose": "process",
     "run": "pipeline",
     "shipped_targets": "target",
+    "truncation_points": "process",
 }
 """The room each public name comes from, when it is first used: `import hwsim` is quick."""
 
 __all__ = [
     "TECHNIQUES",
+    "Characteristics",
+    "Criterion",
     "DataError",
     "DatapathOverflow",
     "Execution",
@@ -81,6 +105,7 @@ __all__ = [
     "IntFormat",
     "Ledger",
     "ModelError",
+    "Negligible",
     "Network",
     "Overflow",
     "Plan",
@@ -88,24 +113,31 @@ __all__ = [
     "Profile",
     "Program",
     "ProgramError",
+    "Proposal",
     "Report",
     "Result",
     "Rounding",
     "Target",
     "TargetError",
     "Techniques",
+    "Tolerance",
+    "TruncationPoints",
     "UnsupportedError",
     "WidthError",
     "__version__",
+    "characteristics",
     "compare_techniques",
     "decide",
     "execute",
     "load",
     "load_target",
     "lower",
+    "negligible",
     "profile",
+    "propose",
     "run",
     "shipped_targets",
+    "truncation_points",
 ]
 
 

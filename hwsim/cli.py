@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwsim.pipeline import Result
 
 INVALID, FAILED = 1, 2
-"""Exit codes: a target that was to be validated is wrong; anything else that went wrong."""
+"""Exit codes: a target that was to be validated is wrong, or no proposal keeps the tolerance; anything else."""
 
 app = typer.Typer(
     add_completion=False,
@@ -105,6 +105,126 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
         if out is not None:
             save(result, out)
             typer.echo(f"written to {out}", err=True)
+
+
+Model = Annotated[Path, typer.Argument(help="A .keras or .h5 file.")]
+Datapath = Annotated[str, typer.Option("--target", "-t", help="Name of a shipped target, or a YAML file.")]
+Inputs = Annotated[Path | None, typer.Option("--data", help="Inputs, .npy or .npz; synthetic ones if not given.")]
+Ranges = Annotated[Path | None, typer.Option("--calibration", help="Inputs that choose the ranges, .npy or .npz.")]
+SavedPlan = Annotated[Path | None, typer.Option("--plan", help="A saved plan.")]
+
+
+@app.command()
+def points(model: Model, target: Datapath, plan: SavedPlan = None, as_json: AsJson = False) -> None:
+    """List where bits can be lost, before anything runs: proved with a plan, else in the worst case."""
+    with errors_in_words():
+        check_files(model, plan)
+        found = hwsim.truncation_points(model, target, plan)
+        if as_json:
+            print_json(records(found.rows))
+        else:
+            typer.echo(str(found))
+
+
+@app.command()
+def negligible(  # noqa: PLR0913, PLR0917  one argument for each option
+    model: Model,
+    target: Datapath,
+    data: Inputs = None,
+    calibration: Ranges = None,
+    plan: SavedPlan = None,
+    error: Annotated[float, typer.Option(min=0, help="Share of the error's energy that a point may move.")] = 0.1,
+    flips: Annotated[int, typer.Option(min=0, help="Decisions that a point may flip.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, help="How many samples decide.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Lift every truncation point that loses something, and say which can be ignored."""
+    with errors_in_words():
+        check_files(model, data, calibration, plan)
+        criterion = hwsim.Criterion(error=error, flips=flips)
+        found = hwsim.negligible(
+            model, target, data, criterion=criterion, calibration=calibration, plan=plan, samples=samples
+        )
+        if as_json:
+            print_json(records(found.rows))
+        else:
+            typer.echo(str(found))
+
+
+@app.command()
+def profile(model: Model, data: Inputs = None) -> None:
+    """Run a model in float and print the statistics of its feature maps."""
+    with errors_in_words():
+        check_files(model, data)
+        from hwsim.pipeline import profiled, read_samples
+
+        network = hwsim.load(model)
+        samples, notes = read_samples(network, data)
+        typer.echo(str(profiled(network, samples, None, notes)))
+
+
+@app.command()
+def decide(
+    model: Model,
+    target: Datapath,
+    data: Inputs = None,
+    calibration: Ranges = None,
+    out: Annotated[Path | None, typer.Option(help="Write the plan here, as JSON.")] = None,
+) -> None:
+    """Decide formats, scales and zero points as the target says, and print the plan."""
+    with errors_in_words():
+        check_files(model, data, calibration)
+        from hwsim.process.case import case_of
+
+        plan = case_of(model, target, data, calibration).plan
+        typer.echo(str(plan))
+        if out is not None:
+            plan.save(out)
+            typer.echo(f"written to {out}", err=True)
+
+
+@app.command()
+def propose(  # noqa: PLR0913, PLR0917  one argument for each option
+    model: Model,
+    target: Datapath,
+    data: Inputs = None,
+    calibration: Ranges = None,
+    top1: Annotated[float | None, typer.Option(min=0, max=1, help="Smallest share of decisions as in float.")] = None,
+    sqnr: Annotated[float | None, typer.Option(help="Smallest SQNR of the results, in dB.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many samples the search runs on.")] = 128,
+    out: Annotated[Path | None, typer.Option(help="Write the whole target here, as YAML.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propose per layer the cheapest strategy that keeps a tolerance; exit 1 if none was found."""
+    with errors_in_words():
+        check_files(model, data, calibration)
+        tolerance = hwsim.Tolerance(top1=top1, sqnr=sqnr)
+        found = hwsim.propose(model, target, data, tolerance=tolerance, calibration=calibration, samples=samples)
+        if as_json:
+            print_json(records(found.alternatives))
+        else:
+            typer.echo(str(found), nl=False)
+        if out is not None:
+            from hwsim.files import write_whole
+
+            write_whole(out, found.target.to_yaml().encode())
+            typer.echo(f"written to {out}", err=True)
+    if not found.holds:
+        raise typer.Exit(INVALID)
+
+
+def records(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return records as JSON has them: infinity, which it lacks, as text."""
+    import dataclasses
+    import math
+
+    return [
+        {
+            name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in dataclasses.asdict(one).items()
+        }
+        for one in rows
+    ]
 
 
 @app.command()

@@ -25,10 +25,10 @@ from hwsim.network import Network
 from hwsim.program import Program, lower
 from hwsim.program.records import IntOperation
 from hwsim.progress import tracked
-from hwsim.quantize import Plan, decide, profile
+from hwsim.quantize import Plan, Profile, decide, profile
 from hwsim.reference import prove_import, walk
 from hwsim.report import Report
-from hwsim.report.measure import Measurement, point_figures
+from hwsim.report.measure import Measurement, classified, point_figures
 from hwsim.strand import Step, Strand
 from hwsim.target import Target, load_target
 
@@ -180,6 +180,11 @@ def decided(
     if plan is not None:
         notes.append("plan: as given")
         return plan if isinstance(plan, Plan) else Plan.load(plan)
+    return decide(network, profiled(network, samples, calibration, notes), target)
+
+
+def profiled(network: Network, samples: Samples, calibration: Data | None, notes: list[str]) -> Profile:
+    """Return the statistics of the user's calibration data, or of the first samples of the data."""
     limit = None
     if calibration is None:
         samples, limit = samples.rereadable(CALIBRATION_SAMPLES), CALIBRATION_SAMPLES
@@ -187,8 +192,7 @@ def decided(
     else:
         samples = calibration if isinstance(calibration, Samples) else Samples(calibration, samples.inputs)
     with tracked("profiling in float", samples.count) as advance:
-        statistics = profile(network, counted(samples.blocks(block_size(network), limit), advance))
-    return decide(network, statistics, target)
+        return profile(network, counted(samples.blocks(block_size(network), limit), advance))
 
 
 def idle_patterns(network: Network, target: Target) -> list[str]:
@@ -227,22 +231,13 @@ class Simulation:
         self.samples = samples
         self.count = 0
         self.ledger = Ledger(program)
-        self.measurement = Measurement(program, self._classified())
+        self.measurement = Measurement(program, classified(network))
         self.codes: dict[str, list[Array]] = {name: [] for name in program.outputs}
         self.floats: dict[str, list[Array]] = {name: [] for name in network.outputs}
         self.trace: dict[str, dict[str, Array]] = {}
         self.layers: dict[str, list[tuple[int, IntOperation]]] = {}
         for number, one in enumerate(program.operations):
             self.layers.setdefault(one.layer, []).append((number, one))
-
-    def _classified(self) -> dict[str, bool]:
-        """Say of each result whether its largest value is a decision: a vector, but no copy of an input's shape."""
-        shapes = self.network.shapes
-        given = {one.shape for one in self.network.inputs}
-        return {
-            name: len(shapes[name]) == 1 and shapes[name][-1] > 1 and shapes[name] not in given
-            for name in self.network.outputs
-        }
 
     def _tier(self, *, twice: bool) -> int:
         count = self.samples.count

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim.network import ScaleShift, Weighted
 from hwsim.network.mac import Floats
-from hwsim.program.mac import quantize_weights
+from hwsim.program.stored import quantize_weights
 from hwsim.quantize.decide import kernel_of
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.target import Settings, Target

@@ -31,6 +31,7 @@ from hwsim.program.context import Context
 from hwsim.program.host import lower_input, lower_softmax
 from hwsim.program.levels import stored_forms
 from hwsim.program.mac import lower_weighted
+from hwsim.program.memory import Memory
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
 from hwsim.program.program import Program
@@ -58,8 +59,10 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
 }
 
 
-def lower(network: Network, plan: Plan, target: Target) -> Program:
+def lower(network: Network, plan: Plan, target: Target, memory: Memory | None = None) -> Program:
     """Turn a network and its plan into a program of integers for a target.
+
+    With a ``memory`` of earlier lowerings of this network, operations of which nothing differs are the same records.
 
     Raises PlanError where the plan does not fit the network or the target, and WidthError where a value could leave the
     simulator's own 125 bits.
@@ -69,11 +72,11 @@ def lower(network: Network, plan: Plan, target: Target) -> Program:
     for one in network.inputs:
         context.tensors[one.name] = Tensor(name=one.name, shape=one.shape, format=None)
     operations: list[IntOperation] = []
+    recall = Memory() if memory is None else memory
     for operation in network.operations:
-        for lowered in LOWERINGS[type(operation)](operation, context):
-            for made in (lowered, *stored_forms(lowered, operation, context)):
-                operations.append(made)
-                context.tensors[made.output.name] = made.output
+        for made in recall.lowered(operation, context, with_stored_forms):
+            operations.append(made)
+            context.tensors[made.output.name] = made.output
     inputs = {one.name for one in network.inputs}
     return Program(
         network=network.name,
@@ -82,6 +85,12 @@ def lower(network: Network, plan: Plan, target: Target) -> Program:
         outputs=tuple(f"{name}/codes" if name in inputs else name for name in network.outputs),
         operations=tuple(operations),
     )
+
+
+def with_stored_forms(operation: Operation, context: Context) -> list[IntOperation]:
+    """Lower one operation, and the way to stored codes and back where they are no plain integers."""
+    lowered = LOWERINGS[type(operation)](operation, context)
+    return [one for made in lowered for one in (made, *stored_forms(made, operation, context))]
 
 
 def check_names(network: Network, plan: Plan) -> None:

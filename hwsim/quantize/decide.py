@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,11 +42,23 @@ PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
 """Operations whose output has its input's format, scale and zero point."""
 
 
-def decide(network: Network, profile: Profile, target: Target) -> Plan:
-    """Choose scales and zero points from the ``profile`` by the ranges and formats that the target asks for."""
+def decide(
+    network: Network, profile: Profile, target: Target, known: Plan | None = None, changed: Collection[str] = ()
+) -> Plan:
+    """Choose scales and zero points from the ``profile`` by the ranges and formats that the target asks for.
+
+    ``known`` is a plan that was decided for another target, which differs from this one in the layers ``changed``
+    alone: what does not follow from these is taken from it.
+    """
     draft = _Draft(network, profile, target)
+    moved = set(changed)
     for operation in network.operations:
-        draft.add(operation)
+        if known is None or moved.intersection((operation.name, *operation.inputs)):
+            draft.add(operation)
+            if known is None or draft.tensors.get(operation.name) != known.tensors.get(operation.name):
+                moved.add(operation.name)
+        else:
+            draft.keep(operation.name, known)
     return Plan(network=network.name, target=target.name, tensors=draft.tensors, weights=draft.weights)
 
 
@@ -94,6 +106,13 @@ class _Draft:
                 f"{operation.inputs[0]!r} activations.granularity layer"
             )
         return entry.model_copy(update={"shift": entry.shift * (channels // many)})
+
+    def keep(self, name: str, known: Plan) -> None:
+        """Take what another plan says of an operation."""
+        if name in known.tensors:
+            self.tensors[name] = known.tensors[name]
+        if name in known.weights:
+            self.weights[name] = known.weights[name]
 
     def _stays_on_host(self, operation: Operation) -> bool:
         """Whether real values leave the datapath here and no later operation brings them back."""

@@ -122,7 +122,7 @@ class WeightPlan(Entry):
             raise ValueError("has no scale")
         if len(self.scale) != len(self.zero_point):
             raise ValueError(f"{len(self.scale)} scales but {len(self.zero_point)} zero points")
-        for zero_point in self.zero_point:
+        for zero_point in dict.fromkeys(self.zero_point):
             self.check_code(zero_point)
         self.check_levels(self.levels)
         if (self.levels is not None or self.shift) and any(self.zero_point):

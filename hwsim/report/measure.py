@@ -16,6 +16,7 @@ from hwsim.engine.exact import datapath
 from hwsim.engine.storage import storage
 from hwsim.errors import DataError
 from hwsim.formats import Overflow
+from hwsim.network import Network
 from hwsim.program import Program
 from hwsim.program.records import Decode, IntOperation, MultiplyAccumulate, Tensor
 from hwsim.report.exact import ExactSum
@@ -145,6 +146,15 @@ class Measurement:
             flip_count=agreement.flip_count,
             flips=tuple(agreement.flips),
         )
+
+
+def classified(network: Network) -> dict[str, bool]:
+    """Say of each result whether its largest value is a decision: a vector, but no copy of an input's shape."""
+    shapes = network.shapes
+    given = {one.shape for one in network.inputs}
+    return {
+        name: len(shapes[name]) == 1 and shapes[name][-1] > 1 and shapes[name] not in given for name in network.outputs
+    }
 
 
 def figures(tensor: Tensor, exact: Array, codes: Array, local: Array | None = None) -> NDArray[np.float64]:

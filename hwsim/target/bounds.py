@@ -100,8 +100,11 @@ def exact_product(settings: Settings) -> Interval:
     return inputs.times(weights)
 
 
-def levels(settings: Settings) -> list[Level]:
-    """Return the fitted levels from the product to the last stage."""
+def levels(settings: Settings, products: int | None = None) -> list[Level]:
+    """Return the fitted levels from the product to the last stage, for sums of so many products or of any number.
+
+    What a last stage starts from, a bias, is left aside.
+    """
     value, found = exact_product(settings), list[Level]()
     product, inner = settings.mac.product, settings.mac.stages[:-1]
     if product is not None:
@@ -110,7 +113,7 @@ def levels(settings: Settings) -> list[Level]:
         value = _fitted(product, value)
     single, exact = value, True
     for stage in inner:
-        value = _summed(stage, value, stage.terms or 1)
+        value = _summed(stage, value, min(stage.terms or 1, products or (stage.terms or 1)))
         start = _start(settings) if stage is inner[0] and settings.bias.position == "inner" else Interval(low=0, high=0)
         arrives = start and value.plus(start)
         found.append(Level(name=stage.name, fit=stage, arrives=arrives, safe_products=None if arrives else 0))
@@ -122,7 +125,14 @@ def levels(settings: Settings) -> list[Level]:
         # a sum can end with any number of values: what is exact is as wide as its products, the rest as a whole sum
         below, value = 1, single if exact else value
     sums = _safe_count(last, value.shifted(last.shift))
-    found.append(Level(name=last.name, fit=last, arrives=None, safe_products=None if sums is None else sums * below))
+    found.append(
+        Level(
+            name=last.name,
+            fit=last,
+            arrives=None if products is None else _summed(last, value, -(-products // below)),
+            safe_products=None if sums is None else sums * below,
+        )
+    )
     return found
 
 

@@ -1,0 +1,26 @@
+"""The quantisation process around a run: what to know before it, what to ignore after it, and what to choose."""
+
+from hwsim.process.candidates import Candidate, candidates
+from hwsim.process.characteristics import Characteristics, characteristics
+from hwsim.process.negligible import Criterion, Negligible, negligible
+from hwsim.process.points import TruncationPoints, truncation_points
+from hwsim.process.propose import Proposal, propose
+from hwsim.process.storage import Storage, stored_bits
+from hwsim.process.tolerance import Tolerance
+
+__all__ = [
+    "Candidate",
+    "Characteristics",
+    "Criterion",
+    "Negligible",
+    "Proposal",
+    "Storage",
+    "Tolerance",
+    "TruncationPoints",
+    "candidates",
+    "characteristics",
+    "negligible",
+    "propose",
+    "stored_bits",
+    "truncation_points",
+]

@@ -21,7 +21,7 @@ def problem(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return x, x @ np.float32([[0.5], [-0.75], [1.25], [0.25]])
 
 
-def regression(optimizer: Any, epochs: int = 8) -> tuple[Any, float]:
+def regression(optimizer: Any, epochs: int = 20) -> tuple[Any, float]:
     """Train a linear regression from zero weights; return the model and its last loss."""
     x, y = problem()
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, kernel_initializer="zeros")])
@@ -101,7 +101,7 @@ def accuracy(optimizer: Any) -> float:
     keras.utils.set_random_seed(1)
     x, labels = digits_like()
     model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(12, "relu"), keras.layers.Dense(4)])
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     model.fit(x, labels, epochs=6, batch_size=32, verbose=0)
     return float(model.evaluate(x, labels, verbose=0)[1])
 

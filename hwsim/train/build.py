@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,16 +42,13 @@ from hwsim_kernels.multiplier import nearest
 KERAS = keras()
 CALIBRATION_SAMPLES = 128
 
-Wrap = Callable[[str, Any], Any]
-"""What becomes of a finished tensor: its name in the network and its Keras tensor; returns the one that is read."""
-
 
 def keras_model(network: Network) -> Any:
     """Return a Keras model of a network in float: batch normalisations stay folded, activations are layers.
 
     Its layers are named after the operations, `/` and `:` replaced by `.`, and trainable as usual.
     """
-    return _Builder(network, None).model()
+    return Builder(network, None).model()
 
 
 def fake_quantize(model: Any, plan: Plan | Target | str, data: Data | None = None, target: Any = None) -> Any:
@@ -86,11 +83,11 @@ def planned(network: Network, plan: Any, target: Target, data: Data | None) -> P
 
 def quantized_model(network: Network, plan: Plan, target: Target) -> Any:
     """Return the Keras model of a network that rounds as ``fake_quantize`` says."""
-    return _Builder(network, _Numbers(network, plan, target)).model()
+    return Builder(network, Numbers(network, plan, target)).model()
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class Numbers:
     """What plan and target say of an operation."""
 
     network: Network
@@ -212,12 +209,11 @@ def last_rounding(listed: Sequence[object]) -> Rounding:
 
 
 @dataclass
-class _Builder:
+class Builder:
     """Builds Keras tensors operation by operation."""
 
     network: Network
-    numbers: _Numbers | None
-    wrap: Wrap = lambda name, tensor: tensor
+    numbers: Numbers | None
     tensors: dict[str, Any] = field(default_factory=dict)
     kernels: dict[str, WeightedSums] = field(default_factory=dict)
 
@@ -242,7 +238,11 @@ class _Builder:
     def run(self) -> None:
         """Build every operation."""
         for operation in self.network.operations:
-            self.tensors[operation.name] = self.wrap(operation.name, self.add(operation))
+            self.tensors[operation.name] = self.finished(operation.name, self.add(operation))
+
+    def finished(self, name: str, tensor: Any) -> Any:
+        """Return what is read as the tensor ``name``."""
+        return tensor
 
     def fill(self) -> None:
         """Give the layers the network's weights."""
@@ -329,5 +329,5 @@ def keras_name(name: str) -> str:
 
 
 def layers_of(model: Any) -> Mapping[str, Any]:
-    """Return the layer of a model that completes each tensor of its network."""
+    """Return the layer of a model that completes each tensor of its network: the last one that bears its name."""
     return {layer.makes: layer for layer in model.layers if getattr(layer, "makes", "")}

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from hwsim.quantize import Plan, Profile, decide, profile
     from hwsim.report import Report
     from hwsim.target import Target, load_target, shipped_targets
+    from hwsim.train import Agreement, StoreReport, agree, fake_quantize, store_weights
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Agreement": "train",
     "DataError": "errors",
     "DatapathOverflow": "errors",
     "Execution": "engine",
@@ -52,22 +54,27 @@ _HOME = {
     "Report": "report",
     "Result": "pipeline",
     "Rounding": "formats",
+    "StoreReport": "train",
     "Target": "target",
     "TargetError": "errors",
     "UnsupportedError": "errors",
     "WidthError": "errors",
+    "agree": "train",
     "decide": "quantize",
     "execute": "engine",
+    "fake_quantize": "train",
     "load": "loaders",
     "load_target": "target",
     "lower": "program",
     "profile": "quantize",
     "run": "pipeline",
     "shipped_targets": "target",
+    "store_weights": "train",
 }
 """The room each public name comes from, when it is first used: `import hwsim` is quick."""
 
 __all__ = [
+    "Agreement",
     "DataError",
     "DatapathOverflow",
     "Execution",
@@ -85,25 +92,31 @@ __all__ = [
     "Report",
     "Result",
     "Rounding",
+    "StoreReport",
     "Target",
     "TargetError",
     "UnsupportedError",
     "WidthError",
     "__version__",
+    "agree",
     "decide",
     "execute",
+    "fake_quantize",
     "load",
     "load_target",
     "lower",
     "profile",
     "run",
     "shipped_targets",
+    "store_weights",
 ]
 
 
 def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(importlib.import_module(f"hwsim.{_HOME[name]}"), name)
+    if name == "train":  # a room with Keras in it: `hwsim.train.through` needs no import of its own
+        return importlib.import_module("hwsim.train")
     raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
 
 

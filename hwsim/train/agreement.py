@@ -13,14 +13,13 @@ from hwsim.data import Block, Data, Samples
 from hwsim.engine import Engine
 from hwsim.engine.run import by_output
 from hwsim.errors import ProgramError
-from hwsim.loaders.framework import keras
 from hwsim.program import Program
 from hwsim.progress import tracked
 from hwsim.report.columns import table
+from hwsim.train.bases import KERAS
 from hwsim.train.build import layers_of
 from hwsim.train.grid import grid_of
 
-KERAS = keras()
 BATCH = 32
 Array = NDArray[Any]
 
@@ -99,8 +98,9 @@ def agree(model: Any, program: Any, data: Data) -> Agreement:
     """
     wanted: Program = getattr(program, "program", program)
     layers = layers_of(model)
-    tensors = {name: one for name, one in by_output(wanted.tensors).items() if one.format is not None}
-    strangers = sorted(set(layers) - set(by_output(wanted.tensors)))
+    made = {name.removesuffix("/codes"): one for name, one in wanted.tensors.items()}
+    tensors = {name: one for name, one in made.items() if one.format is not None}
+    strangers = sorted(set(layers) - set(made))
     if strangers or not layers:
         raise ProgramError(f"{wanted!r} has no {', '.join(strangers) or 'tensor'} of the model {model.name!r}")
     names = [name for name in layers if name in tensors]

@@ -12,7 +12,6 @@ from hwsim.data import Data, Samples
 from hwsim.errors import PlanError
 from hwsim.formats import IntFormat, Rounding
 from hwsim.loaders import load
-from hwsim.loaders.framework import keras
 from hwsim.network import (
     Activation,
     Add,
@@ -34,12 +33,12 @@ from hwsim.quantize.decide import PASS_THROUGH, accumulator_unit, product_unit
 from hwsim.target import Settings, Target, load_target
 from hwsim.target import steps as post
 from hwsim.target.steps import goes_by_ratio
+from hwsim.train.bases import KERAS
 from hwsim.train.fake import FakeQuantize
 from hwsim.train.grid import grid_of
 from hwsim.train.layers import Bend, Mean, Move, SharedSum, WeightedSums
 from hwsim_kernels.multiplier import nearest
 
-KERAS = keras()
 CALIBRATION_SAMPLES = 128
 
 

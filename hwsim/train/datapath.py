@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -15,22 +16,21 @@ from hwsim.engine import Engine
 from hwsim.engine.run import by_output, dequantize
 from hwsim.errors import ModelError
 from hwsim.loaders import load
-from hwsim.loaders.framework import keras, tensorflow
+from hwsim.loaders.framework import tensorflow
 from hwsim.network import Network, Weighted
 from hwsim.program import Program, lower
 from hwsim.quantize import Plan
 from hwsim.target import Target, load_target
 from hwsim.train.agreement import BATCH, run_all
+from hwsim.train.bases import KERAS, Layer, Model, saved
 from hwsim.train.build import Builder, Numbers, planned
 from hwsim.train.description import describe, rebuild
 from hwsim.train.layers import WeightedSums
 from hwsim.train.rounding import straight
 
-KERAS = keras()
 
-
-@KERAS.saving.register_keras_serializable("hwsim")
-class IntegerEngine(KERAS.layers.Layer):  # type: ignore[misc]
+@saved
+class IntegerEngine(Layer):
     """Runs the integer engine on the weights that the model has at this moment; gives every tensor, in real values.
 
     ``network``, ``plan`` and ``target`` as JSON; the weights come from the layers in ``sums``, by operation.
@@ -42,14 +42,14 @@ class IntegerEngine(KERAS.layers.Layer):  # type: ignore[misc]
         self.network = _network(network)
         self.plan = Plan.model_validate_json(plan)
         self.target = Target.from_dict(json.loads(target))
-        self.sums: Mapping[str, WeightedSums] = {}
+        self.sums: Mapping[str, WeightedSums] = MappingProxyType({})
         self.supports_jit = False
         self.trainable = False
 
-    @KERAS.src.utils.tracking.no_automatic_dependency_tracking  # type: ignore[untyped-decorator]
     def attach(self, layers: Sequence[Any]) -> None:
         """Take weights from those of ``layers`` that have a network's weights."""
-        self.sums = {layer.operation.name: layer for layer in layers if isinstance(layer, WeightedSums)}
+        found = {layer.operation.name: layer for layer in layers if isinstance(layer, WeightedSums)}
+        self.sums = MappingProxyType(found)  # a dict would make the layers parts of this one
 
     def current(self) -> Network:
         """Return the network with the weights as they are."""
@@ -95,8 +95,8 @@ class IntegerEngine(KERAS.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **kept}
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
-class Straight(KERAS.layers.Layer):  # type: ignore[misc]
+@saved
+class Straight(Layer):
     """Takes the float tensor and the engine's; gives the engine's values, and the gradient to the float tensor.
 
     ``makes`` names the tensor of the network that the layer completes.
@@ -116,8 +116,8 @@ class Straight(KERAS.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "makes": self.makes}
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
-class DatapathModel(KERAS.Model):  # type: ignore[misc]
+@saved
+class DatapathModel(Model):
     """A Keras model that computes by the integer engine; made by ``through``, ready for ``compile`` and ``fit``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # by these very names Keras knows how to load it

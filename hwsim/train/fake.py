@@ -7,14 +7,13 @@ from math import prod
 from typing import Any
 
 from hwsim.formats import IntFormat, Rounding
-from hwsim.loaders.framework import keras, tensorflow
+from hwsim.loaders.framework import tensorflow
+from hwsim.train.bases import KERAS, Layer, saved
 from hwsim.train.grid import Grid, levels_of
 
-KERAS = keras()
 
-
-@KERAS.saving.register_keras_serializable("hwsim")
-class FakeQuantize(KERAS.layers.Layer):  # type: ignore[misc]
+@saved
+class FakeQuantize(Layer):
     """Brings a tensor to the values that a ``Grid`` holds; the gradient passes straight through within its range.
 
     ``grid``: a Grid, or its config. The result is ``scale * (clip(round(x / scale) + zero_point) - zero_point)``,
@@ -90,7 +89,10 @@ class FakeQuantize(KERAS.layers.Layer):  # type: ignore[misc]
 
         @tensorflow().custom_gradient  # type: ignore[untyped-decorator]
         def damped(values: Any) -> Any:
-            return tensorflow().identity(values), lambda gradient: gradient * share
+            def back(gradient: Any) -> Any:
+                return gradient * share
+
+            return tensorflow().identity(values), back
 
         return damped(scale)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.formats import Rounding
-from hwsim.loaders.framework import keras, tensorflow
+from hwsim.loaders.framework import tensorflow
 from hwsim.network import (
     AveragePool,
     Concatenate,
@@ -34,19 +34,18 @@ from hwsim.network import (
 from hwsim.network.pooling import Pool
 from hwsim.reference.padding import explicit
 from hwsim.reference.pooling import window_sizes
+from hwsim.train.bases import Layer, saved
 from hwsim.train.description import describe, rebuild
 from hwsim.train.grid import Grid
 from hwsim.train.rounding import round_real, straight
 
-KERAS = keras()
 
-
-class OperationLayer(KERAS.layers.Layer):  # type: ignore[misc]
+class OperationLayer(Layer):
     """A layer for one ``operation`` of a network, or its description; ``makes`` names the tensor that it completes."""
 
     def __init__(self, operation: Operation | Mapping[str, Any], *, makes: str = "", **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.operation = rebuild(operation if isinstance(operation, Mapping) else describe(operation))
+        self.operation: Any = rebuild(operation if isinstance(operation, Mapping) else describe(operation))
         self.makes = makes
         self.supports_jit = False  # compiled float arithmetic may be reordered, and codes must not differ
 
@@ -55,7 +54,7 @@ class OperationLayer(KERAS.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "operation": describe(self.operation), "makes": self.makes}
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
+@saved
 class WeightedSums(OperationLayer):
     """The sums of a convolution, a dense layer or a scale-and-shift, without its activation.
 
@@ -118,7 +117,7 @@ class WeightedSums(OperationLayer):
         }
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
+@saved
 class Move(OperationLayer):
     """An operation without weights of its own: the largest of a window, another shape, a product, a softmax."""
 
@@ -127,7 +126,7 @@ class Move(OperationLayer):
         return moved(self.operation, inputs)
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
+@saved
 class Mean(OperationLayer):
     """An average pooling whose quotients are rounded: ``scale * (round(sum / count + point) - point)``.
 
@@ -169,8 +168,8 @@ class Mean(OperationLayer):
         return {**super().get_config(), **kept}
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
-class SharedSum(KERAS.layers.Layer):  # type: ignore[misc]
+@saved
+class SharedSum(Layer):
     """A sum of tensors, each first rounded to a multiple of ``unit``; without a unit, just their sum."""
 
     def __init__(
@@ -197,8 +196,8 @@ class SharedSum(KERAS.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **kept}
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
-class Bend(KERAS.layers.Layer):  # type: ignore[misc]
+@saved
+class Bend(Layer):
     """ReLU and its relatives on integers: multiples of ``unit``, one number or one for each channel of the last axis.
 
     ``limit``: the largest integer, one number or one for each channel, or None. Where there is a ``slope``, values are
@@ -318,12 +317,32 @@ def _largest(pool: Pool, values: Any) -> Any:
     return tf.nn.max_pool2d(padded, pool.window, pool.strides, "VALID")
 
 
+def _join(operation: Concatenate, *parts: Any) -> Any:
+    return tensorflow().concat(parts, operation.axis + 1)
+
+
+def _multiply(operation: Multiply, one: Any, other: Any) -> Any:
+    return one * other
+
+
+def _pad(operation: Pad, values: Any) -> Any:
+    return tensorflow().pad(values, explicit(operation.padding))
+
+
+def _reshape(operation: Reshape, values: Any) -> Any:
+    return tensorflow().reshape(values, (-1, *operation.shape))
+
+
+def _softmax(operation: Softmax, values: Any) -> Any:
+    return tensorflow().nn.softmax(values, operation.axis + 1)
+
+
 MOVES: Mapping[type[Operation], Callable[..., Any]] = {
-    Concatenate: lambda operation, *parts: tensorflow().concat(parts, operation.axis + 1),
+    Concatenate: _join,
     Crop: _crop,
     MaxPool: _largest,
-    Multiply: lambda operation, one, other: one * other,
-    Pad: lambda operation, values: tensorflow().pad(values, explicit(operation.padding)),
-    Reshape: lambda operation, values: tensorflow().reshape(values, (-1, *operation.shape)),
-    Softmax: lambda operation, values: tensorflow().nn.softmax(values, operation.axis + 1),
+    Multiply: _multiply,
+    Pad: _pad,
+    Reshape: _reshape,
+    Softmax: _softmax,
 }

@@ -58,6 +58,9 @@ def straight(through: Any, values: Any) -> Any:
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def swap(there: Any, here: Any) -> Any:
-        return tf.identity(here), lambda gradient: (tf.cast(gradient, there.dtype), None)
+        def back(gradient: Any) -> tuple[Any, None]:
+            return tf.cast(gradient, there.dtype), None
+
+        return tf.identity(here), back
 
     return swap(through, values)

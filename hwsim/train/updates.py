@@ -7,16 +7,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from hwsim.formats import Rounding
-from hwsim.loaders.framework import keras, tensorflow
+from hwsim.loaders.framework import tensorflow
+from hwsim.train.bases import KERAS, Optimizer, saved
 from hwsim.train.rounding import round_real
-
-KERAS = keras()
 
 NEAREST, STOCHASTIC = "nearest", "stochastic"
 
 
-class _LowPrecision(KERAS.optimizers.Optimizer):  # type: ignore[misc]
+class _LowPrecision(Optimizer):
     """What both optimizers share: another optimizer that does the work, and the format of the weights."""
+
+    generator: Any
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class _LowPrecision(KERAS.optimizers.Optimizer):  # type: ignore[misc]
     @property
     def variables(self) -> list[Any]:
         """All state, the other optimizer's too."""
-        return self._variables + self.inner.variables
+        return [*self._variables, *self.inner.variables]
 
     @property
     def learning_rate(self) -> Any:
@@ -108,7 +109,7 @@ class _LowPrecision(KERAS.optimizers.Optimizer):  # type: ignore[misc]
         return cls(**{**config, "optimizer": inner})
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
+@saved
 class QuantizedUpdates(_LowPrecision):
     """Weights that hold multiples of ``step`` only, in two's complement of ``bits``: stored after every update.
 
@@ -137,7 +138,7 @@ class QuantizedUpdates(_LowPrecision):
         return {**super().get_config(), "rounding": self.rounding, "seed": self.seed}
 
 
-@KERAS.saving.register_keras_serializable("hwsim")
+@saved
 class KahanUpdates(_LowPrecision):
     """Weights in low precision, as for ``QuantizedUpdates``, and beside each what rounding has kept from it so far.
 

@@ -39,7 +39,7 @@ def test_every_rounding_mode(mode: Rounding) -> None:
 
 
 def test_a_value_just_off_a_tie_is_none() -> None:
-    off = np.float32([np.nextafter(np.float32(-0.5), np.float32(0)), np.nextafter(np.float32(0.5), np.float32(0))])
+    off = np.nextafter(np.asarray([-0.5, 0.5], np.float32), np.float32(0))
     for mode in (Rounding.HALF_AWAY, Rounding.HALF_ODD, Rounding.HALF_TOWARD_ZERO):
         assert (FakeQuantize.of(4, rounding=mode)(off).numpy() == 0).all()
 

@@ -18,7 +18,7 @@ def problem(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return a linear problem whose weights are multiples of the step."""
     generator = np.random.default_rng(seed)
     x = generator.normal(0, 1, (256, 4)).astype(np.float32)
-    return x, x @ np.float32([[0.5], [-0.75], [1.25], [0.25]])
+    return x, x @ np.asarray([[0.5], [-0.75], [1.25], [0.25]], np.float32)
 
 
 def regression(optimizer: Any, epochs: int = 20) -> tuple[Any, float]:

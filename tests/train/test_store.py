@@ -117,7 +117,7 @@ def test_an_asymmetric_store_uses_all_its_codes() -> None:
 
 def test_power_of_two_scales() -> None:
     held, _ = Store(bits=4, step="power_of_two", granularity="layer").held(np.asarray([[0.9], [0.3], [-0.06]]))
-    assert held.ravel().tolist() == [0.875, 0.25, 0.0]
+    assert held.ravel().tolist() == [1.0, 0.25, 0.0]
 
 
 @pytest.mark.parametrize(("step", "levels"), [("quadratic", [0, 1, 4, 9]), ("logarithmic", [0, 1, 2, 4])])

@@ -297,6 +297,8 @@ class Builder:
                 return Mean(operation, **self._pooling(operation), makes=operation.name, name=name)(sources[0])
             case Concatenate() if numbers:
                 sources = [self._rescaled(operation, *pair) for pair in zip(operation.inputs, sources, strict=True)]
+            case _:
+                pass
         return Move(operation, makes=operation.name, name=name)(*sources)
 
     def _pooling(self, operation: AveragePool) -> dict[str, Any]:

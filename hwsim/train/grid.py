@@ -57,9 +57,9 @@ class Grid:
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> Grid:
         """Return the grid of which ``config`` was made, or of one that JSON has turned into lists."""
-        return Grid(
-            **{key: _frozen(value) for key, value in config.items()} | {"rounding": Rounding(config["rounding"])}
-        )
+        values: dict[str, Any] = {key: _frozen(value) for key, value in config.items()}
+        values["rounding"] = Rounding(config["rounding"])
+        return Grid(**values)
 
     @property
     def numbers(self) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ from hwsim.network import Network
 from hwsim.target import Target
 from hwsim.train import agree, fake_quantize, keras_model, network_of, program_of, through
 
+SLOW_DRAWS = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 MODES = ["floor", "half_up", "half_even", "half_away", "toward_zero", "ceil"]
 
 
@@ -51,19 +52,30 @@ def tame(network: Network) -> bool:
     )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    networks().filter(tame),
-    st.builds(
-        exact_target,
-        st.integers(3, 6),
-        st.sampled_from(MODES),
-        st.sampled_from(["before_requantize", "after_requantize"]),
-        st.booleans(),
-    ),
-    st.integers(0, 99),
+exact_targets = st.builds(
+    exact_target,
+    st.integers(3, 6),
+    st.sampled_from(MODES),
+    st.sampled_from(["before_requantize", "after_requantize"]),
+    st.booleans(),
 )
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=SLOW_DRAWS)
+@given(networks().filter(tame), exact_targets, st.integers(0, 99))
 def test_random_networks_agree_in_every_code(network: Network, target: Target, seed: int) -> None:
+    agree_in_every_code(network, target, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=SLOW_DRAWS)
+@given(networks().filter(tame), exact_targets, st.integers(0, 99))
+def test_random_networks_agree_at_length(network: Network, target: Target, seed: int) -> None:
+    agree_in_every_code(network, target, seed)
+
+
+def agree_in_every_code(network: Network, target: Target, seed: int) -> None:
+    """Hold the codes of both simulations against each other."""
     data = [reals(4, *one.shape, seed=seed + number) for number, one in enumerate(network.inputs)]
     plan = planned(network, target, data)
     found = agree(fake_quantize(network, plan, target=target), hwsim.lower(network, plan, target), data)
@@ -125,11 +137,14 @@ def test_in_float_a_network_is_what_it_was() -> None:
     assert keras_model(network).predict(data, verbose=0) == pytest.approx(expected, abs=1e-5)
 
 
-def test_fake_models_train_and_survive_a_file(tmp_path: Path) -> None:
-    data = reals(32, 6, 6, 3)
-    model = fake_quantize(image_network(), "generic-int8", data)
+@pytest.mark.parametrize(
+    "network", [vector_network(), pytest.param(image_network(), marks=pytest.mark.slow)], ids=["vector", "image"]
+)
+def test_fake_models_train_and_survive_a_file(network: Network, tmp_path: Path) -> None:
+    data = reals(32, *network.inputs[0].shape)
+    model = fake_quantize(network, "generic-int8", data)
     model.compile(keras.optimizers.Adam(1e-3), "mse")
-    wanted = reals(32, 5, seed=7)
+    wanted = reals(32, *network.shapes[network.outputs[0]], seed=7)
     losses = model.fit(data, wanted, epochs=5, batch_size=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save(tmp_path / "fake.keras")
@@ -137,10 +152,17 @@ def test_fake_models_train_and_survive_a_file(tmp_path: Path) -> None:
     assert (again.predict(data, verbose=0) == model.predict(data, verbose=0)).all()
 
 
-@pytest.mark.parametrize("eager", [False, True])
-def test_training_runs_through_the_engine(eager: bool, tmp_path: Path) -> None:
-    network, data, wanted = image_network(), reals(48, 6, 6, 3), reals(48, 5, seed=7)
-    target = narrow_target(11)
+@pytest.mark.parametrize(
+    ("network", "bits", "eager"),
+    [
+        pytest.param(vector_network(), 15, False, id="vector"),
+        pytest.param(vector_network(), 15, True, id="vector-eager"),
+        pytest.param(image_network(), 11, False, id="image", marks=pytest.mark.slow),
+    ],
+)
+def test_training_runs_through_the_engine(network: Network, bits: int, eager: bool, tmp_path: Path) -> None:
+    data, wanted = reals(48, *network.inputs[0].shape), reals(48, *network.shapes[network.outputs[0]], seed=7)
+    target, name = narrow_target(bits), network.outputs[0]
     model = through(network, target, data=data)
     shown = [model.predict(data, verbose=0)]
     model.compile(keras.optimizers.Adam(3e-3), "mse", run_eagerly=eager)
@@ -151,14 +173,14 @@ def test_training_runs_through_the_engine(eager: bool, tmp_path: Path) -> None:
     assert (shown[0] != shown[1]).any()
     program = program_of(model)
     result = program.run(data)
-    assert (shown[1] == result.outputs["logits"].astype(np.float32)).all()
+    assert (shown[1] == result.outputs[name].astype(np.float32)).all()
     assert agree(model, program, data).exact
     # a narrow accumulator shows, or this would not be the real datapath
     assert not agree(fake_quantize(network_of(model), model.engine().plan, target=target), program, data).exact
     model.save(tmp_path / "through.keras")
     again = keras.models.load_model(tmp_path / "through.keras")
     assert (again.predict(data, verbose=0) == shown[1]).all()
-    assert (program_of(again).run(data).codes["logits"] == result.codes["logits"]).all()
+    assert (program_of(again).run(data).codes[name] == result.codes[name]).all()
 
 
 def test_the_gradient_is_the_fake_model_s() -> None:

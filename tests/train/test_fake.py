@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,19 @@ from hwsim.formats import IntFormat, Rounding
 from hwsim.train import FakeQuantize, Grid, levels_of
 from oracle.rounding import rounded_fraction
 
+FAKE: Any = tf.quantization
 STEADY = [mode for mode in Rounding if not mode.stochastic]
 TIES = np.arange(-24, 25, dtype=np.float32) / 4
 
 
-def with_gradient(layer: Any, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def with_gradient(layer: Callable[[Any], Any], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a layer's result and the gradient of its sum."""
     given = tf.constant(values)
     with tf.GradientTape() as tape:
         tape.watch(given)
         result = layer(given)
         total = tf.reduce_sum(result * tf.reshape(tf.range(1.0, 1.0 + tf.size(given, tf.float32)), given.shape))
-    return result.numpy(), tape.gradient(total, given).numpy()
+    return result.numpy(), np.asarray(tape.gradient(total, given))
 
 
 @pytest.mark.parametrize("mode", STEADY)
@@ -52,7 +55,7 @@ def test_tensorflow_has_the_same_values_and_gradients(low: float, high: float, b
     values = np.concatenate([np.linspace(low - 1, high + 1, 501), [low, high]]).astype(np.float32)
     ours, slope = with_gradient(layer, values)
     judge, judged = with_gradient(
-        lambda x: tf.quantization.fake_quant_with_min_max_args(x, low, high, bits, narrow), values
+        partial(FAKE.fake_quant_with_min_max_args, min=low, max=high, num_bits=bits, narrow_range=narrow), values
     )
     assert (ours == judge).all()
     assert (slope == judged).all()
@@ -63,7 +66,7 @@ def test_tensorflow_has_the_same_narrow_range() -> None:
     values = np.linspace(-5, 5, 333).astype(np.float32)
     ours, slope = with_gradient(layer, values)
     judge, judged = with_gradient(
-        lambda x: tf.quantization.fake_quant_with_min_max_vars(x, -127 / 32, 127 / 32, 8, True), values
+        partial(FAKE.fake_quant_with_min_max_vars, min=-127 / 32, max=127 / 32, narrow_range=True), values
     )
     assert (ours == judge).all()
     assert (slope == judged).all()
@@ -76,7 +79,7 @@ def test_tensorflow_has_the_same_channels() -> None:
     ours, slope = with_gradient(layer, values)
     low, high = (np.float32(end * scales) for end in (-32, 31))
     judge, judged = with_gradient(
-        lambda x: tf.quantization.fake_quant_with_min_max_vars_per_channel(x, low, high, 6), values
+        partial(FAKE.fake_quant_with_min_max_vars_per_channel, min=low, max=high, num_bits=6), values
     )
     assert (ours == judge).all()
     assert (slope == judged).all()

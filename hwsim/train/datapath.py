@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -29,6 +29,14 @@ from hwsim.train.layers import WeightedSums
 from hwsim.train.rounding import straight
 
 
+@dataclass(frozen=True)
+class _Lowered:
+    """A program, and the weights that it was made of."""
+
+    weights: tuple[NDArray[Any], ...]
+    program: Program
+
+
 @saved
 class IntegerEngine(Layer):
     """Runs the integer engine on the weights that the model has at this moment; gives every tensor, in real values.
@@ -43,6 +51,7 @@ class IntegerEngine(Layer):
         self.plan = Plan.model_validate_json(plan)
         self.target = Target.from_dict(json.loads(target))
         self.sums: Mapping[str, WeightedSums] = MappingProxyType({})
+        self._lowered: _Lowered | None = None
         self.supports_jit = False
         self.trainable = False
 
@@ -67,8 +76,7 @@ class IntegerEngine(Layer):
 
     def _run(self, *arrays: NDArray[Any]) -> list[NDArray[np.float32]]:
         count = len(self.network.inputs)
-        weights = dict(zip(self.sums, zip(arrays[count::2], arrays[count + 1 :: 2], strict=True), strict=True))
-        program = lower(self._with(weights), self.plan, self.target)
+        program = self._program(arrays[count:])
         with Engine(BATCH, counted=False) as engine:
             made = {
                 name: dequantize(program.tensors[name], values).astype(np.float32)
@@ -77,6 +85,16 @@ class IntegerEngine(Layer):
         # where the host computed what is read again as codes, the codes count
         values = {**made, **by_output(made)}
         return [values[f"{name}/codes"] if f"{name}/codes" in made else values[name] for name in self.network.by_name]
+
+    def _program(self, weights: Sequence[NDArray[Any]]) -> Program:
+        """Return the program for kernels and biases, one after another; where none has changed, the last one."""
+        last = self._lowered
+        if last is None or not all(map(np.array_equal, weights, last.weights)):
+            pairs = zip(weights[::2], weights[1::2], strict=True)
+            network = self._with(dict(zip(self.sums, pairs, strict=True)))
+            last = _Lowered(tuple(map(np.copy, weights)), lower(network, self.plan, self.target))
+            self._lowered = last
+        return last.program
 
     def _with(self, weights: Mapping[str, tuple[Any, Any]]) -> Network:
         changed = (

@@ -12,7 +12,16 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipeline.strategies import networks
-from pipeline.tiny import double_network, image_network, narrow_target, reals, target_with, vector_network
+from pipeline.tiny import (
+    DIGITS,
+    digits,
+    double_network,
+    image_network,
+    narrow_target,
+    reals,
+    target_with,
+    vector_network,
+)
 
 import hwsim
 from hwsim.errors import ModelError, PlanError, ProgramError
@@ -208,3 +217,17 @@ def test_several_inputs_and_outputs() -> None:
 def test_other_models_have_no_program() -> None:
     with pytest.raises(ModelError, match="was not made by"):
         program_of(keras_model(vector_network()))
+
+
+@pytest.mark.slow
+def test_digits_regain_what_a_narrow_accumulator_costs() -> None:
+    images, labels = digits()
+    keras.utils.set_random_seed(0)
+    model = through(DIGITS, "narrow-acc16-saturate", data=images[:100])
+    model.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    before = model.evaluate(images[300:], labels[300:], verbose=0)[1]
+    model.fit(images[:300], labels[:300], epochs=3, batch_size=32, verbose=0)
+    after = model.evaluate(images[300:], labels[300:], verbose=0)[1]
+    assert before < 0.75
+    assert after > 0.9
+    assert agree(model, program_of(model), images[300:]).exact

@@ -23,9 +23,10 @@ from hwsim.quantize import Plan
 from hwsim.target import Target, load_target
 from hwsim.train.agreement import BATCH, run_all
 from hwsim.train.bases import KERAS, Layer, Model, saved
-from hwsim.train.build import Builder, Numbers, planned
+from hwsim.train.build import Builder, planned
 from hwsim.train.description import describe, rebuild
 from hwsim.train.layers import WeightedSums
+from hwsim.train.numbers import Numbers
 from hwsim.train.rounding import straight
 
 

@@ -14,6 +14,11 @@ from hwsim.train.rounding import round_real
 NEAREST, STOCHASTIC = "nearest", "stochastic"
 
 
+def place(variable: Any) -> str:
+    """Return ``layer/weight`` of a variable: the end of its path, as what stands before is not kept in a file."""
+    return "/".join(str(variable.path).split("/")[-2:])
+
+
 class _LowPrecision(Optimizer):
     """What both optimizers share: another optimizer that does the work, and the format of the weights."""
 
@@ -23,7 +28,7 @@ class _LowPrecision(Optimizer):
         self,
         optimizer: Any,
         *,
-        step: float,
+        step: float | Mapping[str, float],
         bits: int = 8,
         exclude: Sequence[str] = (),
         name: str | None = None,
@@ -31,34 +36,42 @@ class _LowPrecision(Optimizer):
     ) -> None:
         if not 2 <= bits <= 24:
             raise ValueError(f"weights of {bits} bits: 2 to 24 can be held in float32")
-        if not 0 < step < float("inf"):
-            raise ValueError(f"step must be positive, not {step}")
+        steps = {"*": step} if isinstance(step, int | float) else dict(step)
+        for one in steps.values():
+            if not 0 < one < float("inf"):
+                raise ValueError(f"step must be positive, not {one}")
         super().__init__(learning_rate=0.0, name=name or type(self).__name__.lower())
         self.inner = KERAS.optimizers.deserialize(optimizer) if isinstance(optimizer, Mapping) else optimizer
         self.step, self.bits, self.exclude = step, bits, tuple(exclude)
+        self.steps = tuple(steps.items())
 
     def build(self, variables: Sequence[Any]) -> None:
         """Make the state of both optimizers, and bring the weights to what their format can hold."""
         self.inner.build(variables)
         super().build(variables)
         for variable in filter(self.takes, variables):
-            variable.assign(self.stored(variable.value, Rounding.HALF_EVEN))
+            variable.assign(self.stored(variable.value, self.step_of(variable), Rounding.HALF_EVEN))
 
     def takes(self, variable: Any) -> bool:
-        """Whether a weight is held in low precision: no pattern of ``exclude`` matches its path."""
-        return not any(fnmatchcase(variable.path, pattern) for pattern in self.exclude)
+        """Whether a weight is held in low precision: it has a step, and no pattern of ``exclude`` matches it."""
+        stepped = any(fnmatchcase(place(variable), pattern) for pattern, _ in self.steps)
+        return stepped and not any(fnmatchcase(place(variable), pattern) for pattern in self.exclude)
 
-    def stored(self, values: Any, rounding: Rounding | None) -> Any:
+    def step_of(self, variable: Any) -> float:
+        """Return the step of a weight: that of the first pattern that matches it."""
+        return next(step for pattern, step in self.steps if fnmatchcase(place(variable), pattern))
+
+    def stored(self, values: Any, step: float, rounding: Rounding | None) -> Any:
         """Return what the format holds of ``values``; without a ``rounding``, rounded at random by the fraction."""
         tf = tensorflow()
-        quotient = tf.cast(values, tf.float64) / self.step
+        quotient = tf.cast(values, tf.float64) / step
         if rounding is None:
             draws = KERAS.random.uniform(tf.shape(quotient), dtype="float32", seed=self.generator)
             codes = tf.floor(quotient + tf.cast(draws, tf.float64))
         else:
             codes = round_real(quotient, rounding)
         limit = 2.0 ** (self.bits - 1)
-        return tf.cast(tf.clip_by_value(codes, -limit, limit - 1) * self.step, values.dtype)
+        return tf.cast(tf.clip_by_value(codes, -limit, limit - 1) * step, values.dtype)
 
     @property
     def variables(self) -> list[Any]:
@@ -97,7 +110,7 @@ class _LowPrecision(Optimizer):
         return {
             "name": self.name,
             "optimizer": inner,
-            "step": self.step,
+            "step": self.step if isinstance(self.step, int | float) else dict(self.step),
             "bits": self.bits,
             "exclude": list(self.exclude),
         }
@@ -114,8 +127,9 @@ class QuantizedUpdates(_LowPrecision):
     """Weights that hold multiples of ``step`` only, in two's complement of ``bits``: stored after every update.
 
     ``optimizer`` makes the updates. ``rounding`` is `nearest` (ties to even), `stochastic` (up with the probability of
-    the fraction, drawn from a generator with the ``seed``), or another deterministic mode of ``Rounding``. Weights
-    whose path matches a pattern of ``exclude`` (`*/gamma`) stay as they are.
+    the fraction, drawn from a generator with the ``seed``), or another deterministic mode of ``Rounding``. ``step`` may
+    be a mapping from patterns of weights (`layer/weight`, see ``place``) to steps, the first that matches counting;
+    weights without one, and those that a pattern of ``exclude`` matches (`*/gamma`), stay as they are.
 
     With `nearest`, updates below half a step are lost, each and every one: training stalls. Stochastic rounding keeps
     them on average.
@@ -131,7 +145,7 @@ class QuantizedUpdates(_LowPrecision):
 
     def store(self, variable: Any, before: Any) -> None:
         """Round an updated weight to its format."""
-        variable.assign(self.stored(variable.value, self.mode))
+        variable.assign(self.stored(variable.value, self.step_of(variable), self.mode))
 
     def get_config(self) -> dict[str, Any]:
         """Return what a saved model keeps."""
@@ -168,13 +182,13 @@ class KahanUpdates(_LowPrecision):
 
     def store(self, variable: Any, before: Any) -> None:
         """Add the update to the weight, compensated."""
-        tf = tensorflow()
+        tf, step = tensorflow(), self.step_of(variable)
         kept = self.compensation[variable.path]
         wanted = (variable.value - before) + kept.value
-        new = self.stored(before + wanted, Rounding.HALF_EVEN)
-        lost = tf.clip_by_value(wanted - (new - before), -self.step / 2, self.step / 2)
+        new = self.stored(before + wanted, step, Rounding.HALF_EVEN)
+        lost = tf.clip_by_value(wanted - (new - before), -step / 2, step / 2)
         if self.compensation_bits is not None:
-            unit = self.step / 2.0**self.compensation_bits
+            unit = step / 2.0**self.compensation_bits
             lost = tf.cast(round_real(tf.cast(lost, tf.float64) / unit, Rounding.HALF_EVEN) * unit, lost.dtype)
         variable.assign(new)
         kept.assign(lost)

@@ -135,6 +135,24 @@ def test_it_survives_a_file_and_goes_on(kind: Any, tmp_path: Path) -> None:
     assert not on_grid(model)
 
 
+@pytest.mark.parametrize("kind", [QuantizedUpdates, KahanUpdates])
+def test_layers_have_steps_of_their_own(kind: Any, tmp_path: Path) -> None:
+    first, second = (keras.layers.Dense(2, name=name) for name in ("first", "second"))
+    model = keras.Sequential([keras.Input((4,)), first, second, keras.layers.Dense(1, name="third")])
+    steps = {"first/kernel": 0.25, "first/*": 0.5, "second/*": 2.0**-10}
+    model.compile(kind(keras.optimizers.SGD(0.01), step=steps), "mse", jit_compile=False)
+    model.fit(*problem(), epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    optimizer = keras.models.load_model(tmp_path / "model.keras").optimizer
+    for weight in model.weights:
+        assert optimizer.takes(weight) == ("third" not in weight.path)
+        if optimizer.takes(weight):
+            codes = np.asarray(weight) / optimizer.step_of(weight)
+            assert (codes == np.rint(codes)).all()
+    assert optimizer.step_of(first.kernel) == 0.25
+    assert optimizer.step_of(first.bias) == 0.5
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="2 to 24"):
         QuantizedUpdates(sgd(), step=STEP, bits=1)

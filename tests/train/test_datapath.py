@@ -42,7 +42,7 @@ def exact_target(bits: int, mode: str, position: str, symmetric: bool) -> Target
         requantize={"kind": "power_of_two", "rounding": mode},
         activation={"position": position, "multiplier_bits": 8},
         bias={"bits": 20},
-        addition={"left_shift": 4},
+        addition={"left_shift": 0},
     )
 
 

@@ -45,10 +45,12 @@ if TYPE_CHECKING:
     from hwsim.report import Report
     from hwsim.target import Target, load_target, shipped_targets
     from hwsim.techniques import Techniques, compare_techniques
+    from hwsim.train import Agreement, StoreReport, agree, fake_quantize, store_weights
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Agreement": "train",
     "Characteristics": "process",
     "Criterion": "process",
     "DataError": "errors",
@@ -70,6 +72,7 @@ _HOME = {
     "Report": "report",
     "Result": "pipeline",
     "Rounding": "formats",
+    "StoreReport": "train",
     "TECHNIQUES": "improve",
     "Target": "target",
     "TargetError": "errors",
@@ -78,10 +81,12 @@ _HOME = {
     "TruncationPoints": "process",
     "UnsupportedError": "errors",
     "WidthError": "errors",
+    "agree": "train",
     "characteristics": "process",
     "compare_techniques": "techniques",
     "decide": "quantize",
     "execute": "engine",
+    "fake_quantize": "train",
     "load": "loaders",
     "load_target": "target",
     "lower": "program",
@@ -90,12 +95,13 @@ _HOME = {
     "propose": "process",
     "run": "pipeline",
     "shipped_targets": "target",
+    "store_weights": "train",
     "truncation_points": "process",
 }
 """The room each public name comes from, when it is first used: `import hwsim` is quick."""
 
 __all__ = [
-    "TECHNIQUES",
+    "Agreement",
     "Characteristics",
     "Criterion",
     "DataError",
@@ -117,6 +123,8 @@ __all__ = [
     "Report",
     "Result",
     "Rounding",
+    "StoreReport",
+    "TECHNIQUES",
     "Target",
     "TargetError",
     "Techniques",
@@ -125,10 +133,12 @@ __all__ = [
     "UnsupportedError",
     "WidthError",
     "__version__",
+    "agree",
     "characteristics",
     "compare_techniques",
     "decide",
     "execute",
+    "fake_quantize",
     "load",
     "load_target",
     "lower",
@@ -137,6 +147,7 @@ __all__ = [
     "propose",
     "run",
     "shipped_targets",
+    "store_weights",
     "truncation_points",
 ]
 
@@ -144,6 +155,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(importlib.import_module(f"hwsim.{_HOME[name]}"), name)
+    if name == "train":  # a room with Keras in it: `hwsim.train.through` needs no import of its own
+        return importlib.import_module("hwsim.train")
     raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
 
 

@@ -16,7 +16,7 @@ from hwsim.improve.adaround import adaround
 from hwsim.improve.grid import Grid
 from hwsim.improve.stored import stored_tensor, with_stored_kernel
 from hwsim.network import Input, Network, Weighted
-from hwsim.program.mac import quantize_weights
+from hwsim.program.stored import quantize_weights
 from hwsim.quantize.decide import kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.reference import run_network

@@ -21,12 +21,26 @@ Doubles = NDArray[np.float64]
 def kernel_codes(kernel: Floats, entry: WeightPlan, settings: Settings) -> Codes:
     """Return the codes that the target stores for a kernel, in its shape."""
     integers, _, _ = quantize_weights(kernel, entry, settings)
-    return np.asarray(integers + np.asarray(entry.zero_point, np.int64))
+    if entry.levels is not None:
+        return np.searchsorted(np.asarray(entry.levels), integers) + entry.format.minimum
+    return np.asarray((integers >> shifts_of(kernel.shape, entry)) + np.asarray(entry.zero_point, np.int64))
+
+
+def shifts_of(shape: tuple[int, ...], entry: WeightPlan) -> Codes:
+    """Return the shift of every weight of a kernel, to be broadcast to its shape."""
+    if not entry.shift:
+        return np.zeros(1, np.int64)
+    rows = np.asarray(entry.shift, np.int64)
+    return np.repeat(rows, entry.group, axis=0)[: shape[-2] if len(shape) > 1 else 1]
 
 
 def reals_of(codes: Codes, entry: WeightPlan) -> Doubles:
     """Return what the codes of a kernel stand for."""
-    return np.asarray((codes - np.asarray(entry.zero_point, np.int64)) * np.asarray(entry.scale, np.float64))
+    scale = np.asarray(entry.scale, np.float64)
+    if entry.levels is not None:
+        return np.asarray(np.asarray(entry.levels, np.float64)[codes - entry.format.minimum] * scale)
+    integers = (codes - np.asarray(entry.zero_point, np.int64)) << shifts_of(codes.shape, entry)
+    return np.asarray(integers * scale)
 
 
 def stored_kernel(operation: Weighted, entry: WeightPlan, settings: Settings) -> Floats:
@@ -35,10 +49,15 @@ def stored_kernel(operation: Weighted, entry: WeightPlan, settings: Settings) ->
 
 
 def stored_tensor(values: Floats, entry: TensorPlan) -> Floats:
-    """Return the reals of the codes nearest to ``values``; ties go to even codes."""
-    codes = np.rint(values / np.float64(entry.scale)) + entry.zero_point
-    np.clip(codes, entry.format.minimum, entry.format.maximum, out=codes)
-    return ((codes - entry.zero_point) * entry.scale).astype(np.float32)
+    """Return the reals of the codes nearest to ``values``; ties go to even codes, or to the upper level."""
+    form, ratio = entry.format, values / np.float64(entry.scale)
+    if entry.levels is not None:
+        levels = np.asarray(entry.levels, np.float64)
+        index = np.searchsorted(levels[:-1] + levels[1:], 2 * ratio, side="right")
+        return np.asarray(levels[index] * entry.scale, np.float32)
+    shift = np.asarray(entry.shift, np.int64) if entry.shift else np.zeros(1, np.int64)
+    codes = np.clip(np.rint(np.ldexp(ratio, -shift)) + entry.zero_point, form.minimum, form.maximum)
+    return np.asarray(np.ldexp(codes - entry.zero_point, shift) * entry.scale, np.float32)
 
 
 def with_kernel(operation: Weighted, kernel: Floats) -> Weighted:

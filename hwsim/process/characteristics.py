@@ -12,6 +12,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hwsim.data import Data, Samples, plural
 from hwsim.engine import threads
 from hwsim.errors import HwsimError
@@ -19,8 +21,11 @@ from hwsim.network import Network
 from hwsim.pipeline import Result, block_size
 from hwsim.process.table import frame_of, html_of
 from hwsim.program import Program
+from hwsim.program.context import TO_ENCODE
 from hwsim.program.records import (
     CountLevels,
+    Decode,
+    Encode,
     HostSoftmax,
     IntOperation,
     Ints,
@@ -192,8 +197,8 @@ def characteristics(
         network=program.network,
         target=program.target,
         layers=tuple(layer_costs(program, plan)),
-        peak_bits=peak(program, stored_bits_of, (Relabel,)),
-        float_peak_bits=peak(program, float_bits_of, (Relabel, Quantize)),
+        peak_bits=peak(program, stored_bits_of, (Relabel, Decode)),
+        float_peak_bits=peak(program, float_bits_of, (Relabel, Quantize, Encode, Decode)),
         speed=None if data is None else measured_speed(program, network, data, repeats),
     )
 
@@ -209,14 +214,13 @@ def layer_costs(program: Program, plan: Plan | None) -> Iterator[LayerCost]:
         for one in operations:
             for kind, values in conversions_of(one, program):
                 conversions[kind] += values
-            for kind, values in tables_of(one, program, plan):
-                conversions[kind] += values
         yield LayerCost(
             layer=name,
             kind=operations[0].kind,
             float_activation_bits=float_bits_of(last),
-            activation_bits=max(stored_bits_of(one.output) for one in operations),
-            constant_bits=sum(constant_bits(step) for one in operations for step in steps_of(one)),
+            activation_bits=max(stored_bits_of(one.output) for one in operations if not isinstance(one, Decode)),
+            constant_bits=sum(constant_bits(step) for one in operations for step in steps_of(one))
+            + (0 if plan is None else table_bits(plan, name)),
             **conversions,
             **parameters_of(operations),
         )
@@ -266,6 +270,19 @@ def constant_bits(step: Step) -> int:
     return found
 
 
+def table_bits(plan: Plan, layer: str) -> int:
+    """Return the bits of a layer's tables: levels, and the powers of two by which scales differ."""
+    found = 0
+    for entry in (plan.weights.get(layer), plan.tensors.get(layer)):
+        if entry is not None and entry.levels is not None:
+            levels = np.asarray(entry.levels, np.int64)
+            found += levels.size * _width(levels)
+        if entry is not None and entry.shift:
+            shifts = np.asarray(entry.shift, np.int64)
+            found += shifts.size * _width(shifts)
+    return found
+
+
 def _stored(values: Ints) -> int:
     return _width(values) * (1 if (values == values[0]).all() else values.size)
 
@@ -287,6 +304,10 @@ def conversions_of(one: IntOperation, program: Program) -> Iterator[tuple[str, i
                 yield "requantise", prod(program.tensors[name].shape)
     if any(map(rescales, getattr(one, "steps", ()))):
         yield "requantise", values
+    if isinstance(one, Encode):
+        yield "encode", values
+    if isinstance(one, Decode):
+        yield "decode", values
     if isinstance(one, HostSoftmax):
         yield "dequantise", values
     if one.output.name in program.outputs and one.output.format is not None:
@@ -300,25 +321,15 @@ def rescales(step: Step) -> bool:
     return isinstance(step, ScaleFloat | LookUp | CountLevels)
 
 
-def tables_of(one: IntOperation, program: Program, plan: Plan | None) -> Iterator[tuple[str, int]]:
-    """Yield how many values go through a table of levels: on their way into an operation, and out of it."""
-    uneven = {name for name, entry in plan.tensors.items() if getattr(entry, "levels", None)} if plan else set[str]()
-    moves = not one.points  # codes that only move stay codes
-    for name in one.inputs:
-        if name.removesuffix("/codes") in uneven and not moves and not isinstance(one, Quantize):
-            yield "decode", prod(program.tensors[name].shape)
-    if one.layer in uneven and not moves:
-        yield "encode", prod(one.output.shape)
-
-
 def float_bits_of(tensor: Tensor) -> int:
     """Return the bits of a tensor in the float network."""
     return prod(tensor.shape) * FLOAT_BITS
 
 
 def stored_bits_of(tensor: Tensor) -> int:
-    """Return the bits of stored codes; real values are with the host and take none."""
-    return 0 if tensor.format is None else prod(tensor.shape) * tensor.format.bits
+    """Return the bits of stored codes; real values are with the host, integers to be encoded on their way: no bits."""
+    passing = tensor.format is None or tensor.name.endswith(TO_ENCODE)
+    return 0 if passing or tensor.format is None else prod(tensor.shape) * tensor.format.bits
 
 
 def peak(program: Program, bits: Callable[[Tensor], int], aliases: tuple[type[IntOperation], ...]) -> int:

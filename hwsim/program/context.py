@@ -16,10 +16,13 @@ from hwsim.quantize.plan import Plan, WeightPlan
 from hwsim.target import Settings, Target
 from hwsim_kernels.lfsr import lfsr
 
+TO_ENCODE = "/integers"
+"""Behind the name of a tensor whose integers are rounded to levels next."""
+
 
 def to_encode(stored: Tensor) -> Tensor:
     """Return the tensor of the integers that are rounded to a tensor's levels."""
-    return integers_of(stored, f"{stored.name}/integers", stored.levels)
+    return integers_of(stored, f"{stored.name}{TO_ENCODE}", stored.levels)
 
 
 def decoded(stored: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.network import Operation
-from hwsim.program.context import Context, decoded, to_encode
+from hwsim.program.context import TO_ENCODE, Context, decoded, to_encode
 from hwsim.program.records import Decode, Encode, IntOperation, Point, Tensor
 
 
@@ -14,7 +14,7 @@ def stored_forms(lowered: IntOperation, operation: Operation, context: Context) 
     form = lowered.output.format
     if form is None:
         return []
-    name = lowered.output.name.removesuffix("/integers")
+    name = lowered.output.name.removesuffix(TO_ENCODE)
     stored = context.planned(operation.name, name)
     if stored.plain:
         return []

@@ -222,7 +222,8 @@ def _levels(low: float, high: float, form: TensorFormat, held: tuple[Reals, Ints
         levels = form.levels
     else:
         widest = IntFormat(bits=form.level_bits, signed=low < 0)
-        scale = max(-low, high, 2.0**-120) / widest.maximum
+        scale = max(-low, high) / widest.maximum
+        scale = scale if scale >= 2.0**-126 else 1.0
         values, counts = held
         codes = form.integer_format()
         inside = np.clip(values, low, high) / scale

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from hwsim.formats import IntFormat, Rounding
 from hwsim.loaders.framework import tensorflow
+from hwsim.quantize.levels import logarithmic, quadratic
 from hwsim.train.rounding import round_real, straight
 
 Reals = NDArray[np.float64]
-STEPS = ("uniform", "quadratic", "logarithmic")
+LEVELS = {"quadratic": quadratic, "logarithmic": logarithmic}
+STEPS = ("uniform", *LEVELS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +25,8 @@ class Grid:
 
     ``scale`` and ``zero_point`` have one entry, or one for each channel of the last axis. With ``levels``, ascending,
     one for each code, a code q stands for ``scale * levels[q - minimum]``; a value goes to the nearest one, from a tie
-    to the one nearer to 0. ``shift`` has a row for every ``group`` input channels and a column for each channel of the
-    last axis; a single row holds for all.
+    to the upper; ``whole``: once it is rounded to an integer, as tensors are. ``shift`` has a row for every ``group``
+    input channels and a column for each channel of the last axis; a single row holds for all.
     """
 
     minimum: int
@@ -34,6 +36,7 @@ class Grid:
     levels: tuple[int, ...] | None = None
     shift: tuple[tuple[int, ...], ...] = ()
     group: int = 1
+    whole: bool = False
     rounding: Rounding = Rounding.HALF_EVEN
 
     def __post_init__(self) -> None:
@@ -93,7 +96,8 @@ class Grid:
         if self.levels is not None:
             within = tf.clip_by_value(quotient, float(self.levels[0]), float(self.levels[-1]))
             flat = tf.reshape(tf.stop_gradient(quotient), [-1])
-            nearest = tf.searchsorted(tf.constant(self._thresholds()), flat)
+            flat = round_real(flat, self.rounding) if self.whole else flat
+            nearest = tf.searchsorted(tf.constant(self._middles()), flat, side="right")
             held = tf.gather(tf.constant(self.levels, tf.float64), nearest)
             return straight(within, tf.reshape(held, tf.shape(quotient)))
         zero = np.asarray(self.zero_point, np.float64)
@@ -101,11 +105,10 @@ class Grid:
         held = tf.clip_by_value(round_real(tf.stop_gradient(quotient), self.rounding), low, high)
         return straight(tf.clip_by_value(quotient, low, high), held)
 
-    def _thresholds(self) -> Reals:
-        """Return what lies between levels; a value goes to the upper level where it is above, and from a tie to 0."""
+    def _middles(self) -> Reals:
+        """Return what lies between levels."""
         levels = np.asarray(self.levels, np.float64)
-        middle = (levels[1:] + levels[:-1]) / 2
-        return np.where(middle < 0, np.nextafter(middle, -np.inf), middle)
+        return np.asarray((levels[1:] + levels[:-1]) / 2)
 
     def fake(self, values: Any) -> Any:
         """Return ``values`` as the grid holds them, in their own type."""
@@ -118,22 +121,23 @@ class Grid:
         quotient = np.asarray(values, np.float64) / self.unit(values.shape)
         if self.levels is None:
             return np.asarray(np.rint(quotient) + np.asarray(self.zero_point), np.int64)
-        return np.asarray(np.searchsorted(self._thresholds(), quotient) + self.minimum, np.int64)
+        return np.asarray(np.searchsorted(self._middles(), quotient, side="right") + self.minimum, np.int64)
 
 
 def grid_of(entry: Any, rounding: Rounding = Rounding.HALF_EVEN) -> Grid:
     """Return the grid of a plan's entry for a tensor or for weights, or of a program's tensor."""
     form: IntFormat = entry.format
     many = isinstance(entry.scale, tuple)
-    shift = getattr(entry, "shift", ())
+    shift: Any = getattr(entry, "shift", ())
     return Grid(
         minimum=form.minimum,
         maximum=form.maximum,
         scale=entry.scale if many else (entry.scale,),
         zero_point=entry.zero_point if many else (entry.zero_point,),
-        levels=getattr(entry, "levels", None),
+        levels=getattr(entry, "levels", None) or None,
         shift=shift if many or not shift else (shift,),
         group=getattr(entry, "group", 1),
+        whole=not many,
         rounding=rounding,
     )
 
@@ -146,11 +150,8 @@ def levels_of(step: str, form: IntFormat) -> tuple[int, ...] | None:
     >>> levels_of("quadratic", IntFormat(bits=3)), levels_of("logarithmic", IntFormat(bits=3))
     ((-16, -9, -4, -1, 0, 1, 4, 9), (-8, -4, -2, -1, 0, 1, 2, 4))
     """
-    codes = range(form.minimum, form.maximum + 1)
-    if step == "quadratic":
-        return tuple(q * abs(q) for q in codes)
-    if step == "logarithmic":
-        return tuple((q > 0) - (q < 0) if abs(q) < 2 else (1 if q > 0 else -1) << (abs(q) - 1) for q in codes)
+    if step in LEVELS:
+        return LEVELS[step](form)
     if step != "uniform":
         raise ValueError(f"a step is {', '.join(STEPS)}, not {step!r}")
     return None

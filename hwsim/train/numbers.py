@@ -80,10 +80,11 @@ class Numbers:
         """The grids of weights and bias."""
         settings, entry = self.settings(operation), self.weights(operation.name)
         channels = operation.bias.size
-        source, output = self.scale(operation.inputs[0]), self.scale(operation.name)
+        source = self.scale(operation.inputs[0])
+        output = np.broadcast_to(np.asarray(self.channel_scale(operation.name)), (channels,))
         unit = np.broadcast_to(self.unit(operation), (channels,)).copy()
         real = ratio_of(settings, source, entry, unit, output)
-        ratio = Ratio.of(operation.name, real, settings.requantize, np.full(channels, output))
+        ratio = Ratio.of(operation.name, real, settings.requantize, output)
         form = IntFormat(bits=settings.bias.bits)
         worth = bias_unit(settings, ratio, unit)
         bias = _Form(form, tuple(np.where(worth > 0, worth, 1.0).tolist()), (0,) * channels)

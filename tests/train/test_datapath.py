@@ -102,7 +102,9 @@ def test_every_layer_of_a_network_agrees(mode: str) -> None:
     assert found.exact, found
 
 
-@pytest.mark.parametrize("name", ["generic-int8", "pow2-int8"])
+@pytest.mark.parametrize(
+    "name", ["generic-int8", "pow2-int8", "codebook-int4", "companding-int8", "shared-exponent-int8"]
+)
 def test_shipped_targets_agree_but_for_ties(name: str) -> None:
     network, data = image_network(), reals(64, 6, 6, 3, seed=2)
     target = hwsim.load_target(name)

@@ -104,8 +104,8 @@ def test_levels_are_the_nearest(step: str, signed: bool) -> None:
     assert levels is not None
     values = np.concatenate([np.linspace(-90, 90, 721), np.linspace(-3, 3, 49)]).astype(np.float32)
     values = np.concatenate([values, -values])
-    # from a tie to the level nearer to 0
-    expected = [min(levels, key=lambda one, x=x: (abs(one - float(x)), abs(one))) for x in values]  # type: ignore[misc]
+    # from a tie to the upper
+    expected = [min(levels, key=lambda one, x=x: (abs(one - float(x)), -one)) for x in values]  # type: ignore[misc]
     ours, slope = with_gradient(FakeQuantize.of(4, signed=signed, step=step), values)
     assert ours.tolist() == expected
     inside = (values >= levels[0]) & (values <= levels[-1])

@@ -135,7 +135,11 @@ class Builder:
         stays = isinstance(operation, PASS_THROUGH) or (
             isinstance(operation, Softmax) and not any(operation.name in one.inputs for one in self.network.operations)
         )
-        if self.numbers is None or stays:
+        if self.numbers is None:
+            return tensor
+        # a mean is no level, what moves codes keeps them
+        mean_of_levels = isinstance(operation, AveragePool) and self.numbers.tensor(operation.name).levels is not None
+        if stays and not mean_of_levels:
             return tensor
         grid = self.numbers.quantizer(operation)
         name = f"{keras_name(operation.name)}.codes"

@@ -1,9 +1,14 @@
-"""InceptionV3 on an integer target: the five best classes of float and integer side by side, and where bits are lost.
+"""InceptionV3 quantised in three steps, the five best classes after each beside those of float.
 
     python examples/inception_v3.py --image cat.jpg --target edge-npu-acc20 --out report/
 
-With ImageNet weights where Keras can download or find them, else with random weights, which is said plainly: then the
-classes mean nothing, but the arithmetic and the report are those of the real network.
+1. Weights of the 94 convolutions at 8 bits: symmetric, a scale for each pair of input and output channel, clipped, then
+   rounded half to even; what the store loses, layer by layer and in all.
+2. Activations, too: every tensor on the grid of the target, in float.
+3. On the target itself, in integers, bit for bit, and where bits are lost.
+
+With ImageNet weights where Keras can download or find them, or with ``--weights`` from a file; else with random weights,
+which is said plainly: then the classes mean nothing, but the arithmetic and the reports are those of the real network.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ Images = NDArray[np.float32]
 
 
 def main() -> None:
-    """Read the arguments, run, print."""
+    """Read the arguments, take the three steps, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", type=Path, help="a picture; random pixels without it")
     parser.add_argument("--target", default="generic-int8", help="a shipped target or a YAML file")
@@ -32,9 +37,20 @@ def main() -> None:
     arguments = parser.parse_args()
     model, trained = load_model(arguments.weights)
     images = load_image(arguments.image)
-    result = hwsim.run(model, arguments.target, images, calibration=shifted(images))
-    print(result.report)
-    print_best(result.reference, result.outputs, trained)
+    calibration = shifted(images)
+    found = {"float": predict(model, images)}
+
+    stored, report = store(model)
+    print(report)
+    found["8-bit weights"] = predict(stored, images)
+
+    plan = plan_of(stored, arguments.target, calibration)
+    found["and activations"] = predict(hwsim.fake_quantize(stored, plan, target=arguments.target), images)
+
+    result = hwsim.run(stored, arguments.target, images, plan=plan)
+    print("", result.report, sep="\n")
+    found["in integers"] = result.outputs
+    print_best(found, trained)
     if arguments.out:
         result.report.to_html(arguments.out / "report.html")
         print(f"\nwrote {arguments.out / 'report.html'}")
@@ -66,13 +82,29 @@ def shifted(images: Images) -> Images:
     return np.concatenate(versions)
 
 
-def print_best(reference: Images, outputs: NDArray[np.float64], trained: bool) -> None:
-    """Print the five best classes of float and integer side by side."""
+def store(model: Any) -> tuple[Any, hwsim.StoreReport]:
+    """Return a copy whose convolutions hold what the 8-bit store can, and what that loses."""
+    return hwsim.store_weights(model, bits=8, granularity="full_channel", narrow=True, include="conv2d*")
+
+
+def plan_of(model: Any, target: str, calibration: Images) -> hwsim.Plan:
+    """Return the formats and scales of all tensors on a target."""
+    network = hwsim.load(model)
+    return hwsim.decide(network, hwsim.profile(network, [[calibration]]), hwsim.load_target(target))
+
+
+def predict(model: Any, images: Images) -> Images:
+    """Return a Keras model's results."""
+    return np.asarray(model.predict(images, verbose=0))
+
+
+def print_best(found: dict[str, Any], trained: bool) -> None:
+    """Print the five best classes of every run side by side."""
     names = keras.applications.inception_v3.decode_predictions if trained else numbered
-    float_best, integer_best = names(reference, top=5)[0], names(outputs, top=5)[0]
-    print(f"\n{'float':40} integer")
-    for (_, one, share), (_, other, other_share) in zip(float_best, integer_best, strict=True):
-        print(f"{one:30} {share:.5f}   {other:30} {other_share:.5f}")
+    best = [names(np.asarray(scores), top=5)[0] for scores in found.values()]
+    print("\n" + "  ".join(f"{title:26}" for title in found))
+    for row in zip(*best, strict=True):
+        print("  ".join(f"{name[:17]:17} {share:8.5f}" for _, name, share in row))
 
 
 def numbered(predictions: NDArray[Any], top: int) -> list[list[tuple[str, str, float]]]:

@@ -25,7 +25,8 @@ from hwsim.network import (
     Weighted,
 )
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
-from hwsim.quantize.profile import Profile, weight_range
+from hwsim.quantize.profile import Profile
+from hwsim.quantize.ranges import activation_range, weight_ranges
 from hwsim.quantize.scales import choose_scale
 from hwsim.target import Settings, Target
 from hwsim.target.settings import TensorFormat
@@ -83,7 +84,7 @@ class _Draft:
 
     def _from_range(self, operation: Operation, settings: Settings) -> TensorPlan:
         form = settings.activations
-        low, high = self.profile.tensors[operation.name].range(form.range.method, form.range.percent)
+        low, high = activation_range(self.profile.tensors[operation.name], form)
         scale, zero_point = _scale(low, high, form)
         return TensorPlan(
             bits=form.bits,
@@ -117,7 +118,7 @@ def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:
     form = settings.weights
     kernel = kernel_of(operation)
     channels = kernel.reshape(-1, kernel.shape[-1]).T if form.granularity == "output_channel" else kernel.reshape(1, -1)
-    pairs = [_scale(*weight_range(one, form.range.method, form.range.percent), form) for one in channels]
+    pairs = [_scale(*one, form) for one in weight_ranges(channels, form)]
     return WeightPlan(
         bits=form.bits,
         signed=form.signed,

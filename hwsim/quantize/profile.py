@@ -41,6 +41,13 @@ class Statistics:
         self.maximum = max(self.maximum, other.maximum)
         self.bins += other.bins
 
+    @property
+    def values(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The middles of the bins in which there are values, ascending, and how many each holds."""
+        order, middles = _sorted_bins()
+        counts = self.bins[order]
+        return np.clip(middles[counts > 0], self.minimum, self.maximum), counts[counts > 0]
+
     def quantile(self, share: float) -> float:
         """Return the value below which ``share`` of all values lie, to the width of a bin (less than 1 %).
 
@@ -101,11 +108,3 @@ def profile(network: Network, blocks: Iterable[Sequence[NDArray[np.float32]]]) -
                     f"{operation.name}: the float run gives infinity or NaN; the data or the weights are too large"
                 )
     return Profile(tensors)
-
-
-def weight_range(values: NDArray[np.float32], method: str, percent: float) -> tuple[float, float]:
-    """Return the real range of some weights, by minmax or by percentile (exact: all weights are at hand)."""
-    if method == "percentile":
-        low, high = np.quantile(values.astype(np.float64), [1 - percent / 100, percent / 100])
-        return float(low), float(high)
-    return float(values.min()), float(values.max())

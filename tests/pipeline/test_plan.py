@@ -21,8 +21,9 @@ from hwsim.formats import IntFormat
 from hwsim.network import Dense, Input, Network
 from hwsim.quantize import Plan, Statistics, decide, profile
 from hwsim.quantize.plan import TensorPlan, WeightPlan
-from hwsim.quantize.profile import weight_range
+from hwsim.quantize.ranges import weight_range
 from hwsim.quantize.scales import choose_scale, power_of_two_above
+from hwsim.target.settings import RangeMethod, Weights
 
 DATA = reals(20, 6, 6, 3, seed=7)
 
@@ -420,10 +421,11 @@ def test_the_whole_range_is_minmax() -> None:
 
 def test_percentiles_of_weights_are_exact() -> None:
     values = outliers()
-    low, high = weight_range(values, "percentile", 99.9)
+    form = Weights(range=RangeMethod(method="percentile", percent=99.9))
+    low, high = weight_range(values, form)
     assert low == pytest.approx(np.quantile(values.astype(np.float64), 0.001), rel=1e-9)
     assert high == pytest.approx(np.quantile(values.astype(np.float64), 0.999), rel=1e-9)
-    assert weight_range(values, "minmax", 99.9) == (values.min(), values.max())
+    assert weight_range(values, Weights()) == (values.min(), values.max())
 
 
 # Profiles

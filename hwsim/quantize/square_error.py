@@ -116,7 +116,8 @@ def _integral(place: Reals, floor: Reals, top: Reals) -> Reals:
     Each code's half steps on both sides contribute 1/12; the clip makes the outer ones go on for ever.
     """
     code = np.clip(np.rint(place), floor, top)
-    return code / 12 + (place - code) ** 3 / 3
+    integral: Reals = code / 12 + (place - code) ** 3 / 3
+    return integral
 
 
 def least_square_error(held: Held, grid: Grid, low: Reals, high: Reals) -> tuple[Reals, Reals]:
@@ -150,7 +151,7 @@ class _Search:
 
     def __init__(self, held: Held, grid: Grid, ends: Reals) -> None:
         self.held, self.grid, self.whole, self.ends = held, grid, ends, ends.copy()
-        self.best = held.errors(np.arange(ends.shape[1]), *ends, grid)[0]
+        self.best = held.errors(np.arange(ends.shape[1]), ends[0], ends[1], grid)[0]
         # a power of two may reach further out when one end alone comes in
         self.prunes = grid.symmetric or not grid.power_of_two
 
@@ -167,6 +168,10 @@ class _Search:
             total, outside = self.held.errors(rows, low, high, self.grid)
             better = total < self.best[rows]
             improved = rows[better]
-            self.best[improved], self.ends[0, improved], self.ends[1, improved] = total[better], low[better], high[better]
+            self.best[improved], self.ends[0, improved], self.ends[1, improved] = (
+                total[better],
+                low[better],
+                high[better],
+            )
             if self.prunes:
                 rows = rows[outside <= self.best[rows]]

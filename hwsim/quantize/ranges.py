@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 MOST_POINTS = 1 << 16
 """Weights of one scale; where there are more, their bins are searched instead of each of them."""
-FITTED_CELLS = 1 << 13
+FITTED_CELLS = 3 << 10
 """Cells in which a fitted density is taken as flat."""
 TINY = 2.0**-120
 """Magnitudes below it are zeros to a density."""

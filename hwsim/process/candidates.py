@@ -20,17 +20,24 @@ Recipe = Mapping[str, object]
 BITS: Mapping[Part, Sequence[int]] = {"weights": (8, 6, 5, 4, 3, 2), "activations": (8, 6, 5, 4)}
 """Widths that are tried, where they are narrower than the target's."""
 
-RANGES: Sequence[Recipe] = ({"method": "minmax"}, {"method": "percentile", "percent": 99.9})
+RANGES: Sequence[Recipe] = ({"method": "minmax"}, {"method": "mean_square"})
 """How ranges are chosen, beside the target's own way."""
 
 WEIGHTS: Sequence[Recipe] = (
     {},
     *({"granularity": "output_channel", "range": one} for one in RANGES),
     {"symmetric": False},
+    {"granularity": "full_channel", "symmetric": True, "range": {"method": "minmax"}},
+    {"step": "codebook", "granularity": "output_channel", "range": {"method": "minmax"}},
 )
 """How weights are stored; ``{}`` is the target's own way."""
 
-ACTIVATIONS: Sequence[Recipe] = ({}, *({"range": one} for one in RANGES), {"symmetric": False})
+ACTIVATIONS: Sequence[Recipe] = (
+    {},
+    *({"range": one} for one in RANGES),
+    {"symmetric": False},
+    {"step": "codebook", "range": {"method": "minmax"}},
+)
 """How feature maps are stored."""
 
 RECIPES: Mapping[Part, Sequence[Recipe]] = {"weights": WEIGHTS, "activations": ACTIVATIONS}

@@ -29,7 +29,8 @@ from hwsim.network import (
 )
 from hwsim.quantize.levels import codebook, logarithmic, quadratic, shared_scale
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
-from hwsim.quantize.profile import Profile, weight_range
+from hwsim.quantize.profile import Profile
+from hwsim.quantize.ranges import activation_range, weight_ranges
 from hwsim.quantize.scales import choose_scale, scales_by_group
 from hwsim.target import Settings, Target
 from hwsim.target.settings import NON_UNIFORM, TensorFormat, Weights
@@ -122,7 +123,7 @@ class _Draft:
 
     def _from_range(self, operation: Operation, settings: Settings) -> TensorPlan:
         form, statistics = settings.activations, self.profile.tensors[operation.name]
-        low, high = statistics.range(form.range.method, form.range.percent)
+        low, high = activation_range(statistics, form)
         given: dict[str, Any] = {"bits": form.bits, "signed": form.signed, "narrow": form.narrow}
         given |= {"minimum": low, "maximum": high}
         if form.granularity == "channel":
@@ -161,7 +162,7 @@ def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:
     if form.granularity in ("full_channel", "group"):
         return _by_input_channel(kernel, form, given)
     channels = kernel.reshape(-1, kernel.shape[-1]).T if form.granularity == "output_channel" else kernel.reshape(1, -1)
-    ranges = [weight_range(one, form.range.method, form.range.percent) for one in channels]
+    ranges = weight_ranges(channels, form)
     if form.step in NON_UNIFORM:
         return _by_levels(channels, ranges, form, given)
     pairs = [_scale(*one, form) for one in ranges]
@@ -186,8 +187,8 @@ def _ends(part: NDArray[np.float32], form: Weights) -> tuple[Reals, Reals]:
     """Return the ranges (outputs,) of some weights (rows, outputs)."""
     if form.range.method == "minmax":
         return part.min(axis=0), part.max(axis=0)
-    ranges = [weight_range(one, form.range.method, form.range.percent) for one in part.T]
-    return np.array([low for low, _ in ranges]), np.array([high for _, high in ranges])
+    ranges = np.array(weight_ranges(np.ascontiguousarray(part.T), form))
+    return ranges[:, 0], ranges[:, 1]
 
 
 def _shifted_scales(low: Reals, high: Reals, form: TensorFormat) -> tuple[Reals, Ints]:

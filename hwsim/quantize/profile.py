@@ -123,11 +123,3 @@ def profile(network: Network, blocks: Iterable[Sequence[NDArray[np.float32]]]) -
                     f"{operation.name}: the float run gives infinity or NaN; the data or the weights are too large"
                 )
     return Profile(tensors)
-
-
-def weight_range(values: NDArray[np.float32], method: str, percent: float) -> tuple[float, float]:
-    """Return the real range of some weights, by minmax or by percentile (exact: all weights are at hand)."""
-    if method == "percentile":
-        low, high = np.quantile(values.astype(np.float64), [1 - percent / 100, percent / 100])
-        return float(low), float(high)
-    return float(values.min()), float(values.max())

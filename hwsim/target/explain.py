@@ -11,7 +11,7 @@ import yaml
 from hwsim.formats import bits_needed
 from hwsim.target.bounds import exact_product
 from hwsim.target.drawing import WIDTH, drawing
-from hwsim.target.losses import losses
+from hwsim.target.losses import losses, range_name
 from hwsim.target.mistake import Location, dotted
 from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
 from hwsim.target.step_words import activated, by_rule, format_name, in_full, kept, sentence
@@ -72,9 +72,7 @@ def _tensor(tensor: TensorFormat) -> str:
     codes = tensor.integer_format()
     zero = "zero point 0" if tensor.symmetric else "free zero point"
     step = "power-of-two" if tensor.step == "power_of_two" else "free"
-    method = tensor.range
-    span = "minimum and maximum" if method.method == "minmax" else f"percentile {method.percent:g}"
-    scales = f"{step} scales, range by {span}"
+    scales = f"{step} scales, range by {range_name(tensor.range)}"
     if tensor.fraction_bits is not None:
         scales = f"scales fixed at 2^{-tensor.fraction_bits}"
     width = f"{format_name(tensor.bits, tensor.signed)}, codes {codes.minimum} to {codes.maximum}"

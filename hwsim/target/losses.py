@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hwsim.formats import Overflow
 from hwsim.target.bounds import Level, levels
-from hwsim.target.settings import NON_UNIFORM, Settings, Stage, TensorFormat
+from hwsim.target.settings import NON_UNIFORM, RangeMethod, Settings, Stage, TensorFormat
 from hwsim.target.step_words import in_full, rounded
 from hwsim.target.steps import (
     RATIO,
@@ -45,8 +45,21 @@ def _stored(tensor: TensorFormat, otherwise: str) -> str:
     if tensor.fraction_bits is not None:
         clamped = f"possible: saturate, the scale is 2^{-tensor.fraction_bits} whatever the range"
     elif tensor.range.method == "percentile":
-        clamped = f"by design: saturate, the tails beyond percentile {tensor.range.percent:g}"
+        clamped = f"by design: saturate, the tails beyond {range_name(tensor.range)}"
+    elif tensor.range.method != "minmax":
+        clamped = f"by design: saturate, the tails beyond the range by {range_name(tensor.range)}"
     return clamped + ("; all negative values become 0" if tensor.symmetric and not tensor.signed else "")
+
+
+def range_name(chosen: RangeMethod) -> str:
+    """Return what a range is chosen by."""
+    return {
+        "minmax": "minimum and maximum",
+        "percentile": f"percentile {chosen.percent:g}",
+        "mean_square": "least mean square error",
+        "kl": "least relative entropy",
+        "fitted": "fitted distribution",
+    }[chosen.method]
 
 
 def _clamping(level: Level) -> str:

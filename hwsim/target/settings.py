@@ -32,8 +32,10 @@ Axis = Literal["kernel_height", "kernel_width", "input_channel", "input_channel_
 class RangeMethod(Section):
     """How a range is chosen from the values seen."""
 
-    method: Literal["minmax", "percentile"] = "minmax"
-    """`minmax` covers every value seen; `percentile` leaves the tails outside."""
+    method: Literal["minmax", "percentile", "mean_square", "kl", "fitted"] = "minmax"
+    """`minmax` covers every value seen; `percentile` leaves the tails outside. `mean_square` has the least mean square
+    error of quantisation, `kl` the least relative entropy of magnitudes (entropy calibration), `fitted` the least
+    expected square error under the distribution that fits best (`docs/arithmetic.md` section 3)."""
     percent: Annotated[
         float,
         Field(gt=50, le=100, strict=True, allow_inf_nan=False),

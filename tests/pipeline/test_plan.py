@@ -21,8 +21,9 @@ from hwsim.formats import IntFormat
 from hwsim.network import Dense, Input, Network
 from hwsim.quantize import Plan, Statistics, decide, profile
 from hwsim.quantize.plan import TensorPlan, WeightPlan
-from hwsim.quantize.profile import weight_range
+from hwsim.quantize.ranges import activation_range, weight_range, weight_ranges
 from hwsim.quantize.scales import choose_scale, power_of_two_above
+from hwsim.target.settings import RangeMethod, Weights
 
 DATA = reals(20, 6, 6, 3, seed=7)
 
@@ -420,10 +421,32 @@ def test_the_whole_range_is_minmax() -> None:
 
 def test_percentiles_of_weights_are_exact() -> None:
     values = outliers()
-    low, high = weight_range(values, "percentile", 99.9)
+    form = Weights(range=RangeMethod(method="percentile", percent=99.9))
+    low, high = weight_range(values, form)
     assert low == pytest.approx(np.quantile(values.astype(np.float64), 0.001), rel=1e-9)
     assert high == pytest.approx(np.quantile(values.astype(np.float64), 0.999), rel=1e-9)
-    assert weight_range(values, "minmax", 99.9) == (values.min(), values.max())
+    assert weight_range(values, Weights()) == (values.min(), values.max())
+
+
+@pytest.mark.parametrize("method", ["mean_square", "kl", "fitted"])
+def test_ranges_that_are_searched_make_the_plan(method: str) -> None:
+    data = outliers()
+    network = vector_network()
+    chosen = RangeMethod.model_validate({"method": method})
+    form = {"bits": 4, "range": chosen.model_dump()}
+    target = target_with(activations={"symmetric": False, **form}, weights=form)
+    settings_of = target.settings("input", "x")
+    seen = profile(network, [[data]])
+    plan = decide(network, seen, target)
+    found = plan.tensors["x"]
+    assert (found.minimum, found.maximum) == activation_range(seen.tensors["x"], settings_of.activations)
+    assert found.minimum is not None
+    assert found.maximum is not None
+    assert found.maximum - found.minimum < 0.9 * (data.max() - data.min())
+    assert found.scale == (found.maximum - found.minimum) / 15
+    kernel = next(one.kernel for one in network.operations if isinstance(one, Dense))
+    ranges = weight_ranges(kernel.T, settings_of.weights)
+    assert next(iter(plan.weights.values())).scale == tuple(max(-low, high) / 7 for low, high in ranges)
 
 
 # Profiles

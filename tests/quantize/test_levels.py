@@ -48,7 +48,7 @@ def test_levels_are_as_good_as_those_of_k_means(shape: str, number: int) -> None
         "half": np.maximum(random.normal(size=4000), 0),
         "steps": random.integers(0, 40, 4000) * 1.0,
     }[shape]
-    found, counts = np.unique(values, return_counts=True)
+    found, counts = np.unique(values.astype(np.float64), return_counts=True)
     levels = lloyd_max(found, counts, number)
     theirs = KMeans(number, n_init=3, random_state=0).fit(found[:, None], sample_weight=counts).inertia_
     assert error_of(found, counts, levels) <= theirs * 1.001

@@ -199,6 +199,22 @@ def test_everything_is_said(words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("mean_square", "least mean square error"),
+        ("kl", "least relative entropy"),
+        ("fitted", "fitted distribution"),
+    ],
+)
+def test_ranges_that_clip_say_so(method: str, words: str) -> None:
+    chosen = {"range": {"method": method}}
+    text = " ".join(explain(Target.from_dict({"name": "t", "weights": chosen, "activations": chosen})).split())
+    assert text.count(f"free scales, range by {words}, rounded") == 2
+    for place in ("weight", "input"):
+        assert f"{place} by design: saturate, the tails beyond the range by {words} | half_even" in text
+
+
+@pytest.mark.parametrize(
     "words",
     [
         "[    block    ] s18 4 terms within input_channel, check each, wrap <-- bias s8 << 7 |",

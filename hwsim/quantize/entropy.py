@@ -18,7 +18,7 @@ MOST_LEVELS = BINS // 2
 """With more levels nothing is left to choose."""
 STRIDE = 16
 """Bins between two ends of a range that are tried."""
-BLOCK = 1 << 8
+BLOCK = 1 << 7
 """Rows that are worked on at once."""
 
 

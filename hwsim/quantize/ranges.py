@@ -38,9 +38,7 @@ def weight_ranges(rows: NDArray[np.float32], form: TensorFormat) -> list[tuple[f
     low, high = rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64)
     if form.range.method == "percentile":
         share = form.range.percent / 100
-        # row by row, as a copy of a large kernel in float64 is large
-        ends = [np.quantile(row.astype(np.float64), [1 - share, share]) for row in rows]
-        low, high = (np.array([end[side] for end in ends]) for side in (0, 1))
+        low, high = np.quantile(rows.astype(np.float64), [1 - share, share], axis=1)
     elif form.range.method == "fitted" and not _asks_no_search(form):
         low, high = _fitted_rows(rows.astype(np.float64), form, low, high)
     elif not _asks_no_search(form) and rows.shape[1] > MOST_POINTS:

@@ -33,6 +33,14 @@ class Grid:
     symmetric: bool
     power_of_two: bool
 
+    @property
+    def margin(self) -> int:
+        """Steps by which the codes of a narrower range may reach further up than those of a wider one.
+
+        One, as zero points are rounded; powers of two may also nearly double a width when its lower end comes in.
+        """
+        return self.form.maximum - self.form.minimum + 2 if self.power_of_two and not self.symmetric else 1
+
     def scales(self, low: Reals, high: Reals) -> tuple[Reals, Reals]:
         """Return scales and zero points (rows,) of ranges that hold 0, as ``scales.choose_scale`` does of one."""
         form = self.form
@@ -79,8 +87,7 @@ class Points:
             apart -= position
             squared = scale[part] ** 2
             total[part] = np.einsum("ij,ij->i", apart, apart) * squared
-            # an end of a narrower range lies at most one step further out, as the zero point is rounded
-            beyond = np.maximum(np.abs(apart) - 1.0, 0.0)
+            beyond = _beyond(apart, grid)
             outside[part] = np.einsum("ij,ij->i", beyond, beyond) * squared
         return total, outside
 
@@ -106,8 +113,13 @@ class Cells:
         wide = np.where(narrow, 1.0, width)
         spread = (_integral(last, floor, top) - _integral(first, floor, top)) / wide
         squares = np.where(narrow, np.square(apart), spread)
-        beyond = np.maximum(np.abs(apart) - 1.0, 0.0)
-        return self.counts @ squares * scale**2, self.counts @ np.square(beyond) * scale**2
+        beyond = self.counts @ np.square(_beyond(apart, grid))
+        return self.counts @ squares * scale**2, beyond * scale**2
+
+
+def _beyond(apart: Reals, grid: Grid) -> Reals:
+    """Return how far values lie outside of all narrower ranges, of code less value in steps."""
+    return np.maximum(np.maximum(apart - 1.0, -grid.margin - apart), 0.0)
 
 
 def _integral(place: Reals, floor: Reals, top: Reals) -> Reals:
@@ -152,8 +164,6 @@ class _Search:
     def __init__(self, held: Held, grid: Grid, ends: Reals) -> None:
         self.held, self.grid, self.whole, self.ends = held, grid, ends, ends.copy()
         self.best = held.errors(np.arange(ends.shape[1]), ends[0], ends[1], grid)[0]
-        # a power of two may reach further out when one end alone comes in
-        self.prunes = grid.symmetric or not grid.power_of_two
 
     def sweep(self, ratios: Iterable[float], moved: tuple[bool, bool], *, restart: bool) -> None:
         """Try ratios, descending, on the ends that are moved: of the whole range, or of the best so far."""
@@ -173,5 +183,4 @@ class _Search:
                 low[better],
                 high[better],
             )
-            if self.prunes:
-                rows = rows[outside <= self.best[rows]]
+            rows = rows[outside <= self.best[rows]]

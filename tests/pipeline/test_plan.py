@@ -442,7 +442,8 @@ def test_ranges_that_are_searched_make_the_plan(method: str) -> None:
     assert (found.minimum, found.maximum) == activation_range(seen.tensors["x"], settings_of.activations)
     assert found.minimum is not None
     assert found.maximum is not None
-    assert found.maximum - found.minimum < 0.9 * (data.max() - data.min())
+    assert data.min() <= found.minimum < 0 < found.maximum <= data.max()
+    assert found.maximum - found.minimum < 0.98 * (data.max() - data.min())
     assert found.scale == (found.maximum - found.minimum) / 15
     kernel = next(one.kernel for one in network.operations if isinstance(one, Dense))
     ranges = weight_ranges(kernel.T, settings_of.weights)

@@ -9,7 +9,17 @@ import pytest
 from hwsim.errors import TargetError
 from hwsim.target import Target, load_target, shipped_targets
 
-SHIPPED = ["edge-npu-acc20", "generic-int16", "generic-int8", "narrow-acc12-wrap", "narrow-acc16-saturate", "pow2-int8"]
+SHIPPED = [
+    "codebook-int4",
+    "companding-int8",
+    "edge-npu-acc20",
+    "generic-int16",
+    "generic-int8",
+    "narrow-acc12-wrap",
+    "narrow-acc16-saturate",
+    "pow2-int8",
+    "shared-exponent-int8",
+]
 
 
 def test_shipped_names() -> None:

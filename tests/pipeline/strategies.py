@@ -500,7 +500,7 @@ def profiles(draw: DrawFn, network: Network) -> Profile:
         statistics = Statistics()
         seed = draw(st.integers(0, 2**32 - 1))
         spread = np.random.default_rng(seed).uniform(low, high, (40, network.shapes[name][-1])).astype(np.float32)
-        statistics.add(spread * np.float32(0.5) ** np.arange(spread.shape[1], dtype=np.float32))
+        statistics.add((spread * 0.5 ** np.arange(spread.shape[1])).astype(np.float32))
         statistics.minimum, statistics.maximum = low, high
         found[name] = statistics
     return Profile(found)

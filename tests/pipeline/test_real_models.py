@@ -145,14 +145,8 @@ def agree(network: Network, target: str, data: Reals) -> None:
     compare_ledger(ours, theirs.ledger)
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "edge-npu-acc20",
-        pytest.param("generic-int8", marks=pytest.mark.slow),
-        pytest.param("narrow-acc12-wrap", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["edge-npu-acc20", "generic-int8", "narrow-acc12-wrap"])
 def test_the_oracle_agrees_on_a_whole_autoencoder(target: str) -> None:
     agree(hwsim.load(model("ad01.h5")), target, spectra(1))
 
@@ -175,7 +169,7 @@ def cropped(network: Network, size: int) -> Network:
     ("target", "size"),
     [
         ("edge-npu-acc20", 4),
-        ("narrow-acc12-wrap", 4),
+        pytest.param("narrow-acc12-wrap", 4, marks=pytest.mark.slow),
         pytest.param("generic-int8", 8, marks=pytest.mark.slow),
         pytest.param("edge-npu-acc20", 16, marks=pytest.mark.slow),
     ],

@@ -111,6 +111,7 @@ def accuracy(optimizer: Any) -> float:
     return float(model.evaluate(x, labels, verbose=0)[1])
 
 
+@pytest.mark.slow
 def test_a_network_learns_too() -> None:
     def slow() -> Any:
         return keras.optimizers.Adam(0.003)

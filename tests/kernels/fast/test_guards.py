@@ -14,7 +14,7 @@ from kernels.fast.datapaths import Array, compiled
 from kernels.fast.scenarios import FAULTY, SCENARIOS
 from numba.core import config
 
-pytestmark = compiled
+pytestmark = [compiled, pytest.mark.slow]
 
 PATTERN = 0xA5
 MARGIN = 8192
@@ -61,7 +61,6 @@ def test_guards_notice_a_write(name: str) -> None:
     assert not guards.untouched()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages as Linux does")
 @pytest.mark.skipif(
     bool(vars(config)["BOUNDSCHECK"]), reason="code with bounds checks is never kept: compiled anew for minutes"
@@ -90,7 +89,6 @@ except IndexError:
 """
 
 
-@pytest.mark.slow
 def test_no_index_is_out_of_bounds() -> None:
     made = python(CHECKED, NUMBA_BOUNDSCHECK="1")
     assert made.returncode == 0, made.stderr

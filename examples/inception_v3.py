@@ -7,8 +7,9 @@
 2. Activations, too: every tensor on the grid of the target, in float.
 3. On the target itself, in integers, bit for bit, and where bits are lost.
 
-With ImageNet weights where Keras can download or find them, or with ``--weights`` from a file; else with random weights,
-which is said plainly: then the classes mean nothing, but the arithmetic and the reports are those of the real network.
+With ImageNet weights where Keras can download or find them, or with ``--weights`` from a file; else with random
+weights, which is said plainly: then the classes mean nothing, but the arithmetic and the reports are those of the real
+network.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def store(model: Any) -> tuple[Any, hwsim.StoreReport]:
 def plan_of(model: Any, target: str, calibration: Images) -> hwsim.Plan:
     """Return the formats and scales of all tensors on a target."""
     network = hwsim.load(model)
-    return hwsim.decide(network, hwsim.profile(network, [[calibration]]), hwsim.load_target(target))
+    return hwsim.decide(network, hwsim.profile(network, calibration), hwsim.load_target(target))
 
 
 def predict(model: Any, images: Images) -> Images:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         truncation_points,
     )
     from hwsim.program import Program, lower
-    from hwsim.quantize import Plan, Profile, decide, profile
+    from hwsim.quantize import Analysis, Plan, Profile, WeightProfile, analyse, decide, profile, profile_weights
     from hwsim.report import Report
     from hwsim.target import Target, load_target, shipped_targets
     from hwsim.techniques import Techniques, compare_techniques
@@ -51,6 +51,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Agreement": "train",
+    "Analysis": "quantize",
     "Characteristics": "process",
     "Criterion": "process",
     "DataError": "errors",
@@ -80,8 +81,10 @@ _HOME = {
     "Tolerance": "process",
     "TruncationPoints": "process",
     "UnsupportedError": "errors",
+    "WeightProfile": "quantize",
     "WidthError": "errors",
     "agree": "train",
+    "analyse": "quantize",
     "characteristics": "process",
     "compare_techniques": "techniques",
     "decide": "quantize",
@@ -92,6 +95,7 @@ _HOME = {
     "lower": "program",
     "negligible": "process",
     "profile": "quantize",
+    "profile_weights": "quantize",
     "propose": "process",
     "run": "pipeline",
     "shipped_targets": "target",
@@ -102,6 +106,7 @@ _HOME = {
 
 __all__ = [
     "Agreement",
+    "Analysis",
     "Characteristics",
     "Criterion",
     "DataError",
@@ -131,9 +136,11 @@ __all__ = [
     "Tolerance",
     "TruncationPoints",
     "UnsupportedError",
+    "WeightProfile",
     "WidthError",
     "__version__",
     "agree",
+    "analyse",
     "characteristics",
     "compare_techniques",
     "decide",
@@ -144,6 +151,7 @@ __all__ = [
     "lower",
     "negligible",
     "profile",
+    "profile_weights",
     "propose",
     "run",
     "shipped_targets",

@@ -152,15 +152,37 @@ def negligible(  # noqa: PLR0913, PLR0917  one argument for each option
 
 
 @app.command()
-def profile(model: Model, data: Inputs = None) -> None:
+def profile(
+    model: Model,
+    data: Inputs = None,
+    weights: Annotated[bool, typer.Option("--weights", help="Of the weights instead; needs no data.")] = False,
+    accumulators: Annotated[bool, typer.Option("--accumulators", help="Also of sums before activations.")] = False,
+) -> None:
     """Run a model in float and print the statistics of its feature maps."""
     with errors_in_words():
         check_files(model, data)
-        from hwsim.pipeline import profiled, read_samples
+        found = hwsim.profile_weights(model) if weights else float_profile(model, data, accumulators)
+        typer.echo(str(found))
 
+
+@app.command()
+def analyse(model: Model, target: Datapath, data: Inputs = None) -> None:
+    """Say how ranges differ, which bits are wasted, which distribution it is, and what would help."""
+    with errors_in_words():
+        check_files(model, data)
         network = hwsim.load(model)
-        samples, notes = read_samples(network, data)
-        typer.echo(str(profiled(network, samples, None, notes)))
+        typer.echo(str(hwsim.analyse(network, float_profile(network, data), target)))
+
+
+def float_profile(model: Path | hwsim.Network, data: Path | None, accumulators: bool = False) -> hwsim.Profile:
+    """Return the profile of a model, on synthetic data if none is given."""
+    from hwsim.pipeline import read_samples
+
+    network = hwsim.load(model)
+    samples, notes = read_samples(network, data)
+    for note in notes if data is None else ():
+        typer.echo(note, err=True)
+    return hwsim.profile(network, samples.source, accumulators=accumulators)
 
 
 @app.command()

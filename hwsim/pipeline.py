@@ -25,7 +25,7 @@ from hwsim.network import Network
 from hwsim.program import Program, lower
 from hwsim.program.records import IntOperation
 from hwsim.progress import tracked
-from hwsim.quantize import Plan, Profile, decide, profile
+from hwsim.quantize import Plan, Profile, collect, decide
 from hwsim.reference import prove_import, walk
 from hwsim.report import Report
 from hwsim.report.measure import Measurement, classified, point_figures
@@ -192,7 +192,7 @@ def profiled(network: Network, samples: Samples, calibration: Data | None, notes
     else:
         samples = calibration if isinstance(calibration, Samples) else Samples(calibration, samples.inputs)
     with tracked("profiling in float", samples.count) as advance:
-        return profile(network, counted(samples.blocks(block_size(network), limit), advance))
+        return collect(network, counted(samples.blocks(block_size(network), limit), advance))
 
 
 def idle_patterns(network: Network, target: Target) -> list[str]:

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from hwsim.improve.draft import Draft
-from hwsim.improve.stored import stored_tensor, with_stored_kernel
+from hwsim.improve.stored import with_stored_kernel
 from hwsim.network import Activation, Input, Operation, Weighted
 from hwsim.network.mac import Floats
 from hwsim.progress import tracked
+from hwsim.quantize.codes import stored_values
 from hwsim.reference import run_operation
 
 
@@ -58,7 +61,7 @@ def rebuild(draft: Draft, change: Change, description: str) -> Draft:
             changed.append(new)
             exact[operation.name] = one
             entry = plan.tensors.get(operation.name)
-            stored[operation.name] = other if entry is None else stored_tensor(other, entry)
+            stored[operation.name] = other if entry is None else stored_values(other, entry).astype(np.float32)
             del given, found, one, other
             readers.subtract(operation.inputs)
             for name in {operation.name, *operation.inputs}:

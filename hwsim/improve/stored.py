@@ -11,7 +11,7 @@ from hwsim.network import ScaleShift, Weighted
 from hwsim.network.mac import Floats
 from hwsim.program.stored import quantize_weights
 from hwsim.quantize.decide import kernel_of
-from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
+from hwsim.quantize.plan import Plan, WeightPlan
 from hwsim.target import Settings, Target
 
 Codes = NDArray[np.int64]
@@ -46,18 +46,6 @@ def reals_of(codes: Codes, entry: WeightPlan) -> Doubles:
 def stored_kernel(operation: Weighted, entry: WeightPlan, settings: Settings) -> Floats:
     """Return the weights that an operation's codes stand for, in the kernel's shape, as float32."""
     return reals_of(kernel_codes(kernel_of(operation), entry, settings), entry).astype(np.float32)
-
-
-def stored_tensor(values: Floats, entry: TensorPlan) -> Floats:
-    """Return the reals of the codes nearest to ``values``; ties go to even codes, or to the upper level."""
-    form, ratio = entry.format, values / np.float64(entry.scale)
-    if entry.levels is not None:
-        levels = np.asarray(entry.levels, np.float64)
-        index = np.searchsorted(levels[:-1] + levels[1:], 2 * ratio, side="right")
-        return np.asarray(levels[index] * entry.scale, np.float32)
-    shift = np.asarray(entry.shift, np.int64) if entry.shift else np.zeros(1, np.int64)
-    codes = np.clip(np.rint(np.ldexp(ratio, -shift)) + entry.zero_point, form.minimum, form.maximum)
-    return np.asarray(np.ldexp(codes - entry.zero_point, shift) * entry.scale, np.float32)
 
 
 def with_kernel(operation: Weighted, kernel: Floats) -> Weighted:

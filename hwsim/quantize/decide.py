@@ -29,11 +29,11 @@ from hwsim.network import (
 )
 from hwsim.quantize.levels import codebook, logarithmic, quadratic, shared_scale
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
-from hwsim.quantize.profile import Profile
+from hwsim.quantize.profile import Profile, Statistics
 from hwsim.quantize.ranges import activation_range, weight_ranges
 from hwsim.quantize.scales import choose_scale, scales_by_group
 from hwsim.target import Settings, Target
-from hwsim.target.settings import NON_UNIFORM, TensorFormat, Weights
+from hwsim.target.settings import NON_UNIFORM, Activations, TensorFormat, Weights
 from hwsim.target.steps import fixed_scale, goes_by_ratio
 
 Reals = NDArray[np.float64]
@@ -93,7 +93,7 @@ class _Draft:
         elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif not self._stays_on_host(operation):
-            self.tensors[operation.name] = self._from_range(operation, settings)
+            self.tensors[operation.name] = plan_tensor(self.profile.tensors[operation.name], settings.activations)
 
     def _passed(self, operation: Operation) -> TensorPlan:
         """The plan of an output that has its input's; raises PlanError where channels with shifts are torn apart."""
@@ -121,22 +121,6 @@ class _Draft:
             operation.name in other.inputs for other in self.network.operations
         )
 
-    def _from_range(self, operation: Operation, settings: Settings) -> TensorPlan:
-        form, statistics = settings.activations, self.profile.tensors[operation.name]
-        low, high = activation_range(statistics, form)
-        given: dict[str, Any] = {"bits": form.bits, "signed": form.signed, "narrow": form.narrow}
-        given |= {"minimum": low, "maximum": high}
-        if form.granularity == "channel":
-            lows, highs = (np.clip(one, low, high) for one in (statistics.channel_minimum, statistics.channel_maximum))
-            shared, shift = _shifted_scales(lows[:, None], highs[:, None], form)
-            return TensorPlan(**given, scale=float(shared[0]), shift=tuple(shift[:, 0].tolist()))
-        if form.step in NON_UNIFORM:
-            scale, levels = _levels(low, high, form, statistics.values)
-            zero_point = form.integer_format().minimum + levels.index(0)
-            return TensorPlan(**given, scale=scale, zero_point=zero_point, levels=levels)
-        scale, zero_point = _scale(low, high, form)
-        return TensorPlan(**given, scale=scale, zero_point=zero_point)
-
     def _unscaled(self, operation: Weighted | Multiply, settings: Settings) -> TensorPlan:
         """The plan of an output whose scale follows from its inputs', as the target has a ratio of its own."""
         form = settings.activations
@@ -152,6 +136,23 @@ class _Draft:
                 f"activations.fraction_bits {form.fraction_bits} asks for {2.0**-form.fraction_bits!r}"
             )
         return TensorPlan(bits=form.bits, signed=form.signed, narrow=form.narrow, scale=scale)
+
+
+def plan_tensor(statistics: Statistics, form: Activations) -> TensorPlan:
+    """Choose the scale, or the scales or levels, of a tensor of which the values are known."""
+    low, high = activation_range(statistics, form)
+    given: dict[str, Any] = {"bits": form.bits, "signed": form.signed, "narrow": form.narrow}
+    given |= {"minimum": low, "maximum": high}
+    if form.granularity == "channel":
+        lows, highs = (np.clip(one, low, high) for one in (statistics.channel_minimum, statistics.channel_maximum))
+        shared, shift = _shifted_scales(lows[:, None], highs[:, None], form)
+        return TensorPlan(**given, scale=float(shared[0]), shift=tuple(shift[:, 0].tolist()))
+    if form.step in NON_UNIFORM:
+        scale, levels = _levels(low, high, form, statistics.values)
+        zero_point = form.integer_format().minimum + levels.index(0)
+        return TensorPlan(**given, scale=scale, zero_point=zero_point, levels=levels)
+    scale, zero_point = _scale(low, high, form)
+    return TensorPlan(**given, scale=scale, zero_point=zero_point)
 
 
 def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:

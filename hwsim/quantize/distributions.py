@@ -31,7 +31,8 @@ def fit_distributions(values: Reals, counts: Ints) -> list[Fit]:
     """Return fits to values (n,), ascending, which occur ``counts`` (n,) times; the least distance first.
 
     Values of one sign (not negative) are fitted by half-normal, exponential, gamma and uniform distributions from 0,
-    others by normal, Laplace, generalised normal and uniform ones. Raises ValueError if nothing varies.
+    others by normal, Laplace, generalised normal, logistic, uniform and, where tails are heavy, Student t ones.
+    Parameters follow from moments. Raises ValueError if nothing varies.
     """
     if values.size == 0 or values[0] == values[-1]:
         raise ValueError("values that do not vary have no distribution")
@@ -65,7 +66,13 @@ def _two_sided(values: Reals, shares: Reals) -> Iterator[tuple[str, Any]]:
     yield "laplace", stats.laplace(mean, apart)
     shape = _shape(square / apart**2)
     yield "generalised normal", stats.gennorm(shape, mean, apart * _gamma(1 / shape) / _gamma(2 / shape))
+    yield "logistic", stats.logistic(mean, (3 * square) ** 0.5 / np.pi)
     yield "uniform", stats.uniform(float(values[0]), float(values[-1] - values[0]))
+    excess = float(shares @ (values - mean) ** 4) / square**2 - 3
+    if excess > 0:
+        # of Student's t distribution with n degrees of freedom, variance is n / (n - 2) and excess 6 / (n - 4)
+        freedom = 4 + 6 / excess
+        yield "Student t", stats.t(freedom, mean, (square * (freedom - 2) / freedom) ** 0.5)
 
 
 def _gamma(place: float) -> float:

@@ -21,7 +21,7 @@ from hwsim.network import (
     Softmax,
     Weighted,
 )
-from hwsim.quantize import Plan, decide, profile
+from hwsim.quantize import Plan, collect, decide
 from hwsim.quantize.decide import PASS_THROUGH
 from hwsim.target import Target, load_target
 from hwsim.train.bases import KERAS
@@ -68,7 +68,7 @@ def planned(network: Network, plan: Any, target: Target, data: Data | None) -> P
     if data is None:
         raise PlanError(f"{network.name}: without a plan, data is needed to choose the ranges of its tensors")
     samples = Samples(data, [(one.name, one.shape) for one in network.inputs])
-    return decide(network, profile(network, samples.blocks(32, CALIBRATION_SAMPLES)), target)
+    return decide(network, collect(network, samples.blocks(32, CALIBRATION_SAMPLES)), target)
 
 
 def quantized_model(network: Network, plan: Plan, target: Target) -> Any:

@@ -52,7 +52,7 @@ def program() -> hwsim.Program:
         outputs=("logits",),
     )
     target = hwsim.load_target("generic-int8")
-    profile = hwsim.profile(network, [[bell(4, SIZE, SIZE, 16)]])
+    profile = hwsim.profile(network, bell(4, SIZE, SIZE, 16))
     return hwsim.lower(network, hwsim.decide(network, profile, target), target)
 
 

@@ -121,7 +121,7 @@ def prepared(subject: Subject, target: str) -> Prepared:
 def profiled(subject: Subject) -> tuple[hwsim.Network, hwsim.Profile, Reals]:
     """Import a model and look at its ranges; raise Missing if its activations are not sane."""
     network, images = hwsim.load(models.model(subject)), subject.images(subject.batch)
-    profile = hwsim.profile(network, [[images]])
+    profile = hwsim.profile(network, images)
     widest = max(max(-one.minimum, one.maximum) for one in profile.tensors.values())
     if not 0.01 < widest < 1e4:
         raise Missing(f"activations reach {widest:.3g}: the model is of no use")

@@ -111,7 +111,7 @@ def program(layer: Layer) -> hwsim.Program:
     operations = (Input(name="x", shape=layer.shape), layer.make())
     network = Network(name="one", operations=operations, outputs=("layer",))
     target = hwsim.load_target("generic-int8")
-    profile = hwsim.profile(network, [[bell(1, *layer.shape)]])
+    profile = hwsim.profile(network, bell(1, *layer.shape))
     return hwsim.lower(network, hwsim.decide(network, profile, target), target)
 
 

@@ -11,7 +11,7 @@ from pipeline.tiny import Reals, image_network, reals, target_with
 
 from hwsim.improve import Draft
 from hwsim.network import Network
-from hwsim.quantize import Plan, decide, profile
+from hwsim.quantize import Plan, collect, decide
 from hwsim.target import Target
 
 LOW_BITS: dict[str, Any] = {"weights": {"bits": 4, "granularity": "layer"}}
@@ -23,7 +23,7 @@ def draft_of(network: Network | None = None, target: Target | None = None, sampl
     block = [reals(40, *chosen.inputs[0].shape, seed=8) if samples is None else samples]
 
     def planner(one: Network, aim: Target) -> Plan:
-        return decide(one, profile(one, [block]), aim)
+        return decide(one, collect(one, [block]), aim)
 
     return Draft(
         network=chosen,

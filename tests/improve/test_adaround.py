@@ -14,9 +14,10 @@ from hwsim.formats import Rounding
 from hwsim.improve import Draft
 from hwsim.improve.adaround import adaround
 from hwsim.improve.grid import Grid
-from hwsim.improve.stored import stored_tensor, with_stored_kernel
+from hwsim.improve.stored import with_stored_kernel
 from hwsim.network import Input, Network, Weighted
 from hwsim.program.stored import quantize_weights
+from hwsim.quantize.codes import stored_values
 from hwsim.quantize.decide import kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.reference import run_network
@@ -77,7 +78,7 @@ def sums_error(network: Network, draft: Draft) -> float:
         for one in network.operations
     )
     wanted = run_network(draft.reference, draft.samples)[network.outputs[0]]
-    given = [stored_tensor(draft.samples[0], draft.plan.tensors[network.inputs[0].name])]
+    given = [stored_values(draft.samples[0], draft.plan.tensors[network.inputs[0].name]).astype(np.float32)]
     found = run_network(replace(network, operations=stored), given)[network.outputs[0]]
     return float(np.sum((wanted.astype(np.float64) - found) ** 2))
 

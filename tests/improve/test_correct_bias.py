@@ -12,9 +12,10 @@ from pipeline.tiny import reals, target_with
 
 from hwsim.improve import Draft
 from hwsim.improve.correct_bias import correct_bias, correct_bias_for_weights
-from hwsim.improve.stored import stored_tensor, with_stored_kernel
+from hwsim.improve.stored import with_stored_kernel
 from hwsim.network import Conv2D, Input, Network, Weighted
 from hwsim.network.mac import Floats
+from hwsim.quantize.codes import stored_values
 from hwsim.reference import run_network, run_operation
 
 
@@ -32,7 +33,7 @@ def walk_stored(draft: Draft) -> dict[str, NDArray[np.float64]]:
             if isinstance(stored, Weighted):
                 sums = run_operation(replace(stored, activation=None), given)
                 means[operation.name] = sums.reshape(-1, sums.shape[-1]).mean(axis=0, dtype=np.float64)
-        tensors[operation.name] = stored_tensor(result, plan.tensors[operation.name])
+        tensors[operation.name] = stored_values(result, plan.tensors[operation.name]).astype(np.float32)
     return means
 
 

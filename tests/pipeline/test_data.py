@@ -18,7 +18,7 @@ from pipeline.tiny import Reals, double_network, reals, vector_network
 from hwsim.data import Inputs, Samples, rebatch, synthetic
 from hwsim.errors import DataError
 from hwsim.program import Program, lower
-from hwsim.quantize import Plan, decide, profile
+from hwsim.quantize import Plan, collect, decide
 from hwsim.target import load_target
 
 ONE: Inputs = [("x", (6,))]
@@ -32,7 +32,7 @@ LABELS = np.arange(11) % 3
 def program_of(network: Any, blocks: list[list[Reals]]) -> Program:
     """Return a network lowered for generic-int8, its ranges chosen on ``blocks``."""
     target = load_target("generic-int8")
-    plan: Plan = decide(network, profile(network, blocks), target)
+    plan: Plan = decide(network, collect(network, blocks), target)
     return lower(network, plan, target)
 
 

@@ -19,7 +19,7 @@ import hwsim
 from hwsim.errors import DataError, PlanError
 from hwsim.formats import IntFormat
 from hwsim.network import Dense, Input, Network
-from hwsim.quantize import Plan, Statistics, decide, profile
+from hwsim.quantize import Plan, Statistics, collect, decide
 from hwsim.quantize.plan import TensorPlan, WeightPlan
 from hwsim.quantize.ranges import activation_range, weight_range, weight_ranges
 from hwsim.quantize.scales import choose_scale, power_of_two_above
@@ -376,8 +376,8 @@ def test_percentiles_leave_outliers_outside(percent: float) -> None:
     chosen = {"method": "percentile", "percent": percent}
     network = vector_network()
     target = target_with(activations={"symmetric": False, "range": chosen})
-    widest = decide(network, profile(network, [[data]]), target_with()).tensors["x"]
-    found = decide(network, profile(network, [[data]]), target).tensors["x"]
+    widest = decide(network, collect(network, [[data]]), target_with()).tensors["x"]
+    found = decide(network, collect(network, [[data]]), target).tensors["x"]
     low, high = np.quantile(data, [1 - percent / 100, percent / 100], method="inverted_cdf")
     assert found.minimum is not None
     assert found.maximum is not None
@@ -436,7 +436,7 @@ def test_ranges_that_are_searched_make_the_plan(method: str) -> None:
     form = {"bits": 4, "range": chosen.model_dump()}
     target = target_with(activations={"symmetric": False, **form}, weights=form)
     settings_of = target.settings("input", "x")
-    seen = profile(network, [[data]])
+    seen = collect(network, [[data]])
     plan = decide(network, seen, target)
     found = plan.tensors["x"]
     assert (found.minimum, found.maximum) == activation_range(seen.tensors["x"], settings_of.activations)
@@ -483,12 +483,12 @@ def test_profiles_of_parts_merge_to_that_of_the_whole() -> None:
         outputs=("fc",),
     )
     data = np.rint(reals(50, 6, seed=2) * 10).astype(np.float32)
-    whole = profile(network, [[data]])
+    whole = collect(network, [[data]])
     for parts in ([data[:20], data[20:]], [data[at : at + 1] for at in range(50)]):
-        found = profile(network, [[parts[0]]])
+        found = collect(network, [[parts[0]]])
         for part in parts[1:]:
-            found.merge(profile(network, [[part]]))
-        streamed = profile(network, [[part] for part in parts])
+            found.merge(collect(network, [[part]]))
+        streamed = collect(network, [[part] for part in parts])
         for name, statistics in whole.tensors.items():
             for one in (found.tensors[name], streamed.tensors[name]):
                 assert (one.count, one.minimum, one.maximum) == (
@@ -605,7 +605,7 @@ def test_the_next_power_of_two(scale: float) -> None:
 def test_weights_have_one_scale_or_one_for_each_channel(granularity: str) -> None:
     network = image_network()
     target = target_with(weights={"granularity": granularity, "symmetric": False, "bits": 6})
-    plan = decide(network, profile(network, [[DATA]]), target)
+    plan = decide(network, collect(network, [[DATA]]), target)
     for name, channels in (("stem", 4), ("depthwise", 4), ("logits", 5)):
         entry, kernel = plan.weights[name], getattr(network.by_name[name], "kernel")  # noqa: B009
         parts = kernel.reshape(-1, channels).T if granularity == "output_channel" else [kernel]

@@ -124,7 +124,7 @@ def test_an_overflow_of_mode_error_names_its_place() -> None:
 def plan_for(target: hwsim.Target) -> hwsim.Plan:
     """Return the plan of the images' network."""
     network = image_network()
-    return hwsim.decide(network, hwsim.profile(network, [[IMAGES]]), target)
+    return hwsim.decide(network, hwsim.profile(network, IMAGES), target)
 
 
 @pytest.mark.parametrize(

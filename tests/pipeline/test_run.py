@@ -305,7 +305,7 @@ def test_every_form_of_target_gives_the_same(tmp_path: Path) -> None:
 def test_run_is_the_composition_of_the_public_stages() -> None:
     network, data = image_network(), reals(9, 6, 6, 3)
     target = hwsim.load_target("narrow-acc16-saturate")
-    plan = hwsim.decide(network, hwsim.profile(network, [[data]]), target)
+    plan = hwsim.decide(network, hwsim.profile(network, data), target)
     execution = hwsim.execute(hwsim.lower(network, plan, target), data)
     result = hwsim.run(network, target, data)
     assert result.plan == plan

@@ -46,8 +46,7 @@ def everything(
     small: Network, base: Mapping[str, Any], data: Reals, widths: Mapping[tuple[str, str], Sequence[int]]
 ) -> Iterator[tuple[float, float]]:
     """Yield (SQNR in dB, stored bits) of every combination of 8 bits and ``widths``, by whole runs alone."""
-    blocks = [[data]]
-    statistics = hwsim.profile(small, blocks)
+    statistics = hwsim.profile(small, data)
     exact = run_network(small, [data], small.outputs)[small.outputs[0]].astype(np.float64)
     for chosen in itertools.product(*((8, *bits) for bits in widths.values())):
         layers: dict[str, dict[str, Any]] = {}

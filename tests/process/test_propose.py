@@ -187,7 +187,7 @@ def test_bad_questions_are_refused() -> None:
 @settings(max_examples=25, deadline=None)
 def test_a_plan_decided_from_another_is_the_plan_decided_anew(draw: st.DataObject) -> None:
     small = network()
-    statistics = hwsim.profile(small, [[samples()]])
+    statistics = hwsim.profile(small, samples())
     kind = draw.draw(st.sampled_from(["fixed", "none", "power_of_two"]))
     step = {"step": "power_of_two", "symmetric": True}
     base: dict[str, Any] = {"name": "made", "weights": {"granularity": "layer", **step}, "activations": step}

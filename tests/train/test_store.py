@@ -134,7 +134,7 @@ def test_uneven_steps(step: str, levels: list[int]) -> None:
 @pytest.mark.parametrize("target", ["generic-int8", "pow2-int8"])
 def test_with_a_target_weights_are_the_engine_s(target: str) -> None:
     network = image_network()
-    plan = hwsim.decide(network, hwsim.profile(network, [[reals(8, 6, 6, 3)]]), hwsim.load_target(target))
+    plan = hwsim.decide(network, hwsim.profile(network, reals(8, 6, 6, 3)), hwsim.load_target(target))
     program = hwsim.lower(network, plan, hwsim.load_target(target))
     for given in (target, plan):
         copy, _ = store_weights(network, given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_sums_are_exact(rows: list[list[float]]) -> None:
 
 
 @given(st.lists(st.floats(-1e30, 1e30), min_size=2, max_size=12), st.randoms())
-def test_sums_do_not_depend_on_order_or_parts(numbers: list[float], random: st.random.Random) -> None:
+def test_sums_do_not_depend_on_order_or_parts(numbers: list[float], random: Random) -> None:
     whole = ExactSums(1)
     whole.add(np.array(numbers)[:, None])
     shuffled = random.sample(numbers, len(numbers))

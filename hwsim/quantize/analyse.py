@@ -102,7 +102,7 @@ class Findings:
         elif name == "a zero point":
             why = f": its range is {100 * self.asymmetry:.0f} % one-sided"
         elif "range" in name:
-            why = ": few values lie far out"
+            why = ": the range cuts off too much" if self.wasted_bits < 0 else ": few values lie far out"
         return f"{name} would win {better[name]:.1f} dB{why}"
 
 

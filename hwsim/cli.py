@@ -170,8 +170,8 @@ def analyse(model: Model, target: Datapath, data: Inputs = None) -> None:
     """Say how ranges differ, which bits are wasted, which distribution it is, and what would help."""
     with errors_in_words():
         check_files(model, data)
-        network = hwsim.load(model)
-        typer.echo(str(hwsim.analyse(network, float_profile(network, data), target)))
+        aim, network = hwsim.load_target(target), hwsim.load(model)
+        typer.echo(str(hwsim.analyse(network, float_profile(network, data), aim)))
 
 
 def float_profile(model: Path | hwsim.Network, data: Path | None, accumulators: bool = False) -> hwsim.Profile:

@@ -194,3 +194,17 @@ def test_demo_shows_a_target_that_hurts(tmp_path: Path) -> None:
     assert "right in float 99.50 %, in integers 99.50 %" in done.stdout
     assert "Where it hurts, the worst first:" in done.stdout
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".html", ".html", ".json", ".json"]
+
+
+def test_profiles_and_analyses() -> None:
+    folder = Path(hwsim.__file__).parent / "demo"
+    digits, images = str(folder / "digits.keras"), str(folder / "digits.npz")
+    weights = RUNNER.invoke(app, ["profile", digits, "--weights"])
+    assert weights.exit_code == 0
+    assert "block2_conv" in weights.stdout
+    analysed = RUNNER.invoke(app, ["analyse", digits, "--target", "generic-int8", "--data", images])
+    assert analysed.exit_code == 0
+    assert "nearest distribution" in analysed.stdout
+    wrong = RUNNER.invoke(app, ["analyse", digits, "--target", "generic-int9"])
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "did you mean 'generic-int8'?" in wrong.stderr

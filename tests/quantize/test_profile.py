@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,6 +116,12 @@ def test_parts_merge_to_the_same_object_in_any_order(order: Sequence[int]) -> No
 # Profiles
 
 
+def page(one: Any) -> str:
+    """Return what a notebook shows."""
+    text: str = one._repr_html_()
+    return text
+
+
 def test_a_profile_holds_every_place_where_bits_can_be_lost() -> None:
     data = values(9, 4, 4, 2)
     found = hwsim.profile(network(), data, accumulators=True)
@@ -142,9 +149,9 @@ def test_a_profile_shows_itself() -> None:
     )
     found = hwsim.profile(bad, values(5, 3))
     assert max(map(len, str(found).splitlines())) <= 120
-    assert "<b>x" not in found._repr_html_()
-    assert "&lt;b&gt;x" in found._repr_html_()
-    assert found._repr_html_().count("<svg") == 2
+    assert "<b>x" not in page(found)
+    assert "&lt;b&gt;x" in page(found)
+    assert page(found).count("<svg") == 2
     assert found.to_frame().loc["y", "quantile_0.5"] == pytest.approx(np.median(values(5, 3)), abs=1)
 
 
@@ -172,7 +179,7 @@ def test_weights_are_profiled_by_layer_and_by_channel() -> None:
     assert row["minimum"] == kernel[:, :, 1, 0].min()
     assert row["deviation"] == pytest.approx(kernel[:, :, 1, 0].std(dtype=np.float64))
     assert "conv" in str(found)
-    assert found._repr_html_().count("<svg") == 2
+    assert page(found).count("<svg") == 2
 
 
 def test_an_unknown_granularity_is_refused() -> None:

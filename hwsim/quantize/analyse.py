@@ -108,11 +108,15 @@ class Findings:
 
 @dataclass(frozen=True)
 class Analysis:
-    """The findings of all layers, weights before outputs; prints itself as a table, draws itself in a notebook."""
+    """The findings of all layers, weights before outputs; prints itself as a table, draws itself in a notebook.
+
+    channel_fits: the distributions of each channel, the nearest first, of tensors whose profile has ``channels``.
+    """
 
     network: str
     target: str
     findings: tuple[Findings, ...]
+    channel_fits: Mapping[str, tuple[tuple[Fit, ...], ...]]
     _values: Mapping[tuple[str, Part], tuple[Reals, NDArray[np.int64]]]
 
     def __getitem__(self, key: tuple[str, Part]) -> Findings:
@@ -191,7 +195,11 @@ def analyse(
         for one, values in _of_operation(operation, profile, aim):
             findings.append(one)
             shown[one.layer, one.part] = values
-    return Analysis(network.name, aim.name, tuple(findings), shown)
+    of_channels = {
+        name: tuple(tuple(fitted(*without_zeros(one))) for one in channels)
+        for name, channels in profile.channels.items()
+    }
+    return Analysis(network.name, aim.name, tuple(findings), of_channels, shown)
 
 
 def _of_operation(
@@ -265,12 +273,7 @@ def _possible(part: Part, settings: Settings) -> Iterator[tuple[str, Mapping[str
 def _findings(
     layer: str, part: Part, statistics: Statistics, wasted: float, figures: tuple[float, Mapping[str, float]]
 ) -> tuple[Findings, tuple[Reals, NDArray[np.int64]]]:
-    values, counts = statistics.values
-    apart = statistics.zeros > ATOM
-    if apart:
-        present = np.abs(values) > 2.0**-120
-        values, counts = values[present], counts[present]
-    varies = values.size > 1 and values[0] < values[-1]
+    values, counts = without_zeros(statistics)
     span = statistics.maximum - statistics.minimum
     one = Findings(
         layer=layer,
@@ -282,10 +285,22 @@ def _findings(
         wasted_bits=wasted,
         sqnr_db=figures[0],
         choices=figures[1],
-        fits=tuple(fit_distributions(values, counts)) if varies else (),
-        zeros=statistics.zeros if apart else 0.0,
+        fits=tuple(fitted(values, counts)),
+        zeros=statistics.zeros if statistics.zeros > ATOM else 0.0,
     )
     return one, (values, counts)
+
+
+def without_zeros(statistics: Statistics) -> tuple[Reals, NDArray[np.int64]]:
+    """Return values and how often they occur, without exact zeros where there are more than ``ATOM``."""
+    values, counts = statistics.values
+    present = (np.abs(values) > 2.0**-120) | (statistics.zeros <= ATOM)
+    return values[present], counts[present]
+
+
+def fitted(values: Reals, counts: NDArray[np.int64]) -> list[Fit]:
+    """Return the distributions of values, the nearest first; none of values that do not vary."""
+    return fit_distributions(values, counts) if values.size > 1 and values[0] < values[-1] else []
 
 
 def decibel(signal: NDArray[Any], noise: NDArray[Any], counts: NDArray[np.int64] | None = None) -> float:

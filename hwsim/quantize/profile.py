@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.data import Data, Samples
-from hwsim.errors import DataError
+from hwsim.errors import DataError, HwsimError
 from hwsim.loaders import load
 from hwsim.network import Add, Network, Operation, Weighted
 from hwsim.progress import tracked
@@ -194,16 +194,25 @@ def _moments(total: Fraction | int, square: Fraction | int, count: Fraction) -> 
 
 @dataclass
 class Profile:
-    """The statistics of every tensor of a network; ``accumulators``: of sums before their activation, if asked for."""
+    """The statistics of every tensor of a network.
+
+    If asked for, ``accumulators`` are those of sums before their activation, and ``channels`` those of each channel of
+    some tensors.
+    """
 
     tensors: dict[str, Statistics]
     accumulators: dict[str, Statistics] = field(default_factory=dict)
+    channels: dict[str, list[Statistics]] = field(default_factory=dict)
 
     def merge(self, other: Profile) -> None:
         """Take in the profile of another part of the data."""
         for mine, theirs in ((self.tensors, other.tensors), (self.accumulators, other.accumulators)):
             for name, statistics in theirs.items():
                 mine.setdefault(name, Statistics()).merge(statistics)
+        for name, theirs_of in other.channels.items():
+            mine_of = self.channels.setdefault(name, [Statistics() for _ in theirs_of])
+            for one, its in zip(mine_of, theirs_of, strict=True):
+                one.merge(its)
 
     def rows(self) -> list[tuple[str, Statistics]]:
         """Return every tensor with its name, and every accumulator behind its layer's name."""
@@ -225,19 +234,31 @@ class Profile:
 
 
 def collect(
-    network: Network, blocks: Iterable[Sequence[NDArray[np.float32]]], *, accumulators: bool = False
+    network: Network,
+    blocks: Iterable[Sequence[NDArray[np.float32]]],
+    *,
+    accumulators: bool = False,
+    channels: Collection[str] = (),
 ) -> Profile:
     """Run the network in float on ``blocks`` of its inputs and collect the statistics of every tensor.
 
     Each block holds one array (n, …) for each input of the network. The result does not depend on how the data is cut
     as far as the float run does not. ``accumulators``: also of the sums before their activations, which takes a second
-    float run. Raises DataError where the float run leaves the range of float32.
+    float run. ``channels`` names tensors of which each channel is seen on its own, in half a MiB for each channel.
+    Raises DataError where the float run leaves the range of float32, HwsimError for names that the network does not
+    have.
     """
+    strangers = sorted(set(channels) - set(network.shapes))
+    if strangers:
+        raise HwsimError(f"{network.name!r} has no tensor {', '.join(strangers)}")
     found = Profile({name: Statistics() for name in network.shapes})
+    found.channels = {name: [Statistics() for _ in range(network.shapes[name][-1])] for name in channels}
     for block in blocks:
         for operation, inputs, values in walk(network, block):
             found.tensors[operation.name].add(values)
             _refuse_beyond(operation, found.tensors[operation.name])
+            for number, one in enumerate(found.channels.get(operation.name, ())):
+                one.add(values[..., number : number + 1])
             if accumulators and isinstance(operation, Weighted | Add):
                 sums = found.accumulators.setdefault(operation.name, Statistics())
                 sums.add(run_operation(replace(operation, activation=None), inputs))
@@ -250,11 +271,18 @@ def _refuse_beyond(operation: Operation, statistics: Statistics) -> None:
         raise DataError(f"{operation.name}: the float run gives infinity or NaN; the data or the weights are too large")
 
 
-def profile(model: keras.Model | Network | str | Path, data: Data, *, accumulators: bool = False) -> Profile:
+def profile(
+    model: keras.Model | Network | str | Path,
+    data: Data,
+    *,
+    accumulators: bool = False,
+    channels: Collection[str] = (),
+) -> Profile:
     """Return the statistics of every tensor of a model, from a float run on ``data``.
 
-    model, data: as ``hwsim.run`` takes them. ``accumulators``: also of the sums before their activations. Raises
-    ModelError, UnsupportedError and DataError for what cannot be read or run.
+    model, data: as ``hwsim.run`` takes them. ``accumulators``: also of the sums before their activations. ``channels``:
+    names of tensors of which each channel is also seen on its own. Raises ModelError, UnsupportedError and DataError
+    for what cannot be read or run, HwsimError for unknown names.
     """
     network = load(model)
     samples = Samples(data, [(one.name, one.shape) for one in network.inputs])
@@ -265,4 +293,4 @@ def profile(model: keras.Model | Network | str | Path, data: Data, *, accumulato
                 yield block
                 advance(len(block[0]))
 
-        return collect(network, counted(), accumulators=accumulators)
+        return collect(network, counted(), accumulators=accumulators, channels=channels)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import hwsim
+from hwsim.errors import HwsimError
 from hwsim.network import Dense, Input, Network
 from hwsim.quantize import Statistics
 from hwsim.quantize.analyse import decibel
@@ -105,6 +106,20 @@ def test_stored_values_are_the_nearest_that_codes_stand_for(step: str) -> None:
     levels = np.asarray(entry.levels if entry.levels else codes) * entry.scale
     nearest = np.abs(values - levels).min(axis=1)
     np.testing.assert_allclose(np.abs(stored_values(values, entry) - values)[:, 0], nearest, atol=1e-12)
+
+
+def test_channels_have_distributions_of_their_own() -> None:
+    random = np.random.default_rng(4)
+    data = np.stack([random.uniform(-1, 1, 4000), random.laplace(0, 1, 4000), np.zeros(4000)], axis=1)
+    small = network(bell(3, 2))
+    profile = hwsim.profile(small, data.astype(np.float32), channels=["x"])
+    assert [one.count for one in profile.channels["x"]] == [4000] * 3
+    fits = hwsim.analyse(small, profile).channel_fits["x"]
+    assert fits[0][0].name in ("uniform", "generalised normal")
+    assert "laplace" in [fit.name for fit in fits[1][:2]]
+    assert fits[2] == ()
+    with pytest.raises(HwsimError, match="'n' has no tensor nothing"):
+        hwsim.profile(small, data.astype(np.float32), channels=["nothing"])
 
 
 def page(one: Any) -> str:

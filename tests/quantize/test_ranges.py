@@ -305,6 +305,20 @@ def test_fitted_rows_differ_by_their_deviation() -> None:
 
 
 @pytest.mark.parametrize("method", SEARCHED)
+def test_single_weights_are_their_ranges(method: str) -> None:
+    values = sample("laplace", 1000)
+    assert weight_ranges(values[:, None], form_of(method)) == [(value, value) for value in values.tolist()]
+
+
+def test_more_rows_than_histograms_are_held() -> None:
+    form = form_of("kl", bits=4)
+    rows = sample("laplace", 600 * 40).reshape(600, 40)
+    ranges = weight_ranges(rows, form)
+    assert len(ranges) == 600
+    assert [ranges[row] for row in (0, 511, 512, 599)] == [weight_range(rows[row], form) for row in (0, 511, 512, 599)]
+
+
+@pytest.mark.parametrize("method", SEARCHED)
 @pytest.mark.parametrize("kind", ["normal", "laplace", "relu", "outliers", "negative", "uniform"])
 @pytest.mark.parametrize("bits", [1, 6, 16])
 @pytest.mark.parametrize("symmetric", [True, False])

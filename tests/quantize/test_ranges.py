@@ -263,7 +263,7 @@ def test_fits_name_where_values_come_from(frozen: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("frozen", [stats.norm(0, 2), stats.laplace(0, 3)])
-@pytest.mark.parametrize("bits", [2, 3, 4, 6])
+@pytest.mark.parametrize("bits", [2, 4])
 def test_fitted_ranges_against_integration(frozen: Any, bits: int) -> None:
     form = form_of("fitted", bits=bits, symmetric=True, narrow=True)
     values = frozen.rvs(50_000, random_state=8).astype(np.float32)
@@ -319,8 +319,8 @@ def test_more_rows_than_histograms_are_held() -> None:
 
 
 @pytest.mark.parametrize("method", SEARCHED)
-@pytest.mark.parametrize("kind", ["normal", "laplace", "relu", "outliers", "negative", "uniform"])
-@pytest.mark.parametrize("bits", [1, 6, 16])
+@pytest.mark.parametrize("kind", ["laplace", "relu", "outliers", "negative"])
+@pytest.mark.parametrize("bits", [1, 16])
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_ranges_lie_within_what_was_seen(method: str, kind: str, bits: int, symmetric: bool) -> None:
     form = form_of(method, bits=bits, symmetric=symmetric)

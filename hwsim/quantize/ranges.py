@@ -22,6 +22,8 @@ MOST_POINTS = 1 << 16
 """Weights of one scale; where there are more, their bins are searched instead of each of them."""
 FITTED_CELLS = 3 << 10
 """Cells in which a fitted density is taken as flat."""
+BLOCK = 1 << 9
+"""Rows whose histograms are held at once."""
 TINY = 2.0**-120
 """Magnitudes below it are zeros to a density."""
 
@@ -36,18 +38,23 @@ def activation_range(statistics: Statistics, form: TensorFormat) -> tuple[float,
 def weight_ranges(rows: NDArray[np.float32], form: TensorFormat) -> list[tuple[float, float]]:
     """Return the real range (low, high) of each row of weights (scales, weights per scale)."""
     low, high = rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64)
+    if form.range.method != "percentile" and (_asks_no_search(form) or rows.shape[1] == 1):
+        return list(zip(low.tolist(), high.tolist(), strict=True))
     if form.range.method == "percentile":
         share = form.range.percent / 100
         low, high = np.quantile(rows.astype(np.float64), [1 - share, share], axis=1)
-    elif form.range.method == "fitted" and not _asks_no_search(form):
+    elif form.range.method == "fitted":
         low, high = _fitted_rows(rows.astype(np.float64), form, low, high)
-    elif not _asks_no_search(form) and rows.shape[1] > MOST_POINTS:
+    elif rows.shape[1] > MOST_POINTS:
         ends = [range_of(form, *binned(row), float(row.min()), float(row.max())) for row in rows]
         low, high = (np.array([end[side] for end in ends]) for side in (0, 1))
-    elif form.range.method == "mean_square" and not _asks_no_search(form):
+    elif form.range.method == "mean_square":
         low, high = least_square_error(Points(rows.astype(np.float64)), grid_of(form), low, high)
-    elif form.range.method == "kl" and not _asks_no_search(form):
-        low, high = _clipped(_histograms(rows.astype(np.float64), low, high), form, low, high)
+    else:
+        # a histogram is larger than most rows
+        blocks = [slice(first, first + BLOCK) for first in range(0, len(rows), BLOCK)]
+        parts = [_clipped(_histograms(rows[one], low[one], high[one]), form, low[one], high[one]) for one in blocks]
+        low, high = np.concatenate(parts, axis=1)
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
@@ -146,10 +153,10 @@ def _clipped(histograms: Reals, form: TensorFormat, low: Reals, high: Reals) -> 
     return np.maximum(low, -kept), np.minimum(high, kept)
 
 
-def _histograms(rows: Reals, low: Reals, high: Reals) -> Reals:
+def _histograms(rows: NDArray[np.float32], low: Reals, high: Reals) -> Reals:
     """Return how many magnitudes (rows, bins) lie in bins of equal width up to the largest of the row."""
     most = np.maximum(np.maximum(-low, high), TINY)
-    places = np.minimum((np.abs(rows) / most[:, None] * MAGNITUDES).astype(np.int64), MAGNITUDES - 1)
+    places = np.minimum((np.abs(rows.astype(np.float64)) / most[:, None] * MAGNITUDES).astype(np.int64), MAGNITUDES - 1)
     places += np.arange(len(rows))[:, None] * MAGNITUDES
     return np.bincount(places.ravel(), minlength=len(rows) * MAGNITUDES).reshape(-1, MAGNITUDES).astype(np.float64)
 

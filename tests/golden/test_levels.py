@@ -118,7 +118,7 @@ def weight_integers(kernel: np.ndarray, plan: WeightPlan) -> tuple[Codes, list[F
     for at in np.ndindex(*kernel.shape):
         i, o = at[-2:]
         shift = plan.shift[i // plan.group][o] if plan.shift else 0
-        v = exact(kernel[at]) / exact(plan.scale[o % len(plan.scale)]) / 2**shift
+        v = exact(float(kernel[at])) / exact(plan.scale[o % len(plan.scale)]) / 2**shift
         n, here = round(v), figures[o]
         if plan.levels is None:
             code = clamp(n, lowest, highest)
@@ -158,7 +158,7 @@ def decoded(codes: Codes, plan: TensorPlan) -> Codes:
 
 
 def scale_of(plan: TensorPlan, channel: int) -> Fraction:
-    return exact(plan.scale) * 2 ** (plan.shift[channel] if plan.shift else 0)
+    return exact(plan.scale) * (1 << plan.shift[channel] if plan.shift else 1)
 
 
 def level_format(plan: TensorPlan) -> tuple[int, int]:
@@ -257,12 +257,10 @@ class Judge:
 
     def join(self, layer: str, inputs: Sequence[tuple[str, Codes]]) -> Codes:
         """Concatenate along the last axis tensors that all differ from the output: decode, rescale, fit, encode."""
-        out, parts = self.tensors[layer], []
+        parts = []
         for name, codes in inputs:
-            plan = self.tensors[name]
-            parts.append(
-                by_channel(decoded(codes, plan), lambda _, v, p=plan: half_up(v * exact(p.scale) / exact(out.scale)))
-            )  # type: ignore[misc]  # noqa: E501
+            ratio = exact(self.tensors[name].scale) / exact(self.tensors[layer].scale)
+            parts.append(by_channel(decoded(codes, self.tensors[name]), lambda _, v, m=ratio: half_up(v * m)))  # type: ignore[misc]
         return self.output(layer, np.concatenate(parts, axis=-1))
 
 

@@ -118,11 +118,7 @@ def weight_integers(kernel: np.ndarray, plan: WeightPlan) -> tuple[Codes, list[F
     for at in np.ndindex(*kernel.shape):
         i, o = at[-2:]
         shift = plan.shift[i // plan.group][o] if plan.shift else 0
-<<<<<<< HEAD
-        v = exact(kernel[at]) / exact(plan.scale[o % len(plan.scale)]) / 2**shift
-=======
         v = exact(float(kernel[at])) / exact(plan.scale[o % len(plan.scale)]) / 2**shift
->>>>>>> part-o3
         n, here = round(v), figures[o]
         if plan.levels is None:
             code = clamp(n, lowest, highest)
@@ -162,11 +158,7 @@ def decoded(codes: Codes, plan: TensorPlan) -> Codes:
 
 
 def scale_of(plan: TensorPlan, channel: int) -> Fraction:
-<<<<<<< HEAD
-    return exact(plan.scale) * 2 ** (plan.shift[channel] if plan.shift else 0)
-=======
     return exact(plan.scale) * (1 << plan.shift[channel] if plan.shift else 1)
->>>>>>> part-o3
 
 
 def level_format(plan: TensorPlan) -> tuple[int, int]:
@@ -265,19 +257,10 @@ class Judge:
 
     def join(self, layer: str, inputs: Sequence[tuple[str, Codes]]) -> Codes:
         """Concatenate along the last axis tensors that all differ from the output: decode, rescale, fit, encode."""
-<<<<<<< HEAD
-        out, parts = self.tensors[layer], []
-        for name, codes in inputs:
-            plan = self.tensors[name]
-            parts.append(
-                by_channel(decoded(codes, plan), lambda _, v, p=plan: half_up(v * exact(p.scale) / exact(out.scale)))
-            )  # type: ignore[misc]  # noqa: E501
-=======
         parts = []
         for name, codes in inputs:
             ratio = exact(self.tensors[name].scale) / exact(self.tensors[layer].scale)
             parts.append(by_channel(decoded(codes, self.tensors[name]), lambda _, v, m=ratio: half_up(v * m)))  # type: ignore[misc]
->>>>>>> part-o3
         return self.output(layer, np.concatenate(parts, axis=-1))
 
 
@@ -319,11 +302,7 @@ def run(
 
 def agree(execution: Execution, judge: Judge, codes: dict[str, list[Codes]]) -> None:
     for name, wanted in codes.items():
-<<<<<<< HEAD
-        if name in execution.codes:
-=======
         if name != "x":
->>>>>>> part-o3
             assert execution.codes[name].tolist() == np.stack(wanted).tolist(), name
     for (layer, point), figures in judge.figures.items():
         assert engine_figures(execution, layer, point) == [one.all() for one in figures], (layer, point)

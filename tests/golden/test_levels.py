@@ -152,8 +152,12 @@ def by_channel(values: Codes, change: Callable[[int, Any], int]) -> Codes:
 def decoded(codes: Codes, plan: TensorPlan) -> Codes:
     """Return the integers that arithmetic sees, in units of the plan's scale."""
     if plan.levels is not None:
-        table = plan.levels
-        return by_channel(codes, lambda _, code: table[code - plan.format.minimum])
+        table, first = list(plan.levels), plan.format.minimum
+
+        def level(_: int, code: int) -> int:
+            return table[code - first]
+
+        return by_channel(codes, level)
     return by_channel(codes, lambda c, code: code * 2 ** (plan.shift[c] if plan.shift else 0))
 
 

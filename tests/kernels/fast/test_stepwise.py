@@ -32,7 +32,7 @@ from hwsim_kernels.fast.stepwise import FLOATS, PAIRS, WORDS
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC
 
-pytestmark = compiled
+pytestmark = [compiled, pytest.mark.slow]
 
 FLOAT = 1 << 24
 """Integers below this are exact in float32."""

@@ -25,7 +25,7 @@ from oracle.ledger import Place, Point
 from oracle.overflow import Format
 from oracle.rounding import Rounded, rounded_divide, rounded_fraction, rounded_shift
 
-pytestmark = compiled
+pytestmark = [compiled, pytest.mark.slow]
 
 Rows = list[list[int]]
 Lanes = NDArray[np.int32]

@@ -7,7 +7,7 @@ from typing import Any
 
 from oracle.activation import Relu
 from oracle.ledger import Place, Point
-from oracle.levels import scale_of
+from oracle.levels import scales_of
 from oracle.overflow import Format
 from oracle.rescale import Unit
 from oracle.steps import Step, Walk, complete, expand, goes_by_ratio, holds, rescaling, resolve, unit_at
@@ -44,7 +44,7 @@ class Finish:
     ) -> None:
         """Begin an empty ledger."""
         self.output = Output(settings, plan, channels)
-        self.plan = plan
+        self.scales = scales_of(plan, channels)
         self.steps = complete(expand(settings["requantize"]), settings["activation"]["position"])
         self.walk = Walk(self.steps, settings["random"], channels, Relu(function, settings, channels))
         self.points = [*self.walk.points, self.output.point]
@@ -55,10 +55,10 @@ class Finish:
 
         ``bias`` is what a step ``bias`` adds.
         """
-        scale = scale_of(self.plan, place.channel)
-        if (unit, bias, scale) not in self._resolved:
-            self._resolved[unit, bias, scale] = self._resolve(unit, bias, scale)
-        return self.output.store_as_is(self.walk.run(x, self._resolved[unit, bias, scale], number, place), place)
+        key = (unit, bias, self.scales[place.channel])
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(*key)
+        return self.output.store_as_is(self.walk.run(x, self._resolved[key], number, place), place)
 
     @property
     def takes_bias(self) -> bool:
@@ -66,13 +66,13 @@ class Finish:
         return holds(self.steps, "bias")
 
     def unit_at_bias(self, unit: Unit, channel: int) -> float:
-        """Return what an LSB of a channel is worth at the step ``bias``, of sums in a unit."""
+        """Return what an LSB is worth at the step ``bias``, of a channel's sums in a unit."""
+        scale = self.scales[channel]
         (index,) = (i for i, one in enumerate(self.steps) if one["step"] == "bias")
-        scale = scale_of(self.plan, channel)
         return unit_at(resolve(self.steps, unit, scale), index, unit.value, scale)
 
     def _resolve(self, unit: Unit, bias: int, scale: float) -> list[Step]:
-        """Return the list with all its numbers for sums in a unit and outputs of a scale."""
+        """Return the list with all its numbers for sums in a unit and an output scale."""
         steps = resolve(self.steps, unit, scale)
         for index, one in enumerate(steps):
             if one["step"] == "activation":

@@ -62,28 +62,17 @@ class Point:
         self._look(place.channel, rounded.value)
         return self.round(rounded, place)
 
-    def fit(self, x: int, target: Format, place: Place) -> int:
-        """Record a fit that stands for itself (every point but the stages); return the result."""
+    def fit(self, x: int, target: Format, place: Place, worth: int = 1) -> int:
+        """Record a fit that stands for itself (every point but the stages); return the result.
+
+        What it injects counts ``worth`` each.
+        """
         fitted = self.fit_in_sum(x, target, place)
         if self.watch_all:
             self._look(place.channel, x)
-        self.clamp_energy[place.channel] += (fitted - x) ** 2
+        self.clamp_energy[place.channel] += ((fitted - x) * worth) ** 2
         self.persistent[place.channel] += not target.holds(x)
         return fitted
-
-    def see(self, x: int, hit: bool, below: bool, injected: int, place: Place) -> None:
-        """Record a value that was taken to a level: from outside all levels, if it is a ``hit``."""
-        channel = place.channel
-        self.values[channel] += 1
-        self._look(channel, x)
-        self.clamp_energy[channel] += injected**2
-        if hit:
-            self.low[channel] += below
-            self.high[channel] += not below
-            self.persistent[channel] += 1
-            where = (place.sample, place.position, place.step)
-            earlier = self.first[channel]
-            self.first[channel] = where if earlier is None else min(earlier, where)
 
     def fit_in_sum(self, x: int, target: Format, place: Place) -> int:
         """Record a fit, but neither what it injected nor whether the hit was transient."""
@@ -99,10 +88,21 @@ class Point:
             self._look_down(channel, x)
         else:
             self._look_up(channel, x)
-        hit = (place.sample, place.position, place.step)
-        earlier = self.first[channel]
-        self.first[channel] = hit if earlier is None else min(earlier, hit)
+        self._mark(place)
         return target.fit(x)
+
+    def take_level(self, n: int, beyond: int, injected: int, place: Place) -> None:
+        """Record the level taken for a value rounded to ``n``: below all levels (-1), among them (0) or above (1)."""
+        channel = place.channel
+        self.values[channel] += 1
+        self._look(channel, n)
+        if not beyond:
+            return
+        self.low[channel] += beyond < 0
+        self.high[channel] += beyond > 0
+        self.persistent[channel] += 1
+        self.clamp_energy[channel] += injected**2
+        self._mark(place)
 
     def add_up(self, terms: Sequence[int], target: Format, place: Place) -> int:
         """Add terms one after another, fitting after each, as one finished sum; return it."""
@@ -130,6 +130,12 @@ class Point:
         """Count ``x`` in the histogram, by the bits of its magnitude."""
         if self.histogram is not None:
             self.histogram[min(abs(x).bit_length(), 64)] += 1
+
+    def _mark(self, place: Place) -> None:
+        """Keep the place of a hit if it is the channel's first."""
+        hit = (place.sample, place.position, place.step)
+        earlier = self.first[place.channel]
+        self.first[place.channel] = hit if earlier is None else min(earlier, hit)
 
     def _look(self, channel: int, x: int) -> None:
         """Let ``x`` take part in minimum and maximum."""

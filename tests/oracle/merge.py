@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import accumulate
 
 from oracle.finish import Finish, InputRescaling, Output
 from oracle.ledger import Point
-from oracle.levels import decoded, has_levels, is_shifted, level_format, scale_of
+from oracle.levels import Entry, scales_of, shifts_of
 from oracle.mac import Product
 from oracle.overflow import Format
 from oracle.rescale import Unit
@@ -79,30 +79,51 @@ def repeated(one: Tensor, sample: int, number: int, shape: Shape) -> int:
     return one.samples[sample][index_of(at, one.shape)] - one.zero_point
 
 
+def parts(layer: Layer) -> list[slice]:
+    """Return which channels of a concatenation's output those of each input become."""
+    rank = len(layer.inputs[0].shape)
+    if layer.operation["axis"] % rank != rank - 1:
+        return [slice(None)] * len(layer.inputs)
+    ends = list(accumulate(one.shape[-1] for one in layer.inputs))
+    return [slice(end - one.shape[-1], end) for one, end in zip(layer.inputs, ends, strict=True)]
+
+
+def differs(one: Tensor, plan: Entry, part: slice) -> bool:
+    """Return whether the codes of an input are not those of ``part`` of the channels of an output."""
+    if any(one.plan[key] != plan[key] for key in ("scale", "zero_point", "bits", "signed", "narrow")):
+        return True
+    if (one.plan.get("levels") or None) != (plan.get("levels") or None):
+        return True
+    shifts = plan.get("shift")
+    return shifts_of(one.plan, one.shape[-1]) != (list(shifts)[part] if shifts else [0] * one.shape[-1])
+
+
+def copies(layer: Layer) -> bool:
+    """Return whether a concatenation does nothing but move codes."""
+    return not any(differs(one, layer.plan, part) for one, part in zip(layer.inputs, parts(layer), strict=True))
+
+
 class Joint:
     """Brings the inputs of a concatenation to the output's scale and zero point, with a ledger."""
 
     def __init__(self, layer: Layer, channels: int) -> None:
         """Begin an empty ledger."""
-        self.plan = layer.plan
+        self.differ = [differs(one, layer.plan, part) for one, part in zip(layer.inputs, parts(layer), strict=True)]
+        self.scales = scales_of(layer.plan, channels)
         self.rescaling = InputRescaling(layer.settings, channels)
         self.output = Output(layer.settings, layer.plan, channels)
-        rescaled = any(self.changes(one) for one in layer.inputs)
         points = self.rescaling.points if self.rescaling.by_ratio else []
-        self.points = [*points, self.output.point] if rescaled else []
+        self.points = [*points, self.output.point] if any(self.differ) else []
+        self.inputs = layer.inputs
 
-    def changes(self, one: Tensor) -> bool:
-        """Return whether the codes of an input are not those of the output."""
-        keys = ("scale", "zero_point", "bits", "signed", "narrow")
-        return is_shifted(self.plan) or any(one.plan[key] != self.plan[key] for key in keys)
-
-    def code(self, one: Tensor, sample: int, number: int, target: tuple[int, Shape]) -> int:
+    def code(self, which: int, sample: int, number: int, target: tuple[int, Shape]) -> int:
         """Return the code of value ``number`` of an input; ``target`` is its index in the output's shape."""
+        one = self.inputs[which]
         code = one.samples[sample][number]
-        if not self.changes(one):
+        if not self.differ[which]:
             return code
         place = place_of(sample, *target)
-        scales = (one.scale, scale_of(self.plan, place.channel))
+        scales = (one.scale, self.scales[place.channel])
         if not self.rescaling.by_ratio:
             if scales[0] != scales[1]:
                 raise ValueError(f"scales {scales} meet, and nothing goes by ratio")
@@ -116,46 +137,17 @@ def concatenate(layer: Layer) -> Made:
     axis = layer.operation["axis"] % len(first)
     joined = sum(one.shape[axis] for one in layer.inputs)
     shape = (*first[:axis], joined, *first[axis + 1 :])
-    if copies(layer):
-        return joined_codes(layer, axis, shape, lambda one, sample, number, _target: one.samples[sample][number])
-    plan = level_format(layer.plan) if has_levels(layer.plan) else layer.plan
-    layer = Layer(layer.operation, layer.settings, plan, layer.weights, [decoded(one) for one in layer.inputs])
     joint = Joint(layer, shape[-1])
-    made = joined_codes(layer, axis, shape, joint.code)
-    made.points = joint.points
-    return made
-
-
-def copies(layer: Layer) -> bool:
-    """Return whether every input's codes stand for the same in the output."""
-    axes = len(layer.inputs[0].shape)
-    side_by_side, first = layer.operation["axis"] % axes == axes - 1, 0
-    for one in layer.inputs:
-        channels = one.shape[-1]
-        shift = layer.plan.get("shift") or []
-        own = list(shift[first : first + channels]) if side_by_side else list(shift)
-        same = {**one.plan, "shift": list(one.plan.get("shift") or [])}
-        keys = ("scale", "zero_point", "bits", "signed", "narrow", "levels")
-        if any(same.get(key) != layer.plan.get(key) for key in keys) or same["shift"] != own:
-            return False
-        first += channels
-    return True
-
-
-def joined_codes(
-    layer: Layer, axis: int, shape: Shape, code: Callable[[Tensor, int, int, tuple[int, Shape]], int]
-) -> Made:
-    """Return the ``code`` of every value of every input at its place in the output."""
-    made = Made(shape, [])
+    made = Made(shape, [], joint.points)
     for sample in range(len(layer.inputs[0].samples)):
         stored = [0] * size_of(shape)
         offset = 0
-        for one in layer.inputs:
+        for which, one in enumerate(layer.inputs):
             for number in range(size_of(one.shape)):
                 at = list(coordinates(number, one.shape))
                 at[axis] += offset
                 index = index_of(tuple(at), shape)
-                stored[index] = code(one, sample, number, (index, shape))
+                stored[index] = joint.code(which, sample, number, (index, shape))
             offset += one.shape[axis]
         made.samples.append(stored)
     return made

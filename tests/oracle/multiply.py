@@ -8,10 +8,9 @@ from typing import Any
 
 from oracle.finish import Finish
 from oracle.ledger import Place, Point
-from oracle.levels import Weight
 from oracle.mac import Datapath, Where, loop_ends, steps
 from oracle.overflow import Format
-from oracle.quantize import Quantizer
+from oracle.quantize import Quantizer, WeightQuantizer
 from oracle.rescale import Unit, accumulator_unit
 from oracle.tensor import Layer, Made, Shape, flat, index_of, size_of, windows
 
@@ -114,7 +113,7 @@ def is_corrected(mac: Mapping[str, Any]) -> bool:
 
 
 class Parameters:
-    """Weights (codes less their zero points), biases and units of one layer, with their ledger."""
+    """Weights (the integers that the multiplier gets), biases and units of one layer, with their ledger."""
 
     def __init__(self, layer: Layer, geo: Geometry, finish: Finish) -> None:
         """Quantise weights and biases; a bias may enter in ``finish``."""
@@ -136,12 +135,13 @@ class Parameters:
         """Return the weights in the kernel's row-major order."""
         plan = self.layer.weights
         rounding = self.layer.settings["weights"]["rounding"]
-        weight = Weight(plan, rounding, self.points[0])
+        quantizer = WeightQuantizer(self.points[0], plan, rounding)
         weights = []
         for number, real in enumerate(flat(geo.kernel)):
             place = Place(0, number // self.outputs, number % self.outputs)
             scale, zero = (per_channel(plan[key], place.channel) for key in ("scale", "zero_point"))
-            weights.append(weight.integer(real, scale, zero, place.position % geo.kernel_shape[2], place))
+            input_channel = place.position % geo.kernel_shape[2]
+            weights.append(quantizer.weight(real, scale, zero, input_channel, place))
         return weights
 
     def _biases(self) -> list[int]:

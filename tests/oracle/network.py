@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oracle import merge
 from oracle.finish import Finish
 from oracle.ledger import Point
-from oracle.levels import decoded, encoded, has_levels, is_shifted, level_format, scale_of
+from oracle.levels import decoded, encoded, integer_entry, scales_of
 from oracle.movement import crop, pad, reshape
 from oracle.multiply import multiply
 from oracle.overflow import Format
@@ -53,10 +53,10 @@ def network_input(layer: Layer, data: list[Any]) -> Made:
     point = Point("input", shape[-1])
     rounding = layer.settings["activations"]["rounding"]
     quantizer = Quantizer(point, Format.stored(layer.plan), rounding)
-    plan, zero_point = layer.plan, layer.plan["zero_point"]
+    scales, zero_point = scales_of(layer.plan, shape[-1]), layer.plan["zero_point"]
     samples = [
         [
-            quantizer.code(real, scale_of(plan, number % shape[-1]), zero_point, place_of(sample, number, shape))
+            quantizer.code(real, scales[number % shape[-1]], zero_point, place_of(sample, number, shape))
             for number, real in enumerate(flat(nested))
         ]
         for sample, nested in enumerate(data)
@@ -81,8 +81,8 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
 }
 
 
-MOVES = ("MaxPool", "Reshape", "Pad", "Crop", "Concatenate")
-"""Operations that take codes as they are; a concatenation decides for itself."""
+MOVES = ("Crop", "MaxPool", "Pad", "Reshape")
+"""Operations that take stored codes as they are."""
 
 
 def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
@@ -98,19 +98,23 @@ def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
             result.ledger[name] = {}
             continue
         entry = plan["tensors"][name]
-        computes = operation["op"] not in MOVES and not (operation["op"] == "AveragePool" and is_shifted(entry))
-        if computes:
-            sources = [decoded(one) for one in sources]
-        encodes = computes and has_levels(entry)
-        wanted = level_format(entry) if encodes else entry
-        layer = Layer(operation, settings[name], wanted, plan["weights"].get(name, {}), sources)
-        is_input = operation["op"] == "Input"
-        made = network_input(layer, waiting.pop(0)) if is_input else OPERATIONS[operation["op"]](layer)
-        if encodes or (operation["op"] == "Concatenate" and has_levels(entry) and not merge.copies(layer)):
-            made = encoded(made, entry)
+        layer = Layer(operation, settings[name], entry, plan["weights"].get(name, {}), sources)
+        made = _make(layer, waiting)
         tensors[name] = Tensor(made.shape, made.samples, entry)
         _keep(result, name, made)
     return result
+
+
+def _make(layer: Layer, waiting: list[Any]) -> Made:
+    """Run one operation: on codes if it only moves them, else on the integers that codes stand for."""
+    op = layer.operation["op"]
+    if op in MOVES or (op == "Concatenate" and merge.copies(layer)):
+        return OPERATIONS[op](layer)
+    # A mean keeps the scale of each channel, so shifts stay outside.
+    inputs = [decoded(one, shifts=op != "AveragePool") for one in layer.inputs]
+    integers = replace(layer, plan=integer_entry(layer.plan), inputs=inputs)
+    made = network_input(integers, waiting.pop(0)) if op == "Input" else OPERATIONS[op](integers)
+    return encoded(made, layer.plan)
 
 
 def _keep(result: Result, name: str, made: Made) -> None:

@@ -1,0 +1,167 @@
+"""The table from the operators of ``.tflite`` files to the records of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from hwsim.loaders.keras_window import sides
+from hwsim.loaders.tflite_draft import Draft, RefusedError, codes, given, result
+from hwsim.loaders.tflite_file import FileOperator, FileTensor
+from hwsim.loaders.tflite_weighted import convolution, depthwise, fully_connected
+from hwsim.loaders.tflite_words import activation_of, padding_of, pair_of
+from hwsim.network import (
+    Activation,
+    Add,
+    AveragePool,
+    Concatenate,
+    MaxPool,
+    Multiply,
+    Operation,
+    Pad,
+    Relu,
+    Reshape,
+    Softmax,
+)
+
+Importer = Callable[[Draft, FileOperator], None]
+
+
+def _pool(record: type[AveragePool | MaxPool]) -> Importer:
+    """Return the importer of a pooling; a fused activation becomes an operation of its own."""
+
+    def importer(draft: Draft, operator: FileOperator) -> None:
+        (name, source), output = draft.source(operator), result(operator)
+        function = activation_of(operator)
+        window, strides = pair_of(operator, "FilterHeight", "FilterWidth"), pair_of(operator, "StrideH", "StrideW")
+        padding = sides(padding_of(operator), image(draft, source), window, strides)
+        own = draft.name(output)
+        fields: dict[str, Any] = {"inputs": (name,), "window": window, "strides": strides, "padding": padding}
+        if function is None:
+            draft.add(record(name=own, **fields), output)
+            return
+        inner = f"{own}/pool"
+        draft.add_inner(record(name=inner, **fields), codes(source))
+        draft.add(Activation(name=own, inputs=(inner,), function=function), output)
+
+    return importer
+
+
+def image(draft: Draft, tensor: FileTensor) -> tuple[int, ...]:
+    """Return (h, w, c) of a feature map; raise RefusedError for another rank."""
+    shape = draft.shape(tensor)
+    if len(shape) != 3:  # noqa: PLR2004
+        raise RefusedError(f"takes the shape {tensor.shape}, a window needs (batch, height, width, channels)")
+    return shape
+
+
+def add(draft: Draft, operator: FileOperator) -> None:
+    """Import ADD of two feature maps of one shape."""
+    if operator.outputs and operator.outputs[0].kind == "INT16" and operator.options.get("PotScaleInt16", True):
+        raise RefusedError("adds 16-bit values by scales that are powers of two")
+    names, tensors = _two(draft, operator)
+    if tensors[0].shape != tensors[1].shape:
+        raise RefusedError(f"stretches {tensors[0].shape} and {tensors[1].shape} to one shape")
+    output = result(operator)
+    draft.add(Add(name=draft.name(output), inputs=names, activation=activation_of(operator)), output)
+
+
+def multiply(draft: Draft, operator: FileOperator) -> None:
+    """Import MUL of two feature maps."""
+    names, _ = _two(draft, operator)
+    output = result(operator)
+    draft.add(Multiply(name=draft.name(output), inputs=names, activation=activation_of(operator)), output)
+
+
+def _two(draft: Draft, operator: FileOperator) -> tuple[tuple[str, str], tuple[FileTensor, FileTensor]]:
+    first, second = draft.source(operator, 0), draft.source(operator, 1)
+    return (first[0], second[0]), (first[1], second[1])
+
+
+def concatenation(draft: Draft, operator: FileOperator) -> None:
+    """Import CONCATENATION."""
+    if activation_of(operator) is not None:
+        raise RefusedError("has a fused activation")
+    output = result(operator)
+    sources = [draft.source(operator, number) for number in range(len(operator.inputs))]
+    rank, axis = len(output.shape), int(operator.options.get("Axis", 0))
+    axis = axis + rank if axis < 0 else axis
+    if not 0 < axis < rank:
+        raise RefusedError(f"joins along axis {axis} of {rank}; the batch cannot be joined")
+    names = tuple(name for name, _ in sources)
+    draft.add(Concatenate(name=draft.name(output), inputs=names, axis=axis - 1), output)
+
+
+def reshape(draft: Draft, operator: FileOperator) -> None:
+    """Import RESHAPE, SQUEEZE and EXPAND_DIMS: the output's shape is in the file."""
+    (name, _), output = draft.source(operator), result(operator)
+    draft.add(Reshape(name=draft.name(output), inputs=(name,), shape=draft.shape(output)), output)
+
+
+def pad(draft: Draft, operator: FileOperator) -> None:
+    """Import PAD of rows and columns."""
+    (name, source), output = draft.source(operator), result(operator)
+    image(draft, source)
+    amounts = given(operator, 1).values
+    if amounts is None or amounts.shape != (4, 2) or (amounts < 0).any():
+        raise RefusedError("pads by amounts that are not four constant pairs")
+    batch, rows, columns, channels = (tuple(int(one) for one in pair) for pair in amounts)
+    if any(batch) or any(channels):
+        raise RefusedError("pads the batch or the channels")
+    padding: Any = (rows, columns)
+    draft.add(Pad(name=draft.name(output), inputs=(name,), padding=padding), output)
+
+
+def _relu(limit: float | None) -> Importer:
+    def importer(draft: Draft, operator: FileOperator) -> None:
+        (name, _), output = draft.source(operator), result(operator)
+        draft.add(Activation(name=draft.name(output), inputs=(name,), function=Relu(max_value=limit)), output)
+
+    return importer
+
+
+def softmax(draft: Draft, operator: FileOperator) -> None:
+    """Import SOFTMAX over the last axis."""
+    (name, source), output = draft.source(operator), result(operator)
+    beta = float(operator.options.get("Beta", 0.0))
+    if beta != 1:
+        raise RefusedError(f"has the factor beta {beta}, hwsim has 1")
+    draft.add(Softmax(name=draft.name(output), inputs=(name,), axis=len(draft.shape(source)) - 1), output)
+
+
+def quantize(draft: Draft, operator: FileOperator) -> None:
+    """Import QUANTIZE of an input's real values: the input itself is quantised."""
+    if draft.source(operator)[1].kind != "FLOAT32":
+        raise RefusedError("brings integers to another scale")
+    draft.same(operator)
+
+
+def dequantize(draft: Draft, operator: FileOperator) -> None:
+    """Import DEQUANTIZE in front of an output: results are given as real values anyway."""
+    draft.source(operator)
+    if not draft.is_result(result(operator)):
+        raise RefusedError("hands real values to another operator")
+    draft.same(operator)
+
+
+IMPORTERS: Mapping[str, Importer] = {
+    "ADD": add,
+    "AVERAGE_POOL_2D": _pool(AveragePool),
+    "CONCATENATION": concatenation,
+    "CONV_2D": convolution,
+    "DEPTHWISE_CONV_2D": depthwise,
+    "DEQUANTIZE": dequantize,
+    "EXPAND_DIMS": reshape,
+    "FULLY_CONNECTED": fully_connected,
+    "MAX_POOL_2D": _pool(MaxPool),
+    "MUL": multiply,
+    "PAD": pad,
+    "QUANTIZE": quantize,
+    "RELU": _relu(None),
+    "RELU6": _relu(6.0),
+    "RESHAPE": reshape,
+    "SOFTMAX": softmax,
+    "SQUEEZE": reshape,
+}

@@ -29,8 +29,8 @@ class Samples:
     """Data for the inputs of a network, delivered in blocks of a wanted size.
 
     ``codes`` gives type, scale and zero point of inputs whose arrays may hold integers: an array of just that type is
-    taken for codes. Iterables are read once as they come; everything else can be read again. Raises DataError for a wrong shape, no
-    samples at all, NaN or infinity.
+    taken for codes. Iterables are read once as they come; everything else can be read again. Raises DataError for a
+    wrong shape, no samples at all, NaN or infinity.
     """
 
     def __init__(self, data: Data, inputs: Inputs) -> None:

@@ -19,6 +19,7 @@ from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
 from hwsim.program.records import (
     CropCodes,
+    FixedSoftmax,
     HostSoftmax,
     IntOperation,
     Join,
@@ -47,6 +48,7 @@ from hwsim_kernels.fast.passage import SUMMED, Steps, fold
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
 from hwsim_kernels.quantize import quantize as quantize_reals
+from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 
 Codes = NDArray[Any]
@@ -432,8 +434,19 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
+def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 8-bit codes in fixed point."""
+    axis = one.axis + 1
+    rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
+    made = np.empty_like(rows)
+    size = rows.shape[-1]
+    softmax_in_fixed_point(rows.reshape(-1, size), one.powers, made.reshape(-1, size))
+    out[...] = np.moveaxis(made, -1, axis)
+
+
 RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     CropCodes: crop,
+    FixedSoftmax: fixed_softmax,
     HostSoftmax: softmax,
     Join: join,
     MultiplyAccumulate: multiply_accumulate,

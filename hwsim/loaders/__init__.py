@@ -21,9 +21,9 @@ SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 def load(model: keras.Model | Network | str | Path) -> Network:
     """Return the network of a Keras model, of a ``.keras``, ``.h5`` or ``.tflite`` file, or the network given.
 
-    The network of a quantised ``.tflite`` file holds the file's own scales as ``Network.stored``. Otherwise batch normalisations are folded and activations fused where that is exact in real numbers. Raises
-    ModelError for what cannot be read or is refused, UnsupportedError (all layers at once) for layers
-    without an integer form.
+    The network of a quantised ``.tflite`` file holds the file's own scales as ``Network.stored``. In all others, batch
+    normalisations are folded and activations fused where that is exact in real numbers. Raises ModelError for what
+    cannot be read or is refused, UnsupportedError (all layers at once) for layers without an integer form.
     """
     return load_with_model(model)[0]
 

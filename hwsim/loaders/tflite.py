@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from hwsim.errors import ModelError, UnsupportedError
-from hwsim.loaders.tflite_draft import Draft, RefusedError
+from hwsim.loaders.tflite_draft import Draft, RefusedError, makes_a_shape
 from hwsim.loaders.tflite_file import FileGraph, FileOperator, read_graph
 from hwsim.loaders.tflite_operators import IMPORTERS
 from hwsim.network import Network
@@ -16,8 +16,8 @@ from hwsim.network.stored import Stored
 def import_tflite(path: Path) -> Network:
     """Return the network in a file, weights dequantised; ``Network.stored`` holds the file's own scales.
 
-    Every operation bears the name of the tensor that it makes. Raises ModelError for a damaged file and UnsupportedError
-    with all operators that have no integer form here.
+    Every operation bears the name of the tensor that it makes. Raises ModelError for a damaged file and
+    UnsupportedError with all operators that have no integer form here.
     """
     graph = read_graph(path)
     draft = Draft(graph)
@@ -51,6 +51,8 @@ def _import_all(draft: Draft, operators: tuple[FileOperator, ...]) -> list[str]:
     refused: list[str] = []
     unknown: Counter[str] = Counter()
     for operator in operators:
+        if makes_a_shape(operator):
+            continue
         if operator.word not in IMPORTERS:
             unknown[operator.word] += 1
             draft.give_up(operator)

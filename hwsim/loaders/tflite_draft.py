@@ -18,6 +18,12 @@ FORMATS: Mapping[str, IntFormat] = {
 """The formats of feature maps, and, but for the last, of weights."""
 
 
+SHAPE_OPERATORS = frozenset(
+    {"CONCATENATION", "GATHER", "MUL", "PACK", "REDUCE_PROD", "SHAPE", "STRIDED_SLICE", "SLICE", "CAST"}
+)
+"""What the converter writes for a batch of unknown size."""
+
+
 class RefusedError(Exception):
     """An operator or a tensor of a form that hwsim does not have; its text says which."""
 
@@ -57,7 +63,9 @@ class Draft:
         return readers[0].outputs[0]
 
     def shape(self, tensor: FileTensor) -> Shape:
-        """Return the shape of one sample of a tensor."""
+        """Return the shape of one sample of a tensor; with a batch of 1, a first axis of another size is part of it."""
+        if self.batch == 1 and tensor.shape and tensor.shape[0] != 1:
+            return tensor.shape
         if not tensor.shape or tensor.shape[0] != self.batch:
             raise RefusedError(f"has the shape {tensor.shape}, whose first axis is no batch of {self.batch}")
         return tensor.shape[1:]
@@ -103,6 +111,12 @@ class LostError(RefusedError):
 
     def __str__(self) -> str:
         return "takes what one of these would make"
+
+
+def makes_a_shape(operator: FileOperator) -> bool:
+    """Whether an operator works out the shape for a RESHAPE, which stands in the file anyway."""
+    makes = {(one.kind in ("INT32", "INT64") and not one.scale) for one in operator.outputs}
+    return makes == {True} and operator.word in SHAPE_OPERATORS
 
 
 def given(operator: FileOperator, number: int) -> FileTensor:

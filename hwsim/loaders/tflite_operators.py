@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from hwsim.loaders.keras_window import sides
 from hwsim.loaders.tflite_draft import Draft, RefusedError, codes, given, result
 from hwsim.loaders.tflite_file import FileOperator, FileTensor
@@ -18,8 +16,8 @@ from hwsim.network import (
     AveragePool,
     Concatenate,
     MaxPool,
+    Mean,
     Multiply,
-    Operation,
     Pad,
     Relu,
     Reshape,
@@ -88,10 +86,11 @@ def concatenation(draft: Draft, operator: FileOperator) -> None:
     sources = [draft.source(operator, number) for number in range(len(operator.inputs))]
     rank, axis = len(output.shape), int(operator.options.get("Axis", 0))
     axis = axis + rank if axis < 0 else axis
-    if not 0 < axis < rank:
+    axis -= rank - len(draft.shape(output))
+    if not 0 <= axis < len(draft.shape(output)):
         raise RefusedError(f"joins along axis {axis} of {rank}; the batch cannot be joined")
     names = tuple(name for name, _ in sources)
-    draft.add(Concatenate(name=draft.name(output), inputs=names, axis=axis - 1), output)
+    draft.add(Concatenate(name=draft.name(output), inputs=names, axis=axis), output)
 
 
 def reshape(draft: Draft, operator: FileOperator) -> None:
@@ -146,6 +145,21 @@ def dequantize(draft: Draft, operator: FileOperator) -> None:
     draft.same(operator)
 
 
+def mean(draft: Draft, operator: FileOperator) -> None:
+    """Import MEAN over rows and columns."""
+    (name, source), output = draft.source(operator), result(operator)
+    shape = image(draft, source)
+    axes = given(operator, 1).values
+    if axes is None or sorted(int(axis) % 4 for axis in axes.reshape(-1)) != [1, 2]:
+        raise RefusedError("takes the mean of other axes than rows and columns")
+    own = draft.name(output)
+    if draft.shape(output) == (1, 1, shape[2]):
+        draft.add(Mean(name=own, inputs=(name,)), output)
+        return
+    draft.add_inner(Mean(name=f"{own}/mean", inputs=(name,)), codes(output))
+    draft.add(Reshape(name=own, inputs=(f"{own}/mean",), shape=draft.shape(output)), output)
+
+
 IMPORTERS: Mapping[str, Importer] = {
     "ADD": add,
     "AVERAGE_POOL_2D": _pool(AveragePool),
@@ -155,6 +169,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "DEQUANTIZE": dequantize,
     "EXPAND_DIMS": reshape,
     "FULLY_CONNECTED": fully_connected,
+    "MEAN": mean,
     "MAX_POOL_2D": _pool(MaxPool),
     "MUL": multiply,
     "PAD": pad,

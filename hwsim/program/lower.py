@@ -17,6 +17,7 @@ from hwsim.network import (
     Dense,
     Input,
     MaxPool,
+    Mean,
     Multiply,
     Network,
     Operation,
@@ -30,6 +31,7 @@ from hwsim.program.activation import lower_activation
 from hwsim.program.context import Context
 from hwsim.program.host import lower_input, lower_softmax
 from hwsim.program.mac import lower_weighted
+from hwsim.program.mean import lower_mean
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
 from hwsim.program.program import Program
@@ -49,6 +51,7 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     Dense: lower_weighted,
     Input: lower_input,
     MaxPool: lower_max_pool,
+    Mean: lower_mean,
     Multiply: lower_multiply,
     Pad: lower_pad,
     Reshape: lower_reshape,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import ProgramError
-from hwsim.formats import Overflow, Rounding
+from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.program.pipeline import MAX_SHIFT
 from hwsim.program.program import Program
 from hwsim.program.records import (
@@ -18,6 +18,7 @@ from hwsim.program.records import (
     CountLevels,
     CropCodes,
     FitTo,
+    FixedSoftmax,
     HostSoftmax,
     IntOperation,
     Join,
@@ -51,6 +52,7 @@ from hwsim_kernels.fields import (
     TERMS,
     TREE,
 )
+from hwsim_kernels.softmax import MOST_VALUES
 
 STORED_BITS = 16
 """Bits of a stored code at most."""
@@ -116,7 +118,20 @@ def check(one: IntOperation, inputs: Sequence[Tensor]) -> None:
         need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
         same = (one.scale, one.zero_point) == (inputs[0].scale, inputs[0].zero_point)
         need(same, f"{one.name}: reads its input with another scale or zero point")
+    if isinstance(one, FixedSoftmax):
+        check_softmax(one, inputs[0])
     check_steps(one, inputs)
+
+
+def check_softmax(one: FixedSoftmax, source: Tensor) -> None:
+    """Check the formats, the size and the table of a softmax in fixed point."""
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    need(one.output.shape[one.axis] <= MOST_VALUES, f"{one.name}: takes more than {MOST_VALUES} values")
+    for tensor in (source, one.output):
+        need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax in fixed point has codes of 8 bits")
+    need(one.powers.shape == (256,), f"{one.name}: its table has the shape {one.powers.shape}")
+    inside = bool(((one.powers >= -1) & (one.powers < 1 << 31)).all())
+    need(inside and int(one.powers[0]) == (1 << 31) - 1, f"{one.name}: its table holds no powers")
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:

@@ -35,6 +35,10 @@ PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
 """Operations whose output has its input's format, scale and zero point."""
 
 
+SHARES = TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128)
+"""What a softmax in fixed point gives: shares from 0 to 255 / 256."""
+
+
 def decide(network: Network, profile: Profile, target: Target) -> Plan:
     """Choose scales and zero points from the ``profile`` by the ranges and formats that the target asks for."""
     draft = _Draft(network, profile, target)
@@ -72,6 +76,8 @@ class _Draft:
             self.tensors[operation.name] = self.tensors[operation.inputs[0]]
         elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
+        elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
+            self.tensors[operation.name] = SHARES
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = self._from_range(operation, settings)
 

@@ -15,6 +15,7 @@ from hwsim.target.settings import Settings
 
 HOME: Mapping[str, str] = {
     "average_pool": "pooling",
+    "mean": "pooling",
     "add": "addition",
     "multiply": "multiplication",
     "softmax": "softmax",

@@ -48,8 +48,8 @@ from hwsim_kernels.fast.passage import SUMMED, Steps, fold
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
 from hwsim_kernels.quantize import quantize as quantize_reals
-from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
+from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
 
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]

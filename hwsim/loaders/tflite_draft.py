@@ -46,7 +46,7 @@ class Draft:
         self._names = Counter(one.name for one in named)
 
     def name(self, tensor: FileTensor) -> str:
-        """Return the name of the operation that makes a tensor: the tensor's own, with its number if others share it."""
+        """Return the name of the operation that makes a tensor: its own, with its number if others share it."""
         alone = tensor.name and self._names[tensor.name] <= 1 and not tensor.name.endswith("/codes")
         return tensor.name if alone else f"{tensor.name or 'tensor'}#{tensor.index}"
 

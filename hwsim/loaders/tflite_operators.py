@@ -18,6 +18,7 @@ from hwsim.network import (
     MaxPool,
     Mean,
     Multiply,
+    Operation,
     Pad,
     Relu,
     Reshape,
@@ -131,10 +132,12 @@ def softmax(draft: Draft, operator: FileOperator) -> None:
 
 
 def quantize(draft: Draft, operator: FileOperator) -> None:
-    """Import QUANTIZE of an input's real values: the input itself is quantised."""
-    if draft.source(operator)[1].kind != "FLOAT32":
-        raise RefusedError("brings integers to another scale")
-    draft.same(operator)
+    """Import QUANTIZE: of an input's real values the input itself, of integers a change of scale."""
+    (name, source), output = draft.source(operator), result(operator)
+    if source.kind == "FLOAT32":
+        draft.same(operator)
+    else:
+        draft.add(Activation(name=draft.name(output), inputs=(name,), function=None), output)
 
 
 def dequantize(draft: Draft, operator: FileOperator) -> None:
@@ -147,17 +150,37 @@ def dequantize(draft: Draft, operator: FileOperator) -> None:
 
 def mean(draft: Draft, operator: FileOperator) -> None:
     """Import MEAN over rows and columns."""
+    name, _, output = _over_image(draft, operator)
+    _flat(draft, output, lambda own: Mean(name=own, inputs=(name,)))
+
+
+def _over_image(draft: Draft, operator: FileOperator) -> tuple[str, FileTensor, FileTensor]:
+    """Return name and record of what a reduction takes, and what it makes; it must take rows and columns."""
     (name, source), output = draft.source(operator), result(operator)
-    shape = image(draft, source)
+    image(draft, source)
     axes = given(operator, 1).values
     if axes is None or sorted(int(axis) % 4 for axis in axes.reshape(-1)) != [1, 2]:
-        raise RefusedError("takes the mean of other axes than rows and columns")
-    own = draft.name(output)
-    if draft.shape(output) == (1, 1, shape[2]):
-        draft.add(Mean(name=own, inputs=(name,)), output)
+        raise RefusedError("reduces other axes than rows and columns")
+    return name, source, output
+
+
+def _flat(draft: Draft, output: FileTensor, operation: Callable[[str], Operation]) -> None:
+    """Add an operation that gives (1, 1, c), and the reshape that brings it to the output's shape."""
+    own, shape = draft.name(output), draft.shape(output)
+    if len(shape) == 3:  # noqa: PLR2004
+        draft.add(operation(own), output)
         return
-    draft.add_inner(Mean(name=f"{own}/mean", inputs=(name,)), codes(output))
-    draft.add(Reshape(name=own, inputs=(f"{own}/mean",), shape=draft.shape(output)), output)
+    inner = f"{own}/image"
+    draft.add_inner(operation(inner), codes(output))
+    draft.add(Reshape(name=own, inputs=(inner,), shape=shape), output)
+
+
+def reduce_max(draft: Draft, operator: FileOperator) -> None:
+    """Import REDUCE_MAX over rows and columns."""
+    name, source, output = _over_image(draft, operator)
+    height, width, _ = image(draft, source)
+    fields: dict[str, Any] = {"inputs": (name,), "window": (height, width), "strides": (1, 1)}
+    _flat(draft, output, lambda own: MaxPool(name=own, **fields))
 
 
 IMPORTERS: Mapping[str, Importer] = {
@@ -174,6 +197,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "MUL": multiply,
     "PAD": pad,
     "QUANTIZE": quantize,
+    "REDUCE_MAX": reduce_max,
     "RELU": _relu(None),
     "RELU6": _relu(6.0),
     "RESHAPE": reshape,

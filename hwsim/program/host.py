@@ -69,8 +69,8 @@ def lower_fixed_softmax(operation: Softmax, source: Tensor, context: Context) ->
     form = IntFormat(bits=8)
     if (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
         raise PlanError(
-            f"{operation.name}: a softmax in fixed point takes codes of {form} and gives codes of {form} with the scale "
-            f"1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
+            f"{operation.name}: a softmax in fixed point takes codes of {form} and gives codes of {form} with the "
+            f"scale 1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
             f"{output.zero_point}"
         )
     if output.shape[operation.axis] > MOST_VALUES:

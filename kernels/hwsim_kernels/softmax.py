@@ -1,5 +1,6 @@
-"""The softmax of 8-bit codes in integers, as TensorFlow Lite's reference kernels compute it (docs/arithmetic.md section 6).
+"""The softmax of 8-bit codes in integers, as TensorFlow Lite's reference kernels compute it.
 
+``docs/arithmetic.md`` section 6 defines it.
 The fixed-point functions are gemmlowp's: Qi.f is an integer of i + f bits and a sign, worth its value / 2^f.
 """
 
@@ -48,7 +49,7 @@ def saturated(x: Int) -> Int:
     return min(max(x, -(1 << 31)), ONE)
 
 
-def exponential(x: int) -> int:
+def exponential(x: Int) -> Int:
     """Return exp(x) in Q0.31 of x <= 0 in Q5.26."""
     if x == 0:
         return ONE
@@ -63,7 +64,7 @@ def exponential(x: int) -> int:
     return result
 
 
-def _near_zero(a: int) -> int:
+def _near_zero(a: Int) -> Int:
     """Return exp(a) of -1/4 <= a < 0, both in Q0.31: a Taylor series about -1/8."""
     middle, third = 1895147668, 715827883  # exp(-1/8) and 1/3
     x = a + (1 << 28)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,13 +17,15 @@ Build = Callable[[Any], Any]
 Shape = tuple[int, ...]
 
 
-def convert(shape: Shape, build: Build, *, wide: bool = False, real: bool = False, any_batch: bool = False) -> bytes:
+def convert(
+    shape: Shape, build: Build, *, wide: bool = False, real: bool = False, any_batch: bool = False, seed: int = 0
+) -> bytes:
     """Return a quantised file of a network; ``wide`` asks for 16-bit feature maps, ``real`` for real values outside.
 
     With ``any_batch``, for a batch of any size, the file works out its shapes as it runs.
     """
-    keras.utils.set_random_seed(0)
-    generator = np.random.default_rng(0)
+    keras.utils.set_random_seed(seed)
+    generator = np.random.default_rng(seed)
     inputs = keras.Input(shape, batch_size=None if any_batch else 1, name="x")
     model = keras.Model(inputs, build(inputs))
     for weight in model.weights:
@@ -39,18 +42,21 @@ def convert(shape: Shape, build: Build, *, wide: bool = False, real: bool = Fals
             yield [generator.normal(0.1, 1, (1, *shape)).astype(np.float32)]
 
     converter.representative_dataset = samples
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a type that was not asked for
         return bytes(converter.convert())
 
 
 def conv(**arguments: Any) -> Build:
     """Return a convolution with 4 outputs."""
-    return layers.Conv2D(**{"filters": 4, "kernel_size": 3, **arguments})
+    layer: Build = layers.Conv2D(**{"filters": 4, "kernel_size": 3, **arguments})
+    return layer
 
 
 def depthwise(**arguments: Any) -> Build:
     """Return a depthwise convolution."""
-    return layers.DepthwiseConv2D(**{"kernel_size": 3, **arguments})
+    layer: Build = layers.DepthwiseConv2D(**{"kernel_size": 3, **arguments})
+    return layer
 
 
 def branches(join: Build) -> Build:

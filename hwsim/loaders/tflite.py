@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from hwsim.errors import ModelError, UnsupportedError
-from hwsim.loaders.tflite_draft import Draft, RefusedError, makes_a_shape
+from hwsim.loaders.tflite_draft import Draft, LostError, RefusedError, makes_a_shape
 from hwsim.loaders.tflite_file import FileGraph, FileOperator, read_graph
 from hwsim.loaders.tflite_operators import IMPORTERS
 from hwsim.network import Network
@@ -59,6 +59,8 @@ def _import_all(draft: Draft, operators: tuple[FileOperator, ...]) -> list[str]:
             continue
         try:
             IMPORTERS[operator.word](draft, operator)
+        except LostError:
+            draft.give_up(operator)
         except RefusedError as error:
             refused.append(f"{draft.name(operator.outputs[0]) if operator.outputs else '?'} ({operator.word}): {error}")
             draft.give_up(operator)

@@ -107,10 +107,7 @@ class Draft:
 
 
 class LostError(RefusedError):
-    """An operator takes what a refused one would have made."""
-
-    def __str__(self) -> str:
-        return "takes what one of these would make"
+    """An operator takes what a refused one would have made, so that it is not to blame."""
 
 
 def makes_a_shape(operator: FileOperator) -> bool:

@@ -75,7 +75,7 @@ def shared(multiplier: int, exponent: int, count: int) -> Derivation:
     >>> shared(1 << 30, 1, 6)
     (715827882, -1)
     """
-    left = min(count.bit_length() - 1, 32, 31 + exponent)
+    left = max(min(count.bit_length() - 1, 32, 31 + exponent), 0)
     return (multiplier << left) // count, exponent - left
 
 

@@ -9,7 +9,16 @@ import pytest
 from hwsim.errors import TargetError
 from hwsim.target import Target, load_target, shipped_targets
 
-SHIPPED = ["edge-npu-acc20", "generic-int16", "generic-int8", "narrow-acc12-wrap", "narrow-acc16-saturate", "pow2-int8"]
+SHIPPED = [
+    "edge-npu-acc20",
+    "generic-int16",
+    "generic-int8",
+    "narrow-acc12-wrap",
+    "narrow-acc16-saturate",
+    "pow2-int8",
+    "tflite-int8",
+    "tflite-micro-int8",
+]
 
 
 def test_shipped_names() -> None:

@@ -112,7 +112,7 @@ def softmax(codes: NDArray[Any], powers: Ints, out: NDArray[Any]) -> None:
             largest = max(largest, np.int64(codes[row, i]))
         total = np.int64(0)
         for i in range(size):
-            power = powers[largest - codes[row, i]]
+            power = np.int64(powers[largest - codes[row, i]])
             if power != SKIPPED:
                 total += halved(power, 12)
         headroom = np.int64(0)
@@ -121,6 +121,6 @@ def softmax(codes: NDArray[Any], powers: Ints, out: NDArray[Any]) -> None:
         factor = reciprocal((total << headroom) - (1 << 31))
         shift = 12 - headroom + 31 - 8
         for i in range(size):
-            power = powers[largest - codes[row, i]]
+            power = np.int64(powers[largest - codes[row, i]])
             code = halved(high_product(factor, power), shift) - 128 if power != SKIPPED else np.int64(-128)
             out[row, i] = min(max(code, -128), 127)

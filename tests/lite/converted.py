@@ -79,6 +79,11 @@ def chain(*parts: Build) -> Build:
     return build
 
 
+def by_channel(x: Any) -> Any:
+    """Return an image times the mean of each of its channels."""
+    return layers.Multiply()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)])
+
+
 IMAGE = (9, 8, 3)
 CASES: Mapping[str, tuple[Shape, Build]] = {
     "conv": (IMAGE, conv()),
@@ -101,7 +106,7 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
         IMAGE,
         chain(
             conv(),
-            lambda x: layers.Multiply()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)]),
+            by_channel,
         ),
     ),
     "concatenate": (IMAGE, branches(layers.Concatenate())),

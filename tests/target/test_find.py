@@ -16,6 +16,7 @@ SHIPPED = [
     "narrow-acc12-wrap",
     "narrow-acc16-saturate",
     "pow2-int8",
+    "tflite-int16x8",
     "tflite-int8",
     "tflite-micro-int8",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from hwsim.program.accumulator import product_field, product_point
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, operand_range
 from hwsim.program.pipeline import ONE_WORD, Pipeline, fit_field, running_sum
-from hwsim.program.ratio import Ratio
+from hwsim.program.ratio import Ratio, float_ratio
 from hwsim.program.records import Join, Point, Product, Sum, Tensor
 from hwsim.quantize.decide import product_unit
 from hwsim.target import Settings
@@ -138,7 +139,8 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
         point = product_point(section, bound, 1, unit)
         points, bound = (point,), point.leaving(point.bound or bound)
     pipeline = Pipeline(layer=operation.name, bound=bound, unit=unit)
-    ratio = Ratio.of(operation.name, unit / output.scale, settings.requantize, np.full(unit.size, output.scale))
+    real = product_ratio(operation.name, (sources[0].scale, sources[1].scale, output.scale), settings)
+    ratio = Ratio.of(operation.name, np.full(unit.size, real), settings.requantize, np.full(unit.size, output.scale))
     pipeline.finish(operation.activation, settings, output, ratio)
     points = (*points, *pipeline.points)
     return [
@@ -156,6 +158,19 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
             draws=context.draws(operation, points),
         )
     ]
+
+
+def product_ratio(layer: str, scales: tuple[float, float, float], settings: Settings) -> float:
+    """Return the real ratio from the product's LSB to the output's; raises PlanError where float32 cannot hold it."""
+    first, second, output = scales
+    if not any(getattr(step, "rule", "") == "float_ratio" for step in settings.requantize.expanded()):
+        return product_unit(first, second, settings) / output
+    ratio = float_ratio(
+        first, second, output, settings.multiplication.product.shift if settings.multiplication.product else 0
+    )
+    if not 0 < ratio < math.inf:
+        raise PlanError(f"{layer}: the ratio of the scales {first!r}, {second!r} and {output!r} is {ratio} in float32")
+    return ratio
 
 
 def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:

@@ -105,6 +105,16 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: in
     return 1, shift
 
 
+def float_ratio(first: float, second: float, output: float, dropped: int) -> float:
+    """Return the ratio of an element-wise product, formed in float32 all through: TensorFlow Lite's MUL.
+
+    ``dropped`` bits are gone before.
+    """
+    with np.errstate(all="ignore"):
+        ratio = float(np.float32(first) * np.float32(second) / np.float32(output))
+    return ratio * 2.0**dropped
+
+
 def float_product(source: float, weights: Reals, output: float, dropped: int) -> Reals:
     """Return the ratio (channels,) of three scales, the product of input's and weights' in float32.
 

@@ -77,7 +77,7 @@ def demo(
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917  one argument for each option
-    model: Annotated[Path, typer.Argument(help="A .keras or .h5 file.")],
+    model: Annotated[Path, typer.Argument(help="A .keras, .h5 or quantised .tflite file.")],
     target: Annotated[str, typer.Option("--target", "-t", help="Name of a shipped target, or a YAML file.")],
     data: Annotated[Path | None, typer.Option(help="Inputs, .npy or .npz; synthetic ones if not given.")] = None,
     calibration: Annotated[Path | None, typer.Option(help="Inputs that choose the ranges, .npy or .npz.")] = None,

@@ -28,14 +28,16 @@ Inputs = Sequence[tuple[str, tuple[int, ...]]]
 class Samples:
     """Data for the inputs of a network, delivered in blocks of a wanted size.
 
-    Iterables are read once as they come; everything else can be read again. Raises DataError for a wrong shape, no
-    samples at all, NaN or infinity.
+    ``codes`` gives type, scale and zero point of inputs whose arrays may hold integers: an array of just that type is
+    taken for codes. Iterables are read once as they come; everything else can be read again. Raises DataError for a
+    wrong shape, no samples at all, NaN or infinity.
     """
 
     def __init__(self, data: Data, inputs: Inputs) -> None:
         self.inputs = inputs
         self.source = data
         self.synthetic = False
+        self.codes: Mapping[str, tuple[str, float, int]] = {}
         self.arrays = self._as_arrays(data)
 
     @property
@@ -64,7 +66,9 @@ class Samples:
             if count >= limit:
                 break
         self.source = itertools.chain(taken, self.source)
-        return Samples(iter(taken), self.inputs)
+        again = Samples(iter(taken), self.inputs)
+        again.codes = self.codes
+        return again
 
     def _cut(self, size: int, limit: int | None) -> Iterator[Sequence[Any]]:
         if self.arrays is not None:
@@ -183,6 +187,9 @@ class Samples:
         kind = np.asarray(values).dtype
         if kind.kind not in "biuf" and not np.can_cast(kind, np.float32):
             raise DataError(f"input {name!r}: data of type {kind} is no number")
+        dtype, scale, zero_point = self.codes.get(name, ("", 1.0, 0))
+        if kind.name == dtype:
+            values = scale * (np.asarray(values, np.float64) - zero_point)
         with np.errstate(over="ignore"):
             array = np.ascontiguousarray(values, dtype=np.float32)
         if not np.isfinite(array).all():

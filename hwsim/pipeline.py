@@ -26,6 +26,7 @@ from hwsim.program import Program, lower
 from hwsim.program.records import IntOperation
 from hwsim.progress import tracked
 from hwsim.quantize import Plan, Profile, collect, decide
+from hwsim.quantize.stored import stored_plan
 from hwsim.reference import prove_import, walk
 from hwsim.report import Report
 from hwsim.report.measure import Measurement, classified, point_figures
@@ -91,11 +92,13 @@ def run(  # noqa: PLR0913  one argument for each choice
 ) -> Result:
     """Run a model as a target's integer hardware would, bit for bit, and report where bits are lost.
 
-    model: a keras.Model, the path of a .keras or .h5 file, or a Network.
+    model: a keras.Model, the path of a .keras, .h5 or quantised .tflite file, or a Network.
     target: the name of a shipped target, the path of a YAML file, or a Target.
     data: an array (n, …), a mapping of arrays, the path of an .npy or .npz file, a tf.data.Dataset or an iterable of
-        batches; without it, seeded synthetic inputs, and the report says so.
-    calibration: data that chooses the ranges of the activations; by default the first samples of ``data``.
+        batches; without it, seeded synthetic inputs, and the report says so. For a .tflite file, integers of exactly
+        the type of the file's input are its codes; all other numbers are real values.
+    calibration: data that chooses the ranges of the activations; by default the first samples of ``data``, or, for a
+        .tflite file, none: the file's own scales hold.
     plan: a Plan or the path of one, instead of a calibration.
     reference: whether to run the float network too and measure every layer against it.
     batch_size: how many samples the integer engine handles at a time; the result does not depend on it.
@@ -160,12 +163,24 @@ def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str
     inputs = [(one.name, one.shape) for one in network.inputs]
     notes = []
     samples = Samples(synthetic(inputs, SYNTHETIC_SAMPLES) if data is None else data, inputs)
+    samples.codes = input_codes(network)
     samples.synthetic = data is None
     if samples.synthetic:
         notes.append(f"data: {SYNTHETIC_SAMPLES} synthetic samples, uniform in [0, 1), seed 0, since none were given")
     if network.import_error is not None:
         notes.append(f"import: the float network differs from Keras by {network.import_error:.2g} at most")
     return samples, notes
+
+
+def input_codes(network: Network) -> dict[str, tuple[str, float, int]]:
+    """Return how the inputs of a quantised file are stored: type, scale and zero point by name."""
+    if network.stored is None:
+        return {}
+    stored = {one.name: network.stored.tensors[one.name] for one in network.inputs}
+    return {
+        name: (f"{'' if one.format.signed else 'u'}int{one.format.bits}", one.scale[0], one.zero_point[0])
+        for name, one in stored.items()
+    }
 
 
 def decided(
@@ -180,6 +195,9 @@ def decided(
     if plan is not None:
         notes.append("plan: as given")
         return plan if isinstance(plan, Plan) else Plan.load(plan)
+    if network.stored is not None and calibration is None:
+        notes.append("plan: the scales and zero points that the model file holds")
+        return stored_plan(network, target)
     return decide(network, profiled(network, samples, calibration, notes), target)
 
 

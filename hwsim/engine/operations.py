@@ -21,6 +21,7 @@ from hwsim.program.records import (
     CropCodes,
     Decode,
     Encode,
+    FixedSoftmax,
     HostSoftmax,
     IntOperation,
     Join,
@@ -51,6 +52,7 @@ from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
 from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
+from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
 
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -453,10 +455,21 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
+def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 8-bit codes in fixed point."""
+    axis = one.axis + 1
+    rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
+    made = np.empty_like(rows)
+    size = rows.shape[-1]
+    softmax_in_fixed_point(rows.reshape(-1, size), one.powers, made.reshape(-1, size))
+    out[...] = np.moveaxis(made, -1, axis)
+
+
 RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     CropCodes: crop,
     Decode: decode,
     Encode: encode,
+    FixedSoftmax: fixed_softmax,
     HostSoftmax: softmax,
     Join: join,
     MultiplyAccumulate: multiply_accumulate,

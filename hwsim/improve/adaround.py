@@ -59,7 +59,7 @@ def rounded_codes(operation: Weighted, seen: Seen, grid: Grid) -> Codes:
     shape = seen.sums.shape[1:]
     positions = picked(operation, len(seen.sums) * prod(shape[:-1]))
     rows = patches(operation, seen.stored, positions, shape)
-    sums = sums_at(operation, seen.sums - operation.bias, positions)
+    sums = sums_at(operation, seen.sums - operation.bias.astype(np.float32, copy=False), positions)
     low, high, given = (as_rows(operation, grid.reals(codes)) for codes in (grid.low, grid.high, grid.given))
     gram, cross = mean_products(rows, rows), mean_products(sums, rows)
     ridge = RIDGE * np.einsum("gkk->g", gram)[:, None, None] / gram.shape[-1]

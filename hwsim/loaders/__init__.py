@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "load_with_model"]
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
+SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 
 
 def load(model: keras.Model | Network | str | Path, *, fold: bool = True) -> Network:
-    """Return the network of a Keras model, of a ``.keras`` or ``.h5`` file, or the network given.
+    """Return the network of a Keras model, of a ``.keras``, ``.h5`` or ``.tflite`` file, or the network given.
 
-    Batch normalisations are folded (unless ``fold`` is False: they stay as a scale and a shift of their own) and
-    activations fused where that is exact in real numbers. Raises ModelError for what cannot be read or is refused,
+    The network of a quantised ``.tflite`` file holds the file's own scales as ``Network.stored``. In all others, batch
+    normalisations are folded (unless ``fold`` is False: they stay as a scale and a shift of their own) and activations
+    fused where that is exact in real numbers. Raises ModelError for what cannot be read or is refused,
     UnsupportedError (all layers at once) for layers without an integer form.
     """
     return load_with_model(model, fold=fold)[0]
@@ -32,6 +33,10 @@ def load_with_model(model: keras.Model | Network | str | Path, *, fold: bool = T
     """Return what `load` returns, and the Keras model it came from (None for a Network)."""
     if isinstance(model, Network):
         return model, None
+    if isinstance(model, str | Path) and Path(model).suffix == ".tflite":
+        from hwsim.loaders.tflite import import_tflite
+
+        return import_tflite(_existing(Path(model))), None
     source: Any = _read(Path(model)) if isinstance(model, str | Path) else model
     if not _is_keras_model(source):
         kind = f"{type(source).__module__}.{type(source).__qualname__}"
@@ -46,12 +51,16 @@ def _read(path: Path) -> Any:
     if path.suffix not in SUFFIXES:
         kind = "directory" if path.is_dir() else f"file ending in {path.suffix!r}"
         raise ModelError(f"{path}: a model file ends in {_suffixes()}, this is a {kind}")
+    from hwsim.loaders.keras_file import read_model
+
+    return read_model(_existing(path))
+
+
+def _existing(path: Path) -> Path:
     if not path.is_file():
         reason = "is a directory" if path.is_dir() else "does not exist"
         raise ModelError(f"{path}: {reason}; a model is one file ending in {_suffixes()}")
-    from hwsim.loaders.keras_file import read_model
-
-    return read_model(path)
+    return path
 
 
 def _is_keras_model(candidate: Any) -> bool:

@@ -27,6 +27,11 @@ def keras() -> Any:
     return _import("keras")
 
 
+def lite_schema() -> Any:
+    """Return the module that knows the layout of ``.tflite`` files, imported at the first call."""
+    return _import("tensorflow.lite.python.schema_py_generated")
+
+
 def _import(name: str) -> Any:
     if name in sys.modules:
         return sys.modules[name]

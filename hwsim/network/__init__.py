@@ -3,6 +3,7 @@
 from hwsim.network.activation import Activation, Relu
 from hwsim.network.graph import Network
 from hwsim.network.mac import Conv2D, Conv2DTranspose, Dense, ScaleShift, Weighted
+from hwsim.network.mean import Mean
 from hwsim.network.merge import Add, Concatenate, Multiply
 from hwsim.network.operation import Input, Operation, Shape
 from hwsim.network.pooling import AveragePool, MaxPool
@@ -20,6 +21,7 @@ __all__ = [
     "Dense",
     "Input",
     "MaxPool",
+    "Mean",
     "Multiply",
     "Network",
     "Operation",

@@ -18,10 +18,10 @@ class Relu:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Activation(Operation):
-    """An activation function that stands alone because it could not be fused."""
+    """An activation function that stands alone because it could not be fused; None: only another scale."""
 
     kind: ClassVar[str] = "activation"
-    function: Relu
+    function: Relu | None
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the input."""

@@ -111,7 +111,7 @@ def without_bounds(network: Network) -> Network:
 
 
 def _unbounded(operation: Operation) -> Operation:
-    if isinstance(operation, Activation) and operation.function.max_value is not None:
+    if isinstance(operation, Activation) and operation.function and operation.function.max_value is not None:
         return replace(operation, function=replace(operation.function, max_value=None))
     if isinstance(operation, Weighted) and operation.activation and operation.activation.max_value is not None:
         return replace(operation, activation=replace(operation.activation, max_value=None))

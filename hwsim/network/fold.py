@@ -67,7 +67,7 @@ def _per_kernel_channel(values: Doubles, conv: Conv2D) -> Doubles:
     return np.repeat(grouped, conv.kernel.shape[3] // conv.groups, axis=1)
 
 
-def _double(values: Floats) -> Doubles:
+def _double(values: Floats | Doubles) -> Doubles:
     return values.astype(np.float64)
 
 

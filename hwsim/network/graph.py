@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hwsim.network.operation import Input, Operation, Shape
+from hwsim.network.stored import Stored
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -15,13 +16,15 @@ class Network:
     """A graph of operations, each after all that it takes from; immutable.
 
     ``outputs`` names the operations whose tensors are the network's results. ``import_error`` is the
-    largest absolute difference to the framework the model came from, where that was measured.
+    largest absolute difference to the framework the model came from, where that was measured. ``stored`` is what a
+    quantised file says of its integers.
     """
 
     name: str
     operations: tuple[Operation, ...]
     outputs: tuple[str, ...]
     import_error: float | None = None
+    stored: Stored | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for a name used twice, an input not yet made, or shapes that do not fit."""

@@ -12,13 +12,17 @@ from hwsim.network.activation import Relu
 from hwsim.network.operation import Operation, Shape, Sides, windows
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weighted(Operation):
-    """What the multiply-accumulate operations share: a bias per output channel and a fused activation."""
+    """What the multiply-accumulate operations share: a bias per output channel and a fused activation.
 
-    bias: Floats
+    The bias of a quantised file is in float64, in which its integers of 32 bits are exact.
+    """
+
+    bias: Floats | Doubles
     activation: Relu | None = None
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim.errors import PlanError, WidthError
+from hwsim.formats import IntFormat
 from hwsim.network import Input, Operation, Softmax
 from hwsim.program.context import Context
-from hwsim.program.records import HostSoftmax, IntOperation, Point, Quantize, Tensor
+from hwsim.program.records import FixedSoftmax, HostSoftmax, IntOperation, Point, Quantize, Tensor
+from hwsim_kernels.softmax import MOST_VALUES, power_table
 
 
 def quantize_to(source: str, operation: Operation, context: Context) -> Quantize:
@@ -43,6 +46,8 @@ def lower_input(operation: Input, context: Context) -> list[IntOperation]:
 def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
     """Lower a softmax on the host; where later operations read it, its results are quantised again."""
     source = context.codes(operation.inputs[0])
+    if context.settings(operation).softmax.run_on == "fixed":
+        return [lower_fixed_softmax(operation, source, context)]
     result = Tensor(name=operation.name, shape=context.shape(operation.name), format=None)
     host = HostSoftmax(
         name=operation.name,
@@ -56,3 +61,26 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
     )
     read = any(operation.name in other.inputs for other in context.network.operations)
     return [host, quantize_to(operation.name, operation, context)] if read else [host]
+
+
+def lower_fixed_softmax(operation: Softmax, source: Tensor, context: Context) -> FixedSoftmax:
+    """Lower a softmax in fixed point: 8-bit codes in, shares of 1/256 out."""
+    output = context.planned(operation.name)
+    form = IntFormat(bits=8)
+    if (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
+        raise PlanError(
+            f"{operation.name}: a softmax in fixed point takes codes of {form} and gives codes of {form} with the "
+            f"scale 1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
+            f"{output.zero_point}"
+        )
+    if output.shape[operation.axis] > MOST_VALUES:
+        raise WidthError(f"{operation.name}: a sum of {output.shape[operation.axis]} powers, {MOST_VALUES} fit 32 bits")
+    return FixedSoftmax(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=output,
+        axis=operation.axis,
+        powers=power_table(source.scale),
+    )

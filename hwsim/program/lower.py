@@ -17,6 +17,7 @@ from hwsim.network import (
     Dense,
     Input,
     MaxPool,
+    Mean,
     Multiply,
     Network,
     Operation,
@@ -31,6 +32,7 @@ from hwsim.program.context import Context
 from hwsim.program.host import lower_input, lower_softmax
 from hwsim.program.levels import stored_forms
 from hwsim.program.mac import lower_weighted
+from hwsim.program.mean import lower_mean
 from hwsim.program.memory import Memory
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
@@ -51,6 +53,7 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     Dense: lower_weighted,
     Input: lower_input,
     MaxPool: lower_max_pool,
+    Mean: lower_mean,
     Multiply: lower_multiply,
     Pad: lower_pad,
     Reshape: lower_reshape,

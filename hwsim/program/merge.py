@@ -13,7 +13,7 @@ from hwsim.program.accumulator import product_field, product_point
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, operand_range
 from hwsim.program.pipeline import ONE_WORD, Pipeline, fit_field, running_sum
-from hwsim.program.ratio import Ratio
+from hwsim.program.ratio import Ratio, Reals, float_ratio
 from hwsim.program.records import Join, Point, Product, Sum, Tensor
 from hwsim.quantize.decide import product_unit
 from hwsim.target import Settings
@@ -138,7 +138,8 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
         point = product_point(section, bound, 1, unit)
         points, bound = (point,), point.leaving(point.bound or bound)
     pipeline = Pipeline(layer=operation.name, bound=bound, unit=unit)
-    ratio = Ratio.of(operation.name, unit / output.scales, settings.requantize, output.scales)
+    real = product_ratio(operation.name, (sources[0].scale, sources[1].scale), output, settings)
+    ratio = Ratio.of(operation.name, real, settings.requantize, output.scales)
     pipeline.finish(operation.activation, settings, output, ratio)
     points = (*points, *pipeline.points)
     return [
@@ -156,6 +157,23 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
             draws=context.draws(operation, points),
         )
     ]
+
+
+def product_ratio(layer: str, scales: tuple[float, float], output: Tensor, settings: Settings) -> Reals:
+    """Return the real ratios (channels,) from the product's LSB to the output's.
+
+    Raises PlanError where float32 cannot hold what the rule `float_ratio` forms.
+    """
+    if not any(getattr(step, "rule", "") == "float_ratio" for step in settings.requantize.expanded()):
+        return product_unit(*scales, settings) / output.scales
+    product = settings.multiplication.product
+    ratios = float_ratio(*scales, output.scales, product.shift if product else 0)
+    if not np.all((ratios > 0) & np.isfinite(ratios)):
+        raise PlanError(
+            f"{layer}: the ratio of the scales {scales[0]!r}, {scales[1]!r} and {output.scale!r} is "
+            f"{ratios.flat[0]} in float32"
+        )
+    return ratios
 
 
 def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:

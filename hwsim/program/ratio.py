@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hwsim.errors import PlanError
 from hwsim.target import steps as post
 from hwsim.target.settings import Requantize
-from hwsim_kernels.multiplier import RULES, power_of_two_shift
+from hwsim_kernels.multiplier import RULES, power_of_two_shift, shared
 
 Reals = NDArray[np.float64]
 
@@ -33,12 +33,15 @@ class Ratio:
     unit: Reals
 
     @staticmethod
-    def of(layer: str, ratio: Reals, requantize: Requantize, unit: Reals) -> Ratio:
-        """Resolve a list for real ratios (channels,); raises PlanError where shifts alone cannot follow one."""
+    def of(layer: str, ratio: Reals, requantize: Requantize, unit: Reals, count: int = 1) -> Ratio:
+        """Resolve a list for real ratios (channels,); raises PlanError where shifts alone cannot follow one.
+
+        With a ``count`` the integers of the ratio are divided by it: a mean as TensorFlow Lite takes it.
+        """
         listed = requantize.expanded()
         fixed = post.fixed_shift(listed)
         rest = ratio / float(post.fixed_factor(listed))
-        pairs = [_integers(layer, one, listed) for one in rest.tolist()]
+        pairs = [_integers(layer, one, listed, count) for one in rest.tolist()]
         shifts = [0 if shift is None else shift - fixed for _, shift in pairs]
         both = any(isinstance(one, post.ShiftLeftStep) and one.by == post.RATIO for one in listed)
         return Ratio(
@@ -46,8 +49,8 @@ class Ratio:
             multiplier=tuple(multiplier for multiplier, _ in pairs),
             left=tuple(max(-shift, 0) if both else 0 for shift in shifts),
             right=tuple(max(shift, 0) if both else shift for shift in shifts),
-            real=rest * 2.0**fixed,
-            whole=ratio,
+            real=rest * 2.0**fixed / count,
+            whole=ratio / count,
             unit=unit,
         )
 
@@ -88,18 +91,28 @@ class Ratio:
         return any(isinstance(one, scaling) for one in self.steps[:number])
 
 
-def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...]) -> tuple[int, int | None]:
+def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: int) -> tuple[int, int | None]:
     """Return the multiplier and the whole shift to the right of a ratio, or no shift where nothing follows it."""
     for one in listed:
         if isinstance(one, post.MultiplyStep) and one.by == post.RATIO:
-            multiplier, exponent = RULES[one.rule](ratio, one.bits)
+            multiplier, exponent = shared(*RULES[one.rule](ratio, one.bits), count)
             return multiplier, one.bits - 1 - exponent if multiplier else None
     if not post.shifts_alone(listed):
         return 1, None
-    shift = power_of_two_shift(ratio)
+    shift = power_of_two_shift(ratio / count)
     if shift is None:
         raise PlanError(f"{layer}: the plan asks for a ratio of {ratio!r}, the target shifts by powers of two")
     return 1, shift
+
+
+def float_ratio(first: float, second: float, output: Reals, dropped: int) -> Reals:
+    """Return the ratio (channels,) of an element-wise product, formed in float32 all through: TensorFlow Lite's MUL.
+
+    ``dropped`` bits are gone before.
+    """
+    with np.errstate(all="ignore"):
+        ratio = np.float32(first) * np.float32(second) / output.astype(np.float32)
+    return np.asarray(ratio, np.float64) * 2.0**dropped
 
 
 def float_product(source: float, weights: Reals, output: Reals, dropped: int) -> Reals:

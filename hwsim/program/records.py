@@ -341,6 +341,14 @@ class CropCodes(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class FixedSoftmax(IntOperation):
+    """A softmax of 8-bit codes over ``axis`` of the sample; ``powers`` (256,) is the table of exponentials."""
+
+    axis: int
+    powers: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class HostSoftmax(IntOperation):
     """A softmax over ``axis`` of the sample, computed by the host in float64 from dequantised codes."""
 

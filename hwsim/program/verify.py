@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from hwsim.program.records import (
     Decode,
     Encode,
     FitTo,
+    FixedSoftmax,
     HostSoftmax,
     IntOperation,
     Join,
@@ -54,6 +56,7 @@ from hwsim_kernels.fields import (
     TERMS,
     TREE,
 )
+from hwsim_kernels.softmax import MOST_VALUES
 
 STORED_BITS = 16
 """Bits of a stored code at most."""
@@ -93,38 +96,59 @@ def need(condition: bool, mistake: str) -> None:
 def check(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check one operation against the tensors it reads."""
     check_points(one)
-    if isinstance(one, MultiplyAccumulate):
-        check_multiply(one, inputs[0])
-    elif isinstance(one, PoolMax | PoolAverage):
-        check_pool(one, inputs[0])
-    elif isinstance(one, Quantize):
-        check_field(one, one.field, 5)
-        need([point.name for point in one.points] == ["input"], f"{one.name}: its points are wrong")
-        need(one.output.shape == inputs[0].shape, f"{one.name}: its input has another shape than its output")
-    elif isinstance(one, Sum):
-        need(any(point.name == "accumulator" for point in one.points), f"{one.name}: has no accumulator")
-        need(all(tensor.shape == one.output.shape for tensor in inputs), f"{one.name}: its inputs differ in shape")
-        check_field(one, one.field, 4)
-    elif isinstance(one, Product):
-        check_product(one, inputs)
-    elif isinstance(one, Join):
-        check_join(one, inputs)
-    elif isinstance(one, Relabel):
-        need(prod(one.output.shape) == prod(inputs[0].shape), f"{one.name}: cannot hold its input's values")
-    elif isinstance(one, PadCodes | CropCodes):
-        check_sides(one, inputs[0])
-    else:
-        need(one.output.shape == inputs[0].shape, f"{one.name}: its input has another shape than its output")
-    if isinstance(one, Encode):
-        need(bool(one.output.levels), f"{one.name}: its output has no levels")
-        need([point.name for point in one.points] == ["encode"], f"{one.name}: its points are wrong")
-    if isinstance(one, Decode):
-        check_decode(one, inputs[0])
-    if isinstance(one, HostSoftmax):
-        need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
-        same = (one.scale, one.zero_point) == (inputs[0].scale, inputs[0].zero_point)
-        need(same, f"{one.name}: reads its input with another scale or zero point")
+    CHECKS.get(type(one), check_alike)(one, inputs)
     check_steps(one, inputs)
+
+
+def check_alike(one: IntOperation, inputs: Sequence[Tensor]) -> None:
+    """Check that an operation on single values keeps its input's shape."""
+    need(one.output.shape == inputs[0].shape, f"{one.name}: its input has another shape than its output")
+
+
+def check_quantize(one: Quantize, inputs: Sequence[Tensor]) -> None:
+    """Check the field and the only point of a quantisation."""
+    check_alike(one, inputs)
+    check_field(one, one.field, 5)
+    need([point.name for point in one.points] == ["input"], f"{one.name}: its points are wrong")
+
+
+def check_sum(one: Sum, inputs: Sequence[Tensor]) -> None:
+    """Check the shapes that a sum adds, and its running sum."""
+    need(any(point.name == "accumulator" for point in one.points), f"{one.name}: has no accumulator")
+    need(all(tensor.shape == one.output.shape for tensor in inputs), f"{one.name}: its inputs differ in shape")
+    check_field(one, one.field, 4)
+
+
+def check_relabel(one: Relabel, inputs: Sequence[Tensor]) -> None:
+    """Check that another shape has as many values."""
+    need(prod(one.output.shape) == prod(inputs[0].shape), f"{one.name}: cannot hold its input's values")
+
+
+def check_encode(one: Encode, inputs: Sequence[Tensor]) -> None:
+    """Check that there are levels to encode to."""
+    check_alike(one, inputs)
+    need(bool(one.output.levels), f"{one.name}: its output has no levels")
+    need([point.name for point in one.points] == ["encode"], f"{one.name}: its points are wrong")
+
+
+def check_host_softmax(one: HostSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the axis and the scale of a softmax on the host."""
+    check_alike(one, inputs)
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    same = (one.scale, one.zero_point) == (inputs[0].scale, inputs[0].zero_point)
+    need(same, f"{one.name}: reads its input with another scale or zero point")
+
+
+def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats, the size and the table of a softmax in fixed point."""
+    check_alike(one, inputs)
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    need(one.output.shape[one.axis] <= MOST_VALUES, f"{one.name}: takes more than {MOST_VALUES} values")
+    for tensor in (inputs[0], one.output):
+        need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax in fixed point has codes of 8 bits")
+    need(one.powers.shape == (256,), f"{one.name}: its table has the shape {one.powers.shape}")
+    inside = bool(((one.powers >= -1) & (one.powers < 1 << 31)).all())
+    need(inside and int(one.powers[0]) == (1 << 31) - 1, f"{one.name}: its table holds no powers")
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
@@ -160,8 +184,10 @@ def check_tensor(name: str, tensor: Tensor, form: IntFormat) -> None:
         need(inside and tensor.zero_point == 0, f"{name}: its shifts are too large, or it has a zero point")
 
 
-def check_decode(one: Decode, source: Tensor) -> None:
+def check_decode(one: Decode, inputs: Sequence[Tensor]) -> None:
     """Check that codes decode to what their tensor says, and that its format holds that."""
+    check_alike(one, inputs)
+    source = inputs[0]
     assert source.format is not None
     assert one.output.format is not None
     alike = (tuple(one.levels.tolist()), tuple(one.shift.tolist())) == (source.levels, source.shift)
@@ -181,8 +207,9 @@ def check_points(one: IntOperation) -> None:
         need(point.steps > 0, f"{one.name}: {point.name} takes {point.steps} steps")
 
 
-def check_multiply(one: MultiplyAccumulate, source: Tensor) -> None:
+def check_multiply(one: MultiplyAccumulate, inputs: Sequence[Tensor]) -> None:
     """Check the arrays of a multiply-accumulate operation."""
+    source = inputs[0]
     name, channels = one.name, one.channels
     need(one.weights.ndim == 3, f"{name}: weights have {one.weights.ndim} axes, not 3")
     groups, steps, outputs = one.weights.shape
@@ -241,8 +268,9 @@ def check_ends(one: MultiplyAccumulate) -> None:
         arrives = finished
 
 
-def check_pool(one: PoolMax | PoolAverage, source: Tensor) -> None:
+def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
     """Check the window of a pooling."""
+    source = inputs[0]
     need(len(source.shape) == len(one.output.shape) == 3, f"{one.name}: pools over (h, w, c) alone")
     need(source.shape[2] == one.channels, f"{one.name}: its input has another number of channels")
     need(one.window.shape == (6,) and int(one.window[:4].min()) > 0, f"{one.name}: its window is {one.window.tolist()}")
@@ -286,8 +314,9 @@ def check_product(one: Product, inputs: Sequence[Tensor]) -> None:
         need(0 <= one.product[SHIFT] <= DROPPED, f"{one.name}: shifts by {one.product[SHIFT]} bits")
 
 
-def check_sides(one: PadCodes | CropCodes, source: Tensor) -> None:
+def check_sides(one: PadCodes | CropCodes, inputs: Sequence[Tensor]) -> None:
     """Check that a padding or cropping gives the shape it says."""
+    source = inputs[0]
     sides, sign = (one.padding, 1) if isinstance(one, PadCodes) else (one.cropping, -1)
     need(all(size >= 0 for pair in sides for size in pair), f"{one.name}: a border is negative")
     sizes = tuple(source.shape[axis] + sign * sum(sides[axis]) for axis in (0, 1))
@@ -367,3 +396,22 @@ def check_step(name: str, step: Step, channels: int) -> None:
 def magnitude(values: NDArray[np.int64]) -> int:
     """Return the largest magnitude, of -2**63 too."""
     return max(-int(values.min()), int(values.max()))
+
+
+CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
+    CropCodes: check_sides,
+    Decode: check_decode,
+    Encode: check_encode,
+    FixedSoftmax: check_fixed_softmax,
+    HostSoftmax: check_host_softmax,
+    Join: check_join,
+    MultiplyAccumulate: check_multiply,
+    PadCodes: check_sides,
+    PoolAverage: check_pool,
+    PoolMax: check_pool,
+    Product: check_product,
+    Quantize: check_quantize,
+    Relabel: check_relabel,
+    Sum: check_sum,
+}
+"""What is asked of each kind of operation; of all others, that they keep their input's shape."""

@@ -43,6 +43,10 @@ PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
 """Operations whose output has its input's format, scale and zero point."""
 
 
+SHARES = TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128)
+"""What a softmax in fixed point gives: shares from 0 to 255 / 256."""
+
+
 def decide(
     network: Network, profile: Profile, target: Target, known: Plan | None = None, changed: Collection[str] = ()
 ) -> Plan:
@@ -92,6 +96,8 @@ class _Draft:
             self.tensors[operation.name] = self._passed(operation)
         elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
+        elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
+            self.tensors[operation.name] = SHARES
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = plan_tensor(self.profile.tensors[operation.name], settings.activations)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.loaders.framework import tensorflow
 from hwsim.network import Conv2D, Conv2DTranspose, Dense, Relu, ScaleShift
-from hwsim.network.mac import Floats
+from hwsim.network.mac import Doubles, Floats
 from hwsim.network.operation import Sides
 from hwsim.reference.activation import apply
 from hwsim.reference.compiled import run
@@ -22,12 +22,12 @@ def conv2d(operation: Conv2D, inputs: Sequence[Floats]) -> Floats:
     """Return the convolution of (n, h, w, c)."""
     kernel, how = operation.kernel, (operation.strides, operation.dilation, operation.activation)
     if not _is_depthwise(operation):
-        return run(_grouped, (*how, operation.padding, operation.groups), inputs[0], kernel, operation.bias)
+        return run(_grouped, (*how, operation.padding, operation.groups), inputs[0], kernel, single(operation.bias))
     padding = ("VALID", operation.padding)
     if operation.dilation == (1, 1):
         padding = in_words(operation.padding, inputs[0].shape[1:3], kernel.shape, operation.strides)
     kernel = kernel.reshape(*kernel.shape[:2], operation.groups, -1)
-    return run(_depthwise, (*how, *padding), inputs[0], kernel, operation.bias)
+    return run(_depthwise, (*how, *padding), inputs[0], kernel, single(operation.bias))
 
 
 def conv2d_transpose(operation: Conv2DTranspose, inputs: Sequence[Floats]) -> Floats:
@@ -35,19 +35,24 @@ def conv2d_transpose(operation: Conv2DTranspose, inputs: Sequence[Floats]) -> Fl
     (top, left), (height, width) = operation.cut, operation.size
     kept = _scattered(operation, inputs[0])[:, top : top + height, left : left + width]
     beyond = ((0, height - kept.shape[1]), (0, width - kept.shape[2]))
-    return run(_finished, (operation.activation,), np.pad(kept, explicit(beyond)), operation.bias)
+    return run(_finished, (operation.activation,), np.pad(kept, explicit(beyond)), single(operation.bias))
 
 
 def dense(operation: Dense, inputs: Sequence[Floats]) -> Floats:
     """Return the product over the last axis."""
     rows = inputs[0].reshape(-1, inputs[0].shape[-1])
-    result = run(_product, (operation.activation,), rows, operation.kernel, operation.bias)
+    result = run(_product, (operation.activation,), rows, operation.kernel, single(operation.bias))
     return result.reshape(*inputs[0].shape[:-1], -1)
 
 
 def scale_shift(operation: ScaleShift, inputs: Sequence[Floats]) -> Floats:
     """Return the scaled and shifted channels."""
-    return run(_scaled, (operation.activation,), inputs[0], operation.scale, operation.bias)
+    return run(_scaled, (operation.activation,), inputs[0], operation.scale, single(operation.bias))
+
+
+def single(bias: Floats | Doubles) -> Floats:
+    """Return a bias in float32."""
+    return bias.astype(np.float32, copy=False)
 
 
 def _is_depthwise(conv: Conv2D) -> bool:

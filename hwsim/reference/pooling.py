@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.loaders.framework import tensorflow
-from hwsim.network import AveragePool, MaxPool
+from hwsim.network import AveragePool, MaxPool, Mean
 from hwsim.network.mac import Floats
 from hwsim.network.operation import Sides
 from hwsim.network.pooling import Pool
@@ -20,6 +20,11 @@ from hwsim.reference.padding import NONE, explicit, in_words
 def max_pool(operation: MaxPool, inputs: Sequence[Floats]) -> Floats:
     """Return the largest value of each window."""
     return run(_largest, _settings(operation, inputs[0]), inputs[0])
+
+
+def mean(operation: Mean, inputs: Sequence[Floats]) -> Floats:
+    """Return the mean over rows and columns."""
+    return np.asarray(inputs[0].mean(axis=(1, 2), keepdims=True, dtype=np.float64), np.float32)
 
 
 def average_pool(operation: AveragePool, inputs: Sequence[Floats]) -> Floats:

@@ -163,7 +163,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     )
     product = target.settings("multiply", "").multiplication.product
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
-    yield "softmax", "on the host, in float64"
+    fixed = target.settings("softmax", "").softmax.run_on == "fixed"
+    yield "softmax", "8-bit codes, in fixed point" if fixed else "on the host, in float64"
     if _draws(target):
         random = target.random
         taps = ", ".join(map(str, random.taps))

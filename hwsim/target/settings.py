@@ -218,12 +218,15 @@ class Output(Section):
 
 
 class Pooling(Section):
-    """Average pooling."""
+    """Average pooling, and the mean over a whole image."""
 
     accumulator: Fit = Fit()
     """The running sum, fitted after every addition."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the quotient of sum and count is rounded."""
+    mean: Literal["ratio", "divided"] = "ratio"
+    """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
+    divided by the count, without its fraction (TensorFlow Lite)."""
     zero_point: Literal["removed", "kept"] = "removed"
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
 
@@ -249,8 +252,9 @@ class Multiplication(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host"] = "host"
-    """`host`: values leave the datapath and the softmax is computed in float64."""
+    run_on: Literal["host", "fixed"] = "host"
+    """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
+    the reciprocal in fixed point (TensorFlow Lite's reference kernels)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]
@@ -285,7 +289,7 @@ class Settings(Section):
     output: Output = Output()
     """How the final value becomes a stored code."""
     pooling: Pooling = Pooling()
-    """Average pooling."""
+    """Average pooling, and the mean over a whole image."""
     addition: Addition = Addition()
     """Element-wise addition."""
     multiplication: Multiplication = Multiplication()

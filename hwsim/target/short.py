@@ -15,6 +15,7 @@ from hwsim.target.settings import Settings
 
 HOME: Mapping[str, str] = {
     "average_pool": "pooling",
+    "mean": "pooling",
     "add": "addition",
     "multiply": "multiplication",
     "softmax": "softmax",
@@ -26,7 +27,7 @@ def own_keys(kind: str) -> frozenset[str]:
     """Return the keys that may stand directly under ``operations.kind`` instead of in their section.
 
     >>> sorted(own_keys("average_pool")), sorted(own_keys("dense"))
-    (['accumulator', 'rounding', 'zero_point'], [])
+    (['accumulator', 'mean', 'rounding', 'zero_point'], [])
     """
     if kind not in HOME:
         return frozenset()

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from hwsim.formats import Overflow, Rounding
 from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Spelling
 
-Rule = Literal["nearest", "half_down", "truncate", "reduced", "float_product", "saturated"]
+Rule = Literal["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
 
 RATIO = "ratio"
 """The word for an amount that follows from the scales."""

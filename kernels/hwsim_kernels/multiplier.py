@@ -67,12 +67,25 @@ def normal(multiplier: int, exponent: int, bits: int) -> Derivation:
     return (multiplier, exponent) if bits - 1 - exponent <= MAX_SHIFT else (0, 0)
 
 
+def shared(multiplier: int, exponent: int, count: int) -> Derivation:
+    """Divide a multiplier by a count, brought as far to the left before as 64 bits and the shift allow.
+
+    TensorFlow Lite's mean. Return it as it is for a count of 1.
+
+    >>> shared(1 << 30, 1, 6)
+    (715827882, -1)
+    """
+    left = max(min(count.bit_length() - 1, 32, 31 + exponent), 0)
+    return (multiplier << left) // count, exponent - left
+
+
 RULES: Mapping[str, Callable[[float, int], Derivation]] = {
     "nearest": nearest,
     "half_down": half_down,
     "truncate": truncate,
     "reduced": reduced,
     "float_product": nearest,  # the ratio is another one, not the way from it to a multiplier
+    "float_ratio": nearest,
     "saturated": saturated,
 }
 

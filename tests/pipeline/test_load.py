@@ -639,7 +639,7 @@ def test_things_that_are_no_models(thing: Any) -> None:
 @pytest.mark.parametrize("name", ["model.onnx", "model", "model.H5", "folder"])
 def test_paths_that_are_no_models(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ModelError, match=r"ends in \.keras, \.h5 or \.hdf5"):
+    with pytest.raises(ModelError, match=r"ends in \.keras, \.h5, \.hdf5 or \.tflite"):
         load(tmp_path / name)
 
 

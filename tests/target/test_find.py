@@ -19,6 +19,9 @@ SHIPPED = [
     "narrow-acc16-saturate",
     "pow2-int8",
     "shared-exponent-int8",
+    "tflite-int16x8",
+    "tflite-int8",
+    "tflite-micro-int8",
 ]
 
 

@@ -273,8 +273,8 @@ KEYS = {
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
         "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, conv2d, "
-        "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, add, multiply, concatenate, "
-        "activation, reshape, pad, crop, softmax",
+        "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, multiply, "
+        "concatenate, activation, reshape, pad, crop, softmax",
     ),
     "a layer without a name": (
         "name: t\nlayers:\n  '': {weights: {bits: 4}}\n",

@@ -316,7 +316,7 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "a section that an operation has no use for": (
         {"operations": {"max_pool": {"pooling": {"rounding": "floor"}}, "add": {"mac": {}, "multiplication": {}}}},
         [
-            "operations.max_pool.pooling: no effect: max_pool has no pooling; the section is for average_pool",
+            "operations.max_pool.pooling: no effect: max_pool has no pooling; the section is for average_pool, mean",
             "operations.add.mac: no effect: add has no mac; the section is for conv2d, conv2d_transpose, dense, "
             "depthwise_conv2d, scale_shift",
             "operations.add.multiplication: no effect: add has no multiplication; the section is for multiply",

@@ -1,0 +1,20 @@
+"""The mean over a whole image, brought to a scale of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hwsim.network.operation import Operation, Shape
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mean(Operation):
+    """The mean of each channel over all rows and columns of (h, w, c)."""
+
+    kind: ClassVar[str] = "mean"
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (1, 1, c)."""
+        _, _, channels = inputs[0]
+        return 1, 1, channels

@@ -1,0 +1,35 @@
+"""The plan that a quantised model file brings with it."""
+
+from __future__ import annotations
+
+from hwsim.errors import PlanError
+from hwsim.network import Network
+from hwsim.network.stored import Codes
+from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
+from hwsim.target import Target
+
+
+def stored_plan(network: Network, target: Target) -> Plan:
+    """Return the plan of a network with the scales and zero points that its file holds.
+
+    Raises PlanError for a network that came from no quantised file.
+    """
+    stored = network.stored
+    if stored is None:
+        raise PlanError(f"the network {network.name!r} came from no quantised file, so it has no scales of its own")
+    return Plan(
+        network=network.name,
+        target=target.name,
+        tensors={name: _tensor(codes) for name, codes in stored.tensors.items()},
+        weights={name: _weights(codes) for name, codes in stored.weights.items()},
+    )
+
+
+def _tensor(codes: Codes) -> TensorPlan:
+    form = codes.format
+    return TensorPlan(bits=form.bits, signed=form.signed, scale=codes.scale[0], zero_point=codes.zero_point[0])
+
+
+def _weights(codes: Codes) -> WeightPlan:
+    form = codes.format
+    return WeightPlan(bits=form.bits, signed=form.signed, scale=codes.scale, zero_point=codes.zero_point)

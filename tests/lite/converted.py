@@ -1,0 +1,127 @@
+"""Small Keras networks and what TensorFlow's converter makes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+Build = Callable[[Any], Any]
+Shape = tuple[int, ...]
+
+
+def convert(
+    shape: Shape, build: Build, *, wide: bool = False, real: bool = False, any_batch: bool = False, seed: int = 0
+) -> bytes:
+    """Return a quantised file of a network; ``wide`` asks for 16-bit feature maps, ``real`` for real values outside.
+
+    With ``any_batch``, for a batch of any size, the file works out its shapes as it runs.
+    """
+    keras.utils.set_random_seed(seed)
+    generator = np.random.default_rng(seed)
+    inputs = keras.Input(shape, batch_size=None if any_batch else 1, name="x")
+    model = keras.Model(inputs, build(inputs))
+    for weight in model.weights:
+        weight.assign(weight.numpy() + 0.2 * generator.standard_normal(weight.shape))
+    converter: Any = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    converter.target_spec.supported_ops = [kind if wide else tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if not real:
+        converter.inference_input_type = converter.inference_output_type = tf.int16 if wide else tf.int8
+
+    def samples() -> Iterator[list[Any]]:
+        for _ in range(8):
+            yield [generator.normal(0.1, 1, (1, *shape)).astype(np.float32)]
+
+    converter.representative_dataset = samples
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a type that was not asked for
+        return bytes(converter.convert())
+
+
+def conv(**arguments: Any) -> Build:
+    """Return a convolution with 4 outputs."""
+    layer: Build = layers.Conv2D(**{"filters": 4, "kernel_size": 3, **arguments})
+    return layer
+
+
+def depthwise(**arguments: Any) -> Build:
+    """Return a depthwise convolution."""
+    layer: Build = layers.DepthwiseConv2D(**{"kernel_size": 3, **arguments})
+    return layer
+
+
+def branches(join: Build) -> Build:
+    """Return two convolutions that are joined."""
+
+    def build(x: Any) -> Any:
+        return join([layers.Conv2D(4, 3)(x), layers.Conv2D(4, 3, activation="relu")(x)])
+
+    return build
+
+
+def chain(*parts: Build) -> Build:
+    """Return parts one behind another."""
+
+    def build(x: Any) -> Any:
+        for part in parts:
+            x = part(x)
+        return x
+
+    return build
+
+
+def by_channel(x: Any) -> Any:
+    """Return an image times the mean of each of its channels."""
+    return layers.Multiply()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)])
+
+
+IMAGE = (9, 8, 3)
+CASES: Mapping[str, tuple[Shape, Build]] = {
+    "conv": (IMAGE, conv()),
+    "conv same, stride 2": (IMAGE, conv(padding="same", strides=2)),
+    "conv strides (1, 2), relu": (IMAGE, conv(strides=(1, 2), activation="relu")),
+    "conv dilated, relu6": (IMAGE, conv(dilation_rate=2, activation="relu6")),
+    "conv 1x1 without bias": (IMAGE, conv(kernel_size=1, use_bias=False)),
+    "conv in groups": ((6, 6, 4), conv(groups=2)),
+    "depthwise": (IMAGE, depthwise()),
+    "depthwise times 2, same, stride 2": (IMAGE, depthwise(padding="same", strides=2, depth_multiplier=2)),
+    "depthwise dilated": (IMAGE, depthwise(dilation_rate=2, padding="same")),
+    "dense": ((10,), layers.Dense(7)),
+    "dense relu, dense": ((10,), chain(layers.Dense(7, activation="relu"), layers.Dense(3))),
+    "dense on rows": ((4, 10), layers.Dense(7, activation="relu6")),
+    "flatten, dense": (IMAGE, chain(conv(strides=2), layers.Flatten(), layers.Dense(5))),
+    "add": (IMAGE, branches(layers.Add())),
+    "add, relu": (IMAGE, branches(chain(layers.Add(), layers.ReLU()))),
+    "multiply": (IMAGE, branches(layers.Multiply())),
+    "multiply by channel": (
+        IMAGE,
+        chain(
+            conv(),
+            by_channel,
+        ),
+    ),
+    "concatenate": (IMAGE, branches(layers.Concatenate())),
+    "concatenate rows": (IMAGE, branches(layers.Concatenate(axis=1))),
+    "average pool": (IMAGE, chain(conv(), layers.AveragePooling2D(3, 2, "same"))),
+    "max pool": (IMAGE, chain(conv(), layers.MaxPooling2D(2, 2, "same"))),
+    "max pool, relu": (IMAGE, chain(layers.MaxPooling2D(2), layers.ReLU())),
+    "average pool, relu6": (IMAGE, chain(layers.AveragePooling2D(2), layers.ReLU(6))),
+    "global average": (IMAGE, chain(conv(), layers.GlobalAveragePooling2D())),
+    "global average, kept": (IMAGE, chain(conv(), layers.GlobalAveragePooling2D(keepdims=True))),
+    "global maximum": (IMAGE, chain(conv(), layers.GlobalMaxPooling2D())),
+    "pad": (IMAGE, chain(conv(), layers.ZeroPadding2D(((1, 2), (0, 1))), conv())),
+    "relu alone": (IMAGE, layers.ReLU()),
+    "relu6 alone": (IMAGE, layers.ReLU(6)),
+    "reshape": (IMAGE, chain(conv(), layers.Reshape((6, -1)))),
+    "softmax": ((10,), chain(layers.Dense(6), layers.Softmax())),
+    "softmax of pixels": (IMAGE, chain(conv(filters=6), layers.Softmax())),
+}

@@ -1,0 +1,50 @@
+"""The judge: TensorFlow Lite's interpreter, in a process of its own, since the reference softmax can end it.
+
+    python interpreter.py model.tflite inputs.npy outputs.npz ...
+
+Every tensor that an operator makes, under its number, for each sample of the inputs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def tensors(path: str, samples: Any) -> dict[str, Any]:
+    """Return all tensors of all samples by their number."""
+    lite: Any = tf.lite
+    interpreter = lite.Interpreter(
+        path,
+        experimental_op_resolver_type=lite.experimental.OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_input_details()
+    found: dict[str, list[Any]] = {}
+    for sample in samples:
+        interpreter.set_tensor(given["index"], sample[None])
+        interpreter.invoke()
+        for number, values in made(interpreter):
+            found.setdefault(str(number), []).append(values)
+    return {number: np.concatenate(values) for number, values in found.items()}
+
+
+def made(interpreter: Any) -> Iterator[tuple[int, Any]]:
+    """Yield number and values of the tensors of a graph that have a batch in front."""
+    for detail in interpreter.get_tensor_details():
+        if len(detail["shape"]) and detail["shape"][0] == 1:
+            try:
+                yield detail["index"], interpreter.get_tensor(detail["index"])
+            except ValueError:
+                continue  # a temporary of the interpreter's own
+
+
+if __name__ == "__main__":
+    arguments = iter(sys.argv[1:])
+    for model, inputs, outputs in zip(arguments, arguments, arguments, strict=True):
+        np.savez(outputs, **tensors(model, np.load(inputs)))

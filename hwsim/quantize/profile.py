@@ -192,7 +192,7 @@ class Profile:
     """The statistics of every tensor of a network.
 
     If asked for, ``accumulators`` are those of sums before their activation, and ``channels`` those of each channel of
-    some tensors.
+    some tensors. Profiles of the same values are ``==``, in whatever parts they were seen.
     """
 
     tensors: dict[str, Statistics]
@@ -208,6 +208,19 @@ class Profile:
             mine_of = self.channels.setdefault(name, [Statistics() for _ in theirs_of])
             for one, its in zip(mine_of, theirs_of, strict=True):
                 one.merge(its)
+
+    def save(self, path: str | Path) -> None:
+        """Write the profile to one .npz file, whole or not at all."""
+        from hwsim.quantize.profile_file import save
+
+        save(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> Profile:
+        """Read a profile; raises DataError if the file is missing, damaged, something else or of another version."""
+        from hwsim.quantize.profile_file import load
+
+        return load(Path(path))
 
     def rows(self) -> list[tuple[str, Statistics]]:
         """Return every tensor with its name, and every accumulator behind its layer's name."""

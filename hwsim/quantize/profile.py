@@ -17,7 +17,7 @@ from hwsim.loaders import load
 from hwsim.network import Add, Network, Operation, Weighted
 from hwsim.progress import tracked
 from hwsim.quantize.exact import integers, moments
-from hwsim.quantize.shown import frame, html, summary
+from hwsim.quantize.shown import OUTLYING, frame, html, summary
 from hwsim.reference import run_operation, walk
 from hwsim_kernels.moments import MOST_ROWS, SQUARE_DIGITS, SUM_DIGITS, add_moments, carry
 
@@ -136,7 +136,7 @@ class Statistics:
         """The share of values that are 0, or smaller than 2**-133."""
         return float(self.bins[0] + self.bins[BINS // 2]) / self.count if self.count else math.nan
 
-    def outliers(self, deviations: float = 4.0) -> float:
+    def outliers(self, deviations: float = OUTLYING) -> float:
         """Return the share of values further than so many standard deviations from the mean, to the width of a bin."""
         values, counts = self.values
         return float(counts[np.abs(values - self.mean) > deviations * self.deviation].sum()) / max(self.count, 1)

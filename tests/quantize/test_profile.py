@@ -192,6 +192,34 @@ def test_weights_are_profiled_by_layer_and_by_channel() -> None:
     assert page(found).count("<svg") == 2
 
 
+def test_channels_of_weights_are_told_as_those_of_layers() -> None:
+    random = np.random.default_rng(5)
+    kernel = random.standard_t(2, (5, 5, 3, 4)).astype(np.float32) * (random.random((5, 5, 3, 4)) < 0.9)
+    conv = Conv2D(name="conv", inputs=("x",), kernel=kernel.astype(np.float32), bias=np.zeros(4, np.float32))
+    found = hwsim.profile_weights(
+        Network(name="n", operations=(Input(name="x", shape=(5, 5, 3)), conv), outputs=("conv",))
+    )
+    for by, columns in (
+        ("output_channel", {(out,): kernel[..., out] for out in range(4)}),
+        ("full_channel", {(one, out): kernel[:, :, one, out] for one in range(3) for out in range(4)}),
+    ):
+        frame = found.to_frame(by)  # type: ignore[arg-type]
+        assert set(found.to_frame().columns) - {"spread_bits"} <= set(frame.columns)
+        keys = frame[["input", "output"] if by == "full_channel" else ["output"]].itertuples(index=False, name=None)
+        for key, (_, row) in zip(keys, frame.iterrows(), strict=True):
+            ordered = sorted(columns[key].ravel().tolist())
+            mean = sum(ordered) / len(ordered)
+            deviation = math.sqrt(sum((value - mean) ** 2 for value in ordered) / len(ordered))
+            assert row["values"] == len(ordered)
+            assert row["deviation"] == pytest.approx(deviation)
+            assert row["zeros"] == ordered.count(0) / len(ordered)
+            assert row["outliers"] == sum(abs(value - mean) > 4 * deviation for value in ordered) / len(ordered)
+            for share in (0.001, 0.01, 0.5, 0.99, 0.999):
+                # the smallest weight that so many do not exceed
+                wanted = next(one for at, one in enumerate(ordered, 1) if at >= share * len(ordered))
+                assert row[f"quantile_{share:g}"] == wanted
+
+
 def test_an_unknown_granularity_is_refused() -> None:
     with pytest.raises(HwsimError, match="not by 'tap'"):
         hwsim.profile_weights(network()).to_frame("tap")  # type: ignore[arg-type]

@@ -41,6 +41,11 @@ def arrays_of(path: Path) -> Arrays:
         return dict(archive)
 
 
+def rewrite(path: Path, arrays: Any) -> None:
+    """Put other arrays into a file."""
+    np.savez(path, **arrays)
+
+
 def header_of(arrays: Arrays, **changes: object) -> NDArray[np.uint8]:
     """Return the header with some changes."""
     header = {**json.loads(arrays[HEADER].tobytes()), **changes}
@@ -111,7 +116,7 @@ def test_missing_files_are_refused(tmp_path: Path) -> None:
 
 def test_another_version_is_refused(saved: Path) -> None:
     arrays = arrays_of(saved)
-    np.savez(saved, **{**arrays, HEADER: header_of(arrays, format=2)})  # type: ignore[arg-type]
+    rewrite(saved, {**arrays, HEADER: header_of(arrays, format=2)})
     with pytest.raises(DataError, match="is of profile format 2, this hwsim reads format 1"):
         Profile.load(saved)
 
@@ -147,7 +152,7 @@ def test_damage_is_refused(saved: Path, changes: dict[str, Any], message: str) -
     if HEADER in changes:
         arrays |= {name.replace("0_", "1_", 1): array for name, array in arrays.items() if name.startswith("0_")}
         changes = {HEADER: header_of(arrays, rows=changes[HEADER])}
-    np.savez(saved, **{**arrays, **changes})
+    rewrite(saved, {**arrays, **changes})
     with pytest.raises(DataError, match=message):
         Profile.load(saved)
 

@@ -157,12 +157,22 @@ def profile(
     data: Inputs = None,
     weights: Annotated[bool, typer.Option("--weights", help="Of the weights instead; needs no data.")] = False,
     accumulators: Annotated[bool, typer.Option("--accumulators", help="Also of sums before activations.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the profile here, as .npz.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run a model in float and print the statistics of its feature maps."""
+    if weights and (data is not None or accumulators or out is not None):
+        raise typer.BadParameter("--weights stands without --data, --accumulators and --out")
     with errors_in_words():
         check_files(model, data)
         found = hwsim.profile_weights(model) if weights else float_profile(model, data, accumulators)
-        typer.echo(str(found))
+        if as_json:
+            print_json(found.to_frame().reset_index().to_dict(orient="records"))
+        else:
+            typer.echo(str(found))
+        if out is not None and isinstance(found, hwsim.Profile):
+            found.save(out)
+            typer.echo(f"written to {out}", err=True)
 
 
 @app.command()

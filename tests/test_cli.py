@@ -196,6 +196,21 @@ def test_demo_shows_a_target_that_hurts(tmp_path: Path) -> None:
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".html", ".html", ".json", ".json"]
 
 
+def test_a_profile_is_printed_and_written(tmp_path: Path) -> None:
+    folder, out = Path(hwsim.__file__).parent / "demo", tmp_path / "p.npz"
+    command = ["profile", str(folder / "digits.keras"), "--data", str(folder / "digits.npz"), "--accumulators"]
+    done = RUNNER.invoke(app, [*command, "--out", str(out), "--json"])
+    assert done.exit_code == 0, done.output
+    rows = {row["tensor"]: row for row in json.loads(done.stdout)}
+    saved = hwsim.Profile.load(out)
+    assert list(rows) == [name for name, _ in saved.rows()]
+    assert rows["stem"]["mean"] == saved.tensors["stem"].mean
+    assert rows["stem"]["minimum"] == 0 > rows["stem (accumulator)"]["minimum"]
+    refused = RUNNER.invoke(app, [*command, "--weights"])
+    assert refused.exit_code == 2
+    assert "--weights stands without" in refused.stderr
+
+
 def test_profiles_and_analyses() -> None:
     folder = Path(hwsim.__file__).parent / "demo"
     digits, images = str(folder / "digits.keras"), str(folder / "digits.npz")

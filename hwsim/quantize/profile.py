@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +16,17 @@ from hwsim.errors import DataError, HwsimError
 from hwsim.loaders import load
 from hwsim.network import Add, Network, Operation, Weighted
 from hwsim.progress import tracked
-from hwsim.quantize.exact import ExactSums
-from hwsim.quantize.shown import frame, html, summary
+from hwsim.quantize.exact import integers, moments
+from hwsim.quantize.shown import OUTLYING, frame, html, summary
 from hwsim.reference import run_operation, walk
+from hwsim_kernels.moments import MOST_ROWS, SQUARE_DIGITS, SUM_DIGITS, add_moments, carry
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
 
 Reals = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 BLOCK = 32
 """Samples that go through the float run together."""
@@ -34,55 +35,55 @@ BINS = 1 << 16
 """One bin for each bfloat16: a float32 without its last 16 bits, so every bin is less than 1 % wide."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Statistics:
     """What the values of one tensor were: how many, from where to where, and how often about which value.
 
-    channel_minimum, channel_maximum: (channels,) of the last axis. sums, squares: exact sums, over all samples, of each
-    sample's sum of values, and of their squares, in float64, for each channel.
+    channel_minimum, channel_maximum: (channels,) of the last axis. sums, squares: (channels, digits), the exact sums of
+    each channel's values and of their squares, as ``hwsim_kernels.moments`` holds them. All of it is the same in
+    whatever order and parts the values came: equal statistics are ``==``.
     """
 
     count: int = 0
     minimum: float = np.inf
     maximum: float = -np.inf
-    bins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    bins: Ints = field(default_factory=lambda: np.zeros(BINS, np.int64))
     channel_minimum: Reals = field(default_factory=lambda: np.zeros(0))
     channel_maximum: Reals = field(default_factory=lambda: np.zeros(0))
-    sums: ExactSums | None = None
-    squares: ExactSums | None = None
+    sums: Ints = field(default_factory=lambda: np.zeros((0, SUM_DIGITS), np.int64))
+    squares: Ints = field(default_factory=lambda: np.zeros((0, SQUARE_DIGITS), np.int64))
+
+    __hash__ = None  # type: ignore[assignment]  # they change
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Statistics):
+            return NotImplemented
+        same = (self.count, self.minimum, self.maximum) == (other.count, other.minimum, other.maximum)
+        return same and all(map(np.array_equal, self._arrays(), other._arrays()))
+
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.bins, self.channel_minimum, self.channel_maximum, self.sums, self.squares
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Take in more values: samples (n, …, channels)."""
-        flat = np.ascontiguousarray(values, np.float32).ravel()
-        self.count += flat.size
+        rows = np.ascontiguousarray(values, np.float32).reshape(-1, values.shape[-1] if values.ndim > 1 else 1)
+        self.count += rows.size
         # unlike min(), these keep a NaN
-        self.minimum = float(np.minimum(self.minimum, flat.min()))
-        self.maximum = float(np.maximum(self.maximum, flat.max()))
-        self.bins += np.bincount(flat.view(np.uint32) >> 16, minlength=BINS)
+        self.minimum = float(np.minimum(self.minimum, rows.min()))
+        self.maximum = float(np.maximum(self.maximum, rows.max()))
         if not np.isfinite([self.minimum, self.maximum]).all():
+            self.bins += np.bincount(rows.ravel().view(np.uint32) >> 16, minlength=BINS)
             return
-        channels = values.shape[-1] if values.ndim > 1 else 1
-        rows = flat.reshape(-1, channels)
-        self._widen(rows.min(axis=0), rows.max(axis=0))
-        # sample by sample, so that a sum does not depend on how many are there
-        samples = flat.reshape(len(values), -1, channels)
-        found = np.empty((2, len(values), channels))
-        for number, sample in enumerate(samples):
-            wide = sample.astype(np.float64)
-            found[0, number] = wide.sum(axis=0)
-            found[1, number] = np.square(wide, out=wide).sum(axis=0)
-        self._totals(channels)[0].add(found[0])
-        self._totals(channels)[1].add(found[1])
+        self._begin(rows.shape[1])
+        for first in range(0, len(rows), MOST_ROWS):
+            add_moments(rows[first : first + MOST_ROWS], *self._arrays())
 
-    def _totals(self, channels: int) -> tuple[ExactSums, ExactSums]:
-        if self.sums is None or self.squares is None:
-            self.sums, self.squares = ExactSums(channels), ExactSums(channels)
-        return self.sums, self.squares
-
-    def _widen(self, low: NDArray[Any], high: NDArray[Any]) -> None:
-        first = self.channel_minimum.size == 0
-        self.channel_minimum = np.asarray(low if first else np.minimum(self.channel_minimum, low), np.float64)
-        self.channel_maximum = np.asarray(high if first else np.maximum(self.channel_maximum, high), np.float64)
+    def _begin(self, channels: int) -> None:
+        """Make room for so many channels, unless there is."""
+        if not self.sums.size:
+            self.channel_minimum, self.channel_maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
+            self.sums = np.zeros((channels, SUM_DIGITS), np.int64)
+            self.squares = np.zeros((channels, SQUARE_DIGITS), np.int64)
 
     def merge(self, other: Statistics) -> None:
         """Take in what another part of the data gave."""
@@ -90,30 +91,30 @@ class Statistics:
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
         self.bins += other.bins
-        if other.channel_minimum.size:
-            self._widen(other.channel_minimum, other.channel_maximum)
-        if other.sums is not None and other.squares is not None:
-            sums, squares = self._totals(other.sums.channels)
-            sums.merge(other.sums)
-            squares.merge(other.squares)
+        if other.sums.size:
+            self._begin(len(other.sums))
+            self.channel_minimum = np.minimum(self.channel_minimum, other.channel_minimum)
+            self.channel_maximum = np.maximum(self.channel_maximum, other.channel_maximum)
+            self.sums += other.sums
+            self.squares += other.squares
+            carry(self.sums)
+            carry(self.squares)
 
     @property
     def channel_mean(self) -> Reals:
         """The mean of each channel, (channels,)."""
-        return self._channel_moments()[0]
+        return self._channel_moments()[:, 0]
 
     @property
     def channel_deviation(self) -> Reals:
         """The standard deviation of each channel, (channels,)."""
-        return self._channel_moments()[1]
+        return self._channel_moments()[:, 1]
 
-    def _channel_moments(self) -> tuple[Reals, Reals]:
-        if self.sums is None or self.squares is None:
-            return np.zeros(0), np.zeros(0)
-        each = Fraction(self.count, self.sums.channels)
-        pairs = zip(self.sums.totals(), self.squares.totals(), strict=True)
-        moments = [_moments(total, square, each) for total, square in pairs]
-        return np.array([mean for mean, _ in moments]), np.array([deviation for _, deviation in moments])
+    def _channel_moments(self) -> Reals:
+        """Return mean and deviation of each channel, (channels, 2)."""
+        each = self.count // max(len(self.sums), 1)
+        pairs = zip(integers(self.sums), integers(self.squares), strict=True)
+        return np.array([moments(total, square, each) for total, square in pairs], np.float64).reshape(-1, 2)
 
     @property
     def mean(self) -> float:
@@ -126,16 +127,16 @@ class Statistics:
         return self._moments()[1]
 
     def _moments(self) -> tuple[float, float]:
-        if self.sums is None or self.squares is None:
+        if not self.sums.size:
             return math.nan, math.nan
-        return _moments(sum(self.sums.totals()), sum(self.squares.totals()), Fraction(self.count))
+        return moments(sum(integers(self.sums)), sum(integers(self.squares)), self.count)
 
     @property
     def zeros(self) -> float:
         """The share of values that are 0, or smaller than 2**-133."""
         return float(self.bins[0] + self.bins[BINS // 2]) / self.count if self.count else math.nan
 
-    def outliers(self, deviations: float = 4.0) -> float:
+    def outliers(self, deviations: float = OUTLYING) -> float:
         """Return the share of values further than so many standard deviations from the mean, to the width of a bin."""
         values, counts = self.values
         return float(counts[np.abs(values - self.mean) > deviations * self.deviation].sum()) / max(self.count, 1)
@@ -186,18 +187,12 @@ def _sorted_bins() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return order.astype(np.int64), middles[order]
 
 
-def _moments(total: Fraction | int, square: Fraction | int, count: Fraction) -> tuple[float, float]:
-    """Return mean and standard deviation from exact sums."""
-    mean = Fraction(total) / count
-    return float(mean), math.sqrt(max(Fraction(square) / count - mean**2, Fraction(0)))
-
-
 @dataclass
 class Profile:
     """The statistics of every tensor of a network.
 
     If asked for, ``accumulators`` are those of sums before their activation, and ``channels`` those of each channel of
-    some tensors.
+    some tensors. Profiles of the same values are ``==``, in whatever parts they were seen.
     """
 
     tensors: dict[str, Statistics]
@@ -213,6 +208,19 @@ class Profile:
             mine_of = self.channels.setdefault(name, [Statistics() for _ in theirs_of])
             for one, its in zip(mine_of, theirs_of, strict=True):
                 one.merge(its)
+
+    def save(self, path: str | Path) -> None:
+        """Write the profile to one .npz file, whole or not at all."""
+        from hwsim.quantize.profile_file import save
+
+        save(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> Profile:
+        """Read a profile; raises DataError if the file is missing, damaged, something else or of another version."""
+        from hwsim.quantize.profile_file import load
+
+        return load(Path(path))
 
     def rows(self) -> list[tuple[str, Statistics]]:
         """Return every tensor with its name, and every accumulator behind its layer's name."""

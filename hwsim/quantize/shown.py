@@ -19,6 +19,9 @@ NAME = 34
 """Columns of a name in a table of text."""
 
 QUANTILES = (0.001, 0.01, 0.5, 0.99, 0.999)
+OUTLYING = 4.0
+"""Standard deviations from the mean beyond which a value is an outlier."""
+
 BARS, WIDTH, HEIGHT = 48, 144, 28
 """Of a small histogram; sizes in pixels."""
 
@@ -44,7 +47,7 @@ class Statistical(Protocol):
         """Return the value below which a share of all values lie."""
         ...
 
-    def outliers(self, deviations: float = 4.0) -> float:
+    def outliers(self, deviations: float = OUTLYING) -> float:
         """Return the share of values far from the mean."""
         ...
 

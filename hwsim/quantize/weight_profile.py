@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from hwsim.loaders import load
 from hwsim.network import Network, Weighted
 from hwsim.quantize.decide import kernel_of
 from hwsim.quantize.profile import Statistics
-from hwsim.quantize.shown import frame, html, summary
+from hwsim.quantize.shown import OUTLYING, QUANTILES, frame, html, summary
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +30,7 @@ class WeightProfile:
 
     kernels: dict[str, NDArray[np.float32]]
 
-    @property
+    @cached_property
     def layers(self) -> dict[str, Statistics]:
         """The statistics of each layer's weights; its channels are output channels."""
         return {name: _statistics(kernel) for name, kernel in self.kernels.items()}
@@ -44,7 +45,8 @@ class WeightProfile:
     def to_frame(self, by: By = "layer") -> pd.DataFrame:
         """Return one row for each layer, each output channel, or each pair of input and output channel.
 
-        Raises HwsimError for another word.
+        Quantiles of layers are right to less than 1 %, those of channels are weights themselves. Raises HwsimError for
+        another word.
         """
         import pandas as pd
 
@@ -79,15 +81,18 @@ def _channels(name: str, kernel: NDArray[np.float32], by: By) -> pd.DataFrame:
     values = kernel.reshape(-1, inputs, kernel.shape[-1]).astype(np.float64)
     numbers = np.indices((inputs, kernel.shape[-1]))
     columns = {"layer": name, **({"input": numbers[0].ravel()} if by == "full_channel" else {})}
+    means, deviations = values.mean(axis=0), values.std(axis=0)
+    quantiles = np.quantile(values, QUANTILES, axis=0, method="inverted_cdf")
+    figures = {
+        "values": np.full(means.shape, values.shape[0]),
+        "minimum": values.min(axis=0),
+        "maximum": values.max(axis=0),
+        "mean": means,
+        "deviation": deviations,
+        "zeros": (values == 0).mean(axis=0),
+        "outliers": (np.abs(values - means) > OUTLYING * deviations).mean(axis=0),
+        **{f"quantile_{share:g}": row for share, row in zip(QUANTILES, quantiles, strict=True)},
+    }
     return pd.DataFrame(
-        {
-            **columns,
-            "output": numbers[1].ravel(),
-            "weights": values.shape[0],
-            "minimum": values.min(axis=0).ravel(),
-            "maximum": values.max(axis=0).ravel(),
-            "mean": values.mean(axis=0).ravel(),
-            "deviation": values.std(axis=0).ravel(),
-            "median": np.median(values, axis=0).ravel(),
-        }
+        {**columns, "output": numbers[1].ravel(), **{title: array.ravel() for title, array in figures.items()}}
     )

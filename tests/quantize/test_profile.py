@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from fractions import Fraction
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 import hwsim
 from hwsim.errors import DataError, HwsimError
 from hwsim.network import Add, Conv2D, Dense, Input, Network, Relu, Reshape
 from hwsim.quantize import Statistics
-from hwsim.quantize.exact import ExactSums
 
 Reals = NDArray[np.float32]
 
@@ -56,29 +55,6 @@ def network() -> Network:
     return Network(name="n", operations=(Input(name="x", shape=(4, 4, 2)), conv, add, flat, dense), outputs=("fc",))
 
 
-# Exact sums
-
-
-@given(st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3), min_size=1))
-def test_sums_are_exact(rows: list[list[float]]) -> None:
-    found = ExactSums(3)
-    found.add(np.array(rows))
-    assert found.totals() == [sum(map(Fraction, column)) for column in zip(*rows, strict=True)]
-
-
-@given(st.lists(st.floats(-1e30, 1e30), min_size=2, max_size=12), st.randoms())
-def test_sums_do_not_depend_on_order_or_parts(numbers: list[float], random: Random) -> None:
-    whole = ExactSums(1)
-    whole.add(np.array(numbers)[:, None])
-    shuffled = random.sample(numbers, len(numbers))
-    cut = random.randrange(1, len(numbers))
-    parts = [ExactSums(1), ExactSums(1)]
-    for part, some in zip(parts, (shuffled[:cut], shuffled[cut:]), strict=True):
-        part.add(np.array(some)[:, None])
-    parts[1].merge(parts[0])
-    assert parts[1].totals() == whole.totals()
-
-
 # Statistics
 
 
@@ -99,18 +75,52 @@ def test_figures_are_those_of_numpy() -> None:
     assert found.spread == pytest.approx(np.log2(reach.max() / np.median(reach)))
 
 
-@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]])
-def test_parts_merge_to_the_same_object_in_any_order(order: Sequence[int]) -> None:
-    data = values(23, 6, 3)
-    parts = [statistics(data[first : first + 7]) for first in (0, 7, 14, 21)]
+@settings(deadline=None)
+@given(arrays(np.float32, (5, 3), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
+def test_moments_are_rounded_once(data: Reals) -> None:
+    found = statistics(data)
+    for mean, deviation, column in (
+        (found.mean, found.deviation, data.ravel()),
+        *zip(found.channel_mean, found.channel_deviation, data.T, strict=True),
+    ):
+        exact = [Fraction(value) for value in column.tolist()]
+        center = sum(exact, Fraction(0)) / len(exact)
+        variance = sum((value - center) ** 2 for value in exact) / len(exact)
+        assert mean == float(center)
+        # the true root lies between the neighbours of what was found
+        below, above = Fraction(math.nextafter(deviation, -1)), Fraction(math.nextafter(deviation, math.inf))
+        assert max(below, Fraction(0)) ** 2 <= variance <= above**2
+
+
+def test_a_deviation_far_below_the_mean_is_kept() -> None:
+    data = (np.float32(1e4) + np.arange(4096, dtype=np.float32) % 3 * np.float32(2**-10)).reshape(2, -1, 1)
+    exact = data.astype(np.float64) - 1e4  # whole multiples of 2**-10: nothing is rounded
+    assert statistics(data).deviation == pytest.approx(exact.std(), rel=1e-14)
+
+
+@settings(deadline=None)
+@given(st.permutations(range(6)), st.sets(st.integers(1, 22), min_size=5, max_size=5))
+def test_parts_merge_to_the_same_object_in_any_order(order: list[int], cuts: set[int]) -> None:
+    data = values(23, 2, 3)
+    parts = np.split(data, sorted(cuts))
     merged = Statistics()
     for number in order:
-        merged.merge(parts[number])
-    whole = statistics(data)
-    assert (merged.mean, merged.deviation) == (whole.mean, whole.deviation)
-    assert merged.channel_mean.tolist() == whole.channel_mean.tolist()
-    assert merged.channel_deviation.tolist() == whole.channel_deviation.tolist()
-    assert (merged.bins == whole.bins).all()
+        merged.merge(statistics(parts[number]))
+    nested = statistics(parts[order[0]], parts[order[1]])
+    nested.merge(statistics(*(parts[number] for number in order[2:])))
+    assert merged == nested == statistics(data) == statistics(data[::-1])
+    assert merged != statistics(data[1:])
+    assert merged != merged.count
+
+
+def test_statistics_of_nothing_have_no_moments() -> None:
+    empty = Statistics()
+    assert math.isnan(empty.mean)
+    assert math.isnan(empty.deviation)
+    assert empty.channel_mean.size == empty.channel_deviation.size == 0
+    other = statistics(values(4, 2))
+    other.merge(empty)
+    assert other == statistics(values(4, 2))
 
 
 # Profiles
@@ -137,7 +147,7 @@ def test_a_profile_takes_what_a_run_takes(tmp_path: Path) -> None:
     data = values(9, 4, 4, 2)
     np.save(tmp_path / "x.npy", data)
     wanted = hwsim.profile(network(), data).to_frame()
-    for given_data in (tmp_path / "x.npy", {"x": data}, [data[:4], data[4:]][:0] or iter([data[:4], data[4:]])):
+    for given_data in (tmp_path / "x.npy", {"x": data}, iter([data[:4], data[4:]])):
         assert hwsim.profile(network(), given_data).to_frame().equals(wanted)
 
 
@@ -180,6 +190,34 @@ def test_weights_are_profiled_by_layer_and_by_channel() -> None:
     assert row["deviation"] == pytest.approx(kernel[:, :, 1, 0].std(dtype=np.float64))
     assert "conv" in str(found)
     assert page(found).count("<svg") == 2
+
+
+def test_channels_of_weights_are_told_as_those_of_layers() -> None:
+    random = np.random.default_rng(5)
+    kernel = random.standard_t(2, (5, 5, 3, 4)).astype(np.float32) * (random.random((5, 5, 3, 4)) < 0.9)
+    conv = Conv2D(name="conv", inputs=("x",), kernel=kernel.astype(np.float32), bias=np.zeros(4, np.float32))
+    found = hwsim.profile_weights(
+        Network(name="n", operations=(Input(name="x", shape=(5, 5, 3)), conv), outputs=("conv",))
+    )
+    for by, columns in (
+        ("output_channel", {(out,): kernel[..., out] for out in range(4)}),
+        ("full_channel", {(one, out): kernel[:, :, one, out] for one in range(3) for out in range(4)}),
+    ):
+        frame = found.to_frame(by)  # type: ignore[arg-type]
+        assert set(found.to_frame().columns) - {"spread_bits"} <= set(frame.columns)
+        keys = frame[["input", "output"] if by == "full_channel" else ["output"]].itertuples(index=False, name=None)
+        for key, (_, row) in zip(keys, frame.iterrows(), strict=True):
+            ordered = sorted(columns[key].ravel().tolist())
+            mean = sum(ordered) / len(ordered)
+            deviation = math.sqrt(sum((value - mean) ** 2 for value in ordered) / len(ordered))
+            assert row["values"] == len(ordered)
+            assert row["deviation"] == pytest.approx(deviation)
+            assert row["zeros"] == ordered.count(0) / len(ordered)
+            assert row["outliers"] == sum(abs(value - mean) > 4 * deviation for value in ordered) / len(ordered)
+            for share in (0.001, 0.01, 0.5, 0.99, 0.999):
+                # the smallest weight that so many do not exceed
+                wanted = next(one for at, one in enumerate(ordered, 1) if at >= share * len(ordered))
+                assert row[f"quantile_{share:g}"] == wanted
 
 
 def test_an_unknown_granularity_is_refused() -> None:

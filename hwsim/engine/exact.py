@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from numpy.typing import NDArray
 
-from hwsim.program.records import MultiplyAccumulate, Point
+from hwsim.program.records import MatrixProduct, MultiplyAccumulate, Point
 from hwsim_kernels.fast.blocks import Prepared, prepare
 from hwsim_kernels.fast.datapath import Datapath
 
@@ -49,6 +49,6 @@ def stage_points(one: MultiplyAccumulate) -> tuple[Point, ...]:
     return one.points[first : first + len(one.stages)]
 
 
-def has_product(one: MultiplyAccumulate) -> bool:
+def has_product(one: MultiplyAccumulate | MatrixProduct) -> bool:
     """Whether products have a point of their own."""
     return any(point.name == "product" for point in one.points)

@@ -18,15 +18,19 @@ from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
 from hwsim.program.records import (
+    ConstantCodes,
     CropCodes,
     Decode,
     Encode,
     FixedSoftmax,
     HostSoftmax,
+    Interpolate,
     IntOperation,
     Join,
+    MatrixProduct,
     MultiplyAccumulate,
     PadCodes,
+    PickCodes,
     PoolAverage,
     PoolMax,
     Product,
@@ -51,13 +55,14 @@ from hwsim_kernels.fast.passage import SUMMED, Steps, fold
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
 from hwsim_kernels.quantize import quantize as quantize_reals
+from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
 
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
-Finished = MultiplyAccumulate | PoolAverage | Product | Sum
+Finished = Interpolate | MatrixProduct | MultiplyAccumulate | PoolAverage | Product | Sum
 
 NO_DRAWS = np.zeros(1, np.int64)
 NARROW = 1 << 30
@@ -281,7 +286,8 @@ def lanes_for(steps: Steps, rows: int) -> NDArray[np.int32]:
 
 
 def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
-    """Add tensors, each brought to the common scale first."""
+    """Add tensors, axes of size 1 repeated, each brought to the common scale first."""
+    inputs = [np.broadcast_to(codes, out.shape) for codes in inputs]
     columns = padded_columns(one.channels)
     steps = lane_steps(one, columns, lambda fused: see_total(one, fused))
     own = [steps_of_input(one, number) for number in range(len(inputs))]
@@ -300,6 +306,14 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     position = np.array([tally.first_sample, rows // samples], np.int64)
     merging.add(terms, one.field, position, total, tally.counts[index], tally.histograms[index])
     finish(one, total, "accumulator", tally, out)
+
+
+def resize(one: Interpolate, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Interpolate between pixels."""
+    values = np.empty((len(out), *one.output.shape), np.int64)
+    taps = (one.rows, one.row_weights, one.columns, one.column_weights)
+    interpolate(inputs[0], one.zero_point, *taps, one.shift, one.rounding, one.draws, values, tally.counts[0])
+    finish(one, in_words(values.reshape(-1, one.channels), one.wide), "interpolation", tally, out)
 
 
 def steps_of_input(one: Sum, number: int) -> Steps | None:
@@ -347,6 +361,60 @@ def multiply(one: Product, inputs: Sequence[Array], tally: Tally, out: Codes) ->
     position = np.array([tally.first_sample, len(first) // samples], np.int64)
     merging.multiply(first, second, one.zero_points, one.product, one.draws, position, values, counts)
     finish(one, values, "product", tally, out)
+
+
+def matmul(one: MatrixProduct, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Multiply matrices of codes: in float64 where that is exact, else step by step."""
+    first, second = (
+        (codes.swapaxes(-1, -2) if turned else codes).reshape(
+            -1, *(codes.shape[:-3:-1] if turned else codes.shape[-2:])
+        )
+        for codes, turned in zip(inputs, one.transpose, strict=True)
+    )
+    products = int(has_product(one))
+    counts = tally.counts[products : products + len(one.stages)]
+    histogram = tally.histograms[products + len(one.stages) - 1]
+    if one.exact:
+        zero, zero_too = one.zero_points.astype(np.float64).tolist()
+        # a proved sum has 53 bits or fewer (EXACT_LIMIT)
+        sums = np.matmul(first.astype(np.float64) - zero, second.astype(np.float64) - zero_too)
+        found = sums.reshape(-1, one.channels).astype(np.int64)
+        count_sums(found, counts[-1], histogram)
+        count_proved(one, first.shape[2], len(found), tally, products)
+        finish(one, in_words(found, one.wide), "accumulator", tally, out)
+        return
+    product = tally.counts[0] if products else new_counts(one.channels)
+    values = np.empty((2 if one.wide_sums else 1, len(first), first.shape[1], one.channels), np.int64)
+    for number, (left, right) in enumerate(zip(first, second, strict=True)):
+        taps = np.zeros((len(one.places), 3), np.int64)
+        taps[:, 2] = one.places
+        weights = (right[one.places].astype(np.int32) - np.int32(one.zero_points[1]))[None]
+        ones, start = np.ones(2, np.int64), np.zeros(one.channels, np.int64)
+        image = np.ascontiguousarray(left[None, :, None].astype(np.int32))
+        where = (image, one.zero_points[0], 0, taps, ones, ones, np.ascontiguousarray(weights), start)
+        # matrices count as samples of their own, so that positions run through all of a sample's
+        place = tally.first_sample * (len(first) // len(out)) + number
+        how = (len(one.stages) - 1, one.product, one.stages, one.ends, one.draws, place)
+        into = values[:, number, :, None]
+        if one.wide_sums:
+            made = np.empty((2, 1, *into.shape[1:]), np.int64)
+            accumulate_plain(*where, *how, made, product, counts, histogram)
+            into[...] = made[:, 0]
+        else:
+            made = np.empty((1, *into.shape[1:]), np.int64)
+            accumulate(*where, *how, made, product, counts, histogram)
+            into[...] = made
+    rows = values.reshape(len(values), -1, one.channels)
+    finish(one, rows if one.wide_sums else in_words(rows[0], one.wide), "accumulator", tally, out)
+
+
+def count_proved(one: MatrixProduct, steps: int, rows: int, tally: Tally, products: int) -> None:
+    """Count the fits and sums that ``rows`` positions take where nothing is lost."""
+    for level, (fits, handed) in enumerate(fits_and_sums(one.stages, one.ends)):
+        tally.counts[products + level, counting.VALUES] += fits * rows
+        tally.counts[products + level, counting.SUMS] += handed * rows
+    if products:
+        tally.counts[0, counting.VALUES] += steps * rows
 
 
 def join(one: Join, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -440,6 +508,19 @@ def pad(one: PadCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> Non
     out[...] = np.pad(inputs[0], sides, constant_values=one.output.zero_point)
 
 
+def constant(one: ConstantCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Repeat codes for each sample."""
+    out[...] = one.codes
+
+
+def pick(one: PickCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Pick codes by their place in the sample."""
+    rows = inputs[0].reshape(len(inputs[0]), -1)
+    np.take(rows, one.index, axis=1, out=out, mode="wrap")
+    if one.index.min() < 0:
+        out[:, one.index < 0] = one.fill
+
+
 def crop(one: CropCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Cut the borders off each sample."""
     (top, bottom), (left, right) = one.cropping
@@ -466,14 +547,18 @@ def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out:
 
 
 RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
+    ConstantCodes: constant,
     CropCodes: crop,
     Decode: decode,
     Encode: encode,
     FixedSoftmax: fixed_softmax,
     HostSoftmax: softmax,
+    Interpolate: resize,
     Join: join,
+    MatrixProduct: matmul,
     MultiplyAccumulate: multiply_accumulate,
     PadCodes: pad,
+    PickCodes: pick,
     PoolAverage: pool_average,
     PoolMax: pool_max,
     Product: multiply,

@@ -19,6 +19,7 @@ from hwsim.program.records import (
     FitTo,
     LookUp,
     MultiplyBy,
+    Negate,
     ScaleFixed,
     ScaleFloat,
     ShiftLeft,
@@ -70,6 +71,11 @@ def absolute(step: Absolute, values: Ints, place: Place) -> None:
     kernels.absolute(values)
 
 
+def negate(step: Negate, values: Ints, place: Place) -> None:
+    """Change signs."""
+    kernels.negate(values)
+
+
 def fit_to(step: FitTo, values: Ints, place: Place) -> None:
     """Fit to a format."""
     histogram = place.tally.histograms[place.tally.index[step.point]] if step.histogram else np.zeros(0, np.int64)
@@ -111,8 +117,8 @@ def read_table(step: LookUp, values: Ints, place: Place) -> None:
     """Look values up in a table."""
     linear = step.rounding is not None
     mode = step.rounding.code if step.rounding is not None else 0
-    counts = place.tally.point(step.point) if linear else new_counts(values.shape[2])
-    look_up(values, step.table, step.first, step.shift, linear, mode, place.draws, place.position, counts)
+    counts = place.tally.point(step.point) if linear or step.errors.size else new_counts(values.shape[2])
+    look_up(values, step.table, step.errors, step.first, step.shift, linear, mode, place.draws, place.position, counts)
 
 
 def count_levels(step: CountLevels, values: Ints, place: Place) -> None:
@@ -129,6 +135,7 @@ STEPS: Mapping[type[Step], Callable[[Any, Ints, Place], None]] = {
     FitTo: fit_to,
     LookUp: read_table,
     MultiplyBy: multiply_by,
+    Negate: negate,
     ScaleFixed: scale_fixed,
     ScaleFloat: scale_float,
     ShiftLeft: shift_left,

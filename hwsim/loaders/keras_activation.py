@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
-from hwsim.network import Activation, Operation, Relu, Shape, Softmax
+from hwsim.network import Activation, Curve, Operation, Relu, Shape, Softmax
 
 RELUS = {
     "relu": Relu(),
@@ -15,6 +16,65 @@ RELUS = {
     "Relu6": Relu(max_value=6.0),
 }
 """Functions of keras.activations and classes of keras.ops."""
+
+
+CURVES: Mapping[str, tuple[str, tuple[float, ...]]] = {
+    "celu": ("celu", (1.0,)),
+    "elu": ("elu", (1.0,)),
+    "exponential": ("exp", ()),
+    "hard_shrink": ("hard_shrink", (0.5,)),
+    "hard_sigmoid": ("hard_sigmoid", ()),
+    "hard_silu": ("hard_silu", ()),
+    "hard_tanh": ("hard_tanh", ()),
+    "log_sigmoid": ("log_sigmoid", ()),
+    "mish": ("mish", ()),
+    "selu": ("selu", ()),
+    "sigmoid": ("sigmoid", ()),
+    "silu": ("silu", ()),
+    "soft_shrink": ("soft_shrink", (0.5,)),
+    "softplus": ("softplus", ()),
+    "softsign": ("softsign", ()),
+    "sparse_plus": ("sparse_plus", ()),
+    "sparse_sigmoid": ("sparse_sigmoid", ()),
+    "squareplus": ("squareplus", (4.0,)),
+    "tanh": ("tanh", ()),
+    "tanh_shrink": ("tanh_shrink", ()),
+    "Absolute": ("abs", ()),
+    "Cos": ("cos", ()),
+    "Exp": ("exp", ()),
+    "HardSigmoid": ("hard_sigmoid", ()),
+    "HardSilu": ("hard_silu", ()),
+    "HardTanh": ("hard_tanh", ()),
+    "Log": ("log", ()),
+    "LogSigmoid": ("log_sigmoid", ()),
+    "Mish": ("mish", ()),
+    "Negative": ("negative", ()),
+    "Rsqrt": ("rsqrt", ()),
+    "Selu": ("selu", ()),
+    "Sigmoid": ("sigmoid", ()),
+    "Silu": ("silu", ()),
+    "Sin": ("sin", ()),
+    "Softplus": ("softplus", ()),
+    "Softsign": ("softsign", ()),
+    "SparsePlus": ("sparse_plus", ()),
+    "SparseSigmoid": ("sparse_sigmoid", ()),
+    "Sqrt": ("sqrt", ()),
+    "Square": ("square", ()),
+    "Tanh": ("tanh", ()),
+    "TanhShrink": ("tanh_shrink", ()),
+}
+"""Functions of keras.activations with what they take by default, and classes of keras.ops."""
+
+WITH_PARAMETERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "Celu": ("celu", ("alpha",)),
+    "ELU": ("elu", ("alpha",)),
+    "Elu": ("elu", ("alpha",)),
+    "HardShrink": ("hard_shrink", ("threshold",)),
+    "SoftShrink": ("soft_shrink", ("threshold",)),
+    "Squareplus": ("squareplus", ("b",)),
+    "Threshold": ("threshold", ("threshold", "default_value")),
+}
+"""Classes whose attributes the function takes."""
 
 
 def sample_axis(axis: int, shape: Shape) -> int:
@@ -32,7 +92,19 @@ def activate(function: Any, name: str, source: str, shape: Shape) -> tuple[Opera
         return ()
     if word in ("softmax", "Softmax"):
         return (Softmax(name=name, inputs=(source,), axis=_softmax_axis(function, shape)),)
+    found = _curve(function, word)
+    if found is not None:
+        return (Curve(name=name, inputs=(source,), function=found[0], parameters=found[1]),)
     return (Activation(name=name, inputs=(source,), function=_relu(function, word)),)
+
+
+def _curve(function: Any, word: str) -> tuple[str, tuple[float, ...]] | None:
+    if word in ("gelu", "Gelu"):
+        return ("gelu_tanh" if getattr(function, "approximate", False) else "gelu"), ()
+    if word in WITH_PARAMETERS:
+        name, attributes = WITH_PARAMETERS[word]
+        return name, tuple(float(getattr(function, one)) for one in attributes)
+    return CURVES.get(word)
 
 
 def function_name(function: Any) -> str:

@@ -26,7 +26,7 @@ from hwsim.loaders.keras_window import (
     max_pooling,
     zero_padding,
 )
-from hwsim.network import Add, Concatenate, Multiply, Operation, Reshape
+from hwsim.network import Add, Concatenate, Multiply, Operation, Reshape, Subtract
 
 Importer = Callable[[Call], tuple[Operation, ...]]
 """Returns a chain of operations, whose last one makes the layer's result; empty if the input passes on."""
@@ -42,6 +42,13 @@ def add(call: Call) -> tuple[Operation, ...]:
     if len(call.inputs) < 2:
         raise NoIntegerForm("adds a constant")
     return (Add(name=call.name, inputs=call.inputs),)
+
+
+def subtract(call: Call) -> tuple[Operation, ...]:
+    """Import Subtract, and ``x - y`` of tensors."""
+    if len(call.inputs) < 2:
+        raise NoIntegerForm("subtracts a constant, or from one")
+    return (Subtract(name=call.name, inputs=call.inputs),)
 
 
 def multiply(call: Call) -> tuple[Operation, ...]:
@@ -95,6 +102,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "Dense": dense,
     "DepthwiseConv2D": depthwise_conv2d,
     "Dropout": nothing,
+    "ELU": function_layer,
     "Flatten": flatten,
     "GaussianDropout": nothing,
     "GaussianNoise": nothing,
@@ -114,16 +122,48 @@ IMPORTERS: Mapping[str, Importer] = {
     "SpatialDropout1D": nothing,
     "SpatialDropout2D": nothing,
     "SpatialDropout3D": nothing,
+    "Subtract": subtract,
     "ZeroPadding2D": zero_padding,
+    "ops.Absolute": function_layer,
     "ops.Add": add,
+    "ops.Celu": function_layer,
+    "ops.Cos": function_layer,
+    "ops.Elu": function_layer,
+    "ops.Exp": function_layer,
+    "ops.Gelu": function_layer,
+    "ops.HardShrink": function_layer,
+    "ops.HardSigmoid": function_layer,
+    "ops.HardSilu": function_layer,
+    "ops.HardTanh": function_layer,
+    "ops.Log": function_layer,
+    "ops.LogSigmoid": function_layer,
+    "ops.Mish": function_layer,
     "ops.Multiply": multiply,
+    "ops.Negative": function_layer,
     "ops.Relu": function_layer,
     "ops.Relu6": function_layer,
+    "ops.Rsqrt": function_layer,
+    "ops.Selu": function_layer,
+    "ops.Sigmoid": function_layer,
+    "ops.Silu": function_layer,
+    "ops.Sin": function_layer,
+    "ops.SoftShrink": function_layer,
+    "ops.Softplus": function_layer,
+    "ops.Softsign": function_layer,
+    "ops.SparsePlus": function_layer,
+    "ops.SparseSigmoid": function_layer,
+    "ops.Sqrt": function_layer,
+    "ops.Square": function_layer,
+    "ops.Squareplus": function_layer,
+    "ops.Subtract": subtract,
+    "ops.Tanh": function_layer,
+    "ops.TanhShrink": function_layer,
+    "ops.Threshold": function_layer,
 }
 """One importer for each class of keras.layers and, under ``ops.``, for each operation of keras.ops."""
 
 
-MERGES = (add, concatenate, multiply)
+MERGES = (add, concatenate, multiply, subtract)
 """Importers of layers that take several tensors."""
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+import numpy as np
+
 from hwsim.formats import IntFormat
 from hwsim.loaders.tflite_file import FileGraph, FileOperator, FileTensor
-from hwsim.network import Input, Operation, Shape
+from hwsim.network import Constant, Input, Operation, Shape
 from hwsim.network.stored import Codes
 
 FORMATS: Mapping[str, IntFormat] = {
@@ -37,12 +39,16 @@ class Draft:
         self.weights: dict[str, Codes] = {}
         self.made: dict[int, str] = {}
         self._lost: set[int] = set()
+        self._shapes: dict[str, Shape] = {}
         self._graph = graph
         self._readers = Counter(one.index for each in graph.operators for one in each.inputs if one is not None)
         self._results = {one.index for one in graph.outputs}
         batches = {one.shape[0] for one in graph.inputs if one.shape}
         self.batch = batches.pop() if len(batches) == 1 else 1
-        named = [*graph.inputs, *(one for each in graph.operators for one in each.outputs)]
+        constants = {
+            one.index: one for each in graph.operators for one in each.inputs if one and one.values is not None
+        }
+        named = [*graph.inputs, *constants.values(), *(one for each in graph.operators for one in each.outputs)]
         self._names = Counter(one.name for one in named)
 
     def name(self, tensor: FileTensor) -> str:
@@ -80,6 +86,25 @@ class Draft:
         if tensor.index not in self.made:
             raise RefusedError(f"takes the tensor {tensor.name!r}, which nothing made before")
         return self.made[tensor.index], tensor
+
+    def constant(self, tensor: FileTensor) -> str:
+        """Return the name of the operation that holds a constant feature map, made once."""
+        if tensor.index not in self.made:
+            stored = codes(tensor)
+            assert tensor.values is not None
+            # a leading axis of 1 is the batch's, if there are others; a scalar becomes a vector
+            shape = tensor.shape[1:] if len(tensor.shape) > 1 and tensor.shape[0] == 1 else tensor.shape or (1,)
+            values = stored.scale[0] * (tensor.values.reshape(shape).astype(np.float64) - stored.zero_point[0])
+            first = next(one.name for one in self.operations if isinstance(one, Input))
+            self.add(Constant(name=self.name(tensor), inputs=(first,), values=values), tensor)
+        return self.made[tensor.index]
+
+    def shape_of(self, name: str) -> Shape:
+        """Return the shape of one sample of what an operation makes."""
+        if name not in self._shapes:
+            operation = next(one for one in self.operations if one.name == name)
+            self._shapes[name] = operation.output_shape(*(self.shape_of(one) for one in operation.inputs))
+        return self._shapes[name]
 
     def add(self, operation: Operation, tensor: FileTensor, stored: Codes | None = None) -> None:
         """Add the operation that makes a tensor, stored as the file says or as ``stored`` says."""

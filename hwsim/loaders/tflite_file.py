@@ -210,14 +210,26 @@ POOL = ("Padding", "StrideH", "StrideW", "FilterHeight", "FilterWidth", "FusedAc
 
 SCALARS: Mapping[str, tuple[str, ...]] = {
     "AddOptions": ("FusedActivationFunction", "PotScaleInt16"),
+    "BatchMatMulOptions": ("AdjX", "AdjY"),
     "ConcatenationOptions": ("Axis", "FusedActivationFunction"),
     "Conv2DOptions": CONV,
+    "DepthToSpaceOptions": ("BlockSize",),
     "DepthwiseConv2DOptions": CONV,
     "FullyConnectedOptions": ("FusedActivationFunction", "WeightsFormat", "KeepNumDims"),
+    "GeluOptions": ("Approximate",),
+    "LeakyReluOptions": ("Alpha",),
+    "MirrorPadOptions": ("Mode",),
     "MulOptions": ("FusedActivationFunction",),
     "Pool2DOptions": POOL,
     "ReducerOptions": ("KeepDims",),
+    "ResizeBilinearOptions": ("AlignCorners", "HalfPixelCenters"),
+    "ResizeNearestNeighborOptions": ("AlignCorners", "HalfPixelCenters"),
     "SoftmaxOptions": ("Beta",),
+    "SpaceToDepthOptions": ("BlockSize",),
+    "StridedSliceOptions": ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask"),
+    "SubOptions": ("FusedActivationFunction", "PotScaleInt16"),
+    "TransposeConvOptions": ("Padding", "StrideH", "StrideW", "FusedActivationFunction"),
+    "UnpackOptions": ("Num", "Axis"),
 }
 """The options that are read, by the table that holds them."""
 

@@ -8,13 +8,31 @@ from typing import Any
 from hwsim.loaders.keras_window import sides
 from hwsim.loaders.tflite_draft import Draft, RefusedError, codes, given, result
 from hwsim.loaders.tflite_file import FileOperator, FileTensor
-from hwsim.loaders.tflite_weighted import convolution, depthwise, fully_connected
+from hwsim.loaders.tflite_moves import (
+    depth_to_space,
+    mirrored,
+    mover,
+    nearest_neighbor,
+    padded,
+    pairs,
+    sliced,
+    space_to_depth,
+    split,
+    split_unevenly,
+    strided_slice,
+    tiled,
+    transposed,
+    unpack,
+)
+from hwsim.loaders.tflite_weighted import convolution, depthwise, fully_connected, transpose_convolution
 from hwsim.loaders.tflite_words import activation_of, padding_of, pair_of
 from hwsim.network import (
     Activation,
     Add,
     AveragePool,
     Concatenate,
+    Curve,
+    MatMul,
     MaxPool,
     Mean,
     Multiply,
@@ -22,7 +40,9 @@ from hwsim.network import (
     Pad,
     Relu,
     Reshape,
+    Resize,
     Softmax,
+    Subtract,
 )
 
 Importer = Callable[[Draft, FileOperator], None]
@@ -56,27 +76,82 @@ def image(draft: Draft, tensor: FileTensor) -> tuple[int, ...]:
     return shape
 
 
-def add(draft: Draft, operator: FileOperator) -> None:
-    """Import ADD of two feature maps of one shape."""
-    if operator.outputs and operator.outputs[0].kind == "INT16" and operator.options.get("PotScaleInt16", True):
-        raise RefusedError("adds 16-bit values by scales that are powers of two")
-    names, tensors = _two(draft, operator)
-    if tensors[0].shape != tensors[1].shape:
-        raise RefusedError(f"stretches {tensors[0].shape} and {tensors[1].shape} to one shape")
-    output = result(operator)
-    draft.add(Add(name=draft.name(output), inputs=names, activation=activation_of(operator)), output)
+def _merge(record: type[Add | Multiply | Subtract]) -> Importer:
+    """Return the importer of ADD, SUB or MUL of two feature maps, of which one may be a constant."""
+
+    def importer(draft: Draft, operator: FileOperator) -> None:
+        output = result(operator)
+        if record is not Multiply and output.kind == "INT16" and operator.options.get("PotScaleInt16", True):
+            raise RefusedError("adds 16-bit values by scales that are powers of two")
+        shape, names = draft.shape(output), (_operand(draft, operator, 0), _operand(draft, operator, 1))
+        ranked = tuple(_ranked(draft, name, len(shape), draft.name(output)) for name in names)
+        draft.add(record(name=draft.name(output), inputs=ranked, activation=activation_of(operator)), output)
+
+    return importer
 
 
-def multiply(draft: Draft, operator: FileOperator) -> None:
-    """Import MUL of two feature maps."""
-    names, _ = _two(draft, operator)
-    output = result(operator)
-    draft.add(Multiply(name=draft.name(output), inputs=names, activation=activation_of(operator)), output)
+def _operand(draft: Draft, operator: FileOperator, number: int) -> str:
+    """Return the name of an operand, made here if it is a constant."""
+    tensor = given(operator, number)
+    return draft.source(operator, number)[0] if tensor.values is None else draft.constant(tensor)
 
 
-def _two(draft: Draft, operator: FileOperator) -> tuple[tuple[str, str], tuple[FileTensor, FileTensor]]:
-    first, second = draft.source(operator, 0), draft.source(operator, 1)
-    return (first[0], second[0]), (first[1], second[1])
+def _ranked(draft: Draft, name: str, rank: int, own: str) -> str:
+    """Return the name of an operand with so many axes: leading ones of size 1 are put before it."""
+    shape = draft.shape_of(name)
+    if len(shape) == rank:
+        return name
+    if len(shape) > rank:
+        raise RefusedError(f"has an operand of the shape {shape} for a result of {rank} axes")
+    wide = f"{own}/{name}"
+    draft.add_inner(Reshape(name=wide, inputs=(name,), shape=(1,) * (rank - len(shape)) + shape), draft.tensors[name])
+    return wide
+
+
+def batch_matmul(draft: Draft, operator: FileOperator) -> None:
+    """Import BATCH_MATMUL of two feature maps, or of one and a constant."""
+    output, names = result(operator), (_operand(draft, operator, 0), _operand(draft, operator, 1))
+    turned = bool(operator.options.get("AdjX")), bool(operator.options.get("AdjY"))
+    ranks = {len(draft.shape_of(name)) for name in names} | {len(draft.shape(output))}
+    if len(ranks) != 1:
+        raise RefusedError("multiplies matrices of other ranks than the result's")
+    draft.add(MatMul(name=draft.name(output), inputs=names, transpose=turned), output)
+
+
+def resize_bilinear(draft: Draft, operator: FileOperator) -> None:
+    """Import RESIZE_BILINEAR."""
+    (name, source), output = draft.source(operator), result(operator)
+    image(draft, source)
+    height, width, _ = image(draft, output)
+    corners, half = bool(operator.options.get("AlignCorners")), bool(operator.options.get("HalfPixelCenters"))
+    record = Resize(
+        name=draft.name(output), inputs=(name,), size=(height, width), align_corners=corners, half_pixel=half
+    )
+    draft.add(record, output)
+
+
+def leaky_relu(draft: Draft, operator: FileOperator) -> None:
+    """Import LEAKY_RELU."""
+    (name, _), output = draft.source(operator), result(operator)
+    slope = float(operator.options.get("Alpha", 0.0))
+    if slope < 0:
+        raise RefusedError(f"has the slope {slope}, hwsim has slopes of 0 and above")
+    draft.add(Activation(name=draft.name(output), inputs=(name,), function=Relu(negative_slope=slope)), output)
+
+
+def _curve(function: str) -> Importer:
+    """Return the importer of a function of one number."""
+
+    def importer(draft: Draft, operator: FileOperator) -> None:
+        (name, _), output = draft.source(operator), result(operator)
+        draft.add(Curve(name=draft.name(output), inputs=(name,), function=function), output)
+
+    return importer
+
+
+def gelu(draft: Draft, operator: FileOperator) -> None:
+    """Import GELU."""
+    _curve("gelu_tanh" if operator.options.get("Approximate") else "gelu")(draft, operator)
 
 
 def concatenation(draft: Draft, operator: FileOperator) -> None:
@@ -101,17 +176,13 @@ def reshape(draft: Draft, operator: FileOperator) -> None:
 
 
 def pad(draft: Draft, operator: FileOperator) -> None:
-    """Import PAD of rows and columns."""
+    """Import PAD."""
     (name, source), output = draft.source(operator), result(operator)
-    image(draft, source)
-    amounts = given(operator, 1).values
-    if amounts is None or amounts.shape != (4, 2) or (amounts < 0).any():
-        raise RefusedError("pads by amounts that are not four constant pairs")
-    batch, rows, columns, channels = (tuple(int(one) for one in pair) for pair in amounts)
-    if any(batch) or any(channels):
-        raise RefusedError("pads the batch or the channels")
-    padding: Any = (rows, columns)
-    draft.add(Pad(name=draft.name(output), inputs=(name,), padding=padding), output)
+    shape, amounts = draft.shape(source), pairs(operator, len(source.shape))
+    if len(shape) == 3 and len(amounts) == 4 and not any((*amounts[0], *amounts[3])):  # noqa: PLR2004
+        draft.add(Pad(name=draft.name(output), inputs=(name,), padding=(amounts[1], amounts[2])), output)
+    else:
+        padded(draft, operator)
 
 
 def _relu(limit: float | None) -> Importer:
@@ -184,23 +255,46 @@ def reduce_max(draft: Draft, operator: FileOperator) -> None:
 
 
 IMPORTERS: Mapping[str, Importer] = {
-    "ADD": add,
+    "ABS": _curve("abs"),
+    "ADD": _merge(Add),
     "AVERAGE_POOL_2D": _pool(AveragePool),
+    "BATCH_MATMUL": batch_matmul,
     "CONCATENATION": concatenation,
     "CONV_2D": convolution,
     "DEPTHWISE_CONV_2D": depthwise,
+    "DEPTH_TO_SPACE": mover(depth_to_space),
     "DEQUANTIZE": dequantize,
     "EXPAND_DIMS": reshape,
     "FULLY_CONNECTED": fully_connected,
-    "MEAN": mean,
+    "GELU": gelu,
+    "HARD_SWISH": _curve("hard_silu"),
+    "LEAKY_RELU": leaky_relu,
+    "LOGISTIC": _curve("sigmoid"),
     "MAX_POOL_2D": _pool(MaxPool),
-    "MUL": multiply,
+    "MEAN": mean,
+    "MIRROR_PAD": mover(mirrored),
+    "MUL": _merge(Multiply),
     "PAD": pad,
+    "PADV2": padded,
     "QUANTIZE": quantize,
     "REDUCE_MAX": reduce_max,
     "RELU": _relu(None),
     "RELU6": _relu(6.0),
     "RESHAPE": reshape,
+    "RESIZE_BILINEAR": resize_bilinear,
+    "RESIZE_NEAREST_NEIGHBOR": mover(nearest_neighbor),
+    "SLICE": mover(sliced),
     "SOFTMAX": softmax,
+    "SPACE_TO_DEPTH": mover(space_to_depth),
+    "SPLIT": split,
+    "SPLIT_V": split_unevenly,
     "SQUEEZE": reshape,
+    "STRIDED_SLICE": mover(strided_slice),
+    "SUB": _merge(Subtract),
+    "TANH": _curve("tanh"),
+    "TILE": mover(tiled),
+    "TRANSPOSE": mover(transposed),
+    "TRANSPOSE_CONV": transpose_convolution,
+    "UNPACK": unpack,
 }
+"""One importer for each operator."""

@@ -15,7 +15,7 @@ from hwsim.loaders.keras_window import sides
 from hwsim.loaders.tflite_draft import FORMATS, Draft, RefusedError, codes, given, result
 from hwsim.loaders.tflite_file import FileOperator, FileTensor
 from hwsim.loaders.tflite_words import activation_of, padding_of, pair_of
-from hwsim.network import Conv2D, Dense, Reshape
+from hwsim.network import Conv2D, Conv2DTranspose, Dense, Reshape
 from hwsim.network.mac import Doubles, Floats
 from hwsim.network.stored import Codes
 
@@ -64,6 +64,30 @@ def _window(draft: Draft, operator: FileOperator, kernel: Floats, stored: Codes,
     draft.weights[own] = stored
 
 
+def transpose_convolution(draft: Draft, operator: FileOperator) -> None:
+    """Import TRANSPOSE_CONV, whose inputs are the shape of the result, the weights, the feature map and a bias."""
+    kernel, stored = _weights(operator, axis=0, rank=4)
+    (name, source), output = draft.source(operator, 2), result(operator)
+    shape, size = draft.shape(source), draft.shape(output)
+    if len(shape) != 3 or len(size) != 3 or shape[2] != kernel.shape[3]:  # noqa: PLR2004
+        raise RefusedError(f"takes the shape {source.shape} with weights for {kernel.shape[3]} channels")
+    strides, window = pair_of(operator, "StrideH", "StrideW"), (kernel.shape[1], kernel.shape[2])
+    pads = sides(padding_of(operator), size, window, strides, (1, 1))
+    own = draft.name(output)
+    convolved = Conv2DTranspose(
+        name=own,
+        inputs=(name,),
+        kernel=np.ascontiguousarray(kernel.transpose(1, 2, 3, 0)),
+        bias=_bias(operator, codes(source), stored, kernel.shape[0], 3),
+        activation=activation_of(operator),
+        size=(size[0], size[1]),
+        strides=strides,
+        cut=(pads[0][0], pads[1][0]),
+    )
+    draft.add(convolved, output)
+    draft.weights[own] = stored
+
+
 def fully_connected(draft: Draft, operator: FileOperator) -> None:
     """Import FULLY_CONNECTED; an input of another shape is reshaped to rows first."""
     if operator.options.get("WeightsFormat", 0) != 0:
@@ -105,9 +129,9 @@ def _weights(operator: FileOperator, axis: int, rank: int) -> tuple[Floats, Code
     return reals, Codes(format=form, scale=tensor.scale, zero_point=tensor.zero_point)
 
 
-def _bias(operator: FileOperator, source: Codes, weights: Codes, outputs: int) -> Doubles:
+def _bias(operator: FileOperator, source: Codes, weights: Codes, outputs: int, number: int = 2) -> Doubles:
     """Return the real bias in float64, zeros where the file has none."""
-    tensor = operator.inputs[2] if len(operator.inputs) > 2 else None  # noqa: PLR2004
+    tensor = operator.inputs[number] if len(operator.inputs) > number else None
     if tensor is None:
         return np.zeros(outputs, np.float64)
     values = _bias_codes(tensor, outputs)

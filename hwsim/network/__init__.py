@@ -1,13 +1,16 @@
 """The imported model: a small graph of operations with float weights."""
 
 from hwsim.network.activation import Activation, Relu
+from hwsim.network.constant import Constant
+from hwsim.network.curve import Curve
 from hwsim.network.graph import Network
 from hwsim.network.mac import Conv2D, Conv2DTranspose, Dense, ScaleShift, Weighted
 from hwsim.network.mean import Mean
-from hwsim.network.merge import Add, Concatenate, Multiply
+from hwsim.network.merge import Add, Concatenate, MatMul, Multiply, Subtract
 from hwsim.network.operation import Input, Operation, Shape
 from hwsim.network.pooling import AveragePool, MaxPool
-from hwsim.network.shape import Crop, Pad, Reshape
+from hwsim.network.resize import Resize
+from hwsim.network.shape import Crop, Pad, Rearrange, Reshape
 from hwsim.network.softmax import Softmax
 
 __all__ = [
@@ -15,21 +18,27 @@ __all__ = [
     "Add",
     "AveragePool",
     "Concatenate",
+    "Constant",
     "Conv2D",
     "Conv2DTranspose",
     "Crop",
+    "Curve",
     "Dense",
     "Input",
+    "MatMul",
     "MaxPool",
     "Mean",
     "Multiply",
     "Network",
     "Operation",
     "Pad",
+    "Rearrange",
     "Relu",
     "Reshape",
+    "Resize",
     "ScaleShift",
     "Shape",
     "Softmax",
+    "Subtract",
     "Weighted",
 ]

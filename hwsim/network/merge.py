@@ -9,18 +9,32 @@ from hwsim.network.activation import Relu
 from hwsim.network.operation import Operation, Shape
 
 
+def stretched(operation: Operation, inputs: tuple[Shape, ...]) -> Shape:
+    """Return the shape to which axes of size 1 stretch; raise ValueError if there is none."""
+    axes = [set(sizes) - {1} for sizes in zip(*inputs, strict=False)]
+    if len({len(shape) for shape in inputs}) != 1 or any(len(sizes) > 1 for sizes in axes):
+        shapes = ", ".join(map(str, inputs))
+        raise ValueError(f"{operation.name}: {operation.kind} needs inputs alike but for axes of size 1, got {shapes}")
+    return tuple(next(iter(sizes), 1) for sizes in axes)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Add(Operation):
-    """The sum of two or more tensors of one shape, with a fused activation."""
+    """The sum of two or more tensors, with a fused activation; an axis of size 1 stretches to the others' size."""
 
     kind: ClassVar[str] = "add"
     activation: Relu | None = None
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        """Return the shape that all inputs have; raise ValueError if they differ."""
-        if len(set(inputs)) != 1:
-            raise ValueError(f"{self.name}: add needs inputs of one shape, got {list(inputs)}")
-        return inputs[0]
+        """Return the shape to which all inputs stretch; raise ValueError if there is none."""
+        return stretched(self, inputs)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subtract(Add):
+    """The first of two tensors less the second, with a fused activation."""
+
+    kind: ClassVar[str] = "subtract"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,11 +46,27 @@ class Multiply(Operation):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape to which both inputs stretch; raise ValueError if there is none."""
-        axes = [sorted(sizes) for sizes in zip(*inputs, strict=False)]
-        ranks = [len(shape) for shape in inputs]
-        if ranks != [len(axes)] * 2 or any(low not in (1, high) for low, high in axes):
-            raise ValueError(f"{self.name}: multiply needs two inputs alike but for axes of size 1, got {list(inputs)}")
-        return tuple(high for _, high in axes)
+        if len(inputs) != 2:
+            raise ValueError(f"{self.name}: multiply needs two inputs, got {list(inputs)}")
+        return stretched(self, inputs)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatMul(Operation):
+    """The matrix products of two tensors (…, rows, depth) and (…, depth, columns); ``transpose`` says which lie so."""
+
+    kind: ClassVar[str] = "matmul"
+    transpose: tuple[bool, bool] = (False, False)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (…, rows, columns); raise ValueError if the inputs do not fit each other."""
+        if len(inputs) == 2 and min(map(len, inputs)) >= 2:
+            (first, second), (turned, turned_too) = inputs, self.transpose
+            rows, depth = first[:-3:-1] if turned else first[-2:]
+            height, columns = second[:-3:-1] if turned_too else second[-2:]
+            if depth == height and first[:-2] == second[:-2]:
+                return (*first[:-2], rows, columns)
+        raise ValueError(f"{self.name}: matmul needs two inputs (…, rows, depth), (…, depth, columns), got {inputs}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from hwsim.network import Activation
+import numpy as np
+
+from hwsim.network import Activation, Relu
 from hwsim.program.context import Context
-from hwsim.program.merge import from_code, refuse_unscaled, rescales
-from hwsim.program.ratio import Ratio
-from hwsim.program.records import Rescale
+from hwsim.program.merge import from_code, refuse_unscaled, rescales, shared_points, widest
+from hwsim.program.pipeline import Pipeline, fit_field, running_sum
+from hwsim.program.ratio import Ratio, Reals, float_ratio, goes_in_float32
+from hwsim.program.records import Rescale, Sum, Tensor
+from hwsim.target import Settings
+from hwsim.target.section import Fit
 
 
-def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
+def lower_activation(operation: Activation, context: Context) -> list[Rescale] | list[Sum]:
     """Lower an activation: rescale to the output's scale, and the function before or after that."""
     settings = context.settings(operation)
+    function = operation.function
+    if function is not None and function.negative_slope and settings.activation.slope == "apart":
+        return [lower_apart(operation, function, context)]
     source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     pipeline = from_code(operation.name, source, output.shape[-1])
     if not rescales(settings):
         refuse_unscaled(operation.name, [source], output, settings)
-    unit = output.scales
-    ratio = Ratio.of(operation.name, pipeline.unit / unit, settings.requantize, unit)
-    pipeline.finish(operation.function, settings, output, ratio)
+    real = real_ratio(source, output, settings, 1.0 if function else None)
+    ratio = Ratio.of(operation.name, real, settings.requantize, output.scales)
+    pipeline.finish(function, settings, output, ratio)
     points = tuple(pipeline.points)
     return [
         Rescale(
@@ -34,3 +42,44 @@ def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
             draws=context.draws(operation, points),
         )
     ]
+
+
+def lower_apart(operation: Activation, function: Relu, context: Context) -> Sum:
+    """Lower a leaky ReLU whose values below 0 have a ratio of their own: the sum of what is above 0 and what is below.
+
+    One of the two is 0, so that nothing is lost where they meet.
+    """
+    settings = context.settings(operation)
+    source, output = context.codes(operation.inputs[0]), context.made(operation.name)
+    parts = [from_code(operation.name, source, output.shape[-1]) for _ in range(2)]
+    for part, slope, ends in zip(parts, (1.0, function.negative_slope), ((0, None), (None, 0)), strict=True):
+        part.clip(*ends)
+        real = real_ratio(source, output, settings, slope)
+        part.rescale(Ratio.of(operation.name, real, settings.requantize, output.scales), prefix="input")
+    total = Fit(bits=64)
+    point, wide = running_sum(operation.name, total, output.scales, 2, widest(parts))
+    pipeline = Pipeline(layer=operation.name, bound=widest(parts), unit=output.scales)
+    pipeline.limit(function.max_value, settings.activation, output.scales)
+    pipeline.output(output, settings.output.overflow)
+    points = (*shared_points(parts), point, *pipeline.points)
+    return Sum(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name, source.name),
+        output=output,
+        points=points,
+        wide=wide or any(one.wide for one in (*parts, pipeline)),
+        narrow=all(one.narrow for one in (*parts, pipeline)),
+        input_steps=tuple(tuple(one.steps) for one in parts),
+        field=np.array(fit_field(total), np.int64),
+        steps=tuple(pipeline.steps),
+        draws=context.draws(operation, points),
+    )
+
+
+def real_ratio(source: Tensor, output: Tensor, settings: Settings, slope: float | None) -> Reals:
+    """Return the ratio (channels,) of two scales, times a function's slope; None: only from one scale to the other."""
+    if slope is not None and goes_in_float32(settings.requantize):
+        return float_ratio(source.scale, slope, output.scales, 0)
+    return source.scale * (1.0 if slope is None else slope) / output.scales

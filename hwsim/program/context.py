@@ -12,6 +12,7 @@ from hwsim.errors import PlanError
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.network import Network, Operation, Shape
 from hwsim.program.records import Point, Tensor
+from hwsim.quantize.decide import passed_shift
 from hwsim.quantize.plan import Plan, WeightPlan
 from hwsim.target import Settings, Target
 from hwsim_kernels.lfsr import lfsr
@@ -100,7 +101,7 @@ class Context:
         """The tensor of an operation that keeps its input's scale; raises PlanError if the plan says otherwise."""
         source = self.stored(operation.inputs[0])
         planned = self.planned(operation.name)
-        shift = source.shift * (planned.shape[-1] // source.shape[-1])
+        shift = passed_shift(operation, source.shift, planned.shape[-1])
         if (planned.scale, planned.zero_point, planned.format, planned.levels, planned.shift) != (
             source.scale,
             source.zero_point,

@@ -11,34 +11,44 @@ from hwsim.network import (
     Add,
     AveragePool,
     Concatenate,
+    Constant,
     Conv2D,
     Conv2DTranspose,
     Crop,
+    Curve,
     Dense,
     Input,
+    MatMul,
     MaxPool,
     Mean,
     Multiply,
     Network,
     Operation,
     Pad,
+    Rearrange,
     Reshape,
+    Resize,
     ScaleShift,
     Softmax,
+    Subtract,
     Weighted,
 )
 from hwsim.program.activation import lower_activation
+from hwsim.program.constant import lower_constant
 from hwsim.program.context import Context
+from hwsim.program.curve import lower_curve
 from hwsim.program.host import lower_input, lower_softmax
 from hwsim.program.levels import stored_forms
 from hwsim.program.mac import lower_weighted
+from hwsim.program.matmul import lower_matmul
 from hwsim.program.mean import lower_mean
 from hwsim.program.memory import Memory
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
 from hwsim.program.program import Program
 from hwsim.program.records import IntOperation, Tensor
-from hwsim.program.shape import lower_crop, lower_pad, lower_reshape
+from hwsim.program.resize import lower_resize
+from hwsim.program.shape import lower_crop, lower_pad, lower_rearrange, lower_reshape
 from hwsim.quantize.plan import Plan
 from hwsim.target import Target
 
@@ -47,18 +57,24 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     Add: lower_add,
     AveragePool: lower_average_pool,
     Concatenate: lower_concatenate,
+    Constant: lower_constant,
     Conv2D: lower_weighted,
     Conv2DTranspose: lower_weighted,
     Crop: lower_crop,
+    Curve: lower_curve,
     Dense: lower_weighted,
     Input: lower_input,
+    MatMul: lower_matmul,
     MaxPool: lower_max_pool,
     Mean: lower_mean,
     Multiply: lower_multiply,
     Pad: lower_pad,
+    Rearrange: lower_rearrange,
     Reshape: lower_reshape,
+    Resize: lower_resize,
     ScaleShift: lower_weighted,
     Softmax: lower_softmax,
+    Subtract: lower_add,
 }
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.errors import PlanError
-from hwsim.network import Add, Concatenate, Multiply
+from hwsim.network import Add, Concatenate, Multiply, Subtract
 from hwsim.program.accumulator import product_field, product_point
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, operand_range
 from hwsim.program.pipeline import ONE_WORD, Pipeline, fit_field, running_sum
-from hwsim.program.ratio import Ratio, Reals, float_ratio
+from hwsim.program.ratio import Ratio, Reals, float_ratio, goes_in_float32
 from hwsim.program.records import Join, Point, Product, Sum, Tensor
 from hwsim.quantize.decide import product_unit
 from hwsim.target import Settings
@@ -61,7 +61,7 @@ def from_code(layer: str, source: Tensor, channels: int) -> Pipeline:
 
 
 def lower_add(operation: Add, context: Context) -> list[Sum]:
-    """Lower a sum: inputs brought to one scale, added, activated, requantised."""
+    """Lower a sum or a difference: inputs brought to one scale, added, activated, requantised."""
     settings = context.settings(operation)
     sources = [context.codes(name) for name in operation.inputs]
     output = context.made(operation.name)
@@ -72,6 +72,8 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
         refuse_unscaled(operation.name, sources, output, settings)
         unit = np.full(channels, sources[0].scale)
     inputs = [bring_to_common(operation.name, source, common, unit, settings) for source in sources]
+    if isinstance(operation, Subtract):
+        inputs[1].negate()
     low, high = widest(inputs)
     sums = min(low, 0) * len(sources), max(high, 0) * len(sources)
     point, wide = running_sum(operation.name, settings.addition.accumulator, unit, len(sources), sums)
@@ -164,7 +166,7 @@ def product_ratio(layer: str, scales: tuple[float, float], output: Tensor, setti
 
     Raises PlanError where float32 cannot hold what the rule `float_ratio` forms.
     """
-    if not any(getattr(step, "rule", "") == "float_ratio" for step in settings.requantize.expanded()):
+    if not goes_in_float32(settings.requantize):
         return product_unit(*scales, settings) / output.scales
     product = settings.multiplication.product
     ratios = float_ratio(*scales, output.scales, product.shift if product else 0)

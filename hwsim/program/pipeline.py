@@ -22,6 +22,7 @@ from hwsim.program.records import (
     FitTo,
     LookUp,
     MultiplyBy,
+    Negate,
     Point,
     ScaleFixed,
     ScaleFloat,
@@ -50,6 +51,9 @@ MAX_SHIFT = 124
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+NO_ERRORS = np.zeros((0, 0), np.int64)
+"""Of a table whose entries are what the target gives."""
 
 
 def refuse_wider(place: str, needed: int) -> None:
@@ -199,6 +203,11 @@ class Pipeline:
         low, high, most = *self.bound, max(multiplier)
         self._advance(MultiplyBy(multiplier=np.asarray(multiplier, np.int64)), min(low * most, 0), max(high * most, 0))
 
+    def negate(self) -> None:
+        """Change the sign."""
+        low, high = self.bound
+        self._advance(Negate(), -high, -low)
+
     def scale(
         self,
         point: str,
@@ -244,12 +253,22 @@ class Pipeline:
     def _look_up(self, step: post.LookupStep, point: str) -> None:
         rounding = step.rounding if step.interpolation == "linear" else None
         table = np.asarray(step.table, np.int64)
-        read = LookUp(point=point, table=table, first=step.first, shift=step.shift, rounding=rounding)
+        read = LookUp(
+            point=point, table=table[None], errors=NO_ERRORS, first=step.first, shift=step.shift, rounding=rounding
+        )
         self._advance(read, int(table.min()) - 1, int(table.max()) + 1)
         if rounding is not None:
             self._note(point, rounding=rounding, shift=step.shift)
 
-    def _clip(self, low: int | None, high: int | None) -> None:
+    def tabulate(self, point: str, table: Ints, errors: Ints, first: int, shift: int, rounding: Rounding) -> None:
+        """Read a function's table (1 or channels, entries); ``shift`` above 0 interpolates between its entries."""
+        between = rounding if shift else None
+        read = LookUp(point=point, table=table, errors=errors, first=first, shift=shift, rounding=between)
+        self._advance(read, int(table.min()) - 1, int(table.max()) + 1)
+        self._note(point, rounding=rounding, shift=shift)
+
+    def clip(self, low: int | None, high: int | None) -> None:
+        """Limit values, exactly; None sets no limit."""
         smallest, largest = self.bound
         if low is not None:
             smallest, largest = max(smallest, low), max(largest, low)
@@ -268,9 +287,13 @@ class Pipeline:
             self._advance(ClipLow(point="activation", limit=floors), max(low, 0), max(high, 0))
         else:
             self._leak(function.negative_slope, settings)
-        if function.max_value is not None:
+        self.limit(function.max_value, settings, unit)
+
+    def limit(self, value: float | None, settings: ActivationFunction, unit: Reals) -> None:
+        """Lower values to a real limit, if there is one."""
+        if value is not None:
             low, high = self.bound
-            tops = limits(function.max_value, unit, settings)
+            tops = limits(value, unit, settings)
             least, most = int(tops.min()), int(tops.max())
             self._advance(ClipHigh(point="activation", limit=tops), min(low, least), min(high, most))
 
@@ -358,7 +381,7 @@ class Pipeline:
             case post.FitStep():
                 self.fit_section(point, step)
             case post.ClipStep():
-                self._clip(step.low, step.high)
+                self.clip(step.low, step.high)
             case post.AbsoluteStep():
                 low, high = self.bound
                 self._advance(Absolute(), 0, max(-low, high))

@@ -105,6 +105,11 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: in
     return 1, shift
 
 
+def goes_in_float32(requantize: Requantize) -> bool:
+    """Whether ratios of element-wise operations are formed in float32: the rule `float_ratio`."""
+    return any(getattr(step, "rule", "") == "float_ratio" for step in requantize.expanded())
+
+
 def float_ratio(first: float, second: float, output: Reals, dropped: int) -> Reals:
     """Return the ratio (channels,) of an element-wise product, formed in float32 all through: TensorFlow Lite's MUL.
 

@@ -170,11 +170,20 @@ class Absolute(Step):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Negate(Step):
+    """Change the sign."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LookUp(Step):
-    """Read ``table`` (entries,), whose entries stand for ``first``, ``first + 2**shift``, …; no ``rounding``: no
-    interpolation."""
+    """Read ``table`` (1 or channels, entries), whose entries stand for ``first``, ``first + 2**shift``, …
+
+    No ``rounding``: no interpolation. ``errors``, of the table's shape or empty, are what rounding did to its entries,
+    in 1/65536 of their LSB.
+    """
 
     table: Ints
+    errors: Ints
     first: int
     shift: int
     rounding: Rounding | None
@@ -268,6 +277,21 @@ class PoolAverage(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Interpolate(IntOperation):
+    """Weighted sums of four codes. rows, row_weights: (oh, 2); columns, column_weights: (ow, 2)."""
+
+    rows: Ints
+    columns: Ints
+    row_weights: Ints
+    column_weights: Ints
+    zero_point: int
+    shift: int
+    rounding: int
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sum(IntOperation):
     """The sum of tensors, each rescaled by its own steps first."""
 
@@ -285,6 +309,26 @@ class Product(IntOperation):
     product: Ints
     steps: tuple[Step, ...]
     draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatrixProduct(IntOperation):
+    """Matrix products of two tensors (…, rows, depth), (…, depth, columns); ``transpose`` says which lie so.
+
+    ``places`` (depth,) is the order in which the depth is summed; ``product``, ``stages``, ``ends``, ``exact`` and
+    ``wide_sums`` as of ``MultiplyAccumulate``.
+    """
+
+    transpose: tuple[bool, bool]
+    zero_points: Ints
+    places: Ints
+    product: Ints
+    stages: Ints
+    ends: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+    exact: bool
+    wide_sums: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -324,6 +368,22 @@ class Decode(IntOperation):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Relabel(IntOperation):
     """The same codes under another shape."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConstantCodes(IntOperation):
+    """The same ``codes`` for every sample; ``initial`` (1, COLUMNS, channels) is what was lost when they were made."""
+
+    codes: Ints
+    initial: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PickCodes(IntOperation):
+    """Codes picked by ``index``, of the output's shape, from the input's sample in row-major order; -1: ``fill``."""
+
+    index: Ints
+    fill: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,6 +17,7 @@ from hwsim.program.program import Program
 from hwsim.program.records import (
     ClipHigh,
     ClipLow,
+    ConstantCodes,
     CountLevels,
     CropCodes,
     Decode,
@@ -24,12 +25,15 @@ from hwsim.program.records import (
     FitTo,
     FixedSoftmax,
     HostSoftmax,
+    Interpolate,
     IntOperation,
     Join,
     LookUp,
+    MatrixProduct,
     MultiplyAccumulate,
     MultiplyBy,
     PadCodes,
+    PickCodes,
     PoolAverage,
     PoolMax,
     Product,
@@ -115,8 +119,13 @@ def check_quantize(one: Quantize, inputs: Sequence[Tensor]) -> None:
 def check_sum(one: Sum, inputs: Sequence[Tensor]) -> None:
     """Check the shapes that a sum adds, and its running sum."""
     need(any(point.name == "accumulator" for point in one.points), f"{one.name}: has no accumulator")
-    need(all(tensor.shape == one.output.shape for tensor in inputs), f"{one.name}: its inputs differ in shape")
+    need(all(stretches(tensor.shape, one.output.shape) for tensor in inputs), f"{one.name}: its inputs differ in shape")
     check_field(one, one.field, 4)
+
+
+def stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether a shape is another but for axes of size 1."""
+    return len(shape) == len(to) and all(size in (1, whole) for size, whole in zip(shape, to, strict=True))
 
 
 def check_relabel(one: Relabel, inputs: Sequence[Tensor]) -> None:
@@ -154,7 +163,7 @@ def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check how many tensors an operation reads, and which side of the datapath each stands on."""
     several = isinstance(one, Sum | Join)
-    wanted = 2 if isinstance(one, Product) else 1
+    wanted = 2 if isinstance(one, Product | MatrixProduct) else 1
     need(len(inputs) > 0 if several else len(inputs) == wanted, f"{one.name}: reads {len(inputs)} tensors")
     for tensor in inputs:
         real = tensor.format is None
@@ -230,20 +239,9 @@ def check_multiply(one: MultiplyAccumulate, inputs: Sequence[Tensor]) -> None:
     narrow = magnitude(one.start) < 1 << 62
     need(narrow or one.wide_sums, f"{name}: a start value needs more than 62 bits")
     need(one.wide or not one.wide_sums, f"{name}: its sums are wide and its values are not")
-    need(one.product.shape == (FIELDS,), f"{name}: the product's field has the shape {one.product.shape}")
-    need(one.stages.ndim == 2 and one.stages.shape[1] == FIELDS, f"{name}: stages have the shape {one.stages.shape}")
-    need(len(one.stages) > 0 and one.stages[-1, TERMS] == 0, f"{name}: the last stage must take all that is left")
-    need(bool((one.stages[:-1, TERMS] > 0).all()), f"{name}: only the last stage takes all that is left")
-    check_ends(one)
     need(abs(one.outside) <= 1 << STORED_BITS, f"{name}: the operand outside is no code")
-    has_product = any(point.name == "product" for point in one.points)
-    need(has_product or not one.product[BITS], f"{name}: its product and its points do not fit each other")
-    for field in [*one.stages, *([one.product] if one.product[BITS] else [])]:
-        check_format(name, field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]])
-        check_rounding(name, field[ROUNDING])
-        need(set(field[[CHECK_EACH, TREE]].tolist()) <= {0, 1}, f"{name}: a stage is neither chain nor tree")
-        need(0 <= field[SHIFT] <= DROPPED, f"{name}: shifts by {field[SHIFT]} bits, at most {DROPPED} are possible")
-        need(0 <= field[TERMS] < 1 << 31, f"{name}: a stage takes {field[TERMS]} terms")
+    need(0 <= one.start_level < len(one.stages), f"{name}: sums start in stage {one.start_level} of {len(one.stages)}")
+    has_product = check_sums(one, steps)
     sums = 2 + has_product + len(one.stages)
     need(len(one.points) >= sums, f"{name}: has {len(one.points)} points, its datapath {sums}")
     need(
@@ -252,20 +250,56 @@ def check_multiply(one: MultiplyAccumulate, inputs: Sequence[Tensor]) -> None:
     )
 
 
-def check_ends(one: MultiplyAccumulate) -> None:
+def check_sums(one: MultiplyAccumulate | MatrixProduct, steps: int) -> bool:
+    """Check how so many steps are multiplied and summed; return whether products have a point."""
+    name = one.name
+    need(one.product.shape == (FIELDS,), f"{name}: the product's field has the shape {one.product.shape}")
+    need(one.stages.ndim == 2 and one.stages.shape[1] == FIELDS, f"{name}: stages have the shape {one.stages.shape}")
+    need(len(one.stages) > 0 and one.stages[-1, TERMS] == 0, f"{name}: the last stage must take all that is left")
+    need(bool((one.stages[:-1, TERMS] > 0).all()), f"{name}: only the last stage takes all that is left")
+    check_ends(one, steps)
+    has_product = any(point.name == "product" for point in one.points)
+    need(has_product or not one.product[BITS], f"{name}: its product and its points do not fit each other")
+    for field in [*one.stages, *([one.product] if one.product[BITS] else [])]:
+        check_format(name, field[[BITS, SIGNED, OVERFLOW, SATURATED_BITS]])
+        check_rounding(name, field[ROUNDING])
+        need(set(field[[CHECK_EACH, TREE]].tolist()) <= {0, 1}, f"{name}: a stage is neither chain nor tree")
+        need(0 <= field[SHIFT] <= DROPPED, f"{name}: shifts by {field[SHIFT]} bits, at most {DROPPED} are possible")
+        need(0 <= field[TERMS] < 1 << 31, f"{name}: a stage takes {field[TERMS]} terms")
+    return has_product
+
+
+def check_ends(one: MultiplyAccumulate | MatrixProduct, steps: int) -> None:
     """Check where sums end: one last sum of all, and no sum of more values than its stage takes."""
-    levels, steps = len(one.stages), one.weights.shape[1]
+    levels = len(one.stages)
     need(one.ends.shape == (levels, steps), f"{one.name}: ends have the shape {one.ends.shape}, not {(levels, steps)}")
     need(set(np.unique(one.ends).tolist()) <= {0, 1}, f"{one.name}: a sum neither ends nor goes on")
     last = np.flatnonzero(one.ends[-1]).tolist() == [steps - 1]
     nested = bool((one.ends[:-1] >= one.ends[1:]).all())
     need(last and nested, f"{one.name}: sums do not end within each other")
-    need(0 <= one.start_level < levels, f"{one.name}: sums start in stage {one.start_level} of {levels}")
     arrives = np.ones(steps, np.int64)
     for level, finished in enumerate(one.ends[:-1]):
         taken = np.diff(np.cumsum(arrives)[finished != 0], prepend=0)
         need(int(taken.max()) <= one.stages[level, TERMS], f"{one.name}: a sum takes more than its terms")
         arrives = finished
+
+
+def check_matrix_product(one: MatrixProduct, inputs: Sequence[Tensor]) -> None:
+    """Check the shapes of a matrix product, and its sums."""
+    shapes = [one_input.shape for one_input in inputs]
+    need(min(map(len, shapes)) >= 2, f"{one.name}: its inputs are no matrices")
+    (first, second), (turned, turned_too) = shapes, one.transpose
+    rows, depth = first[:-3:-1] if turned else first[-2:]
+    height, columns = second[:-3:-1] if turned_too else second[-2:]
+    made = (*first[:-2], rows, columns)
+    need(depth == height and first[:-2] == second[:-2], f"{one.name}: its inputs do not fit each other")
+    need(one.output.shape == made, f"{one.name}: its output has the shape {one.output.shape}, not {made}")
+    need(one.zero_points.shape == (2,), f"{one.name}: has {one.zero_points.size} zero points, not 2")
+    need(magnitude(one.zero_points) <= 1 << STORED_BITS, f"{one.name}: a zero point is no code")
+    need(sorted(one.places.tolist()) == list(range(depth)), f"{one.name}: does not sum each of its products once")
+    has_product = check_sums(one, depth)
+    need(len(one.points) >= has_product + len(one.stages), f"{one.name}: has too few points")
+    need(one.wide or not one.wide_sums, f"{one.name}: its sums are wide and its values are not")
 
 
 def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
@@ -285,6 +319,24 @@ def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
         need(
             [point.name for point in one.points[:2]] == ["accumulator", "division"], f"{one.name}: its points are wrong"
         )
+
+
+def check_interpolate(one: Interpolate, inputs: Sequence[Tensor]) -> None:
+    """Check the places and weights of an interpolation, and that no sum leaves a word."""
+    shape = inputs[0].shape
+    need(len(shape) == len(one.output.shape) == 3, f"{one.name}: interpolates (h, w, c) alone")
+    need(shape[2] == one.channels, f"{one.name}: its input has another number of channels")
+    most = 1 << (STORED_BITS + 1)
+    for axis, places, weights in ((0, one.rows, one.row_weights), (1, one.columns, one.column_weights)):
+        wanted = (one.output.shape[axis], 2)
+        need(places.shape == weights.shape == wanted, f"{one.name}: has the shape {places.shape}, not {wanted}")
+        need(int(places.min()) >= 0 and int(places.max()) < shape[axis], f"{one.name}: reads outside its input")
+        most *= 2 * magnitude(weights)
+    need(most < 1 << 62, f"{one.name}: a sum needs more than 62 bits")
+    need(0 <= one.shift <= DROPPED, f"{one.name}: shifts by {one.shift} bits")
+    need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
+    check_rounding(one.name, one.rounding)
+    need([point.name for point in one.points[:1]] == ["interpolation"], f"{one.name}: its points are wrong")
 
 
 def check_join(one: Join, inputs: Sequence[Tensor]) -> None:
@@ -323,6 +375,25 @@ def check_sides(one: PadCodes | CropCodes, inputs: Sequence[Tensor]) -> None:
     need((*sizes, source.shape[2]) == one.output.shape, f"{one.name}: does not give the shape {one.output.shape}")
 
 
+def check_constant(one: ConstantCodes, inputs: Sequence[Tensor]) -> None:
+    """Check that a constant holds codes, and what was lost when they were made."""
+    form = one.output.format
+    need(one.codes.shape == one.output.shape, f"{one.name}: its codes have the shape {one.codes.shape}")
+    inside = form is not None and form.holds(int(one.codes.min()), int(one.codes.max()))
+    need(inside, f"{one.name}: holds what is no code")
+    need([point.name for point in one.points] == ["constant"], f"{one.name}: its points are wrong")
+    need(one.initial.shape == (1, COLUMNS, one.channels), f"{one.name}: initial counts do not fit its points")
+
+
+def check_pick(one: PickCodes, inputs: Sequence[Tensor]) -> None:
+    """Check that a rearrangement picks from its input, and fills in a code."""
+    need(one.index.shape == one.output.shape, f"{one.name}: its index has the shape {one.index.shape}")
+    inside = int(one.index.min()) >= -1 and int(one.index.max()) < prod(inputs[0].shape)
+    need(inside, f"{one.name}: picks a value that its input does not have")
+    form = one.output.format
+    need(form is not None and form.holds(one.fill, one.fill), f"{one.name}: what it fills in is no code")
+
+
 def check_field(one: IntOperation, field: NDArray[np.int64], size: int) -> None:
     """Check the field of a format."""
     need(field.shape == (size,), f"{one.name}: a field has the shape {field.shape}, not {(size,)}")
@@ -349,7 +420,8 @@ def check_steps(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check the steps of an operation, and that it has random numbers if it has steps."""
     points = {point.name for point in one.points}
     for channels, step in steps_of(one, inputs):
-        counts = isinstance(step, FitTo | ScaleFixed | ScaleFloat) or (isinstance(step, LookUp) and step.rounding)
+        reads = isinstance(step, LookUp) and (step.rounding is not None or step.errors.size > 0)
+        counts = isinstance(step, FitTo | ScaleFixed | ScaleFloat) or reads
         need(not counts or step.point in points, f"{one.name}: has no point {step.point!r}")
         check_step(one.name, step, channels)
     draws = getattr(one, "draws", None)
@@ -360,8 +432,9 @@ def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int,
     """Yield each step with the number of channels it works on."""
     if isinstance(one, Sum | Join):
         for tensor, steps in zip(inputs, one.input_steps, strict=True):
-            yield from ((tensor.shape[-1], step) for step in steps)
-    if isinstance(one, MultiplyAccumulate | PoolAverage | Product | Sum | Rescale):
+            channels = one.channels if isinstance(one, Sum) else tensor.shape[-1]
+            yield from ((channels, step) for step in steps)
+    if isinstance(one, Interpolate | MatrixProduct | MultiplyAccumulate | PoolAverage | Product | Sum | Rescale):
         yield from ((one.channels, step) for step in one.steps)
 
 
@@ -374,12 +447,17 @@ def check_step(name: str, step: Step, channels: int) -> None:
         need(abs(step.offset) <= 1 << STORED_BITS, f"{name}: the zero point of a histogram is no code")
         return
     if isinstance(step, LookUp | CountLevels):
-        need(all(array.ndim == 1 and array.size > 0 for array in arrays), f"{name}: a table is empty")
         need(abs(step.first) < 1 << 62, f"{name}: the first value of a table needs more than 62 bits")
-    else:
+    if isinstance(step, CountLevels):
+        need(step.levels.ndim == 1 and step.levels.size > 0, f"{name}: a table is empty")
+    elif not isinstance(step, LookUp):
         need(all(array.shape == (channels,) for array in arrays), f"{name}: a step does not have {channels} channels")
     if isinstance(step, LookUp):
+        shape = step.table.shape
+        need(len(shape) == 2 and shape[0] in (1, channels) and shape[1] > 0, f"{name}: a table has the shape {shape}")
         need(0 <= step.shift <= 24 and magnitude(step.table) < 1 << 31, f"{name}: a table is too wide")
+        need(not step.errors.size or step.errors.shape == shape, f"{name}: a table and its errors differ in shape")
+        need(not step.errors.size or magnitude(step.errors) < 1 << 32, f"{name}: an error of a table is too large")
     if isinstance(step, ScaleFixed | ShiftLeft):
         inside = bool(((step.shift >= 0) & (step.shift <= MAX_SHIFT)).all())
         need(inside, f"{name}: a shift is outside 0 to {MAX_SHIFT}")
@@ -399,14 +477,18 @@ def magnitude(values: NDArray[np.int64]) -> int:
 
 
 CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
+    ConstantCodes: check_constant,
     CropCodes: check_sides,
     Decode: check_decode,
     Encode: check_encode,
     FixedSoftmax: check_fixed_softmax,
     HostSoftmax: check_host_softmax,
+    Interpolate: check_interpolate,
     Join: check_join,
+    MatrixProduct: check_matrix_product,
     MultiplyAccumulate: check_multiply,
     PadCodes: check_sides,
+    PickCodes: check_pick,
     PoolAverage: check_pool,
     PoolMax: check_pool,
     Product: check_product,

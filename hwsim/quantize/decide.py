@@ -17,12 +17,15 @@ from hwsim.network import (
     Conv2DTranspose,
     Crop,
     Dense,
+    MatMul,
     MaxPool,
     Multiply,
     Network,
     Operation,
     Pad,
+    Rearrange,
     Reshape,
+    Resize,
     ScaleShift,
     Softmax,
     Weighted,
@@ -39,7 +42,7 @@ from hwsim.target.steps import fixed_scale, goes_by_ratio
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop)
+PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop, Rearrange, Resize)
 """Operations whose output has its input's format, scale and zero point."""
 
 
@@ -94,7 +97,7 @@ class _Draft:
             self.weights[operation.name] = plan_weights(operation, settings)
         if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
-        elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
+        elif isinstance(operation, Weighted | Multiply | MatMul) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
             self.tensors[operation.name] = SHARES
@@ -104,15 +107,13 @@ class _Draft:
     def _passed(self, operation: Operation) -> TensorPlan:
         """The plan of an output that has its input's; raises PlanError where channels with shifts are torn apart."""
         entry = self.tensors[operation.inputs[0]]
-        channels, many = self.network.shapes[operation.name][-1], len(entry.shift)
-        if not many or channels == many:
-            return entry
-        if channels % many:
+        shift = passed_shift(operation, entry.shift, self.network.shapes[operation.name][-1])
+        if shift is None:
             raise PlanError(
-                f"{operation.name}: makes {channels} channels of {many}, which have scales of their own; give "
+                f"{operation.name}: mixes {len(entry.shift)} channels, which have scales of their own; give "
                 f"{operation.inputs[0]!r} activations.granularity layer"
             )
-        return entry.model_copy(update={"shift": entry.shift * (channels // many)})
+        return entry.model_copy(update={"shift": shift})
 
     def keep(self, name: str, known: Plan) -> None:
         """Take what another plan says of an operation."""
@@ -127,12 +128,14 @@ class _Draft:
             operation.name in other.inputs for other in self.network.operations
         )
 
-    def _unscaled(self, operation: Weighted | Multiply, settings: Settings) -> TensorPlan:
+    def _unscaled(self, operation: Weighted | Multiply | MatMul, settings: Settings) -> TensorPlan:
         """The plan of an output whose scale follows from its inputs', as the target has a ratio of its own."""
         form = settings.activations
         scales = [self.tensors[name].scale for name in operation.inputs]
         if isinstance(operation, Multiply):
             unit = product_unit(scales[0], scales[1], settings)
+        elif isinstance(operation, MatMul):
+            unit = scales[0] * scales[1] * 2.0 ** dropped_bits(settings)
         else:
             unit = float(accumulator_unit(scales[0], self.weights[operation.name], settings)[0])
         scale = fixed_scale(unit, settings.requantize.expanded())
@@ -142,6 +145,17 @@ class _Draft:
                 f"activations.fraction_bits {form.fraction_bits} asks for {2.0**-form.fraction_bits!r}"
             )
         return TensorPlan(bits=form.bits, signed=form.signed, narrow=form.narrow, scale=scale)
+
+
+def passed_shift(operation: Operation, shift: tuple[int, ...], channels: int) -> tuple[int, ...] | None:
+    """Return the shifts of what an operation that moves codes makes; None where it mixes the channels they are of."""
+    many = len(shift)
+    if many and isinstance(operation, Rearrange):
+        sources = operation.sources(many)
+        return None if sources is None else tuple(shift[one] for one in sources)
+    if many and channels % many:
+        return None
+    return shift * (channels // many) if many else ()
 
 
 def plan_tensor(statistics: Statistics, form: Activations) -> TensorPlan:

@@ -7,7 +7,7 @@ from functools import singledispatch
 
 from hwsim.network import Operation
 from hwsim.network.mac import Floats
-from hwsim.reference import activation, mac, merge, pooling, shape, softmax
+from hwsim.reference import activation, constant, curve, mac, merge, pooling, resize, shape, softmax
 
 
 @singledispatch
@@ -21,6 +21,8 @@ def run_operation(operation: Operation, inputs: Sequence[Floats]) -> Floats:
 
 
 run_operation.register(activation.activation)
+run_operation.register(constant.constant)
+run_operation.register(curve.curve)
 run_operation.register(mac.conv2d)
 run_operation.register(mac.conv2d_transpose)
 run_operation.register(mac.dense)
@@ -29,9 +31,13 @@ run_operation.register(pooling.max_pool)
 run_operation.register(pooling.average_pool)
 run_operation.register(pooling.mean)
 run_operation.register(merge.add)
+run_operation.register(merge.subtract)
 run_operation.register(merge.multiply)
+run_operation.register(merge.matmul)
 run_operation.register(merge.concatenate)
+run_operation.register(resize.resize)
 run_operation.register(shape.reshape)
 run_operation.register(shape.pad)
 run_operation.register(shape.crop)
+run_operation.register(shape.rearrange)
 run_operation.register(softmax.softmax)

@@ -155,6 +155,9 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     codes = "less their zero point" if pooling.zero_point == "removed" else "as they are stored"
     text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, quotient rounded {pooling.rounding}"
     yield "average_pool", text
+    resize = target.settings("resize", "").resize
+    codes = "less their zero point" if resize.zero_point == "removed" else "as they are stored"
+    yield "resize", f"codes {codes}, weights of {resize.fraction_bits} bits, sum rounded {resize.rounding}"
     addition = target.settings("add", "").addition
     width = format_name(addition.accumulator.bits, addition.accumulator.signed)
     yield (
@@ -163,6 +166,10 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     )
     product = target.settings("multiply", "").multiplication.product
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
+    curve = target.settings("curve", "").curve
+    lines = f"{curve.index_bits} bits of a code choose an entry, lines between them"
+    entries = lines if curve.form == "interpolated" else "an entry for each code"
+    yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}"
     fixed = target.settings("softmax", "").softmax.run_on == "fixed"
     yield "softmax", "8-bit codes, in fixed point" if fixed else "on the host, in float64"
     if _draws(target):

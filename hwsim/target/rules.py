@@ -19,9 +19,13 @@ MAC_KINDS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose", "dense"
 """Operations that have weights, a multiply-accumulate datapath and a bias."""
 
 
+SUM_KINDS = MAC_KINDS | {"matmul"}
+"""Operations that have a multiply-accumulate datapath."""
+
+
 def broken(settings: Settings, kind: str | None = None) -> Found:
     """Yield what is wrong with ``settings`` for operations of ``kind``, or for any operation if None."""
-    rules = GENERAL_RULES if kind and kind not in MAC_KINDS else (*GENERAL_RULES, *MAC_RULES)
+    rules = GENERAL_RULES if kind and kind not in SUM_KINDS else (*GENERAL_RULES, *MAC_RULES)
     return chain.from_iterable(rule(settings) for rule in rules)
 
 
@@ -53,6 +57,10 @@ def stored_values_round_deterministically(settings: Settings) -> Found:
     if limit.stochastic:
         yield Mistake(
             ("activation", "limit_rounding"), f"{limit} draws random numbers, but a limit is the same every time"
+        )
+    if settings.curve.rounding.stochastic:
+        yield Mistake(
+            ("curve", "rounding"), f"{settings.curve.rounding} draws random numbers, but a table is the same every time"
         )
     sections = (("weights", settings.weights), ("activations", settings.activations), ("bias", settings.bias))
     for section, holder in sections:

@@ -204,10 +204,28 @@ class ActivationFunction(Section):
     """Width of the signed multiplier by which a leaky slope is applied, in bits."""
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction of a leaky slope is dropped."""
+    slope: Literal["after", "apart"] = "after"
+    """A leaky slope of an activation that stands alone. `after`: applied where the function stands. `apart`: values
+    below 0 are brought to the output's scale by a ratio of their own, the slope in it (TensorFlow Lite)."""
     limit_rounding: Rounding = Rounding.HALF_EVEN
     """How the upper limit of a bounded ReLU becomes an integer; deterministic modes only."""
     limit_precision: Literal[32, 64] = 64
     """Width of the float in which that limit is divided by its unit, in bits."""
+
+
+class CurveUnit(Section):
+    """Activation functions that are no ReLU, as sigmoid, tanh and swish: read from tables."""
+
+    form: Literal["table", "interpolated"] = "table"
+    """`table`: an entry for each code of the input. `interpolated`: entries apart from each other, lines between."""
+    index_bits: Annotated[int, Field(ge=1, le=15, strict=True), Measure(unit="bits", limit="an index has")] = 9
+    """With `interpolated`: the most significant bits of a code that choose an entry; shorter codes have one each."""
+    rounding: Rounding = Rounding.HALF_AWAY
+    """How entries, and values between them, become integers; deterministic modes only."""
+    precision: Literal[32, 64] = 64
+    """Width of the float in which entries are computed, in bits."""
+    hard_silu: Literal["table", "fixed"] = "table"
+    """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
 
 
 class Output(Section):
@@ -229,6 +247,17 @@ class Pooling(Section):
     divided by the count, without its fraction (TensorFlow Lite)."""
     zero_point: Literal["removed", "kept"] = "removed"
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
+
+
+class Resizing(Section):
+    """Interpolation between pixels."""
+
+    fraction_bits: Annotated[int, Field(ge=1, le=12, strict=True), Measure(unit="bits", limit="a weight has")] = 10
+    """Bits of the weights of two rows, or of two columns, which add up to 1."""
+    rounding: Rounding = Rounding.HALF_AWAY
+    """How the fraction of a weighted sum is dropped."""
+    zero_point: Literal["removed", "kept"] = "removed"
+    """Whether codes are weighed less their zero point, or as they are stored (TensorFlow Lite)."""
 
 
 class Addition(Section):
@@ -286,10 +315,14 @@ class Settings(Section):
     """How an accumulator becomes an output code."""
     activation: ActivationFunction = ActivationFunction()
     """How ReLU and its relatives are computed."""
+    curve: CurveUnit = CurveUnit()
+    """How activation functions that are no ReLU are computed."""
     output: Output = Output()
     """How the final value becomes a stored code."""
     pooling: Pooling = Pooling()
     """Average pooling, and the mean over a whole image."""
+    resize: Resizing = Resizing()
+    """Interpolation between pixels."""
     addition: Addition = Addition()
     """Element-wise addition."""
     multiplication: Multiplication = Multiplication()

@@ -14,9 +14,12 @@ from hwsim.target.mistake import Location
 from hwsim.target.settings import Settings
 
 HOME: Mapping[str, str] = {
+    "curve": "curve",
     "average_pool": "pooling",
     "mean": "pooling",
+    "resize": "resize",
     "add": "addition",
+    "subtract": "addition",
     "multiply": "multiplication",
     "softmax": "softmax",
 }

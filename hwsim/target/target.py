@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from hwsim.errors import TargetError
 from hwsim.target.mistake import LocatedError, Location, Mistake, dotted, overlap
-from hwsim.target.rules import MAC_KINDS, broken
+from hwsim.target.rules import MAC_KINDS, SUM_KINDS, broken
 from hwsim.target.section import Spelling
 from hwsim.target.sentences import prune, translate, typed
 from hwsim.target.settings import Settings
@@ -21,6 +21,7 @@ from hwsim.target.short import expand
 
 Kind = Literal[
     "input",
+    "constant",
     "conv2d",
     "depthwise_conv2d",
     "conv2d_transpose",
@@ -30,22 +31,29 @@ Kind = Literal[
     "max_pool",
     "mean",
     "add",
+    "subtract",
     "multiply",
+    "matmul",
     "concatenate",
     "activation",
+    "curve",
     "reshape",
+    "resize",
     "pad",
     "crop",
+    "rearrange",
     "softmax",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _USED_BY: Mapping[str, frozenset[str]] = {
     "weights": MAC_KINDS,
-    "mac": MAC_KINDS,
+    "mac": SUM_KINDS,
     "bias": MAC_KINDS,
+    "curve": frozenset({"curve"}),
     "pooling": frozenset({"average_pool", "mean"}),
-    "addition": frozenset({"add"}),
+    "resize": frozenset({"resize"}),
+    "addition": frozenset({"add", "subtract"}),
     "multiplication": frozenset({"multiply"}),
     "softmax": frozenset({"softmax"}),
 }

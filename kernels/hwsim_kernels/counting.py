@@ -229,6 +229,20 @@ def count_rounding(counts: Counts, channel: Int, fraction: Int, sticky: Int, up:
 
 
 @njit
+def count_error(counts: Counts, channel: Int, error: Int, inexact: Flag) -> None:
+    """Note an error in 1/65536 of an LSB, of less than 32 bits: more than one rounding makes."""
+    if inexact:
+        counts[INEXACT, channel] += 1
+    counts[ROUND_BIAS, channel] += error
+    # its square stays in an unsigned word and each column in 33 bits
+    size = abs(np.int64(error))
+    high, low = size >> 16, size & 0xFFFF
+    cross = high * low
+    counts[ROUND_ENERGY, channel] += low * low + ((cross & 0x3FFF) << 17)
+    counts[ROUND_ENERGY + 1, channel] += (cross >> 14) + (high * high << 1)
+
+
+@njit
 def count_bits_wide(histogram: Ints, high: Int, low: Int) -> None:
     """Note how many bits the magnitude of a pair has."""
     histogram[min(bit_length(high, low), BINS - 1)] += 1

@@ -278,8 +278,8 @@ def lookup(
     mode, numbers = rounding_code(rounding), random_numbers(draws, rounding if linear else "floor")
     words = words_of(array, 1, "values")
     position = np.array([0, words.shape[1]], np.int64)
-    whole_table = np.require(entries, np.int64, ["C", "W"])
-    look_up(words, whole_table, start, apart, linear, mode, numbers, position, new_counts(1))
+    lines = np.require(entries[None], np.int64, ["C", "W"])
+    look_up(words, lines, np.zeros((0, 0), np.int64), start, apart, linear, mode, numbers, position, new_counts(1))
     return integers_in(words, array.shape)
 
 

@@ -7,11 +7,9 @@ import numpy as np
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints, Reals
 from hwsim_kernels.counting import (
-    INEXACT,
-    ROUND_BIAS,
-    ROUND_ENERGY,
     VALUES,
     Counts,
+    count_error,
     count_hit,
     count_injected_wide,
     count_range,
@@ -40,15 +38,7 @@ def nearest_level(levels: Ints, twice: float) -> Int:
 def count_distance(counts: Counts, channel: Int, distance: Int, fraction: Int, sticky: Int) -> None:
     """Note the error of a value that becomes its floor plus ``distance``, less than 2**17; see ``count_rounding``."""
     error = (np.int64(distance) << 16) - (np.int64(fraction) >> 16)
-    if distance != 0 or fraction != 0 or sticky != 0:
-        counts[INEXACT, channel] += 1
-    counts[ROUND_BIAS, channel] += error
-    # below 2**32, so that its square stays in an unsigned word and each column in 33 bits
-    size = abs(np.int64(error))
-    high, low = size >> 16, size & 0xFFFF
-    cross = high * low
-    counts[ROUND_ENERGY, channel] += low * low + ((cross & 0x3FFF) << 17)
-    counts[ROUND_ENERGY + 1, channel] += (cross >> 14) + (high * high << 1)
+    count_error(counts, channel, error, distance != 0 or fraction != 0 or sticky != 0)
 
 
 @njit

@@ -74,6 +74,16 @@ def absolute(values: Ints) -> None:
 
 
 @njit
+def negate(values: Ints) -> None:
+    """Change the sign."""
+    for row in range(values.shape[1]):
+        for c in range(values.shape[2]):
+            high, low = load(values, row, c)
+            high, low = minus(0, 0, high, low)
+            store(values, row, c, high, low)
+
+
+@njit
 def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogram: Ints, offset: Int) -> None:
     """Fit to a format. field: (4,) bits, signed, overflow, saturated_bits.
 

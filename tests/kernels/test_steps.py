@@ -44,6 +44,8 @@ from oracle.rescale import Unit, fixed, float32_product, float64_product, multip
 from oracle.rounding import Rounded, rounded_fraction, rounded_shift
 from oracle.steps import Walk, expand, rescaling, resolve
 
+NO_ERRORS = np.zeros((0, 0), np.int64)
+
 BITS = 124
 """Values of so many bits of magnitude are sent through the steps, and none of them may make one that is wider."""
 
@@ -498,7 +500,7 @@ def kernel_of(step: Json, channels: int, random: Json, position: tuple[int, int]
             case "lookup":
                 linear = step["interpolation"] == "linear"
                 table, first, shift = array(step["table"]), step["first"], step["shift"]
-                look_up(values, table, first, shift, linear, mode, draws, where, tally.counts)
+                look_up(values, table[None], NO_ERRORS, first, shift, linear, mode, draws, where, tally.counts)
             case _:
                 run_exact(step, values)
 
@@ -760,7 +762,8 @@ def check_entries(one: Entries, table: Table, mode: str | None, random: Json) ->
     position, draws, code = array(table.position), draws_of(random), code_of(mode) if mode else 0
 
     def kernel(values: Ints, tally: Tally) -> None:
-        look_up(values, array(one.table), one.first, one.shift, mode is not None, code, draws, position, tally.counts)
+        table, linear = array([one.table]), mode is not None
+        look_up(values, table, NO_ERRORS, one.first, one.shift, linear, code, draws, position, tally.counts)
 
     made, tally = run(table, kernel)
     assert made == table.rows(wanted)

@@ -84,6 +84,32 @@ def by_channel(x: Any) -> Any:
     return layers.Multiply()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)])
 
 
+def swapped_halves(x: Any) -> Any:
+    """Return an image with the second half of its channels first."""
+    first, second = keras.ops.split(x, 2, axis=-1)
+    return layers.Concatenate()([second, first])
+
+
+def around(**arguments: Any) -> Build:
+    """Return rows, columns and channels around an image."""
+
+    def build(x: Any) -> Any:
+        return keras.ops.pad(x, ((0, 0), (0, 1), (1, 0), (2, 1)), **arguments)
+
+    return build
+
+
+def of_rows(x: Any) -> Any:
+    """Return the products of rows of two layers."""
+    return keras.ops.matmul(layers.Dense(5)(x), keras.ops.transpose(layers.Dense(5)(x), (0, 2, 1)))
+
+
+def excited(x: Any) -> Any:
+    """Return an image whose channels are weighed by gates."""
+    gates = layers.Dense(3, activation="relu")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Multiply()([x, layers.Dense(6, activation="sigmoid")(gates)])
+
+
 IMAGE = (9, 8, 3)
 CASES: Mapping[str, tuple[Shape, Build]] = {
     "conv": (IMAGE, conv()),
@@ -124,4 +150,25 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "reshape": (IMAGE, chain(conv(), layers.Reshape((6, -1)))),
     "softmax": ((10,), chain(layers.Dense(6), layers.Softmax())),
     "softmax of pixels": (IMAGE, chain(conv(filters=6), layers.Softmax())),
+    "sigmoid": (IMAGE, chain(conv(), layers.Activation("sigmoid"))),
+    "tanh": (IMAGE, chain(conv(), layers.Activation("tanh"))),
+    "hard swish": (IMAGE, chain(conv(), layers.Activation("hard_silu"))),
+    "swish": (IMAGE, chain(conv(), layers.Activation("silu"))),
+    "gelu": (IMAGE, chain(conv(), layers.Activation("gelu"))),
+    "leaky relu": (IMAGE, chain(conv(), layers.LeakyReLU(0.3))),
+    "magnitude": (IMAGE, chain(conv(), keras.ops.absolute)),
+    "subtract": (IMAGE, branches(layers.Subtract())),
+    "subtract, relu": (IMAGE, branches(chain(layers.Subtract(), layers.ReLU()))),
+    "transposed conv": (IMAGE, layers.Conv2DTranspose(5, 3, strides=2, padding="same")),
+    "transposed conv valid, relu": (IMAGE, layers.Conv2DTranspose(5, (2, 3), strides=(1, 2), activation="relu")),
+    "bilinear": (IMAGE, chain(conv(), layers.UpSampling2D((2, 3), interpolation="bilinear"))),
+    "transpose": (IMAGE, chain(conv(), layers.Permute((2, 3, 1)))),
+    "slice": (IMAGE, chain(conv(), lambda x: x[:, 1:5, ::2, 1:])),
+    "split": (IMAGE, chain(conv(), swapped_halves)),
+    "crop": (IMAGE, chain(conv(), layers.Cropping2D(((1, 0), (1, 2))))),
+    "pad channels": (IMAGE, chain(conv(), around(constant_values=0.5))),
+    "mirror": (IMAGE, chain(conv(), around(mode="reflect"))),
+    "matmul": ((4, 6), of_rows),
+    "squeeze and excite": (IMAGE, chain(conv(filters=6), excited)),
+    "conv of rows": ((12, 3), layers.Conv1D(4, 3, padding="same", activation="relu")),
 }

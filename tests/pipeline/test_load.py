@@ -517,7 +517,7 @@ def unsupported(model: Any) -> tuple[str, ...]:
 
 def test_all_unsupported_layers_are_listed_at_once() -> None:
     one = keras.Input((8, 8, 4))
-    two = layers.Conv2D(4, 3, activation="sigmoid", name="gate")(one)
+    two = layers.Conv2D(4, 3, activation="sparsemax", name="gate")(one)
     two = layers.UpSampling2D(name="up")(two)
     two = layers.Conv2D(4, 3, name="fine")(two)
     inner = keras.Sequential([keras.Input((10, 10, 4)), layers.PReLU(name="deep")], name="inner")
@@ -526,7 +526,7 @@ def test_all_unsupported_layers_are_listed_at_once() -> None:
     two = layers.Lambda(unchanged, name="code")(two)
     two = Doubled(name="mine")(two)
     two = Dense(3, name="false")(two)
-    two = layers.Subtract(name="less")([two, two])
+    two = layers.Maximum(name="more")([two, two])
     two = layers.Softmax(axis=[1, 2], name="plane")(two) + 1.0
     two = layers.Reshape((-1, 3), name="rows_of_three")(two)
     two = layers.LSTM(3, name="memory")(two)
@@ -540,13 +540,13 @@ def test_all_unsupported_layers_are_listed_at_once() -> None:
         "code (Lambda",
         "mine (Doubled",
         "false (Dense",
-        "less (Subtract",
+        "more (Maximum",
         "plane (Softmax",
         found[10].split(":")[0],
         "memory (LSTM",
     ]
     assert found[10].endswith("(Add: adds a constant)")
-    assert "sigmoid" in found[0]
+    assert "sparsemax" in found[0]
 
 
 def test_options_without_an_integer_form_are_unsupported() -> None:
@@ -563,10 +563,8 @@ def test_options_without_an_integer_form_are_unsupported() -> None:
     assert unsupported(keras.Model(one, inner(one, training=True)))[0].startswith("inner (Sequential: called")
     (masked,) = unsupported(keras.Model(one, layers.Softmax()(one, mask=keras.ops.relu(one))))
     assert "called with 2 tensors" in masked
-    (shapes,) = unsupported(keras.Model(one, layers.Add()([one, layers.Dense(1)(one)])))
-    assert "one shape" in shapes
     (ranks,) = unsupported(keras.Model(one, layers.Multiply()([one, layers.Reshape((4, 1))(one)])))
-    assert "alike but for axes of size 1, got [(4,), (4, 1)]" in ranks
+    assert "alike but for axes of size 1, got (4,), (4, 1)" in ranks
     (constant,) = unsupported(keras.Model(one, one * 2.0))
     assert "multiplies by a constant" in constant
     turned = layers.Conv2DTranspose(2, 3, data_format="channels_first")

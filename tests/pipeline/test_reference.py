@@ -215,7 +215,9 @@ def test_products_stretch_axes_of_size_one(
 
 @pytest.mark.parametrize("shapes", [[(4, 5), (4, 2)], [(3,), (1, 3)], [(4, 5), (5, 4)], [(3,)], [(3,), (3,), (3,)], []])
 def test_products_of_shapes_that_do_not_fit_are_refused(shapes: list[tuple[int, ...]]) -> None:
-    with pytest.raises(ValueError, match="^product: multiply needs two inputs alike but for axes of size 1, got "):
+    with pytest.raises(
+        ValueError, match="^product: multiply needs (two inputs|inputs alike but for axes of size 1), got "
+    ):
         Multiply(name="product").output_shape(*shapes)
 
 

@@ -164,8 +164,10 @@ Where bits can be lost (clamping | round-off)
 
 Other operations
   average_pool  codes less their zero point, sum s20 saturate, quotient rounded half_away
+  resize        codes less their zero point, weights of 10 bits, sum rounded half_away
   add           inputs times 2^8, rescaled, sum s20 saturate
   multiply      codes less their zero points, product exact, requantised
+  curve         table, an entry for each code, computed in float64, rounded half_away
   softmax       on the host, in float64
 
 Overrides
@@ -382,9 +384,11 @@ Where bits can be lost (clamping | round-off)
 
 Other operations
   average_pool  codes less their zero point, sum s32 wrap, quotient rounded half_away
+  resize        codes less their zero point, weights of 10 bits, sum rounded half_away
   add           inputs times 2^8, rescaled, sum s32 wrap
   multiply      codes less their zero points, product s16, wrap with 1 saturated bit; 2 low bits
                 dropped by floor, requantised
+  curve         table, an entry for each code, computed in float64, rounded half_away
   softmax       on the host, in float64
 """.rstrip().splitlines()
     )

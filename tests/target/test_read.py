@@ -248,15 +248,16 @@ KEYS = {
         "name: t\nmultiplier_bits: 16\n",
         "2: multiplier_bits: no such key; did you mean requantize.multiplier_bits or "
         "activation.multiplier_bits?; "
-        "allowed here: name, description, weights, activations, mac, bias, requantize, activation, output, "
-        "pooling, "
+        "allowed here: name, description, weights, activations, mac, bias, requantize, activation, curve, output, "
+        "pooling, resize, "
         "addition, multiplication, softmax, random, operations, layers",
     ),
     "in an operation instead of in its section": (
         "name: t\noperations:\n  dense: {rounding: half_away}\n",
         "3: operations.dense.rounding: no such key; did you mean weights.rounding or activations.rounding or "
         "bias.rounding?; allowed here: weights, "
-        "activations, mac, bias, requantize, activation, output, pooling, addition, multiplication, softmax, random",
+        "activations, mac, bias, requantize, activation, curve, output, pooling, resize, addition, multiplication, "
+        "softmax, random",
     ),
     "in the short form of an operation": (
         "name: t\noperations:\n  average_pool:\n    zero_point: kept\n    rounding: half_awayy\n",
@@ -272,9 +273,9 @@ KEYS = {
     ),
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
-        "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, conv2d, "
-        "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, multiply, "
-        "concatenate, activation, reshape, pad, crop, softmax",
+        "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, constant, conv2d, "
+        "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, subtract, "
+        "multiply, matmul, concatenate, activation, curve, reshape, resize, pad, crop, rearrange, softmax",
     ),
     "a layer without a name": (
         "name: t\nlayers:\n  '': {weights: {bits: 4}}\n",

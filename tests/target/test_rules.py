@@ -318,7 +318,7 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         [
             "operations.max_pool.pooling: no effect: max_pool has no pooling; the section is for average_pool, mean",
             "operations.add.mac: no effect: add has no mac; the section is for conv2d, conv2d_transpose, dense, "
-            "depthwise_conv2d, scale_shift",
+            "depthwise_conv2d, matmul, scale_shift",
             "operations.add.multiplication: no effect: add has no multiplication; the section is for multiply",
         ],
     ),

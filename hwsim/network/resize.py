@@ -1,0 +1,54 @@
+"""Images brought to another size between their pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.network.operation import Operation, Shape
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resize(Operation):
+    """Bilinear interpolation of (h, w, c) to ``size`` (rows, columns).
+
+    ``align_corners``: the centres of the outermost pixels meet; ``half_pixel``: the outer edges do; neither: the
+    centres of the first ones.
+    """
+
+    kind: ClassVar[str] = "resize"
+    size: tuple[int, int]
+    align_corners: bool = False
+    half_pixel: bool = True
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (rows, columns, c)."""
+        _, _, channels = inputs[0]
+        return (*self.size, channels)
+
+    def taps(self, shape: Shape, axis: int, bits: int) -> tuple[Ints, Ints]:
+        """Return the two places (outputs, 2) along ``axis`` between which each output lies, and their weights.
+
+        Weights are in 1/2**bits and add up to 1 (TensorFlow Lite, internal/reference/resize_bilinear.h).
+        """
+        inputs, outputs, one = shape[axis], self.size[axis], 1 << bits
+        if self.align_corners and outputs > 1:
+            step = ((inputs - 1) * one + (outputs - 1) // 2) // (outputs - 1)
+        else:
+            step = (inputs * one + outputs // 2) // outputs
+        at = np.arange(outputs, dtype=np.int64) * step
+        if self.half_pixel:
+            at += step // 2 - one // 2
+        low = np.maximum(_toward_zero(at, one), 0)
+        high = np.minimum(_toward_zero(at + one - 1, one), inputs - 1)
+        after = at - low * one
+        return np.stack([low, high], axis=1), np.stack([one - after, after], axis=1)
+
+
+def _toward_zero(values: Ints, divisor: int) -> Ints:
+    return np.asarray(np.sign(values) * (np.abs(values) // divisor), np.int64)

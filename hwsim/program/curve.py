@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from hwsim.network import Curve
@@ -9,8 +11,12 @@ from hwsim.program.context import Context
 from hwsim.program.pipeline import NO_ERRORS, Pipeline
 from hwsim.program.records import Ints, Reals, Rescale, Tensor
 from hwsim.target.settings import CurveUnit
+from hwsim_kernels import gates
 from hwsim_kernels.hard_silu import hard_silu
 from hwsim_kernels.rounding import round_float
+
+GATES: Mapping[str, Callable[[int, float], int]] = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}
+WIDE = 16
 
 LARGEST = 1 << 30
 """What entries are limited to; every format of a stored code lies within."""
@@ -57,11 +63,22 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
         else:
             found = operation.real(reals) / scale
     found = np.clip(np.nan_to_num(found, nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
-    if operation.function == "hard_silu" and unit.hard_silu == "fixed":
-        table = np.array([hard_silu(int(code) - source.zero_point, source.scale, scale) for code in codes], np.int64)
+    fixed = fixed_point(operation.function, source, scale, unit)
+    if fixed is not None:
+        table = np.array([fixed(int(code) - source.zero_point) for code in codes], np.int64)
     else:
         table = np.array([_rounded(one, unit) for one in found.tolist()], np.int64)
     return table, (table << 16) - np.floor(found * 65536).astype(np.int64)
+
+
+def fixed_point(function: str, source: Tensor, scale: float, unit: CurveUnit) -> Callable[[int], int] | None:
+    """Return what computes a function of a code less its zero point in integers; None where floats do."""
+    if function == "hard_silu" and unit.hard_silu == "fixed":
+        return lambda code: hard_silu(code, source.scale, scale)
+    wide = source.format is not None and source.format.bits == WIDE and source.zero_point == 0
+    if function in GATES and unit.gates == "fixed" and wide:
+        return lambda code: GATES[function](code, source.scale)
+    return None
 
 
 def single(values: Reals) -> Reals:

@@ -226,6 +226,8 @@ class CurveUnit(Section):
     """Width of the float in which entries are computed, in bits."""
     hard_silu: Literal["table", "fixed"] = "table"
     """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
+    gates: Literal["table", "fixed"] = "table"
+    """Sigmoid and tanh of 16-bit codes. `table`: as all functions. `fixed`: by one table of 256 (TensorFlow Lite)."""
 
 
 class Output(Section):

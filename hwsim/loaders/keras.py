@@ -99,7 +99,9 @@ def _import_layer(node: Any, name: str, inputs: Sequence[str], draft: Draft) -> 
     shapes = tuple(shape for shape in map(draft.shapes.__getitem__, inputs) if shape is not None)
     if len(shapes) < len(inputs):
         return _stand_ins(node, name, draft)[0]
-    operations = translate(Call(layer=layer, name=name, inputs=tuple(inputs), shapes=shapes))
+    operations = translate(
+        Call(layer=layer, name=name, inputs=tuple(inputs), shapes=shapes, arguments=tuple(node.arguments.args))
+    )
     draft.add(operations)
     return operations[-1].name if operations else inputs[0]
 

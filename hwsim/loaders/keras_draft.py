@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from hwsim.network import Operation, Shape
 
 
@@ -21,6 +23,22 @@ class Call:
     name: str
     inputs: tuple[str, ...]
     shapes: tuple[Shape, ...]
+    arguments: tuple[Any, ...] = ()
+
+    def constant(self, name: str) -> np.ndarray:
+        """Return the one argument that is no tensor of the graph, in float32; ``name`` says what is done with it."""
+        found = [one for one in self.arguments if not hasattr(one, "_keras_history")]
+        if len(found) != 1:
+            raise NoIntegerForm(f"{name} {len(found)} constants")
+        values = np.asarray(found[0], np.float32)
+        if not np.isfinite(values).all():
+            raise NoIntegerForm(f"{name} a constant that is not finite")
+        return values
+
+    @property
+    def constant_first(self) -> bool:
+        """Whether the constant stands before the tensor."""
+        return bool(self.arguments) and not hasattr(self.arguments[0], "_keras_history")
 
 
 @dataclass

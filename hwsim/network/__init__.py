@@ -7,6 +7,7 @@ from hwsim.network.graph import Network
 from hwsim.network.mac import Conv2D, Conv2DTranspose, Dense, ScaleShift, Weighted
 from hwsim.network.mean import Mean
 from hwsim.network.merge import Add, Concatenate, MatMul, Multiply, Subtract
+from hwsim.network.normalize import Normalize
 from hwsim.network.operation import Input, Operation, Shape
 from hwsim.network.pooling import AveragePool, MaxPool
 from hwsim.network.resize import Resize
@@ -30,6 +31,7 @@ __all__ = [
     "Mean",
     "Multiply",
     "Network",
+    "Normalize",
     "Operation",
     "Pad",
     "Rearrange",

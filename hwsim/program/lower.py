@@ -23,6 +23,7 @@ from hwsim.network import (
     Mean,
     Multiply,
     Network,
+    Normalize,
     Operation,
     Pad,
     Rearrange,
@@ -44,6 +45,7 @@ from hwsim.program.matmul import lower_matmul
 from hwsim.program.mean import lower_mean
 from hwsim.program.memory import Memory
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
+from hwsim.program.normalize import lower_normalize
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
 from hwsim.program.program import Program
 from hwsim.program.records import IntOperation, Tensor
@@ -68,6 +70,7 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     MaxPool: lower_max_pool,
     Mean: lower_mean,
     Multiply: lower_multiply,
+    Normalize: lower_normalize,
     Pad: lower_pad,
     Rearrange: lower_rearrange,
     Reshape: lower_reshape,

@@ -292,6 +292,24 @@ class Interpolate(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class NormalizeCodes(IntOperation):
+    """Codes less ``zero_point``, normalised over ``groups`` of channels (``whole``: and all leading axes), then steps.
+
+    ``field``: (5,) bits of the mean's fraction, of the reciprocal, of the result, rounding, bound of the result.
+    ``epsilon`` is in squares of the finest unit.
+    """
+
+    zero_point: int
+    groups: int
+    whole: bool
+    centered: bool
+    epsilon: int
+    field: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sum(IntOperation):
     """The sum of tensors, each rescaled by its own steps first."""
 

@@ -7,7 +7,7 @@ from functools import singledispatch
 
 from hwsim.network import Operation
 from hwsim.network.mac import Floats
-from hwsim.reference import activation, constant, curve, mac, merge, pooling, resize, shape, softmax
+from hwsim.reference import activation, constant, curve, mac, merge, normalize, pooling, resize, shape, softmax
 
 
 @singledispatch
@@ -27,6 +27,7 @@ run_operation.register(mac.conv2d)
 run_operation.register(mac.conv2d_transpose)
 run_operation.register(mac.dense)
 run_operation.register(mac.scale_shift)
+run_operation.register(normalize.normalize)
 run_operation.register(pooling.max_pool)
 run_operation.register(pooling.average_pool)
 run_operation.register(pooling.mean)

@@ -164,6 +164,12 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
         "add",
         f"inputs times 2^{addition.left_shift}, rescaled, sum {width} {addition.accumulator.overflow}",
     )
+    norm = target.settings("normalize", "").normalization
+    yield (
+        "normalize",
+        f"mean with {norm.fraction_bits} bits of fraction, floor of the root, reciprocal 2^{norm.reciprocal_bits} / "
+        f"root, {norm.result_bits} bits of fraction, rounded {norm.rounding}",
+    )
     product = target.settings("multiply", "").multiplication.product
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
     curve = target.settings("curve", "").curve

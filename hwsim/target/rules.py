@@ -58,9 +58,18 @@ def stored_values_round_deterministically(settings: Settings) -> Found:
         yield Mistake(
             ("activation", "limit_rounding"), f"{limit} draws random numbers, but a limit is the same every time"
         )
-    if settings.curve.rounding.stochastic:
+    for section, rounding, what in (
+        ("curve", settings.curve.rounding, "a table is the same every time"),
+        ("normalization", settings.normalization.rounding, "a normalisation rounds the same every time"),
+    ):
+        if rounding.stochastic:
+            yield Mistake((section, "rounding"), f"{rounding} draws random numbers, but {what}")
+    widths = settings.normalization
+    if widths.result_bits > widths.reciprocal_bits:
         yield Mistake(
-            ("curve", "rounding"), f"{settings.curve.rounding} draws random numbers, but a table is the same every time"
+            ("normalization", "result_bits"),
+            f"{widths.result_bits}, but a reciprocal of {widths.reciprocal_bits} bits leaves no more than these",
+            (("normalization", "reciprocal_bits"),),
         )
     sections = (("weights", settings.weights), ("activations", settings.activations), ("bias", settings.bias))
     for section, holder in sections:

@@ -262,6 +262,21 @@ class Resizing(Section):
     """Whether codes are weighed less their zero point, or as they are stored (TensorFlow Lite)."""
 
 
+class Normalization(Section):
+    """Layer, group and RMS normalisation: sums, a division, a square root and a reciprocal in integers."""
+
+    fraction_bits: Annotated[int, Field(ge=0, le=16, strict=True), Measure(unit="bits", limit="a fraction has")] = 6
+    """Bits of the mean behind the binary point of codes; distances from it have as many."""
+    reciprocal_bits: Annotated[int, Field(ge=1, le=40, strict=True), Measure(unit="bits", limit="a reciprocal has")] = (
+        30
+    )
+    """The reciprocal of the deviation r is 2^bits / r."""
+    result_bits: Annotated[int, Field(ge=0, le=24, strict=True), Measure(unit="bits", limit="a fraction has")] = 12
+    """Bits of a normalised value behind the binary point, before it is requantised."""
+    rounding: Rounding = Rounding.HALF_UP
+    """How mean, variance, reciprocal and result are rounded; deterministic modes only. The root is rounded down."""
+
+
 class Addition(Section):
     """Element-wise addition."""
 
@@ -325,6 +340,8 @@ class Settings(Section):
     """Average pooling, and the mean over a whole image."""
     resize: Resizing = Resizing()
     """Interpolation between pixels."""
+    normalization: Normalization = Normalization()
+    """Layer, group and RMS normalisation."""
     addition: Addition = Addition()
     """Element-wise addition."""
     multiplication: Multiplication = Multiplication()

@@ -18,6 +18,7 @@ HOME: Mapping[str, str] = {
     "average_pool": "pooling",
     "mean": "pooling",
     "resize": "resize",
+    "normalize": "normalization",
     "add": "addition",
     "subtract": "addition",
     "multiply": "multiplication",

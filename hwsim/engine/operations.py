@@ -38,6 +38,7 @@ from hwsim.program.records import (
     Quantize,
     Relabel,
     Rescale,
+    SlopedSum,
     Step,
     Sum,
 )
@@ -571,5 +572,6 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     Quantize: quantize,
     Relabel: relabel,
     Rescale: rescale,
+    SlopedSum: add,
     Sum: add,
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from hwsim.loaders.keras_activation import activation_layer, function_layer, sample_axis
+from hwsim.loaders.keras_activation import activation_layer, function_layer, prelu, sample_axis
 from hwsim.loaders.keras_constant import (
     add_constant,
     divide_constant,
@@ -143,6 +143,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "MaxPooling2D": max_pooling,
     "Multiply": multiply,
     "Normalization": normalization,
+    "PReLU": prelu,
     "Permute": permute,
     "RMSNormalization": rms_normalization,
     "ReLU": function_layer,

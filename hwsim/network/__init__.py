@@ -1,6 +1,6 @@
 """The imported model: a small graph of operations with float weights."""
 
-from hwsim.network.activation import Activation, Relu
+from hwsim.network.activation import Activation, Prelu, Relu
 from hwsim.network.constant import Constant
 from hwsim.network.curve import Curve
 from hwsim.network.graph import Network
@@ -34,6 +34,7 @@ __all__ = [
     "Normalize",
     "Operation",
     "Pad",
+    "Prelu",
     "Rearrange",
     "Relu",
     "Reshape",

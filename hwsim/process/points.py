@@ -17,7 +17,15 @@ from hwsim.pipeline import PlanSource, Result
 from hwsim.process.table import frame_of, html_of
 from hwsim.program import Program, lower
 from hwsim.program.mac import kernel_extent
-from hwsim.program.records import ConstantCodes, IntOperation, MultiplyAccumulate, Point, Quantize, ScaleFixed
+from hwsim.program.records import (
+    ConstantCodes,
+    IntOperation,
+    MultiplyAccumulate,
+    Point,
+    Quantize,
+    ScaleFixed,
+    SlopedSum,
+)
 from hwsim.quantize import Plan, Profile, decide
 from hwsim.quantize.decide import kernel_of
 from hwsim.quantize.profile import Statistics
@@ -146,7 +154,7 @@ def _outlook(one: IntOperation, number: int, point: Point, *, whole: bool) -> Ou
     round_off = "none" if point.rounding is None or whole else "possible"
     basis = "weights"
     if point.once:
-        assert isinstance(one, ConstantCodes | MultiplyAccumulate)
+        assert isinstance(one, ConstantCodes | MultiplyAccumulate | SlopedSum)
         counts = one.initial[number]
         clamping = "certain" if counts[counting.LOW].any() or counts[counting.HIGH].any() else "impossible"
         round_off = "certain" if counts[counting.INEXACT].any() else "none"

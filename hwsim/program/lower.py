@@ -26,6 +26,7 @@ from hwsim.network import (
     Normalize,
     Operation,
     Pad,
+    Prelu,
     Rearrange,
     Reshape,
     Resize,
@@ -34,7 +35,7 @@ from hwsim.network import (
     Subtract,
     Weighted,
 )
-from hwsim.program.activation import lower_activation
+from hwsim.program.activation import lower_activation, lower_prelu
 from hwsim.program.constant import lower_constant
 from hwsim.program.context import Context
 from hwsim.program.curve import lower_curve
@@ -72,6 +73,7 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     Multiply: lower_multiply,
     Normalize: lower_normalize,
     Pad: lower_pad,
+    Prelu: lower_prelu,
     Rearrange: lower_rearrange,
     Reshape: lower_reshape,
     Resize: lower_resize,
@@ -120,6 +122,6 @@ def check_names(network: Network, plan: Plan) -> None:
     strangers = sorted({*plan.tensors, *plan.weights} - set(network.shapes))
     if strangers:
         raise PlanError(f"the plan names {', '.join(strangers)}, which the network {network.name!r} does not have")
-    weightless = sorted(name for name in plan.weights if not isinstance(network.by_name[name], Weighted))
+    weightless = sorted(name for name in plan.weights if not isinstance(network.by_name[name], Weighted | Prelu))
     if weightless:
         raise PlanError(f"the plan gives weights to {', '.join(weightless)}, which have none")

@@ -171,7 +171,9 @@ class Absolute(Step):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Negate(Step):
-    """Change the sign."""
+    """Change the sign where ``where`` (channels,) is 1."""
+
+    where: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -317,6 +319,16 @@ class Sum(IntOperation):
     field: Ints
     steps: tuple[Step, ...]
     draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SlopedSum(Sum):
+    """What a tensor has above 0 and, times a slope for each channel, below; the inputs are the same tensor twice.
+
+    ``initial`` (points, COLUMNS, channels) is what was lost when slopes became integers.
+    """
+
+    initial: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

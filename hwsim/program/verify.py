@@ -44,6 +44,7 @@ from hwsim.program.records import (
     ScaleFixed,
     ScaleFloat,
     ShiftLeft,
+    SlopedSum,
     Step,
     Sum,
     Tensor,
@@ -122,6 +123,13 @@ def check_sum(one: Sum, inputs: Sequence[Tensor]) -> None:
     need(any(point.name == "accumulator" for point in one.points), f"{one.name}: has no accumulator")
     need(all(stretches(tensor.shape, one.output.shape) for tensor in inputs), f"{one.name}: its inputs differ in shape")
     check_field(one, one.field, 4)
+
+
+def check_sloped_sum(one: SlopedSum, inputs: Sequence[Tensor]) -> None:
+    """Check a sum of two parts of one tensor, and what was lost when slopes became integers."""
+    check_sum(one, inputs)
+    need(len(inputs) == 2 and one.points[0].name == "weight", f"{one.name}: is no sum of two parts with slopes")
+    need(one.initial.shape == (len(one.points), COLUMNS, one.channels), f"{one.name}: initial counts do not fit")
 
 
 def stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
@@ -519,6 +527,7 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     Product: check_product,
     Quantize: check_quantize,
     Relabel: check_relabel,
+    SlopedSum: check_sloped_sum,
     Sum: check_sum,
 }
 """What is asked of each kind of operation; of all others, that they keep their input's shape."""

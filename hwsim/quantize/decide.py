@@ -23,6 +23,7 @@ from hwsim.network import (
     Network,
     Operation,
     Pad,
+    Prelu,
     Rearrange,
     Reshape,
     Resize,
@@ -70,7 +71,7 @@ def decide(
     return Plan(network=network.name, target=target.name, tensors=draft.tensors, weights=draft.weights)
 
 
-def kernel_of(operation: Weighted) -> NDArray[np.float32]:
+def kernel_of(operation: Weighted | Prelu) -> NDArray[np.float32]:
     """Return an operation's weights, output channels on the last axis.
 
     Raises TypeError for an operation that has none.
@@ -79,6 +80,8 @@ def kernel_of(operation: Weighted) -> NDArray[np.float32]:
         return operation.kernel
     if isinstance(operation, ScaleShift):
         return operation.scale
+    if isinstance(operation, Prelu):
+        return operation.slopes
     raise TypeError(f"{operation.name}: {type(operation).__name__} has no weights")
 
 
@@ -93,7 +96,7 @@ class _Draft:
     def add(self, operation: Operation) -> None:
         """Decide about one operation's weights and output."""
         settings = self.target.settings(operation.kind, operation.name)
-        if isinstance(operation, Weighted):
+        if isinstance(operation, Weighted | Prelu):
             self.weights[operation.name] = plan_weights(operation, settings)
         if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
@@ -175,7 +178,7 @@ def plan_tensor(statistics: Statistics, form: Activations) -> TensorPlan:
     return TensorPlan(**given, scale=scale, zero_point=zero_point)
 
 
-def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:
+def plan_weights(operation: Weighted | Prelu, settings: Settings) -> WeightPlan:
     """Choose the scale, or the scales, of an operation's weights."""
     form = settings.weights
     kernel = kernel_of(operation)

@@ -21,6 +21,7 @@ def run_operation(operation: Operation, inputs: Sequence[Floats]) -> Floats:
 
 
 run_operation.register(activation.activation)
+run_operation.register(activation.prelu)
 run_operation.register(constant.constant)
 run_operation.register(curve.curve)
 run_operation.register(mac.conv2d)

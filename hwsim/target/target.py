@@ -37,6 +37,7 @@ Kind = Literal[
     "normalize",
     "concatenate",
     "activation",
+    "prelu",
     "curve",
     "reshape",
     "resize",
@@ -48,7 +49,7 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _USED_BY: Mapping[str, frozenset[str]] = {
-    "weights": MAC_KINDS,
+    "weights": MAC_KINDS | {"prelu"},
     "mac": SUM_KINDS,
     "bias": MAC_KINDS,
     "curve": frozenset({"curve"}),

@@ -99,6 +99,12 @@ def around(**arguments: Any) -> Build:
     return build
 
 
+def sloped() -> Build:
+    """Return a ReLU with a slope for each channel, of either sign."""
+    layer: Build = layers.PReLU(shared_axes=[1, 2], alpha_initializer=keras.initializers.RandomUniform(-0.5, 0.9))
+    return layer
+
+
 def of_rows(x: Any) -> Any:
     """Return the products of rows of two layers."""
     return keras.ops.matmul(layers.Dense(5)(x), keras.ops.transpose(layers.Dense(5)(x), (0, 2, 1)))
@@ -170,5 +176,9 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "mirror": (IMAGE, chain(conv(), around(mode="reflect"))),
     "matmul": ((4, 6), of_rows),
     "squeeze and excite": (IMAGE, chain(conv(filters=6), excited)),
+    "prelu": (IMAGE, chain(conv(), sloped(), conv())),
+    "mean of channels": (IMAGE, chain(conv(), lambda x: keras.ops.mean(x, axis=-1))),
+    "mean of rows": (IMAGE, chain(conv(), lambda x: keras.ops.mean(x, axis=1, keepdims=True))),
+    "batch normalisation": (IMAGE, chain(layers.BatchNormalization(), layers.ReLU())),
     "conv of rows": ((12, 3), layers.Conv1D(4, 3, padding="same", activation="relu")),
 }

@@ -105,13 +105,17 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: in
     return 1, shift
 
 
-def float_ratio(first: float, second: float, output: Reals, dropped: int) -> Reals:
-    """Return the ratio (channels,) of an element-wise product, formed in float32 all through: TensorFlow Lite's MUL.
+def float_ratio(layer: str, first: float, second: Reals | float, output: Reals, dropped: int) -> Reals:
+    """Return the ratio (channels,) of a product's scales to the output's, formed in float32 all through.
 
-    ``dropped`` bits are gone before.
+    So do ONNX Runtime's QLinearConv and QLinearMatMul and TensorFlow Lite's MUL; ``dropped`` bits are gone before.
+    Raises PlanError where float32 cannot hold the ratio.
     """
     with np.errstate(all="ignore"):
-        ratio = np.float32(first) * np.float32(second) / output.astype(np.float32)
+        ratio = np.float32(first) * np.asarray(second, np.float32) / output.astype(np.float32)
+    if not np.all((ratio > 0) & np.isfinite(ratio)):
+        scales = f"{first!r}, {float(np.max(second))!r} and {float(output.flat[0])!r}"
+        raise PlanError(f"{layer}: the ratio of the scales {scales} is {ratio.flat[0]} in float32")
     return np.asarray(ratio, np.float64) * 2.0**dropped
 
 

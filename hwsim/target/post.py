@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from hwsim.target.mistake import Location, Mistake
 from hwsim.target.settings import Settings, TensorFormat
-from hwsim.target.steps import RATIO, MultiplyStep, goes_by_ratio, shifts_alone
+from hwsim.target.steps import FLOAT_RULES, RATIO, MultiplyStep, goes_by_ratio, shifts_alone
 
 Found = Iterator[Mistake]
 
@@ -35,9 +35,13 @@ def rule_has_its_kind(settings: Settings) -> Found:
         sentence = "reduced, but fixed_double multiplies by 32 bits and reduced makes fewer; use `kind: fixed_reduced`"
         yield Mistake(_RULE, sentence, (_KIND,))
     redundant = rule == "nearest" or (kind, rule) == ("fixed_reduced", "reduced")
-    if kind not in ("fixed", "fixed_double") and not redundant:
+    if kind in ("float32", "float64") and rule not in FLOAT_RULES:
+        words = ", ".join(FLOAT_RULES)
+        sentence = f"{rule}, but {kind} has no multiplier to derive, only a ratio to form; use one of {words}"
+        yield Mistake(_RULE, sentence, (_KIND,))
+    elif kind not in ("fixed", "fixed_double", "float32", "float64") and not redundant:
         remedy = "give it to the step multiply" if kind == "steps" else "leave it out"
-        sentence = f"{rule}, but only fixed and fixed_double have a rule, and the kind is {kind}; {remedy}"
+        sentence = f"{rule}, but only fixed, fixed_double, float32 and float64 have a rule, and the kind is {kind}; {remedy}"
         yield Mistake(_RULE, sentence, (_KIND,))
 
 

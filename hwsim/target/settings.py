@@ -185,7 +185,8 @@ class Requantize(Section):
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction is dropped (`fixed_double` has roundings of its own)."""
     rule: Rule = "nearest"
-    """How `fixed` and `fixed_double` derive the multiplier from the real ratio (`docs/arithmetic.md` section 5)."""
+    """How `fixed` and `fixed_double` derive the multiplier from the real ratio, and how `float32` and `float64` form that
+    ratio (`docs/arithmetic.md` section 5)."""
     steps: tuple[Step, ...] | None = None
     """With `kind: steps`: what happens to the sum, one step after another. Activation and output zero point stand where
     `activation` and `zero_point` do, otherwise where `activation.position` says, and at the end."""

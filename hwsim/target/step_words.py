@@ -55,7 +55,7 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
         case MultiplyStep():
             return f"times {step.by}"
         case MultiplyFloatStep():
-            return f"times a float{step.precision} in float{step.precision}, rounded {step.rounding}"
+            return f"times a float{step.precision}{by_rule(step.rule)} in float{step.precision}, rounded {step.rounding}"
         case FitStep():
             return f"to {format_name(step.bits, step.signed)}: {step.overflow}{kept(step)}"
         case ClipStep():
@@ -121,7 +121,7 @@ def activated(function: ActivationFunction) -> str:
 
 
 def by_rule(rule: Rule) -> str:
-    """Say how a multiplier is derived, unless as usual."""
+    """Say how a multiplier is derived or a ratio formed, unless as usual."""
     return "" if rule == "nearest" else f" (rule {rule})"
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,10 @@ from hwsim.formats import Overflow, Rounding
 from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Spelling
 
 Rule = Literal["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
+FloatRule = Literal["nearest", "float_product", "float_ratio"]
+
+FLOAT_RULES: tuple[FloatRule, ...] = get_args(FloatRule)
+"""Rules that say how the ratio itself is formed, so that a multiplication in float has them too."""
 
 RATIO = "ratio"
 """The word for an amount that follows from the scales."""
@@ -101,6 +105,8 @@ class MultiplyFloatStep(Section):
     """Width of the float, in bits."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How the product becomes an integer."""
+    rule: FloatRule = "nearest"
+    """How the real ratio is formed from the scales: in float64, or partly in float32 (`docs/arithmetic.md` section 5)."""
     name: PointName | None = None
     """The step's name in the ledger; `multiply_float` without it."""
 
@@ -215,8 +221,15 @@ def expand(kind: str, bits: int, rounding: Rounding, rule: Rule, steps: tuple[St
             )
         case "float32" | "float64":
             precision: Literal[32, 64] = 32 if kind == "float32" else 64
-            step = MultiplyFloatStep(step="multiply_float", precision=precision, rounding=rounding, name="requantize")
-            return (step,)
+            return (
+                MultiplyFloatStep(
+                    step="multiply_float",
+                    precision=precision,
+                    rounding=rounding,
+                    rule=rule if rule in FLOAT_RULES else "nearest",
+                    name="requantize",
+                ),
+            )
         case "power_of_two":
             return (last,)
         case "none":

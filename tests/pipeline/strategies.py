@@ -52,6 +52,8 @@ KINDS = [
     "crop",
 ]
 
+FLOAT_RULES = ["nearest", "float_product", "float_ratio"]
+
 Json = dict[str, Any]
 
 
@@ -141,7 +143,9 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("fixed", "fixed_reduced"):
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
-        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", "float_product", "saturated"]))
+        found["rule"] = draw(st.sampled_from([*FLOAT_RULES, "half_down", "truncate", "saturated"]))
+    if kind in ("float32", "float64"):
+        found["rule"] = draw(st.sampled_from(FLOAT_RULES))
     return found
 
 
@@ -151,9 +155,9 @@ def step_lists(draw: DrawFn) -> list[Json]:
     before = draw(st.lists(small_steps(), max_size=2))
     if draw(st.integers(0, 3)) == 0:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
-        core[0]["rounding"] = draw(st.sampled_from(ROUNDINGS))
+        core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(FLOAT_RULES))}
     else:
-        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", "float_product", "saturated"]))
+        rule = draw(st.sampled_from([*FLOAT_RULES, "half_down", "truncate", "reduced", "saturated"]))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),

@@ -65,21 +65,21 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "a rule of a kind without multiplier": (
         {"requantize": {"kind": "float64", "rule": "truncate"}},
         [
-            "requantize.rule: truncate, but only fixed and fixed_double have a rule, and the kind is float64; "
+            "requantize.rule: truncate, but float64 has no multiplier to derive, only a ratio to form; "
             "leave it out"
         ],
     ),
     "a rule of a kind with its own": (
         {"requantize": {"kind": "fixed_reduced", "rule": "saturated", "multiplier_bits": 16}},
         [
-            "requantize.rule: saturated, but only fixed and fixed_double have a rule, and the kind is fixed_reduced; "
+            "requantize.rule: saturated, but only fixed, fixed_double, float32 and float64 have a rule, and the kind is fixed_reduced; "
             "leave it out"
         ],
     ),
     "a rule of the list": (
         {"requantize": {"kind": "steps", "rule": "truncate", "steps": [MULTIPLY, SHIFT]}},
         [
-            "requantize.rule: truncate, but only fixed and fixed_double have a rule, and the kind is steps; "
+            "requantize.rule: truncate, but only fixed, fixed_double, float32 and float64 have a rule, and the kind is steps; "
             "give it to the step multiply"
         ],
     ),

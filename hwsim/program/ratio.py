@@ -71,6 +71,8 @@ class Ratio:
             return np.exp2(np.asarray(self.left_shifts(step), np.float64))
         if isinstance(step, post.ShiftRightStep):
             return np.exp2(-np.asarray(self.right_shifts(step), np.float64))
+        if isinstance(step, post.ThresholdsStep):
+            return np.full(self.unit.size, 2.0**-step.shift)
         return np.ones(self.unit.size)
 
     def multipliers(self, step: post.MultiplyStep) -> tuple[int, ...]:
@@ -87,8 +89,7 @@ class Ratio:
 
     def scaled_before(self, number: int) -> bool:
         """Whether a step before number ``number`` multiplies or shifts."""
-        scaling = post.MultiplyFloatStep | post.MultiplyStep | post.ShiftLeftStep | post.ShiftRightStep
-        return any(isinstance(one, scaling) for one in self.steps[:number])
+        return any(post.scales(one) for one in self.steps[:number])
 
 
 def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: int) -> tuple[int, int | None]:

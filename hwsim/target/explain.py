@@ -99,6 +99,7 @@ def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
         "steps": "added among the steps after the sum",
     }[bias.position]
     shifted = f", shifted left by {bias.shift}" if bias.shift else ""
+    shifted = ", with a scale of its own, shifted to the sum's" if bias.scale == "own" else shifted
     yield "bias", f"{format_name(bias.bits, True)}{shifted}, {enters}; rounded {bias.rounding}, {bias.overflow}"
     if mac.input_zero_point == "corrected":
         yield (

@@ -162,6 +162,9 @@ class Bias(Section):
     """Width of a stored bias, in bits."""
     shift: Annotated[int, Field(ge=0, le=62, strict=True), Measure(unit="bits", limit="a bias is shifted left by")] = 0
     """Bits by which a stored bias is shifted left to the unit of the sum."""
+    scale: Literal["sum", "own"] = "sum"
+    """`sum`: a stored bias counts LSBs of the sum, times 2^shift. `own`: the plan chooses a power of two for each layer's
+    biases; the coarser of bias and sum is shifted left to the finer one. With `position: last` alone."""
     position: Literal["first", "last", "inner", "steps"] = "first"
     """`first`: the last stage starts from the bias. `inner`: the first sum of the first stage does. `last`: it is added
     to the finished sum. `steps`: at the step `bias` of `requantize.steps`."""

@@ -67,7 +67,8 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
             apart = f", {1 << step.shift} apart" if step.shift else ""
             return f"a table of {_count(len(step.table), 'value')}{apart}, the first for {step.first}{between}"
         case ThresholdsStep():
-            return f"{step.first} plus 1 for each level reached, of {_count(len(step.levels), 'level')}"
+            worth = f"; 1 is worth {1 << step.shift} of before" if step.shift else ""
+            return f"{step.first} plus 1 for each level reached, of {_count(len(step.levels), 'level')}{worth}"
         case ActivationStep():
             return activated(function)
         case ZeroPointStep():

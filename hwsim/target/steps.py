@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from hwsim.formats import Overflow, Rounding
-from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Spelling
+from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Shift, Spelling
 
 Rule = Literal["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
 FloatRule = Literal["nearest", "float_product", "float_ratio"]
@@ -161,6 +161,8 @@ class ThresholdsStep(Section):
     """The levels, in ascending order."""
     first: Constant = 0
     """The result below the first level."""
+    shift: Shift = 0
+    """One more in the count is worth 2^shift LSBs of the value: levels 2^shift apart bring it down by so many bits."""
 
 
 class ActivationStep(Section):
@@ -250,9 +252,16 @@ def shifts_alone(steps: tuple[Step, ...]) -> bool:
     )
 
 
+def scales(step: Step) -> bool:
+    """Whether an LSB is worth another value behind the step than before."""
+    scaling = isinstance(step, MultiplyFloatStep | MultiplyStep | ShiftLeftStep | ShiftRightStep)
+    return scaling or (isinstance(step, ThresholdsStep) and step.shift > 0)
+
+
 def fixed_shift(steps: tuple[Step, ...]) -> int:
-    """Return F: the bits of all fixed shifts to the right less those to the left."""
+    """Return F: the bits of all fixed shifts to the right, thresholds among them, less those to the left."""
     right = sum(one.by for one in steps if isinstance(one, ShiftRightStep) and isinstance(one.by, int))
+    right += sum(one.shift for one in steps if isinstance(one, ThresholdsStep))
     return right - sum(one.by for one in steps if isinstance(one, ShiftLeftStep) and isinstance(one.by, int))
 
 

@@ -86,7 +86,7 @@ class Numbers:
         real = ratio_of(operation.name, settings, source, entry, unit, output)
         ratio = Ratio.of(operation.name, real, settings.requantize, output)
         form = IntFormat(bits=settings.bias.bits)
-        worth = bias_unit(settings, ratio, unit)
+        worth = bias_unit(settings, ratio, unit, entry)
         bias = _Form(form, tuple(np.where(worth > 0, worth, 1.0).tolist()), (0,) * channels)
         return {
             "source_scale": source,

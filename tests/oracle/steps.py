@@ -146,9 +146,20 @@ def resolve(steps: Sequence[Step], unit: Unit, scale: float) -> list[Step]:
     return [{**one, "by": amounts[one["step"]]} if goes_by_ratio(one) else one for one in steps]
 
 
+def scaling(step: Step) -> bool:
+    """Return whether an LSB is worth another value behind a step than before."""
+    return step["step"] in SCALING or (step["step"] == "thresholds" and step.get("shift", 0) > 0)
+
+
+def factor(step: Step) -> float:
+    """Return by how much a scaling step of a resolved list multiplies."""
+    return 2.0 ** -step["shift"] if step["step"] == "thresholds" else SCALING[step["step"]](step["by"])
+
+
 def _constant_shift(steps: Sequence[Step], word: str) -> int:
-    """Return the sum of the shifts of this word that do not go by ratio."""
-    return sum(one["by"] for one in steps if one["step"] == word and one["by"] != "ratio")
+    """Return the sum of the shifts of this word that do not go by ratio; thresholds shift to the right."""
+    counted = sum(one.get("shift", 0) for one in steps if one["step"] == "thresholds") if word == "shift_right" else 0
+    return counted + sum(one["by"] for one in steps if one["step"] == word and one["by"] != "ratio")
 
 
 def unit_at(steps: Sequence[Step], index: int, before: float, output: float) -> float:
@@ -156,11 +167,11 @@ def unit_at(steps: Sequence[Step], index: int, before: float, output: float) -> 
 
     ``before`` is the unit before the first scaling step, ``output`` the output scale.
     """
-    if not any(one["step"] in SCALING for one in steps[:index]):
+    if not any(map(scaling, steps[:index])):
         return before
     for one in steps[index:]:
-        if one["step"] in SCALING:
-            output *= SCALING[one["step"]](one["by"])
+        if scaling(one):
+            output *= factor(one)
     return output
 
 

@@ -170,7 +170,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
         at = draw(st.integers(0, len(steps)))
         steps.insert(at, {"step": "activation"})
         if draw(st.booleans()):
-            scaling = ("shift_left", "shift_right", "multiply", "multiply_float")
+            scaling = ("shift_left", "shift_right", "multiply", "multiply_float", "thresholds")
             last = max(number for number, one in enumerate(steps) if one["step"] in scaling)
             steps.insert(draw(st.integers(max(at, last) + 1, len(steps))), {"step": "zero_point"})
     return [{**one, "name": f"step_{number}"} if drops(one) else one for number, one in enumerate(steps)]
@@ -226,7 +226,8 @@ def functions(draw: DrawFn) -> Json:
             }
         case "thresholds":
             levels = sorted(draw(st.sets(entries, min_size=1, max_size=9)))
-            return {"step": "thresholds", "levels": levels, "first": draw(st.integers(-4, 4))}
+            shift = draw(st.sampled_from([0, 0, 5]))
+            return {"step": "thresholds", "levels": levels, "first": draw(st.integers(-4, 4)), "shift": shift}
         case _:
             return {"step": "absolute"}
 
@@ -304,15 +305,22 @@ def targets(draw: DrawFn) -> Target:
     most = {"first": last["bits"], "inner": inner["bits"]}.get(position, 64)
     bias_bits = draw(st.integers(2, most))
     bias_shift = draw(st.integers(0, min(most - bias_bits, 62))) if draw(st.booleans()) else 0
+    weights = draw(tensor_formats(["layer", "output_channel"]))
+    even = all(one["step"] in ("uniform", "power_of_two") for one in (weights, activations))
+    own = even and position == "last" and draw(st.booleans())
+    if own:
+        bias_shift = 0
+        weights, activations = ({**one, "step": "power_of_two"} for one in (weights, activations))
     return Target.from_dict(
         {
             "name": "random",
-            "weights": draw(tensor_formats(["layer", "output_channel"])),
+            "weights": weights,
             "activations": activations,
             "mac": mac,
             "bias": {
                 "bits": bias_bits,
                 "shift": bias_shift,
+                "scale": "own" if own else "sum",
                 "position": position,
                 "rounding": draw(st.sampled_from(STEADY)),
                 "overflow": draw(st.sampled_from(["saturate", "wrap", "saturate_zero", "saturate_symmetric"])),

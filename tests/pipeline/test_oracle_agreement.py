@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ldexp
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,23 @@ class Case:
 
 
 @composite
+def with_finer_biases(draw: DrawFn, plan: Plan) -> Plan:
+    """Return a plan whose biases, where they have scales of their own, have others: finer than their sums, or coarser."""
+    weights = {
+        name: entry
+        if entry.bias_scale is None
+        else entry.model_copy(update={"bias_scale": ldexp(entry.bias_scale, draw(st.integers(-9, 2)))})
+        for name, entry in plan.weights.items()
+    }
+    return plan.model_copy(update={"weights": weights})
+
+
+@composite
 def cases(draw: DrawFn) -> Case:
     """Draw a network, a target, ranges and data; lower them."""
     network, target = draw(networks()), draw(targets())
     try:
-        plan = decide(network, draw(profiles(network)), target)
+        plan = draw(with_finer_biases(decide(network, draw(profiles(network)), target)))
         program = lower(network, plan, target)
     except WidthError:
         reject()

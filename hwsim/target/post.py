@@ -41,7 +41,9 @@ def rule_has_its_kind(settings: Settings) -> Found:
         yield Mistake(_RULE, sentence, (_KIND,))
     elif kind not in ("fixed", "fixed_double", "float32", "float64") and not redundant:
         remedy = "give it to the step multiply" if kind == "steps" else "leave it out"
-        sentence = f"{rule}, but only fixed, fixed_double, float32 and float64 have a rule, and the kind is {kind}; {remedy}"
+        sentence = (
+            f"{rule}, but only fixed, fixed_double, float32 and float64 have a rule, and the kind is {kind}; {remedy}"
+        )
         yield Mistake(_RULE, sentence, (_KIND,))
 
 

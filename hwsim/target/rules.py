@@ -128,7 +128,9 @@ def own_scales_are_shifted_to_the_sum(settings: Settings) -> Found:
         sentence = f"{bias.shift} bits, but with `scale: own` the plan says how far a bias is shifted; leave it out"
         yield Mistake(("bias", "shift"), sentence, (at,))
     if bias.position != "last":
-        sentence = f"own, but bias.position is {bias.position}; such a bias is added to a finished sum, `position: last`"
+        sentence = (
+            f"own, but bias.position is {bias.position}; such a bias is added to a finished sum, `position: last`"
+        )
         yield Mistake(at, sentence, (("bias", "position"),))
     for section, tensor in _formats(settings):
         if tensor.step != "power_of_two" and tensor.fraction_bits is None:

@@ -106,7 +106,7 @@ class MultiplyFloatStep(Section):
     rounding: Rounding = Rounding.HALF_EVEN
     """How the product becomes an integer."""
     rule: FloatRule = "nearest"
-    """How the real ratio is formed from the scales: in float64, or partly in float32 (`docs/arithmetic.md` section 5)."""
+    """How the real ratio is formed from scales: in float64, or partly in float32 (`docs/arithmetic.md` section 5)."""
     name: PointName | None = None
     """The step's name in the ledger; `multiply_float` without it."""
 

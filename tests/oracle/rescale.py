@@ -67,7 +67,7 @@ QUOTIENT_ROUNDING = {"half_down": "half_down", "truncate": "floor"}
 
 @lru_cache(maxsize=4096)
 def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
-    """Return the fixed-point form of ``ratio`` by a rule (``derive``; what begins with float_ differs in the ratio alone).
+    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_ rules differ in the ratio alone).
 
     >>> multiplier(0.25, 32)
     Multiplier(q=1073741824, n=32, e=-1)

@@ -46,7 +46,7 @@ class Case:
 
 @composite
 def with_finer_biases(draw: DrawFn, plan: Plan) -> Plan:
-    """Return a plan whose biases, where they have scales of their own, have others: finer than their sums, or coarser."""
+    """Return a plan with other scales of biases, where there are any: finer than those of sums, or coarser."""
     weights = {
         name: entry
         if entry.bias_scale is None

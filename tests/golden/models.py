@@ -258,7 +258,7 @@ def max78000(groups: Groups, bias: int, shift: int, *, relu: bool, absolute: boo
 
 
 def vitis_dpu(groups: Groups, bias: int, bias_shift: int, shift: int, *, relu: bool) -> int:
-    """Xilinx DPU: ``bias`` is the 8-bit code, ``bias_shift`` its distance from the sum's point; all below it is kept."""
+    """Xilinx DPU: ``bias`` is the 8-bit code, ``bias_shift`` its distance from the sum's point; what is below stays."""
     below = max(-bias_shift, 0)
     total = (sum(x * w for x, w in every(groups)) << below) + (bias << max(bias_shift, 0))
     return saturate(shifted(max(total, 0) if relu else total, shift + below, "half_up"), 8)

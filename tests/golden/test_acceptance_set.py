@@ -985,7 +985,7 @@ DPU_BIAS = Dense(name="layer", inputs=("x",), kernel=np.zeros((1, 1), np.float32
 
 
 def test_the_dpu_keeps_what_is_finer_than_a_sum() -> None:
-    # 3 and a bias of 5/8 are 29/8, half of which goes to 2, as does half of 21/8 to 1. -3 + 5/8 is -19/8, and half of it,
+    # 3 and a bias of 5/8 are 29/8, half of which goes to 2, and half of 21/8 to 1. -3 + 5/8 is -19/8, and half of it,
     # -1.19, goes to -1; a bias without its fraction would be 1 or 0, and the half -1 or -1.5
     weights = weight().model_copy(update={"bias_scale": 0.125})
     layer = Dense(name="layer", inputs=("x",), kernel=column(1), bias=np.array([0.625], np.float32))

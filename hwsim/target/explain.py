@@ -154,7 +154,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     pooling = target.settings("average_pool", "").pooling
     width = format_name(pooling.accumulator.bits, pooling.accumulator.signed)
     codes = "less their zero point" if pooling.zero_point == "removed" else "as they are stored"
-    text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, quotient rounded {pooling.rounding}"
+    divided = "times N / 2^M of its window" if pooling.division == "dpu" else "quotient"
+    text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, {divided} rounded {pooling.rounding}"
     yield "average_pool", text
     addition = target.settings("add", "").addition
     width = format_name(addition.accumulator.bits, addition.accumulator.signed)

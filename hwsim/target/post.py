@@ -61,6 +61,19 @@ def reduced_multipliers_are_narrow(settings: Settings) -> Found:
             yield Mistake((*_STEPS, index, "bits"), sentence, ((*_STEPS, index, "rule"),))
 
 
+def whole_windows_hold_zeros(settings: Settings) -> Found:
+    """A division by the whole window takes positions outside for zeros, and is a ratio itself."""
+    pooling = settings.pooling
+    if pooling.division == "dpu" and pooling.zero_point == "kept":
+        sentence = (
+            "dpu, but zero_point is kept, so that positions outside would not count as 0; use `zero_point: removed`"
+        )
+        yield Mistake(("pooling", "division"), sentence, (("pooling", "zero_point"),))
+    if pooling.division == "dpu" and pooling.mean == "divided":
+        sentence = "dpu, but mean is divided, which divides by the number of codes; use `mean: ratio`"
+        yield Mistake(("pooling", "division"), sentence, (("pooling", "mean"),))
+
+
 def double_rounding_multiplies_by_32_bits(settings: Settings) -> Found:
     """TensorFlow Lite's two roundings are defined for 32-bit multipliers."""
     requantize = settings.requantize
@@ -125,6 +138,7 @@ def _chosen(settings: Settings, words: str) -> tuple[Location, str]:
 GENERAL_RULES: tuple[Callable[[Settings], Found], ...] = (
     steps_have_their_kind,
     rule_has_its_kind,
+    whole_windows_hold_zeros,
     reduced_multipliers_are_narrow,
     double_rounding_multiplies_by_32_bits,
     shifts_need_power_of_two_scales,

@@ -228,6 +228,9 @@ class Pooling(Section):
     """The running sum, fitted after every addition."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the quotient of sum and count is rounded."""
+    division: Literal["count", "dpu"] = "count"
+    """`count`: by the number of codes inside the window. `dpu`: times N / 2^M of the whole window, 7 / 64 for 3 x 3,
+    as the Xilinx DPU does (`docs/arithmetic.md` section 6)."""
     mean: Literal["ratio", "divided"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
     divided by the count, without its fraction (TensorFlow Lite)."""

@@ -257,6 +257,22 @@ def max78000(groups: Groups, bias: int, shift: int, *, relu: bool, absolute: boo
     return min(abs(value), 127) if absolute else value
 
 
+def dpu_average(codes: Sequence[int], height: int, width: int) -> int:
+    """Xilinx DPU: the sum of what lies inside a window, times N / 2^M of the whole window; ``get_avgpool_dpu_factors``.
+
+    The search is that of the vendor's, with its float32.
+    """
+    own = {(3, 3): (7, 6), (5, 5): (10, 8), (6, 6): (7, 8), (7, 7): (21, 10), (14, 14): (21, 12)}
+    size, factor, shift, least = height * width, 0, 0, 1.0
+    for tried in range(math.ceil(math.log2(size * 128))):
+        rounded = math.floor(2.0**tried / size + 0.5)
+        difference = abs(rounded / 2.0**tried - single(1.0 / size))
+        if difference < least:
+            factor, shift, least = rounded, tried, single(difference)
+    factor, shift = own.get((height, width), (factor, shift))
+    return saturate(shifted(sum(codes) * factor, shift, "half_up"), 8)
+
+
 def vitis_dpu(groups: Groups, bias: int, bias_shift: int, shift: int, *, relu: bool) -> int:
     """Xilinx DPU: ``bias`` is the 8-bit code, ``bias_shift`` its distance from the sum's point; what is below stays."""
     below = max(-bias_shift, 0)

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 import hwsim
 from hwsim.engine import Execution, execute
 from hwsim.errors import PlanError
-from hwsim.network import Conv2D, Dense, Input, Network, Relu, Reshape, Weighted
-from hwsim.quantize.plan import TensorPlan, WeightPlan
+from hwsim.network import AveragePool, Conv2D, Dense, Input, Network, Relu, Reshape, Weighted
+from hwsim.program import lower
+from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.target import Target
 from hwsim.target.target import merge
 
@@ -993,6 +994,33 @@ def test_the_dpu_keeps_what_is_finer_than_a_sum() -> None:
         execution = one(layer, [x], machine(machines.VITIS_DPU), (tensor(), weights, tensor(scale=2.0)))
         assert execution.trace["layer"]["bias_sum"].tolist() == [[wanted]]
         assert codes(execution) == [(wanted + 8) >> 4]
+
+
+@pytest.mark.parametrize("window", [(1, 1), (2, 2), (3, 3), (2, 3), (5, 5), (6, 6), (7, 7), (4, 9), (14, 14)])
+def test_the_dpu_multiplies_averages(window: tuple[int, int]) -> None:
+    generator = np.random.default_rng(window)
+    height, width = window
+    rows, columns, padding = height + 3, width + 2, ((height // 2, (height - 1) // 2), (0, width // 2))
+    pool = AveragePool(name="mean", inputs=("x",), window=window, strides=(2, 1), padding=padding)
+    network = Network(name="means", operations=(Input(name="x", shape=(rows, columns, 3)), pool), outputs=("mean",))
+    plan = Plan(
+        network="means", target="vitis-dpu", tensors={"x": tensor(scale=0.25), "mean": tensor(scale=0.25)}, weights={}
+    )
+    reach = generator.choice([3, 20, 128], (8, 1, 1, 3))
+    data = np.clip(generator.integers(-128, 128, (8, rows, columns, 3)), -reach, reach - 1)
+    target = machine(machines.VITIS_DPU)
+    found = execute(lower(network, plan, target), (data * 0.25).astype(np.float32)).codes["mean"]
+    wanted = np.zeros_like(found)
+    for n, y, x, c in np.ndindex(found.shape):
+        top, left = 2 * y - padding[0][0], x - padding[1][0]
+        inside = data[n, max(top, 0) : top + height, max(left, 0) : left + width, c]
+        wanted[n, y, x, c] = models.dpu_average(inside.ravel().tolist(), height, width)
+    assert np.array_equal(found, wanted)
+    changes = [{"division": "count"}] if window != (1, 1) else []
+    changes += [{"rounding": "half_away"}] if window in ((2, 2), (3, 3)) else []  # small sums, which reach ties
+    for change in changes:
+        other = lower(network, plan, machine(machines.VITIS_DPU, {"pooling": change}))
+        assert not np.array_equal(execute(other, (data * 0.25).astype(np.float32)).codes["mean"], wanted)
 
 
 def test_a_plan_must_give_biases_their_scale() -> None:

@@ -15,7 +15,7 @@ Program = Callable[[str, Iterable[int]], Rows]
 
 
 def program(name: str, headers: str, folder: Path) -> Program:
-    """Compile ``name``.cpp against ``headers``, a folder of hls4ml's, and the folder that it lies in; return what runs it.
+    """Compile ``name``.cpp against ``headers``, a folder of hls4ml, and the folder around it; return what runs it.
 
     Skip where hls4ml or g++ is missing.
     """

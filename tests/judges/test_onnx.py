@@ -244,7 +244,7 @@ def test_the_shipped_target(name: str, seed: int) -> None:
 
 
 def test_the_shipped_target_forms_its_ratio_in_float32() -> None:
-    """255 * 73 + 95 = 18710: by the ratio that float32 forms it is above 114.5, and by the nearest float32 it is not."""
+    """255 * 73 + 95 = 18710: by the ratio that float32 forms it is above 114.5, by the nearest float32 it is not."""
     scales = (0.00688695115968585, 0.0386962816119194, 0.043547630310058594)
     one = Layer(
         x=np.array([[[[255, 95]]]], np.uint8),

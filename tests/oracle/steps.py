@@ -158,8 +158,10 @@ def factor(step: Step) -> float:
 
 def _constant_shift(steps: Sequence[Step], word: str) -> int:
     """Return the sum of the shifts of this word that do not go by ratio; thresholds shift to the right."""
-    counted = sum(one.get("shift", 0) for one in steps if one["step"] == "thresholds") if word == "shift_right" else 0
-    return counted + sum(one["by"] for one in steps if one["step"] == word and one["by"] != "ratio")
+    counted: list[int] = [one["by"] for one in steps if one["step"] == word and one["by"] != "ratio"]
+    if word == "shift_right":
+        counted += [one.get("shift", 0) for one in steps if one["step"] == "thresholds"]
+    return sum(counted)
 
 
 def unit_at(steps: Sequence[Step], index: int, before: float, output: float) -> float:

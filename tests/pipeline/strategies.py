@@ -341,7 +341,7 @@ def targets(draw: DrawFn) -> Target:
             "pooling": {
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
-                "zero_point": draw(st.sampled_from(["removed", "kept"])),
+                **draw(st.sampled_from([{"zero_point": "removed"}, {"zero_point": "kept"}, {"division": "dpu"}])),
             },
             "multiplication": {
                 "product": draw(

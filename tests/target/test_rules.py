@@ -284,6 +284,14 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
             "bias.scale: own, but bias.position is first; such a bias is added to a finished sum, `position: last`",
         ],
     ),
+    "codes as stored in whole windows": (
+        {"pooling": {"division": "dpu", "zero_point": "kept", "mean": "divided"}},
+        [
+            "pooling.division: dpu, but zero_point is kept, so that positions outside would not count as 0; use "
+            "`zero_point: removed`",
+            "pooling.division: dpu, but mean is divided, which divides by the number of codes; use `mean: ratio`",
+        ],
+    ),
     "a bias before bits are dropped": (
         {**mac(TREE, {**ACC, "shift": 4}), "bias": {"position": "inner"}},
         [

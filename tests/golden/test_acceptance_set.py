@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 import hwsim
 from hwsim.engine import Execution, execute
 from hwsim.errors import PlanError
-from hwsim.network import AveragePool, Conv2D, Dense, Input, Network, Relu, Reshape, Weighted
+from hwsim.network import AveragePool, Conv2D, Dense, Input, MaxPool, Network, Relu, Reshape, Weighted
+from hwsim.network.pooling import Pool
 from hwsim.program import lower
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.target import Target
@@ -702,7 +703,7 @@ SETUPS = {
         unit=2.0**18 / 113 * 2.0**-19,
         seen={"normalised": ("hits",), "shift_right": ("inexact",)},
         mutants={"what is scaled saturates": ne16_steps(1, overflow="saturate")},
-        depth=(1, 6000),
+        depth=(1, 3000),
         kinds=("dense",),
     ),
     "qonnx-threshold": Setup(
@@ -1079,3 +1080,39 @@ def test_the_dpu_chooses_the_scale_of_its_biases() -> None:
         network = Network(name="one", operations=(Input(name="x", shape=(1,)), layer), outputs=("layer",))
         entry = hwsim.run(network, machine(machines.VITIS_DPU), values).plan.weights["layer"]
         assert entry.bias_scale == wanted
+
+
+# --- what the schema cannot say ---------------------------------------------------------------------------
+
+
+def xfail(missing: str) -> pytest.MarkDecorator:
+    """Mark a test that must fail, by another value, for what is missing."""
+    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=missing)
+
+
+def pooled(pool: Pool, data: Sequence[object], target: Target) -> list[int]:
+    """Return the codes of a pooled image, all scales 1."""
+    sample = np.array(data, np.float32)[..., None]
+    network = Network(name="pool", operations=(Input(name="x", shape=sample.shape), pool), outputs=("pool",))
+    plan = Plan(network="pool", target=target.name, tensors={"x": tensor(), "pool": tensor()}, weights={})
+    return execute(lower(network, plan, target), sample[None]).codes["pool"].ravel().tolist()
+
+
+@xfail("positions outside take no part in a maximum; no key says that they are 0")
+@pytest.mark.parametrize("text", [machines.GEMMINI, machines.MAX78000])
+def test_maxima_read_zeros_outside(text: str) -> None:
+    # libgemmini gemmini.cc:316-345 and ai8x compute.py: what is outside is 0, so no maximum at the border is below it
+    pool = MaxPool(name="pool", inputs=("x",), window=(2, 2), strides=(2, 2), padding=((1, 0), (1, 0)))
+    assert pooled(pool, [[-5]], machine(text)) == [0]
+
+
+@xfail("an average is divided once; NVDLA multiplies by two reciprocals of 16 bits and rounds after each")
+def test_nvdla_averages_in_two_steps() -> None:
+    # pdp cal2d.v:4768-4827: 51 in 6 x 6; times 10923 / 2^16 it is 8.5004 and goes to 9, and then 1.50006, to 2
+    pool = AveragePool(name="pool", inputs=("x",), window=(6, 6), strides=(6, 6))
+    image = np.ones((6, 6), int)
+    image[0] += np.array([5, 5, 5, 0, 0, 0])
+    total = int(image.sum())
+    once = models.shifted(total * 10923, 16, "half_away")
+    assert (total, once, models.shifted(once * 10923, 16, "half_away")) == (51, 9, 2)
+    assert pooled(pool, image.tolist(), machine(machines.NVDLA)) == [2]

@@ -77,7 +77,7 @@ class Average:
         self.draws = Draws(settings["random"])
         self.output = Output(settings, plan, channels)
         self.sums, self.division = Point("accumulator", channels, last=True), Point("division", channels)
-        self.whole = self.pooling["division"] == "dpu"
+        self.whole = self.pooling.get("division") == "dpu"
         empty = [Point("weight", channels), Point("bias", channels)] if self.whole else []
         self.points = [*empty, self.sums, self.division, self.output.point]
 

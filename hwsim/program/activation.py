@@ -134,5 +134,5 @@ def lower_prelu(operation: Prelu, context: Context) -> list[SlopedSum]:
 def real_ratio(source: Tensor, output: Tensor, settings: Settings, slope: float | None) -> Reals:
     """Return the ratio (channels,) of two scales, times a function's slope; None: only from one scale to the other."""
     if slope is not None and goes_in_float32(settings.requantize):
-        return float_ratio(source.scale, slope, output.scales, 0)
+        return float_ratio(output.name, source.scale, slope, output.scales, 0)
     return source.scale * (1.0 if slope is None else slope) / output.scales

@@ -11,6 +11,7 @@ from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.mac import ends_of, operand_range
 from hwsim.program.pipeline import Pipeline
+from hwsim.program.pooling import dpu_share
 from hwsim.program.ratio import Ratio
 from hwsim.program.records import MultiplyAccumulate, Point
 from hwsim.target.settings import Mac, Stage
@@ -38,10 +39,9 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
     divided = settings.pooling.mean == "divided"
     real = np.full(channels, source.scale / output.scale)
+    mean = real * dpu_share(height, width) if settings.pooling.division == "dpu" else real / count
     behind = np.full(channels, output.scale)
-    ratio = Ratio.of(
-        operation.name, real if divided else real / count, settings.requantize, behind, count if divided else 1
-    )
+    ratio = Ratio.of(operation.name, real if divided else mean, settings.requantize, behind, count if divided else 1)
     pipeline.finish(None, settings, output, ratio)
     constant = Point(name="weight", unit=np.ones(channels), once=True)
     points = (constant, replace(constant, name="bias"), *proof.points, *pipeline.points)

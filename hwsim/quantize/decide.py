@@ -96,8 +96,10 @@ class _Draft:
     def add(self, operation: Operation) -> None:
         """Decide about one operation's weights and output."""
         settings = self.target.settings(operation.kind, operation.name)
-        if isinstance(operation, Weighted | Prelu):
+        if isinstance(operation, Prelu):
             self.weights[operation.name] = plan_weights(operation, settings)
+        if isinstance(operation, Weighted):
+            self.weights[operation.name] = self._with_bias(operation, plan_weights(operation, settings), settings)
         if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
         elif isinstance(operation, Weighted | Multiply | MatMul) and not goes_by_ratio(settings.requantize.expanded()):
@@ -117,6 +119,17 @@ class _Draft:
                 f"{operation.inputs[0]!r} activations.granularity layer"
             )
         return entry.model_copy(update={"shift": shift})
+
+    def _with_bias(self, operation: Weighted, entry: WeightPlan, settings: Settings) -> WeightPlan:
+        """Add the scale of an operation's biases, where the target gives them one of their own."""
+        if settings.bias.scale != "own":
+            return entry
+        largest = float(np.abs(operation.bias).max(initial=0.0))
+        covering, _ = choose_scale(
+            -largest, largest, IntFormat(bits=settings.bias.bits), symmetric=True, power_of_two=True
+        )
+        unit = accumulator_unit(self.tensors[operation.inputs[0]].scale, entry, settings)
+        return entry.model_copy(update={"bias_scale": max(covering, float(unit.max()))})
 
     def keep(self, name: str, known: Plan) -> None:
         """Take what another plan says of an operation."""

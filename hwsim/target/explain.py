@@ -99,6 +99,7 @@ def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
         "steps": "added among the steps after the sum",
     }[bias.position]
     shifted = f", shifted left by {bias.shift}" if bias.shift else ""
+    shifted = ", with a scale of its own, shifted to the sum's" if bias.scale == "own" else shifted
     yield "bias", f"{format_name(bias.bits, True)}{shifted}, {enters}; rounded {bias.rounding}, {bias.overflow}"
     if mac.input_zero_point == "corrected":
         yield (
@@ -153,7 +154,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     pooling = target.settings("average_pool", "").pooling
     width = format_name(pooling.accumulator.bits, pooling.accumulator.signed)
     codes = "less their zero point" if pooling.zero_point == "removed" else "as they are stored"
-    text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, quotient rounded {pooling.rounding}"
+    divided = "times N / 2^M of its window" if pooling.division == "dpu" else "quotient"
+    text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, {divided} rounded {pooling.rounding}"
     yield "average_pool", text
     resize = target.settings("resize", "").resize
     codes = "less their zero point" if resize.zero_point == "removed" else "as they are stored"

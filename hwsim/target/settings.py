@@ -162,6 +162,9 @@ class Bias(Section):
     """Width of a stored bias, in bits."""
     shift: Annotated[int, Field(ge=0, le=62, strict=True), Measure(unit="bits", limit="a bias is shifted left by")] = 0
     """Bits by which a stored bias is shifted left to the unit of the sum."""
+    scale: Literal["sum", "own"] = "sum"
+    """`sum`: a stored bias counts LSBs of the sum, times 2^shift. `own`: the plan chooses a power of two for the biases
+    of each layer; the coarser of bias and sum is shifted left to the finer one. With `position: last` alone."""
     position: Literal["first", "last", "inner", "steps"] = "first"
     """`first`: the last stage starts from the bias. `inner`: the first sum of the first stage does. `last`: it is added
     to the finished sum. `steps`: at the step `bias` of `requantize.steps`."""
@@ -185,7 +188,8 @@ class Requantize(Section):
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction is dropped (`fixed_double` has roundings of its own)."""
     rule: Rule = "nearest"
-    """How `fixed` and `fixed_double` derive the multiplier from the real ratio (`docs/arithmetic.md` section 5)."""
+    """How `fixed` and `fixed_double` derive the multiplier from the real ratio, and how `float32` and `float64` form
+    that ratio (`docs/arithmetic.md` section 5)."""
     steps: tuple[Step, ...] | None = None
     """With `kind: steps`: what happens to the sum, one step after another. Activation and output zero point stand where
     `activation` and `zero_point` do, otherwise where `activation.position` says, and at the end."""
@@ -244,6 +248,9 @@ class Pooling(Section):
     """The running sum, fitted after every addition."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the quotient of sum and count is rounded."""
+    division: Literal["count", "dpu"] = "count"
+    """`count`: by the number of codes inside the window. `dpu`: times N / 2^M of the whole window, 7 / 64 for 3 x 3,
+    as the Xilinx DPU does (`docs/arithmetic.md` section 6)."""
     mean: Literal["ratio", "divided"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
     divided by the count, without its fraction (TensorFlow Lite)."""

@@ -21,6 +21,7 @@ from hwsim.network import (
     Softmax,
     Weighted,
 )
+from hwsim.program.pooling import dpu_share
 from hwsim.quantize import Plan, collect, decide
 from hwsim.quantize.decide import PASS_THROUGH
 from hwsim.target import Target, load_target
@@ -183,6 +184,7 @@ class Builder:
             "scale": self.numbers.channel_scale(operation.inputs[0]),
             "point": entry.zero_point if pooling.zero_point == "kept" else 0,
             "rounding": str(pooling.rounding),
+            "factor": dpu_share(*operation.window) if pooling.division == "dpu" else None,
         }
 
     def _rescaled(self, operation: Concatenate, source: str, tensor: Any) -> Any:

@@ -131,7 +131,7 @@ class Mean(OperationLayer):
     """An average pooling whose quotients are rounded: ``scale * (round(sum / count + point) - point)``.
 
     ``point`` is the zero point where codes are averaged as they are stored, else 0. ``scale`` is one number, or one for
-    each channel; without it nothing is rounded.
+    each channel; without it nothing is rounded. A ``factor`` stands for ``1 / count``.
     """
 
     def __init__(
@@ -141,11 +141,12 @@ class Mean(OperationLayer):
         scale: Any = None,
         point: int = 0,
         rounding: str = "half_away",
+        factor: float | None = None,
         **keywords: Any,
     ) -> None:
         super().__init__(operation, **keywords)
         self.scale = None if scale is None else np.asarray(scale, np.float64)
-        self.point, self.rounding = point, Rounding(rounding)
+        self.point, self.rounding, self.factor = point, Rounding(rounding), factor
 
     def call(self, inputs: Any) -> Any:
         """Return the means (n, oh, ow, c)."""
@@ -157,14 +158,15 @@ class Mean(OperationLayer):
         sums = tf.cast(tf.nn.avg_pool2d(padded, pool.window, pool.strides, "VALID"), tf.float64) * area
         if self.scale is None:
             return tf.cast(sums / counts, inputs.dtype)
-        means = straight(sums, tf.round(sums)) / counts + self.point
+        sums = straight(sums, tf.round(sums))
+        means = (sums / counts if self.factor is None else sums * self.factor) + self.point
         rounded = straight(means, round_real(means, self.rounding)) - self.point
         return tf.cast(rounded * tf.constant(self.scale), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return what a saved model keeps."""
         scale = None if self.scale is None else self.scale.tolist()
-        kept = {"scale": scale, "point": self.point, "rounding": str(self.rounding)}
+        kept = {"scale": scale, "point": self.point, "rounding": str(self.rounding), "factor": self.factor}
         return {**super().get_config(), **kept}
 
 

@@ -154,7 +154,7 @@ def _way(operation: Operation, name: str, settings: Settings) -> tuple[str, str]
             return "", "pooling keeps its input's codes"
         case "division":
             return "", "the quotient must be a code, so its rounding belongs to the format of the output"
-        case "bias" if settings.bias.bits == _bias_bits(settings) and not settings.bias.shift:
+        case "bias" if settings.bias.bits == _bias_bits(settings) and _in_units_of_the_sum(settings):
             return "", "it is as wide as the sum it enters, and its rounding to the unit of that sum cannot be lifted"
         case "bias":
             return "as wide as the sum it enters, in its unit; its rounding to that unit stays", ""
@@ -170,6 +170,10 @@ def _way(operation: Operation, name: str, settings: Settings) -> tuple[str, str]
             return "64 bits, nothing dropped", ""
 
 
+def _in_units_of_the_sum(settings: Settings) -> bool:
+    return not settings.bias.shift and settings.bias.scale == "sum"
+
+
 def _only_rescales(settings: Settings) -> bool:
     steps = settings.requantize.expanded()
     return goes_by_ratio(steps) and all(isinstance(step, RESCALING) for step in steps)
@@ -178,7 +182,7 @@ def _only_rescales(settings: Settings) -> bool:
 def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
     """Return the settings that lift points of a layer."""
     if name == "bias":
-        return {"bias": {"bits": _bias_bits(settings), "shift": 0}}
+        return {"bias": {"bits": _bias_bits(settings), "shift": 0, "scale": "sum"}}
     if name == "activation":
         return {"activation": {"multiplier_bits": 32, "rounding": "half_even"}}
     if name == "requantize":

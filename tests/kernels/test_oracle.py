@@ -17,7 +17,15 @@ from oracle.mac import Datapath, Where, dot, loop_ends, steps
 from oracle.network import Result, run
 from oracle.overflow import fit, limits
 from oracle.quantize import quantize
-from oracle.rescale import Unit, accumulator_unit, fixed_double, float32_product, float64_product, multiplier
+from oracle.rescale import (
+    Unit,
+    accumulator_unit,
+    fixed_double,
+    float32_product,
+    float64_product,
+    multiplier,
+    product_unit,
+)
 from oracle.rounding import UP, Rounded, round_divide, round_fraction, round_shift, rounded_shift
 from oracle.steps import rescale, resolve
 
@@ -295,6 +303,11 @@ def test_float_product_against_numpy() -> None:
         product = float(np.float32(a) * np.float32(w)) * 4.0 / float(np.float32(out))
         assert accumulator_unit(a, w, 2).ratio(out, "float_product") == product
         assert Unit(a).ratio(out, "float_product") == a / out
+        ratio = float(np.float32(a) * np.float32(w) / np.float32(out)) * 4.0
+        assert accumulator_unit(a, w, 2).ratio(out, "float_ratio") == ratio
+        assert product_unit(a, w, 2).ratio(out, "float_ratio") == ratio
+        assert product_unit(a, w, 2).ratio(out, "float_product") == a * w * 4.0 / out
+        assert Unit(a).ratio(out, "float_ratio") == a / out
 
 
 def test_guard_bits() -> None:

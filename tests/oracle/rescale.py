@@ -15,22 +15,37 @@ FLOAT_LIMIT = 2**120
 
 
 class Unit(NamedTuple):
-    """What an LSB is worth; an accumulator's also in parts: the scales of inputs and weights, and the bits dropped."""
+    """What an LSB is worth; a product's also in parts: the two scales, and the bits dropped.
+
+    ``of_weights`` tells sums of products with weights from products of two tensors.
+    """
 
     value: float
     parts: tuple[float, float, int] | None = None
+    of_weights: bool = True
 
     def ratio(self, scale: float, rule: str = "nearest") -> float:
-        """Return the ratio to a scale; ``float_product`` forms that of an accumulator in float32.
+        """Return the ratio to a scale; ``float_product`` and ``float_ratio`` form that of a product in float32.
 
         >>> Unit(1 + 2.0**-23, (1 + 2.0**-23, 1.0, 0)).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
         True
+        >>> Unit(1.0, (1.0, 1.0, 2)).ratio(3.0, "float_ratio") == 4 * (11184811 / 2**25)
+        True
         """
-        if rule != "float_product" or self.parts is None:
+        if rule not in ("float_product", "float_ratio") or self.parts is None:
             return self.value / scale
-        input_scale, weight_scale, shift = self.parts
-        single = to_float32(Fraction(as_float32(input_scale)) * Fraction(as_float32(weight_scale)))
-        return float(single) * 2.0**shift / as_float32(scale)
+        if rule == "float_product" and not self.of_weights:
+            return self.value / scale
+        first, second, shift = self.parts
+        single = to_float32(Fraction(as_float32(first)) * Fraction(as_float32(second)))
+        if rule == "float_product":
+            return float(single) * 2.0**shift / as_float32(scale)
+        return float(to_float32(single / Fraction(as_float32(scale)))) * 2.0**shift
+
+
+def product_unit(first: float, second: float, shift: int) -> Unit:
+    """Return the unit of a product of two tensors that drops ``shift`` bits."""
+    return Unit(first * second * 2.0**shift, (first, second, shift), of_weights=False)
 
 
 def accumulator_unit(input_scale: float, weight_scale: float, shift: int) -> Unit:
@@ -52,7 +67,7 @@ QUOTIENT_ROUNDING = {"half_down": "half_down", "truncate": "floor"}
 
 @lru_cache(maxsize=4096)
 def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
-    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_product differs in the ratio alone).
+    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_ rules differ in the ratio alone).
 
     >>> multiplier(0.25, 32)
     Multiplier(q=1073741824, n=32, e=-1)

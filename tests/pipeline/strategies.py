@@ -52,6 +52,8 @@ KINDS = [
     "crop",
 ]
 
+FLOAT_RULES = ["nearest", "float_product", "float_ratio"]
+
 Json = dict[str, Any]
 
 
@@ -141,7 +143,9 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("fixed", "fixed_reduced"):
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
-        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", "float_product", "saturated"]))
+        found["rule"] = draw(st.sampled_from([*FLOAT_RULES, "half_down", "truncate", "saturated"]))
+    if kind in ("float32", "float64"):
+        found["rule"] = draw(st.sampled_from(FLOAT_RULES))
     return found
 
 
@@ -151,9 +155,9 @@ def step_lists(draw: DrawFn) -> list[Json]:
     before = draw(st.lists(small_steps(), max_size=2))
     if draw(st.integers(0, 3)) == 0:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
-        core[0]["rounding"] = draw(st.sampled_from(ROUNDINGS))
+        core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(FLOAT_RULES))}
     else:
-        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", "float_product", "saturated"]))
+        rule = draw(st.sampled_from([*FLOAT_RULES, "half_down", "truncate", "reduced", "saturated"]))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),
@@ -166,7 +170,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
         at = draw(st.integers(0, len(steps)))
         steps.insert(at, {"step": "activation"})
         if draw(st.booleans()):
-            scaling = ("shift_left", "shift_right", "multiply", "multiply_float")
+            scaling = ("shift_left", "shift_right", "multiply", "multiply_float", "thresholds")
             last = max(number for number, one in enumerate(steps) if one["step"] in scaling)
             steps.insert(draw(st.integers(max(at, last) + 1, len(steps))), {"step": "zero_point"})
     return [{**one, "name": f"step_{number}"} if drops(one) else one for number, one in enumerate(steps)]
@@ -222,7 +226,8 @@ def functions(draw: DrawFn) -> Json:
             }
         case "thresholds":
             levels = sorted(draw(st.sets(entries, min_size=1, max_size=9)))
-            return {"step": "thresholds", "levels": levels, "first": draw(st.integers(-4, 4))}
+            shift = draw(st.sampled_from([0, 0, 5]))
+            return {"step": "thresholds", "levels": levels, "first": draw(st.integers(-4, 4)), "shift": shift}
         case _:
             return {"step": "absolute"}
 
@@ -300,15 +305,22 @@ def targets(draw: DrawFn) -> Target:
     most = {"first": last["bits"], "inner": inner["bits"]}.get(position, 64)
     bias_bits = draw(st.integers(2, most))
     bias_shift = draw(st.integers(0, min(most - bias_bits, 62))) if draw(st.booleans()) else 0
+    weights = draw(tensor_formats(["layer", "output_channel"]))
+    even = all(one["step"] in ("uniform", "power_of_two") for one in (weights, activations))
+    own = even and position == "last" and draw(st.booleans())
+    if own:
+        bias_shift = 0
+        weights, activations = ({**one, "step": "power_of_two"} for one in (weights, activations))
     return Target.from_dict(
         {
             "name": "random",
-            "weights": draw(tensor_formats(["layer", "output_channel"])),
+            "weights": weights,
             "activations": activations,
             "mac": mac,
             "bias": {
                 "bits": bias_bits,
                 "shift": bias_shift,
+                "scale": "own" if own else "sum",
                 "position": position,
                 "rounding": draw(st.sampled_from(STEADY)),
                 "overflow": draw(st.sampled_from(["saturate", "wrap", "saturate_zero", "saturate_symmetric"])),
@@ -329,7 +341,7 @@ def targets(draw: DrawFn) -> Target:
             "pooling": {
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
-                "zero_point": draw(st.sampled_from(["removed", "kept"])),
+                **draw(st.sampled_from([{"zero_point": "removed"}, {"zero_point": "kept"}, {"division": "dpu"}])),
             },
             "multiplication": {
                 "product": draw(

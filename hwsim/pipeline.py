@@ -109,7 +109,7 @@ def run(  # noqa: PLR0913  one argument for each choice
     """
     check_batch_size(batch_size)
     chosen = load_target(target)
-    network, keras_model = load_with_model(model)
+    network, keras_model = load_with_model(model, target=chosen)
     network = prove_import(network, keras_model)
     samples, notes = read_samples(network, data)
     draft = improve(drafted(network, chosen, samples, (calibration, plan), notes, looks=bool(techniques)), techniques)

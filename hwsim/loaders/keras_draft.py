@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hwsim.network import Operation, Shape
+from hwsim.target.settings import Reading
 
 
 class NoIntegerForm(Exception):
@@ -15,12 +16,16 @@ class NoIntegerForm(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a layer: the tensors it takes (with the shape of one sample) and a name for its result."""
+    """One call of a layer: the tensors it takes (with the shape of one sample) and a name for its result.
+
+    ``reading`` says which of several forms it takes, as a target asks for.
+    """
 
     layer: Any
     name: str
     inputs: tuple[str, ...]
     shapes: tuple[Shape, ...]
+    reading: Reading = Reading()
 
 
 @dataclass
@@ -30,6 +35,7 @@ class Draft:
     A shape is None where a layer before it has no integer form and Keras does not know it either.
     """
 
+    reading: Reading = field(default_factory=Reading)
     operations: list[Operation] = field(default_factory=list[Operation])
     shapes: dict[str, Shape | None] = field(default_factory=dict[str, Shape | None])
     unsupported: list[str] = field(default_factory=list[str])

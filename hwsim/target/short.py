@@ -18,6 +18,7 @@ HOME: Mapping[str, str] = {
     "mean": "pooling",
     "add": "addition",
     "multiply": "multiplication",
+    "concatenate": "concatenation",
     "softmax": "softmax",
 }
 """The section that holds what only this kind of operation has."""

@@ -16,7 +16,7 @@ from hwsim.target.mistake import LocatedError, Location, Mistake, dotted, overla
 from hwsim.target.rules import MAC_KINDS, broken
 from hwsim.target.section import Spelling
 from hwsim.target.sentences import prune, translate, typed
-from hwsim.target.settings import Settings
+from hwsim.target.settings import Reading, Settings
 from hwsim.target.short import expand
 
 Kind = Literal[
@@ -47,6 +47,7 @@ _USED_BY: Mapping[str, frozenset[str]] = {
     "pooling": frozenset({"average_pool", "mean"}),
     "addition": frozenset({"add"}),
     "multiplication": frozenset({"multiply"}),
+    "concatenation": frozenset({"concatenate"}),
     "softmax": frozenset({"softmax"}),
 }
 
@@ -65,6 +66,8 @@ class Target(Settings):
     """The target's name, as reports print it."""
     description: str = ""
     """What the target models, in a sentence."""
+    network: Reading = Reading()
+    """How a framework's model becomes a network."""
     operations: dict[Kind, Settings] = {}
     """Settings that differ for one kind of operation."""
     layers: dict[Annotated[str, Field(min_length=1)], Settings] = {}
@@ -127,7 +130,7 @@ class Target(Settings):
 
     def _resolve(self, kind: str, patterns: tuple[str, ...]) -> Settings:
         """Merge the keys given for all operations, for ``kind`` and under each of ``patterns``."""
-        own = {"name", "description", "operations", "layers"}
+        own = {"name", "description", "network", "operations", "layers"}
         merged: dict[str, object] = self.model_dump(exclude_unset=True, exclude=own)
         overrides = [settings for name, settings in self.operations.items() if name == kind]
         overrides += [self.layers[pattern] for pattern in patterns]

@@ -38,9 +38,11 @@ def nothing(call: Call) -> tuple[Operation, ...]:
 
 
 def add(call: Call) -> tuple[Operation, ...]:
-    """Import Add, and ``x + y`` of tensors."""
+    """Import Add, and ``x + y`` of tensors; several at once, or in pairs as Multiply."""
     if len(call.inputs) < 2:
         raise NoIntegerForm("adds a constant")
+    if call.reading.addends == "pairs":
+        return _in_pairs(call, Add)
     return (Add(name=call.name, inputs=call.inputs),)
 
 
@@ -48,12 +50,16 @@ def multiply(call: Call) -> tuple[Operation, ...]:
     """Import Multiply, and ``x * y`` of tensors; of several, ``name/1`` multiplies the first two and so on."""
     if len(call.inputs) < 2:
         raise NoIntegerForm("multiplies by a constant")
+    return _in_pairs(call, Multiply)
+
+
+def _in_pairs(call: Call, record: type[Add | Multiply]) -> tuple[Operation, ...]:
     chain: list[Operation] = []
-    product, *others = call.inputs
+    result, *others = call.inputs
     for number, other in enumerate(others, 1):
         name = f"{call.name}/{number}" if number < len(others) else call.name
-        chain.append(Multiply(name=name, inputs=(product, other)))
-        product = name
+        chain.append(record(name=name, inputs=(result, other)))
+        result = name
     return tuple(chain)
 
 

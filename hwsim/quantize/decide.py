@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from hwsim.network import (
     Weighted,
 )
 from hwsim.quantize.levels import codebook, logarithmic, quadratic, shared_scale
+from hwsim.quantize.overwritten import overwriters
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.quantize.profile import Profile, Statistics
 from hwsim.quantize.ranges import activation_range, weight_ranges
@@ -47,7 +49,7 @@ def decide(
     ``known`` is a plan that was decided for another target, which differs from this one in the layers ``changed``
     alone: what does not follow from these is taken from it.
     """
-    draft = _Draft(network, profile, target, shared_with(network, target))
+    draft = _Draft(network, profile, target, shared_with(network, target), overwriters(network))
     moved = set(changed)
     for operation in network.operations:
         source = draft.shared.get(operation.name, operation.name)
@@ -78,6 +80,7 @@ class _Draft:
     profile: Profile
     target: Target
     shared: Mapping[str, str]
+    overwriters: Mapping[str, str]
     tensors: dict[str, TensorPlan] = field(default_factory=dict)
     weights: dict[str, WeightPlan] = field(default_factory=dict)
 
@@ -88,7 +91,7 @@ class _Draft:
             source = self.tensors.get(operation.inputs[0])
             self.weights[operation.name] = plan_weights(operation, settings, None if source is None else source.scale)
         if operation.name in self.shared:
-            self.tensors[operation.name] = self._stored_for(self.network.by_name[self.shared[operation.name]])
+            self.tensors[operation.name] = self._measured(self.network.by_name[self.shared[operation.name]])
         elif passes(operation, self.network, self.target) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
         elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
@@ -96,12 +99,16 @@ class _Draft:
         elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
             self.tensors[operation.name] = SHARES
         elif not self._stays_on_host(operation):
-            self.tensors[operation.name] = plan_tensor(self.profile.tensors[operation.name], settings.activations)
+            self.tensors[operation.name] = self._measured(operation)
 
-    def _stored_for(self, reader: Operation) -> TensorPlan:
-        """The plan of what is stored as a later concatenation wants it."""
-        settings = self.target.settings(reader.kind, reader.name)
-        return plan_tensor(self.profile.tensors[reader.name], settings.activations)
+    def _measured(self, operation: Operation) -> TensorPlan:
+        """The plan of what an operation makes, by the values seen."""
+        form = self.target.settings(operation.kind, operation.name).activations
+        seen = self.profile.tensors[operation.name]
+        if form.overwritten == "both" and operation.name in self.overwriters:
+            seen = deepcopy(seen)
+            seen.merge(self.profile.tensors[self.overwriters[operation.name]])
+        return plan_tensor(seen, form)
 
     def _passed(self, operation: Operation) -> TensorPlan:
         """The plan of an output that has its input's; raises PlanError where channels with shifts are torn apart."""

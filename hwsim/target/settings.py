@@ -117,6 +117,9 @@ class Activations(TensorFormat):
     """Whether the zero point is 0; otherwise it is chosen so that the range is used fully."""
     granularity: Literal["layer", "channel"] = "layer"
     """One scale for the whole tensor, or one for each channel; those differ by powers of two."""
+    overwritten: Literal["own", "both"] = "own"
+    """The values that choose the range of a tensor which an `add`, `multiply` or `softmax` overwrites with its result:
+    its `own`, or `both` (TensorFlow Lite's calibrator)."""
 
 
 class Product(Fit):
@@ -314,6 +317,9 @@ class Reading(Section):
     global_average: Literal["average_pool", "mean"] = "average_pool"
     """What a layer of global average pooling is: an `average_pool` over the whole image, which keeps its input's scale, or
     a `mean`, with a scale of its own."""
+    addends: Literal["all", "pairs"] = "all"
+    """How many tensors one `add` takes: `all` of its layer's, or `pairs`: the first two, their sum and the third, and so
+    on, each sum with a scale of its own."""
 
 
 class Settings(Section):

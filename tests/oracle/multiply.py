@@ -134,8 +134,7 @@ class Parameters:
     def _weights(self, geo: Geometry) -> list[int]:
         """Return the weights in the kernel's row-major order."""
         plan = self.layer.weights
-        rounding = self.layer.settings["weights"]["rounding"]
-        quantizer = WeightQuantizer(self.points[0], plan, rounding)
+        quantizer = WeightQuantizer(self.points[0], plan, self.layer.settings["weights"])
         weights = []
         for number, real in enumerate(flat(geo.kernel)):
             place = Place(0, number // self.outputs, number % self.outputs)
@@ -149,7 +148,7 @@ class Parameters:
         section = self.layer.settings["bias"]
         shift: int = section.get("shift", 0)
         target = Format(section["bits"], True, section["overflow"])
-        quantizer = Quantizer(self.points[1], target, section["rounding"])
+        quantizer = Quantizer(self.points[1], target, section["rounding"], section.get("division", "float64"))
         biases = []
         for channel, real in enumerate(self.layer.operation["bias"]):
             unit = self._bias_unit(channel)

@@ -157,11 +157,11 @@ VALUES = {
     ),
     "a number for a section": (
         "name: t\nbias: 20\n",
-        "2: bias: 20 is a number, but must be a mapping with keys of bits, shift, position, rounding, overflow",
+        "2: bias: 20 is a number, but must be a mapping with keys of bits, shift, position, rounding, division, headroom, overflow",
     ),
     "a list for a section": (
         "name: t\nbias: [20]\n",
-        "2: bias: a list, but must be a mapping with keys of bits, shift, position, rounding, overflow",
+        "2: bias: a list, but must be a mapping with keys of bits, shift, position, rounding, division, headroom, overflow",
     ),
     "a section left empty": (
         "name: t\nbias:\n",
@@ -242,7 +242,7 @@ KEYS = {
     ),
     "near nothing": (
         "name: t\nbias: {colour: red}\n",
-        "2: bias.colour: no such key; allowed here: bits, shift, position, rounding, overflow",
+        "2: bias.colour: no such key; allowed here: bits, shift, position, rounding, division, headroom, overflow",
     ),
     "at the top instead of in its section": (
         "name: t\nmultiplier_bits: 16\n",
@@ -283,7 +283,7 @@ KEYS = {
     "a list as a key": ("name: t\n? [a, b]\n: 3\n", "2: a key must be one word, not a list or a mapping"),
     "a merge key": (
         "name: t\nbias: {<<: {bits: 20}}\n",
-        "2: bias.<<: no such key; allowed here: bits, shift, position, rounding, overflow",
+        "2: bias.<<: no such key; allowed here: bits, shift, position, rounding, division, headroom, overflow",
     ),
 }
 

@@ -106,8 +106,8 @@ class Weights(TensorFormat):
     group: Annotated[int, Field(ge=1, strict=True), Measure(unit="input channels", limit="a group has")] | None = None
     """With granularity `group`: how many input channels share a scale."""
     division: Division = "float64"
-    """How a weight is brought to units of its scale. `float64`: divided. `float32_reciprocal`: multiplied by the scale's
-    reciprocal in float32 (TensorFlow Lite's converter)."""
+    """How a weight is brought to units of its scale. `float64`: divided. `float32_reciprocal`: multiplied by the
+    reciprocal of the scale in float32 (TensorFlow Lite's converter)."""
 
 
 class Activations(TensorFormat):
@@ -186,8 +186,8 @@ class Bias(Section):
     rounding: Rounding = Rounding.HALF_EVEN
     """How a real bias becomes an integer; deterministic modes only."""
     division: Division = "float64"
-    """How a bias is brought to its unit, as with weights. Biases of quantised files are integers already and are divided
-    in float64."""
+    """How a bias is brought to its unit, as with weights. Biases of quantised files are integers already and are always
+    divided in float64."""
     headroom: Annotated[int, Field(ge=1, le=62, strict=True), Measure(unit="bits", limit="a bias can spare")] | None = (
         None
     )
@@ -235,8 +235,8 @@ class ActivationFunction(Section):
     limit_precision: Literal[32, 64] = 64
     """Width of the float in which that limit is divided by its unit, in bits."""
     scale_behind_pooling: Literal["own", "input"] = "own"
-    """The scale of an activation that alone reads what a pooling makes: `own`, or its `input`'s, as where the two are one
-    operation."""
+    """The scale of an activation that alone reads what a pooling makes: `own`, or its `input`'s, as where the two are
+    one operation."""
 
 
 class Output(Section):
@@ -312,14 +312,14 @@ class Reading(Section):
     """How a framework's model becomes a network."""
 
     folding: Literal["float64", "float32"] = "float64"
-    """How batch normalisations become weights. `float64`: in float64, rounded once. `float32`: every step in float32, with
-    TensorFlow's reciprocal square root (TensorFlow Lite's converter)."""
+    """How batch normalisations become weights. `float64`: in float64, rounded once. `float32`: every step in float32,
+    with TensorFlow's reciprocal square root (TensorFlow Lite's converter)."""
     global_average: Literal["average_pool", "mean"] = "average_pool"
-    """What a layer of global average pooling is: an `average_pool` over the whole image, which keeps its input's scale, or
-    a `mean`, with a scale of its own."""
+    """What a layer of global average pooling is: an `average_pool` over the whole image, which keeps its input's scale,
+    or a `mean`, with a scale of its own."""
     addends: Literal["all", "pairs"] = "all"
-    """How many tensors one `add` takes: `all` of its layer's, or `pairs`: the first two, their sum and the third, and so
-    on, each sum with a scale of its own."""
+    """How many tensors one `add` takes: `all` of its layer's, or `pairs`: the first two, their sum and the third, and
+    so on, each sum with a scale of its own."""
 
 
 class Settings(Section):

@@ -140,7 +140,8 @@ def single_precision_has_free_scales(settings: Settings) -> Found:
         if tensor.scale_precision != 64 and key:  # noqa: PLR2004
             sentence = f"{tensor.scale_precision}, but {section}.{key} is {getattr(tensor, key)}; scales must be free"
             yield Mistake((section, "scale_precision"), sentence, ((section, key),))
-        if tensor.range.narrowest == 0 and "widening" in tensor.range.model_fields_set:
+        given = tensor.range.model_fields_set
+        if "widening" in given and "narrowest" not in given:
             yield Mistake(
                 (section, "range", "widening"),
                 "given without `narrowest`, so that no range is widened",

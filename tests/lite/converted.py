@@ -29,10 +29,11 @@ def convert(
 
 def made(shape: Shape, build: Build, *, any_batch: bool = False, seed: int = 0) -> tuple[Any, list[Any]]:
     """Return a Keras model with random weights, and samples to calibrate it with."""
-    keras.utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
     inputs = keras.Input(shape, batch_size=None if any_batch else 1, name="x")
-    model = keras.Model(inputs, build(inputs))
+    built = keras.Model(inputs, build(inputs))
+    keras.utils.set_random_seed(seed)
+    model = keras.models.clone_model(built)  # layers of a case are shared by all who build it, their weights with them
     for weight in model.weights:
         moved = weight.numpy() + 0.2 * generator.standard_normal(weight.shape)
         weight.assign(np.abs(moved) if weight.name == "moving_variance" else moved)
@@ -140,3 +141,6 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "softmax": ((10,), chain(layers.Dense(6), layers.Softmax())),
     "softmax of pixels": (IMAGE, chain(conv(filters=6), layers.Softmax())),
 }
+
+SHAPES = ("flatten, dense", "reshape", "multiply by channel")
+"""Networks whose files work out shapes where the batch may have any size, and say them where it has one."""

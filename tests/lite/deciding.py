@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorflow.lite.python import schema_py_generated as schema  # pyright: ignore[reportMissingModuleSource]
+from lite.converted import converted_to_float
+from lite.judge import all_tensors
+from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.python.optimize.calibrator import Calibrator
 
 import hwsim
+from hwsim.engine import execute
 from hwsim.loaders.tflite_draft import Draft
 from hwsim.loaders.tflite_file import read_graph
 from hwsim.network import Activation, Network, Reshape
@@ -19,55 +22,77 @@ from hwsim.program import Program, lower
 from hwsim.program.records import MultiplyAccumulate
 from hwsim.quantize import Plan, Profile, collect, decide
 from hwsim.quantize.stored import stored_plan
-from hwsim.target import load_target
-from lite.converted import convert_model, converted_to_float
+from hwsim.target import Target, load_target
 
-Samples = Sequence[Any]
+Ranges = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A Keras model and its file: networks, plans and programs; ``same`` leads from our names to the file's."""
+    """A Keras model and its file: plans and programs of both; ``same`` leads from our names to the file's."""
 
     path: Path
     ours: Network
-    theirs: Network
     plan: Plan
     stored: Plan
     program: Program
     file_program: Program
     same: Mapping[str, str]
 
-    def scales(self) -> dict[str, int]:
-        """Return by how many float32 steps the scale of each tensor differs."""
+    @property
+    def tensors(self) -> list[tuple[str, str]]:
+        """The names, ours and the file's, of tensors that both have as integers."""
+        return [(mine, its) for mine, its in self.same.items() if mine in self.plan.tensors]
+
+    def scale_steps(self) -> dict[str, int]:
+        """Return by how many float32 numbers the scale of each tensor is off."""
         return {
-            mine: ulps(self.plan.tensors[mine].scale, self.stored.tensors[its].scale)
-            for mine, its in self.same.items()
-            if mine in self.plan.tensors
+            mine: steps(self.plan.tensors[mine].scale, self.stored.tensors[its].scale) for mine, its in self.tensors
         }
 
-    def zero_points(self) -> dict[str, bool]:
-        """Return whether the zero point of each tensor is the file's."""
+    def zero_points(self) -> dict[str, int]:
+        """Return how far each zero point is off."""
         return {
-            mine: self.plan.tensors[mine].zero_point == self.stored.tensors[its].zero_point
-            for mine, its in self.same.items()
-            if mine in self.plan.tensors
+            mine: abs(self.plan.tensors[mine].zero_point - self.stored.tensors[its].zero_point)
+            for mine, its in self.tensors
         }
 
-    def weights(self) -> dict[str, tuple[bool, bool, bool]]:
-        """Return whether scales, codes of weights and codes of biases of each operation are the file's."""
+    def weight_scales(self) -> dict[str, bool]:
+        """Return whether the scales of the weights of each operation are the file's."""
+        return {
+            name: one.scale == self.stored.weights[self.same[name]].scale for name, one in self.plan.weights.items()
+        }
+
+    def stored_codes(self) -> dict[str, tuple[int, int]]:
+        """Return how far codes of weights and codes of biases of each operation are off at most."""
         mine, its = (
             {one.name: one for one in program.operations if isinstance(one, MultiplyAccumulate)}
             for program in (self.program, self.file_program)
         )
+        pairs = {name: (mine[name], its[self.same[name]]) for name in self.plan.weights}
         return {
             name: (
-                self.plan.weights[name].scale == self.stored.weights[self.same[name]].scale,
-                np.array_equal(mine[name].weights, its[self.same[name]].weights),
-                np.array_equal(bias_of(mine[name]), bias_of(its[self.same[name]])),
+                int(np.abs(one.weights.astype(np.int64) - other.weights).max()),
+                int(np.abs(bias_of(one) - bias_of(other)).max()),
             )
-            for name in self.plan.weights
+            for name, (one, other) in pairs.items()
         }
+
+    def differing(self, codes: Any, wanted: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+        """Return how many codes of each tensor are not the interpreter's ``wanted`` for ``codes``, and how many are."""
+        (one,) = self.ours.inputs
+        entry = self.plan.tensors[one.name]
+        made = execute(self.program, entry.scale * (codes.astype(np.float64) - entry.zero_point)).codes
+        graph = read_graph(self.path)
+        draft = Draft(graph)
+        numbers = {draft.name(each): str(each.index) for operator in graph.operators for each in operator.outputs}
+        found: dict[str, tuple[int, int]] = {}
+        for mine, its in self.tensors:
+            number = numbers.get(its.removesuffix("/image"))
+            if number is not None:
+                equal = made[mine].reshape(wanted[number].shape) == wanted[number]
+                found[mine] = int((~equal).sum()), int(equal.sum())
+        return found
 
 
 def bias_of(operation: MultiplyAccumulate) -> Any:
@@ -75,24 +100,36 @@ def bias_of(operation: MultiplyAccumulate) -> Any:
     return operation.steps[0].constant  # type: ignore[attr-defined]
 
 
-def ulps(mine: float, its: float) -> int:
-    """Return the number of float32 values from one positive number to another; both must be float32."""
-    first, second = np.array([mine, its], np.float32).view(np.int32).tolist()
+def steps(mine: float, its: float) -> int:
+    """Return how many float32 numbers lie between two positive ones."""
     assert (mine, its) == (float(np.float32(mine)), float(np.float32(its)))
+    first, second = np.array([mine, its], np.float32).view(np.int32).tolist()
     return abs(int(first) - int(second))
 
 
-def pair(model: Any, samples: Samples, path: Path, *, wide: bool = False, measured: bool = False) -> Pair:
-    """Decide about a model on samples, here and by the converter; ``measured``: on the ranges that its calibrator saw."""
-    target = load_target("tflite-int16x8" if wide else "tflite-int8")
-    path.write_bytes(convert_model(model, samples, wide=wide))
-    theirs, ours = hwsim.load(path), hwsim.load(model, target=target)
+def pair(
+    model: Any, samples: Sequence[Any], path: Path, target: str = "tflite-int8", ranges: Ranges | None = None
+) -> Pair:
+    """Decide about a model on the samples that the file at ``path`` was calibrated with.
+
+    ``ranges``: what the converter's calibrator measured (``calibrated_ranges``), not what a float run here gives.
+    """
+    chosen = load_target(target)
+    theirs, ours = hwsim.load(path), hwsim.load(model, target=chosen)
     same = matched(ours, theirs)
-    profile = collect(ours, [[np.concatenate(samples)]])
-    if measured:
-        profile = with_ranges(profile, same, calibrated_ranges(model, samples, path))
-    plan, stored = decide(ours, profile, target), stored_plan(theirs, target)
-    return Pair(path, ours, theirs, plan, stored, lower(ours, plan, target), lower(theirs, stored, target), same)
+    profile = collect(ours, [[np.concatenate(list(samples))]])
+    deciding = chosen
+    if ranges is not None:
+        profile, deciding = with_ranges(profile, same, ranges), without_overwriting(chosen)
+    plan, stored = decide(ours, profile, deciding), stored_plan(theirs, chosen)
+    program = lower(all_tensors(ours), plan, chosen)
+    return Pair(path, ours, plan, stored, program, lower(theirs, stored, chosen), same)
+
+
+def without_overwriting(target: Target) -> Target:
+    """Return a target that takes ranges as they are: those of the calibrator have what was overwritten in them."""
+    given: Any = target.model_dump(mode="json", exclude_unset=True)
+    return Target.from_dict({**given, "activations": {**given["activations"], "overwritten": "own"}})
 
 
 def matched(ours: Network, theirs: Network) -> dict[str, str]:
@@ -119,8 +156,8 @@ def over(network: Network, name: str) -> str:
     return one.name
 
 
-def calibrated_ranges(model: Any, samples: Samples, path: Path) -> dict[str, tuple[float, float]]:
-    """Return the range of each tensor of the quantised file by name, as the converter's calibrator measured it."""
+def calibrated_ranges(model: Any, samples: Sequence[Any], path: Path) -> Ranges:
+    """Return the range of each tensor of the file at ``path`` by name, as the converter's calibrator measures it."""
     content = Calibrator(converted_to_float(model)).calibrate(lambda: ([one] for one in samples))
     graph: Any = schema.Model.GetRootAs(content, 0).Subgraphs(0)
     ranges: dict[str, tuple[float, float]] = {}
@@ -135,7 +172,7 @@ def calibrated_ranges(model: Any, samples: Samples, path: Path) -> dict[str, tup
     return {draft.name(one): ranges[one.name] for one in tensors if one.name in ranges}
 
 
-def with_ranges(profile: Profile, same: Mapping[str, str], ranges: Mapping[str, tuple[float, float]]) -> Profile:
+def with_ranges(profile: Profile, same: Mapping[str, str], ranges: Ranges) -> Profile:
     """Return a profile whose minima and maxima are others."""
     for mine, its in same.items():
         name = its.removesuffix("/image").removesuffix("/pool")

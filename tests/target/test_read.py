@@ -157,15 +157,18 @@ VALUES = {
     ),
     "a number for a section": (
         "name: t\nbias: 20\n",
-        "2: bias: 20 is a number, but must be a mapping with keys of bits, shift, position, rounding, division, headroom, overflow",
+        "2: bias: 20 is a number, but must be a mapping with keys of bits, shift, position, rounding, "
+        "division, headroom, overflow",
     ),
     "a list for a section": (
         "name: t\nbias: [20]\n",
-        "2: bias: a list, but must be a mapping with keys of bits, shift, position, rounding, division, headroom, overflow",
+        "2: bias: a list, but must be a mapping with keys of bits, shift, position, rounding, "
+        "division, headroom, overflow",
     ),
     "a section left empty": (
         "name: t\nbias:\n",
-        "2: bias: nothing given, but must be a mapping with keys of bits, shift, position, rounding, overflow; "
+        "2: bias: nothing given, but must be a mapping with keys of bits, shift, position, rounding, division, "
+        "headroom, overflow; "
         "leave the key out for the default",
     ),
     "a mapping for a list": (
@@ -232,8 +235,8 @@ KEYS = {
     "misspelt": (
         "name: t\nweights:\n  narow: true\n",
         "3: weights.narow: no such key; did you mean narrow?; allowed here: bits, signed, symmetric, "
-        "narrow, step, levels, level_bits, shift_bits, "
-        "rounding, range, fraction_bits, granularity, group",
+        "narrow, step, levels, level_bits, shift_bits, scale_precision, "
+        "rounding, range, fraction_bits, granularity, group, division",
     ),
     "a hyphen": (
         "name: t\nrequantize: {multiplier-bits: 16}\n",
@@ -250,13 +253,14 @@ KEYS = {
         "activation.multiplier_bits?; "
         "allowed here: name, description, weights, activations, mac, bias, requantize, activation, output, "
         "pooling, "
-        "addition, multiplication, softmax, random, operations, layers",
+        "addition, multiplication, concatenation, softmax, random, network, operations, layers",
     ),
     "in an operation instead of in its section": (
         "name: t\noperations:\n  dense: {rounding: half_away}\n",
         "3: operations.dense.rounding: no such key; did you mean weights.rounding or activations.rounding or "
         "bias.rounding?; allowed here: weights, "
-        "activations, mac, bias, requantize, activation, output, pooling, addition, multiplication, softmax, random",
+        "activations, mac, bias, requantize, activation, output, pooling, addition, multiplication, concatenation, "
+        "softmax, random",
     ),
     "in the short form of an operation": (
         "name: t\noperations:\n  average_pool:\n    zero_point: kept\n    rounding: half_awayy\n",
@@ -268,7 +272,8 @@ KEYS = {
         "name: t\nlayers:\n  '*stem*':\n    weights: {bitz: 4}\n",
         "4: layers['*stem*'].weights.bitz: no such key; did you mean bits?; allowed here: bits, signed, "
         "symmetric, "
-        "narrow, step, levels, level_bits, shift_bits, rounding, range, fraction_bits, granularity, group",
+        "narrow, step, levels, level_bits, shift_bits, scale_precision, rounding, range, "
+        "fraction_bits, granularity, group, division",
     ),
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",

@@ -115,6 +115,15 @@ def test_all_is_equal_with_16_bits(name: str, models: Models, tmp_path: Path) ->
     assert share.equal == share.all
 
 
+def filled(value: float) -> Any:
+    """Return a function that fills an array."""
+
+    def change(array: Any) -> Any:
+        return np.full_like(array, value)
+
+    return change
+
+
 def changed(build: Build, shape: Shape = IMAGE, **arrays: Any) -> tuple[Any, list[Any]]:
     """Return a model of which one layer's weights are others, and its samples."""
     model, samples = made(shape, build)
@@ -138,7 +147,7 @@ def one_channel(factor: float) -> Any:
 def test_channels_of_nothing(factor: float, bias: float, tmp_path: Path) -> None:
     """A channel of zeros has a tiny scale, which grows until its bias fits."""
     path = tmp_path / "file.tflite"
-    model, samples = changed(conv(), kernel=one_channel(factor), bias=lambda one: one * 0 + np.float32(bias))
+    model, samples = changed(conv(), kernel=one_channel(factor), bias=filled(bias))
     path.write_bytes(convert_model(model, samples))
     found = pair(model, samples, path, ranges=calibrated_ranges(model, samples, path))
     assert not any(found.scale_steps().values())
@@ -151,7 +160,7 @@ def test_tensors_of_nothing(bias: float, tmp_path: Path) -> None:
     """A tensor whose values are all the same, or nearly 0."""
     path = tmp_path / "file.tflite"
     build = chain(conv(kernel_size=1, activation="relu"), layers.Conv2D(2, 1))
-    model, samples = changed(build, kernel=lambda one: one * 0, bias=lambda one: one * 0 + np.float32(bias))
+    model, samples = changed(build, kernel=filled(0.0), bias=filled(bias))
     path.write_bytes(convert_model(model, samples))
     found = pair(model, samples, path, ranges=calibrated_ranges(model, samples, path))
     assert not any(found.scale_steps().values())

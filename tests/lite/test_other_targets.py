@@ -61,7 +61,7 @@ def test_every_file_runs_on_a_20_bit_accumulator(name: str, files: Files) -> Non
 
 @pytest.mark.parametrize("bits", [13, 14, 15, 16, 17])
 def test_errors_begin_where_sums_are_clamped(bits: int, files: Files) -> None:
-    """With an accumulator that is too narrow and nothing else changed: equal inputs give other results only where sums clamp."""
+    """With a narrow accumulator and nothing else changed, equal inputs give other results only where sums clamp."""
     path, codes, _ = files["as ResNet"]
     found = hwsim.run(path, narrowed(bits), codes, reference="tflite-int8")
     network, errors = hwsim.load(path), {one.name: one.max_error for one in found.report.layers}

@@ -85,11 +85,16 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
     technique: Annotated[list[str] | None, typer.Option(help="Reduce the error so (repeat for more).")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples at a time; results do not depend on it.")] = 32,
     no_reference: Annotated[bool, typer.Option("--no-reference", help="Do not compare with float.")] = False,
+    reference: Annotated[
+        str | None, typer.Option(help="Compare with this target's run of the plan, not float.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report, plan, program and outputs.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a model on a target, bit for bit, and report where bits are lost."""
     with errors_in_words():
+        if no_reference and reference:
+            raise hwsim.HwsimError("--reference names a target to compare with, --no-reference compares with nothing")
         check_files(model, data, calibration, plan)
         result = hwsim.run(
             model,
@@ -97,7 +102,7 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
             data,
             calibration=calibration,
             plan=plan,
-            reference=not no_reference,
+            reference=reference or not no_reference,
             batch_size=batch_size,
             techniques=technique or (),
         )

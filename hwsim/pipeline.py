@@ -19,9 +19,10 @@ from hwsim.engine import Engine, Ledger, threads
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, joined, run_block
 from hwsim.engine.storage import as_given
 from hwsim.engine.tiers import tier_for
+from hwsim.engine.walk import walk_exactly
 from hwsim.improve import Draft, improve
 from hwsim.loaders import load_with_model
-from hwsim.network import Network
+from hwsim.network import Network, Operation
 from hwsim.program import Program, lower
 from hwsim.program.records import IntOperation
 from hwsim.progress import tracked
@@ -85,7 +86,7 @@ def run(  # noqa: PLR0913  one argument for each choice
     *,
     calibration: Data | None = None,
     plan: PlanSource | None = None,
-    reference: bool = True,
+    reference: bool | str | Path | Target = True,
     batch_size: int = 32,
     trace: Sequence[str] = (),
     techniques: Sequence[str] = (),
@@ -100,7 +101,8 @@ def run(  # noqa: PLR0913  one argument for each choice
     calibration: data that chooses the ranges of the activations; by default the first samples of ``data``, or, for a
         .tflite file, none: the file's own scales hold.
     plan: a Plan or the path of one, instead of a calibration.
-    reference: whether to run the float network too and measure every layer against it.
+    reference: what every layer is measured against. True: the float network. False: nothing. A target: the same
+        network with the same plan on that target, so that what the plan itself loses does not count.
     batch_size: how many samples the integer engine handles at a time; the result does not depend on it.
     trace: names of layers whose intermediate integers are kept in ``Result.trace``.
     techniques: names of techniques that reduce the error (``hwsim.TECHNIQUES``), applied in their own order.
@@ -109,11 +111,14 @@ def run(  # noqa: PLR0913  one argument for each choice
     """
     check_batch_size(batch_size)
     chosen = load_target(target)
-    network, keras_model = load_with_model(model)
+    network, keras_model = load_with_model(model, target=chosen)
     network = prove_import(network, keras_model)
     samples, notes = read_samples(network, data)
     draft = improve(drafted(network, chosen, samples, (calibration, plan), notes, looks=bool(techniques)), techniques)
     notes += idle_patterns(network, chosen)
+    if not isinstance(reference, bool):
+        reference = load_target(reference)
+        notes.append(f"reference: the same plan on the target {reference.name!r}, not float")
     return simulate(draft, samples, notes, (batch_size, trace), reference=reference)
 
 
@@ -145,15 +150,16 @@ def drafted(
 
 
 def simulate(
-    draft: Draft, samples: Samples, notes: list[str], how: tuple[int, Sequence[str]], *, reference: bool
+    draft: Draft, samples: Samples, notes: list[str], how: tuple[int, Sequence[str]], *, reference: bool | Target
 ) -> Result:
-    """Lower a draft and run it; ``how`` is the batch size and the layers to trace."""
+    """Lower a draft and run it; ``how`` is the batch size and the layers to trace, ``reference`` as in ``run``."""
     batch_size, trace = how
     plan = draft.decision()
     program = lower(draft.network, plan, draft.target)
     trace = check_trace(program, trace)
-    simulation = Simulation(draft.reference, program, samples)
-    simulation.run(batch_size, trace, reference=reference)
+    ideal = lower(draft.network, plan, reference) if isinstance(reference, Target) else None
+    simulation = Simulation(draft.network if ideal else draft.reference, program, samples, ideal)
+    simulation.run(batch_size, trace, reference=bool(reference))
     notes += [f"technique: {line}" for line in draft.notes]
     return replace(simulation.result(draft.target, plan, notes), network=draft.network)
 
@@ -241,11 +247,15 @@ def counted(blocks: Iterator[Block], advance: Callable[[int], None]) -> Iterator
 
 
 class Simulation:
-    """One run of a program over the data, beside the float reference where that is wanted."""
+    """One run of a program over the data, beside a reference where that is wanted: the float run, or that of ``ideal``.
 
-    def __init__(self, network: Network, program: Program, samples: Samples) -> None:
+    ``ideal`` is another program of the same network and the same plan.
+    """
+
+    def __init__(self, network: Network, program: Program, samples: Samples, ideal: Program | None = None) -> None:
         self.network = network
         self.program = program
+        self.ideal = ideal
         self.samples = samples
         self.count = 0
         self.ledger = Ledger(program)
@@ -266,12 +276,13 @@ class Simulation:
         size = block_size(self.network) if reference else batch_size * threads()
         with (
             Engine(batch_size, trace, tier=self._tier(twice=reference)) as engine,
+            Engine(batch_size, counted=False, tier=engine.tier) as other,
             ThreadPoolExecutor(1) as beside,
             tracked("simulating", self.samples.count) as advance,
         ):
             for block in self.samples.blocks(size):
                 if reference:
-                    self._compare(engine, beside, block)
+                    self._compare(engine, beside, block, self._reference(other, block))
                 else:
                     for name, values in run_block(self.program, engine, self.ledger, block, self.count).items():
                         self._keep(name, values)
@@ -279,10 +290,19 @@ class Simulation:
                 advance(len(block[0]))
             self.trace = joined(engine)
 
-    def _compare(self, engine: Engine, beside: Executor, block: Block) -> None:
-        """Run one block in float and in integers, layer by layer."""
+    def _reference(self, engine: Engine, block: Block) -> Iterator[tuple[Operation, list[Array], Array]]:
+        """Yield the operations with their inputs and results, in float or on the ideal target."""
+        if self.ideal is None:
+            yield from walk(self.network, block)
+        else:
+            yield from walk_exactly(self.network, self.ideal, engine, block, self.count)
+
+    def _compare(
+        self, engine: Engine, beside: Executor, block: Block, exactly: Iterator[tuple[Operation, list[Array], Array]]
+    ) -> None:
+        """Run one block in integers, layer by layer, beside the reference."""
         strands = [Strand(self.program, block, part, self.count) for part in engine.parts(len(block[0]))]
-        for operation, inputs, exact in ahead(walk(self.network, block), beside):
+        for operation, inputs, exact in ahead(exactly, beside):
             operations = self.layers.get(operation.name, [])
             run = partial(Strand.run, engine=engine, operations=operations, inputs=inputs, exact=exact)
             layers = engine.share(run, strands)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.network import Operation, Shape
+from hwsim.target.settings import Reading
 
 
 class NoIntegerForm(Exception):
@@ -17,13 +18,17 @@ class NoIntegerForm(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a layer: the tensors it takes (with the shape of one sample) and a name for its result."""
+    """One call of a layer: the tensors it takes (with the shape of one sample) and a name for its result.
+
+    ``reading`` says which of several forms it takes, as a target asks for.
+    """
 
     layer: Any
     name: str
     inputs: tuple[str, ...]
     shapes: tuple[Shape, ...]
     arguments: tuple[Any, ...] = ()
+    reading: Reading = Reading()
 
     def constant(self, name: str) -> np.ndarray:
         """Return the one argument that is no tensor of the graph, in float32; ``name`` says what is done with it."""
@@ -48,6 +53,7 @@ class Draft:
     A shape is None where a layer before it has no integer form and Keras does not know it either.
     """
 
+    reading: Reading = field(default_factory=Reading)
     operations: list[Operation] = field(default_factory=list[Operation])
     shapes: dict[str, Shape | None] = field(default_factory=dict[str, Shape | None])
     unsupported: list[str] = field(default_factory=list[str])

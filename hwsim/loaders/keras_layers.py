@@ -56,9 +56,11 @@ def nothing(call: Call) -> tuple[Operation, ...]:
 
 
 def add(call: Call) -> tuple[Operation, ...]:
-    """Import Add, and ``x + y`` of tensors."""
+    """Import Add, and ``x + y`` of tensors; several at once, or in pairs as Multiply."""
     if len(call.inputs) < 2:
         return add_constant(call)
+    if call.reading.addends == "pairs":
+        return _in_pairs(call, Add)
     return (Add(name=call.name, inputs=call.inputs),)
 
 
@@ -73,12 +75,16 @@ def multiply(call: Call) -> tuple[Operation, ...]:
     """Import Multiply, and ``x * y`` of tensors; of several, ``name/1`` multiplies the first two and so on."""
     if len(call.inputs) < 2:
         return multiply_constant(call)
+    return _in_pairs(call, Multiply)
+
+
+def _in_pairs(call: Call, record: type[Add | Multiply]) -> tuple[Operation, ...]:
     chain: list[Operation] = []
-    product, *others = call.inputs
+    result, *others = call.inputs
     for number, other in enumerate(others, 1):
         name = f"{call.name}/{number}" if number < len(others) else call.name
-        chain.append(Multiply(name=name, inputs=(product, other)))
-        product = name
+        chain.append(record(name=name, inputs=(result, other)))
+        result = name
     return tuple(chain)
 
 

@@ -121,8 +121,11 @@ def truncation_points(model: object, target: str | Path | Target, plan: PlanSour
 
     Raises HwsimError for whatever is wrong with the model, the target or the plan.
     """
-    network, plan = (model.network, plan or model.plan) if isinstance(model, Result) else (load(model), plan)
     chosen = load_target(target)
+    if isinstance(model, Result):
+        network, plan = model.network, plan or model.plan
+    else:
+        network = load(model, target=chosen)
     given = plan if plan is None or isinstance(plan, Plan) else Plan.load(plan)
     program = lower(network, given or neutral_plan(network, chosen), chosen)
     rows = list(outlooks(program))

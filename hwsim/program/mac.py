@@ -16,7 +16,7 @@ from hwsim.program.context import Context
 from hwsim.program.pipeline import Pipeline
 from hwsim.program.ratio import Ratio, float_product, float_ratio
 from hwsim.program.records import Codes, Ints, MultiplyAccumulate, Point, Reals, Tensor
-from hwsim.program.stored import quantize_reals, quantize_weights
+from hwsim.program.stored import divided, quantize_reals, quantize_weights
 from hwsim.quantize.decide import accumulator_unit, dropped_bits, kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.target import Settings
@@ -209,7 +209,10 @@ def quantize_bias(bias: np.ndarray, unit: Reals, settings: Bias) -> tuple[Ints, 
     form = IntFormat(bits=settings.bits)
     zero = np.zeros(bias.size, np.int64)
     reals, units = np.where(unit > 0, bias, 0.0), np.where(unit > 0, unit, 1.0)
-    codes, counts = quantize_reals(reals, units, zero, form, settings.overflow, settings.rounding)
+    # biases of quantised files are in float64: multiples of their unit, which must come back
+    division = settings.division if bias.dtype == np.float32 else "float64"
+    values, units = divided(reals.astype(bias.dtype), units, division)
+    codes, counts = quantize_reals(values, units, zero, form, settings.overflow, settings.rounding)
     point = Point(
         name="bias", unit=unit, format=form, overflow=settings.overflow, rounding=settings.rounding, once=True
     )

@@ -22,6 +22,7 @@ HOME: Mapping[str, str] = {
     "add": "addition",
     "subtract": "addition",
     "multiply": "multiplication",
+    "concatenate": "concatenation",
     "softmax": "softmax",
 }
 """The section that holds what only this kind of operation has."""

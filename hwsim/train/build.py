@@ -23,7 +23,7 @@ from hwsim.network import (
 )
 from hwsim.program.pooling import dpu_share
 from hwsim.quantize import Plan, collect, decide
-from hwsim.quantize.decide import PASS_THROUGH
+from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Target, load_target
 from hwsim.train.bases import KERAS
 from hwsim.train.fake import FakeQuantize
@@ -53,8 +53,8 @@ def fake_quantize(model: Any, plan: Plan | Target | str, data: Data | None = Non
     modes are the target's. Accumulators, products and multipliers are taken as exact: what narrow ones do, and more
     than one rounding in a row, only ``hwsim.train.through`` knows. Raises PlanError for a plan of another network.
     """
-    network = load(model)
     chosen = load_target(target if isinstance(plan, Plan) and target is not None else _target_of(plan))
+    network = load(model, target=chosen)
     return quantized_model(network, planned(network, plan, chosen, data), chosen)
 
 

@@ -11,8 +11,8 @@ from hwsim.network import Add, Network, Operation, Weighted
 from hwsim.network.pooling import Pool
 from hwsim.program import Program
 from hwsim.quantize import Plan
-from hwsim.quantize.decide import PASS_THROUGH
 from hwsim.quantize.plan import TensorPlan, WeightPlan
+from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Settings, Target
 from hwsim.target.override import Keys, overridden
 from hwsim.target.steps import (

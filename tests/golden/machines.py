@@ -65,7 +65,7 @@ def machine(text: str, changes: Mapping[str, object] | None = None) -> Target:
 
     Where steps are given for all operations, none derives its ratio by a rule of its own.
     """
-    merged = merge(yaml.safe_load(text), changes or {})
+    merged: Any = merge(yaml.safe_load(text), changes or {})
     if "steps" in merged.get("requantize", {}):
         for override in merged.get("operations", {}).values():
             override.get("requantize", {}).pop("rule", None)

@@ -156,8 +156,7 @@ class Parameters:
     def _weights(self, geo: Geometry) -> list[int]:
         """Return the weights in the kernel's row-major order."""
         plan = self.layer.weights
-        rounding = self.layer.settings["weights"]["rounding"]
-        quantizer = WeightQuantizer(self.points[0], plan, rounding)
+        quantizer = WeightQuantizer(self.points[0], plan, self.layer.settings["weights"])
         weights = []
         for number, real in enumerate(flat(geo.kernel)):
             place = Place(0, number // self.outputs, number % self.outputs)
@@ -170,7 +169,7 @@ class Parameters:
         """Return what is added for each output: the bias codes, shifted, and corrections for the zero point."""
         section = self.layer.settings["bias"]
         target = Format(section["bits"], True, section["overflow"])
-        quantizer = Quantizer(self.points[1], target, section["rounding"])
+        quantizer = Quantizer(self.points[1], target, section["rounding"], section.get("division", "float64"))
         biases = []
         for channel, real in enumerate(self.layer.operation["bias"]):
             unit, above, left = self._bias_unit(channel), self.above[channel], self.left[channel]

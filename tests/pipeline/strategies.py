@@ -33,6 +33,7 @@ from hwsim.quantize import Profile, Statistics
 from hwsim.target import Target
 
 ROUNDINGS = [str(mode) for mode in Rounding]
+DIVISIONS = ["float64", "float64", "float32_reciprocal"]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
 
@@ -250,6 +251,12 @@ def tensor_formats(draw: DrawFn, granularities: list[str], *, low: int = 2) -> J
     }
 
 
+def divided(draw: DrawFn, form: Json) -> Json:
+    """Return how weights are stored with a way to divide them, where their codes are plain integers."""
+    plain = form.get("step", "uniform") in ("uniform", "power_of_two") and "shift_bits" not in form
+    return {**form, "division": draw(st.sampled_from(DIVISIONS))} if plain else form
+
+
 @composite
 def levels_or_shifts(draw: DrawFn, granularities: list[str]) -> Json:
     """Return how weights or activations are stored whose codes must be decoded."""
@@ -314,10 +321,11 @@ def targets(draw: DrawFn) -> Target:
     return Target.from_dict(
         {
             "name": "random",
-            "weights": weights,
+            "weights": divided(draw, weights),
             "activations": activations,
             "mac": mac,
             "bias": {
+                "division": draw(st.sampled_from(DIVISIONS)),
                 "bits": bias_bits,
                 "shift": bias_shift,
                 "scale": "own" if own else "sum",

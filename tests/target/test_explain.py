@@ -166,6 +166,8 @@ Other operations
   average_pool  codes less their zero point, sum s20 saturate, quotient rounded half_away
   resize        codes less their zero point, weights of 10 bits, sum rounded half_away
   add           inputs times 2^8, rescaled, sum s20 saturate
+  normalize     mean with 6 bits of fraction, floor of the root, reciprocal 2^30 / root, 12 bits of
+                fraction, rounded half_up
   multiply      codes less their zero points, product exact, requantised
   curve         table, an entry for each code, computed in float64, rounded half_away
   softmax       on the host, in float64
@@ -386,6 +388,8 @@ Other operations
   average_pool  codes less their zero point, sum s32 wrap, quotient rounded half_away
   resize        codes less their zero point, weights of 10 bits, sum rounded half_away
   add           inputs times 2^8, rescaled, sum s32 wrap
+  normalize     mean with 6 bits of fraction, floor of the root, reciprocal 2^30 / root, 12 bits of
+                fraction, rounded half_up
   multiply      codes less their zero points, product s16, wrap with 1 saturated bit; 2 low bits
                 dropped by floor, requantised
   curve         table, an entry for each code, computed in float64, rounded half_away

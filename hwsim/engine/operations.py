@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine.exact import has_product, prepared_sums, stage_points
+from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
@@ -171,11 +171,6 @@ def lane_steps(
         fused = Fused(one.points, one.channels if channels is None else channels, columns)
         known[key] = fused.done() if one.narrow and make(fused) else None
     return known[key]
-
-
-def first_stage(one: MultiplyAccumulate) -> int:
-    """Return the index of the first stage's point."""
-    return 3 if has_product(one) else 2
 
 
 _exact: WeakKeyDictionary[MultiplyAccumulate, list[tuple[int, int]]] = WeakKeyDictionary()

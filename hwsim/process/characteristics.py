@@ -232,8 +232,9 @@ def parameters_of(operations: list[IntOperation]) -> dict[str, int]:
     if not isinstance(one, MultiplyAccumulate):
         return {}
     formats = {point.name: point.format for point in one.points}
-    weight, bias = formats["weight"], formats["bias"]
-    assert weight is not None and bias is not None
+    weight, bias = formats.get("weight"), formats.get("bias")
+    if weight is None or bias is None:
+        return {}  # a mean multiplies by 1
     # each value of a transposed convolution's input meets every weight of its channel once
     places = one.view if one.spread.max() > 1 else one.output_view
     return {

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.loaders import load
-from hwsim.network import AveragePool, Network, Operation, Weighted
+from hwsim.network import AveragePool, Mean, Network, Operation, Weighted
 from hwsim.pipeline import PlanSource, Result
 from hwsim.process.table import frame_of, html_of
 from hwsim.program import Program, lower
@@ -224,6 +224,9 @@ def sum_bound(
             codes = settings.activations.integer_format()
             value = Interval(low=codes.minimum, high=codes.maximum)
         value = value.sum_of(prod(operation.window))
+    elif isinstance(operation, Mean):
+        section = settings.pooling.accumulator
+        value = value.sum_of(prod(network.shapes[operation.inputs[0]][:2]))
     else:
         section = settings.addition.accumulator
         # an input is at most half of the common scale, which is twice the largest of the inputs'

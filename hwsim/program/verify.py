@@ -236,6 +236,9 @@ def check_multiply(one: MultiplyAccumulate, inputs: Sequence[Tensor]) -> None:
     need(bool((one.stages[:-1, TERMS] > 0).all()), f"{name}: only the last stage takes all that is left")
     check_ends(one)
     need(abs(one.outside) <= 1 << STORED_BITS, f"{name}: the operand outside is no code")
+    once = [point.name for point in one.points if point.once]
+    need(once in ([], ["weight", "bias"]), f"{name}: what becomes integers once is {once}, not weight and bias")
+    need(all(point.once for point in one.points[: len(once)]), f"{name}: weight and bias are not its first points")
     has_product = any(point.name == "product" for point in one.points)
     need(has_product or not one.product[BITS], f"{name}: its product and its points do not fit each other")
     for field in [*one.stages, *([one.product] if one.product[BITS] else [])]:
@@ -244,8 +247,11 @@ def check_multiply(one: MultiplyAccumulate, inputs: Sequence[Tensor]) -> None:
         need(set(field[[CHECK_EACH, TREE]].tolist()) <= {0, 1}, f"{name}: a stage is neither chain nor tree")
         need(0 <= field[SHIFT] <= DROPPED, f"{name}: shifts by {field[SHIFT]} bits, at most {DROPPED} are possible")
         need(0 <= field[TERMS] < 1 << 31, f"{name}: a stage takes {field[TERMS]} terms")
-    sums = 2 + has_product + len(one.stages)
+    first, sums = len(once) + has_product, len(once) + has_product + len(one.stages)
     need(len(one.points) >= sums, f"{name}: has {len(one.points)} points, its datapath {sums}")
+    need(not has_product or one.points[first - 1].name == "product", f"{name}: products have no point before the sums")
+    stages = [number for number, point in enumerate(one.points) if point.stage]
+    need(stages == list(range(first, sums)), f"{name}: the points {stages} are sums, its stages {first} to {sums - 1}")
     need(
         one.initial.shape == (len(one.points), COLUMNS, channels),
         f"{name}: initial counts do not fit its points",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from hwsim.network import (
     Crop,
     Dense,
     MaxPool,
+    Mean,
     Multiply,
     Network,
     Operation,
@@ -94,7 +96,7 @@ class _Draft:
             self.weights[operation.name] = plan_weights(operation, settings)
         if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
-        elif isinstance(operation, Weighted | Multiply) and not goes_by_ratio(settings.requantize.expanded()):
+        elif isinstance(operation, Weighted | Multiply | Mean) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
             self.tensors[operation.name] = SHARES
@@ -127,12 +129,14 @@ class _Draft:
             operation.name in other.inputs for other in self.network.operations
         )
 
-    def _unscaled(self, operation: Weighted | Multiply, settings: Settings) -> TensorPlan:
+    def _unscaled(self, operation: Weighted | Multiply | Mean, settings: Settings) -> TensorPlan:
         """The plan of an output whose scale follows from its inputs', as the target has a ratio of its own."""
         form = settings.activations
         scales = [self.tensors[name].scale for name in operation.inputs]
         if isinstance(operation, Multiply):
             unit = product_unit(scales[0], scales[1], settings)
+        elif isinstance(operation, Mean):
+            unit = scales[0] / prod(self.network.shapes[operation.inputs[0]][:2])
         else:
             unit = float(accumulator_unit(scales[0], self.weights[operation.name], settings)[0])
         scale = fixed_scale(unit, settings.requantize.expanded())

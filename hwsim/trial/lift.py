@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hwsim.errors import HwsimError
-from hwsim.network import Add, Network, Operation, Weighted
+from hwsim.network import Add, Mean, Network, Operation, Weighted
 from hwsim.network.pooling import Pool
 from hwsim.program import Program
 from hwsim.quantize import Plan
@@ -194,7 +194,7 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
         wide = {**WIDE, "shift": 0}
         stages = [stage.model_dump(mode="json") for stage in settings.mac.stages]
         return {"mac": {"stages": [{**one, **wide} if one["name"] == name else one for one in stages]}}
-    return {"pooling" if isinstance(operation, Pool) else "addition": {"accumulator": WIDE}}
+    return {"pooling" if isinstance(operation, Pool | Mean) else "addition": {"accumulator": WIDE}}
 
 
 def _bias_bits(settings: Settings) -> int:

@@ -345,10 +345,15 @@ class CropCodes(IntOperation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FixedSoftmax(IntOperation):
-    """A softmax of 8-bit codes over ``axis`` of the sample; ``powers`` (256,) is the table of exponentials."""
+    """A softmax of 8-bit codes over ``axis`` of the sample.
+
+    A difference of codes times ``multiplier`` * 2**``shift`` / 2**31 has 26 bits behind the point. Points: those of
+    ``hwsim_kernels.softmax.POINTS``.
+    """
 
     axis: int
-    powers: Ints
+    multiplier: int
+    shift: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -163,12 +163,30 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     )
     product = target.settings("multiply", "").multiplication.product
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
-    fixed = target.settings("softmax", "").softmax.run_on == "fixed"
-    yield "softmax", "8-bit codes, in fixed point" if fixed else "on the host, in float64"
+    yield "mean", _mean(target.settings("mean", ""))
+    yield "softmax", _softmax(target.settings("softmax", ""))
     if _draws(target):
         random = target.random
         taps = ", ".join(map(str, random.taps))
         yield "random", f"shift register of {random.bits} bits, taps {taps}, seed {random.seed}"
+
+
+def _mean(settings: Settings) -> str:
+    accumulator = settings.pooling.accumulator
+    width = format_name(accumulator.bits, accumulator.signed)
+    divided = settings.pooling.mean == "divided"
+    factor = "the multiplier of the scales divided by the count" if divided else "the count is part of the ratio"
+    return f"of an image: codes less their zero point, sum {width} {accumulator.overflow}, requantised; {factor}"
+
+
+def _softmax(settings: Settings) -> str:
+    if settings.softmax.run_on == "host":
+        return "on the host, in float64"
+    return (
+        "in fixed point, 8-bit codes; difference: 31 bits dropped by half_up; sum: 12 bits of each power dropped by "
+        "half_away, 32 bits hold it; product: 31 bits dropped by half_up; output: 23 to 34 bits dropped by half_away, "
+        "saturate at 8 bits"
+    )
 
 
 def _draws(target: Target) -> bool:

@@ -405,10 +405,8 @@ def networks(draw: DrawFn, fixed: bool = False) -> Network:
         source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
         kind = draw(st.sampled_from([kind for kind in KINDS if fixed or kind != "softmax"]))
         name = f"op{number}"
-        if kind == "softmax":
-            made = shares(draw, name, source)
-        else:
-            made = [draw_operation(draw, kind, name, source, shapes)]
+        several = kind == "softmax"
+        made = shares(draw, name, source) if several else [draw_operation(draw, kind, name, source, shapes)]
         for one in made:
             shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
             operations.append(one)

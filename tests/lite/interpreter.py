@@ -1,12 +1,12 @@
 """The judge: TensorFlow Lite's interpreter, in a process of its own, since the reference softmax can end it.
 
-    python interpreter.py model.tflite inputs.npy outputs.npz ...
-
-Every tensor that an operator makes, under its number, for each sample of the inputs.
+It reads lines of ["model.tflite", "inputs.npy", "outputs.npz"] and answers each when the outputs are written: every
+tensor that an operator makes, under its number, for each sample of the inputs.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +45,7 @@ def made(interpreter: Any) -> Iterator[tuple[int, Any]]:
 
 
 if __name__ == "__main__":
-    arguments = iter(sys.argv[1:])
-    for model, inputs, outputs in zip(arguments, arguments, arguments, strict=True):
+    for line in sys.stdin:
+        model, inputs, outputs = json.loads(line)
         np.savez(outputs, **tensors(model, np.load(inputs)))
+        print("done", flush=True)

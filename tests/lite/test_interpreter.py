@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,14 +41,49 @@ def codes_for(path: Path, count: int, seed: int = 0) -> Any:
     return drawn
 
 
-def judged(paths: list[Path], samples: list[Any]) -> list[dict[str, Any]]:
-    """Return what the interpreter makes of samples, in one process for all files."""
-    arguments: list[str] = []
-    for path, codes in zip(paths, samples, strict=True):
-        np.save(path.with_suffix(".npy"), codes)
-        arguments += [str(path), str(path.with_suffix(".npy")), str(path.with_suffix(".npz"))]
-    subprocess.run([sys.executable, interpreter.__file__, *arguments], check=True, capture_output=True)
-    return [dict(np.load(path.with_suffix(".npz"))) for path in paths]
+class Judge:
+    """The interpreter's process; it starts at once, so that TensorFlow loads there while files are made here."""
+
+    def __init__(self, errors: Path) -> None:
+        self.errors = errors
+        self.start()
+
+    def start(self) -> None:
+        """Start the process."""
+        with self.errors.open("wb") as errors:
+            command = [sys.executable, interpreter.__file__]
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+
+    def tensors(self, path: Path, codes: Any) -> dict[str, Any]:
+        """Return what the interpreter makes of samples."""
+        if self.process.poll() is not None:
+            self.start()
+        inputs, outputs = path.with_suffix(".npy"), path.with_suffix(".npz")
+        np.save(inputs, codes)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps([str(path), str(inputs), str(outputs)]) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if answer != "done\n":
+            said = self.errors.read_text(errors="replace")
+            raise AssertionError(f"the interpreter ended with {self.process.wait()}: {said[-2000:]}")
+        return dict(np.load(outputs))
+
+    def stop(self) -> None:
+        """End the process, which has nothing to tidy up."""
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    """Return the interpreter."""
+    one = Judge(tmp_path_factory.mktemp("judge") / "errors.txt")
+    yield one
+    one.stop()
 
 
 def all_tensors(network: Network) -> Network:
@@ -81,7 +118,7 @@ def compare(path: Path, codes: Any, wanted: dict[str, Any], target: str = "tflit
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Any, dict[str, Any]]]:
+def files(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Any, dict[str, Any]]]:
     """Return the file, the samples and the interpreter's tensors of each case."""
     folder = tmp_path_factory.mktemp("lite")
     contents = {name: convert(shape, build) for name, (shape, build) in CASES.items()}
@@ -90,7 +127,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Any
     for path, content in zip(paths, contents.values(), strict=True):
         path.write_bytes(content)
     samples = [codes_for(path, 6) for path in paths]
-    made = zip(paths, samples, judged(paths, samples), strict=True)
+    made = [(path, codes, judge.tensors(path, codes)) for path, codes in zip(paths, samples, strict=True)]
     return dict(zip(contents, made, strict=True))
 
 
@@ -100,58 +137,59 @@ def test_every_tensor_of_a_small_network(name: str, files: dict[str, tuple[Path,
     assert compare(*files[name]) > 0
 
 
-def test_a_judge_that_can_fail(files: dict[str, tuple[Path, Any, dict[str, Any]]]) -> None:
+def test_a_judge_that_can_fail(judge: Judge, files: dict[str, tuple[Path, Any, dict[str, Any]]]) -> None:
     """With TensorFlow Lite Micro's arithmetic a fully connected layer differs: full TensorFlow Lite uses float64."""
     path, _, _ = files["dense"]
     many = codes_for(path, 4000)
-    (wanted,) = judged([path], [many])
+    wanted = judge.tensors(path, many)
     assert compare(path, many, wanted) == 1
     with pytest.raises(AssertionError, match="FULLY_CONNECTED"):
         compare(path, many, wanted, "tflite-micro-int8")
 
 
 @pytest.mark.parametrize("name", ["ad01_int8.tflite", "kws_ref_model.tflite", "pretrainedResnet_quant.tflite"])
-def test_every_tensor_of_a_real_network(name: str, tmp_path: Path) -> None:
+def test_every_tensor_of_a_real_network(name: str, judge: Judge, tmp_path: Path) -> None:
     """Networks of the MLPerf Tiny benchmark."""
     path = tmp_path / name
     path.write_bytes(model(name).read_bytes())
     codes = codes_for(path, 4)
-    (wanted,) = judged([path], [codes])
-    assert compare(path, codes, wanted) >= 10
+    assert compare(path, codes, judge.tensors(path, codes)) >= 10
 
 
-def converted_wide(names: list[str], folder: Path) -> None:
-    """Assert that files with 16-bit feature maps are the interpreter's in every tensor."""
-    paths = [folder / f"{number}.tflite" for number in range(len(names))]
-    for path, name in zip(paths, names, strict=True):
-        path.write_bytes(convert(*CASES[name], wide=True))
-    samples = [codes_for(path, 40) for path in paths]
-    for path, codes, wanted in zip(paths, samples, judged(paths, samples), strict=True):
-        assert compare(path, codes, wanted, "tflite-int16x8") > 0
+def agree_wide(name: str, judge: Judge, path: Path) -> None:
+    """Assert that a file with 16-bit feature maps is the interpreter's in every tensor."""
+    path.write_bytes(convert(*CASES[name], wide=True))
+    codes = codes_for(path, 40)
+    assert compare(path, codes, judge.tensors(path, codes), "tflite-int16x8") > 0
 
 
-def test_every_tensor_of_16_bits(tmp_path: Path) -> None:
+WIDE = ("conv same, stride 2", "depthwise", "dense", "add", "concatenate")
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_every_tensor_of_16_bits(name: str, judge: Judge, tmp_path: Path) -> None:
     """The operators whose arithmetic is another with 16-bit feature maps."""
-    converted_wide(["conv same, stride 2", "depthwise", "dense", "add", "concatenate"], tmp_path)
+    agree_wide(name, judge, tmp_path / "wide.tflite")
 
 
 @pytest.mark.slow
-def test_every_tensor_of_16_bits_of_all_cases(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in CASES if "softmax" not in name and name not in WIDE])
+def test_every_tensor_of_16_bits_of_all_cases(name: str, judge: Judge, tmp_path: Path) -> None:
     """All cases but the softmax, which has no integer form for 16 bits here."""
-    converted_wide([name for name in CASES if "softmax" not in name], tmp_path)
+    agree_wide(name, judge, tmp_path / "wide.tflite")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("kind", ["multiply", "add", "global average", "softmax", "dense", "conv"])
-def test_many_scales(kind: str, wide: bool, tmp_path: Path) -> None:
+def test_many_scales(kind: str, wide: bool, judge: Judge, tmp_path: Path) -> None:
     """One operator with many scales: ties and derivations of multipliers that a single file may not meet."""
     if wide and kind == "softmax":
         pytest.skip("a softmax of 16 bits runs on the host")
     shape, build = CASES[kind]
-    paths = [tmp_path / f"{number}.tflite" for number in range(12)]
-    for number, path in enumerate(paths):
-        path.write_bytes(convert(shape, build, wide=wide, seed=number))
-    samples = [codes_for(path, 100, number) for number, path in enumerate(paths)]
-    for path, codes, wanted in zip(paths, samples, judged(paths, samples), strict=True):
-        assert compare(path, codes, wanted, "tflite-int16x8" if wide else "tflite-int8") > 0
+    target = "tflite-int16x8" if wide else "tflite-int8"
+    for seed in range(12):
+        path = tmp_path / f"{seed}.tflite"
+        path.write_bytes(convert(shape, build, wide=wide, seed=seed))
+        codes = codes_for(path, 100, seed)
+        assert compare(path, codes, judge.tensors(path, codes), target) > 0

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
-from hwsim.engine.ledger import positions_of
 from hwsim.engine.fused import Fused, saturating, start_tally
+from hwsim.engine.ledger import positions_of
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words

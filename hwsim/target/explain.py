@@ -11,7 +11,7 @@ import yaml
 from hwsim.formats import bits_needed
 from hwsim.target.bounds import exact_product
 from hwsim.target.drawing import WIDTH, drawing
-from hwsim.target.losses import losses, range_name
+from hwsim.target.losses import losses, range_name, softmax_losses
 from hwsim.target.mistake import Location, dotted
 from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
 from hwsim.target.step_words import activated, by_rule, format_name, in_full, kept, sentence
@@ -33,7 +33,7 @@ def explain(target: Target) -> str:
         _section("Formats", _formats(target)),
         _section("Accumulation", _accumulation(target)),
         _section("From sum to output", _output(target)),
-        _section("Where bits can be lost (clamping | round-off)", losses(target)),
+        _section("Where bits can be lost (clamping | round-off)", _losses(target)),
         _section("Other operations", _others(target)),
         _section("Overrides", _overrides(target)),
     ]
@@ -55,6 +55,12 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
             lines += [line if line.startswith(" ") else f"  {line}" for line in wrap(label, WIDTH - 2)]
         lines += folded
     return "\n".join(lines)
+
+
+def _losses(target: Target) -> Iterator[tuple[str, str]]:
+    yield from losses(target)
+    if target.settings("softmax", "").softmax.run_on == "fixed":
+        yield "softmax", "; ".join(f"{point}: {text}" for point, text in softmax_losses())
 
 
 def _formats(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -164,7 +170,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     product = target.settings("multiply", "").multiplication.product
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
     yield "mean", _mean(target.settings("mean", ""))
-    yield "softmax", _softmax(target.settings("softmax", ""))
+    fixed = target.settings("softmax", "").softmax.run_on == "fixed"
+    yield "softmax", "8-bit codes, in fixed point" if fixed else "on the host, in float64"
     if _draws(target):
         random = target.random
         taps = ", ".join(map(str, random.taps))
@@ -175,18 +182,8 @@ def _mean(settings: Settings) -> str:
     accumulator = settings.pooling.accumulator
     width = format_name(accumulator.bits, accumulator.signed)
     divided = settings.pooling.mean == "divided"
-    factor = "the multiplier of the scales divided by the count" if divided else "the count is part of the ratio"
-    return f"of an image: codes less their zero point, sum {width} {accumulator.overflow}, requantised; {factor}"
-
-
-def _softmax(settings: Settings) -> str:
-    if settings.softmax.run_on == "host":
-        return "on the host, in float64"
-    return (
-        "in fixed point, 8-bit codes; difference: 31 bits dropped by half_up; sum: 12 bits of each power dropped by "
-        "half_away, 32 bits hold it; product: 31 bits dropped by half_up; output: 23 to 34 bits dropped by half_away, "
-        "saturate at 8 bits"
-    )
+    how = "requantised by a multiplier divided by their number" if divided else "requantised with their number"
+    return f"codes less their zero point, sum {width} {accumulator.overflow}, {how}"
 
 
 def _draws(target: Target) -> bool:

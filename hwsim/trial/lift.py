@@ -181,12 +181,13 @@ def _only_rescales(settings: Settings) -> bool:
 
 def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
     """Return the settings that lift points of a layer."""
-    if name == "bias":
-        return {"bias": {"bits": _bias_bits(settings), "shift": 0}}
-    if name == "softmax":
-        return {"softmax": {"run_on": "host"}}
-    if name == "activation":
-        return {"activation": {"multiplier_bits": 32, "rounding": "half_even"}}
+    simple: dict[str, Keys] = {
+        "bias": {"bias": {"bits": _bias_bits(settings), "shift": 0}},
+        "softmax": {"softmax": {"run_on": "host"}},
+        "activation": {"activation": {"multiplier_bits": 32, "rounding": "half_even"}},
+    }
+    if name in simple:
+        return simple[name]
     if name == "requantize":
         exact = {"requantize": {"kind": "float64", "rounding": "half_even", "steps": None}}
         return (

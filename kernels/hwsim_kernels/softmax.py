@@ -111,8 +111,9 @@ def power_table(multiplier: Int, shift: Int) -> Ints:
     """Return the powers in Q0.31 of differences d = 0 ... 255 between the largest code and another, or `SKIPPED`."""
     table = np.full(CODES, SKIPPED, np.int64)
     radius = (np.int64((1 << INTEGER_BITS) - 1) << FRACTION_BITS) >> shift
-    for difference in range(min(radius + 1, CODES)):
-        table[difference] = exponential(high_product(-(np.int64(difference) << shift), multiplier))
+    for difference in range(CODES):
+        if difference <= radius:
+            table[difference] = exponential(high_product(-(np.int64(difference) << shift), multiplier))
     return table
 
 
@@ -184,16 +185,15 @@ def softmax(
                 power = powers[largest - np.int64(codes[one, i, line])]
                 place = (one * size + i) * inner + line
                 channel = place % channels
-                product = np.int64(0)
+                product: Int = np.int64(0)
                 if power != SKIPPED:
                     product = high_product(factor, power)
                     _count(factor * power, 31, product, product, counts[2], channel)
                 share = halved(product, dropped)
                 _count(product, dropped, share, share - 128, counts[3], channel)
                 count_bits(histogram, share)
-                code = min(share - 128, 127)
-                if code != share - 128:
+                if share - 128 > 127:
                     high, low = widen(share - 128)
                     count_hit(counts[3], channel, high, low, False, first_position + place // channels)
-                    count_injected(counts[3], channel, code - (share - 128))
-                out[one, i, line] = code
+                    count_injected(counts[3], channel, 127 - (share - 128))
+                out[one, i, line] = min(share - 128, 127)

@@ -32,7 +32,7 @@ def convert(
         weight.assign(weight.numpy() + 0.2 * generator.standard_normal(weight.shape))
     # from the Keras model itself the same file would be made by way of a saved model, in three times the time
     spec = tf.TensorSpec((None if any_batch else 1, *shape), tf.float32)
-    traced = tf.function(lambda x: model(x)).get_concrete_function(spec)
+    traced = tf.function(model.call).get_concrete_function(spec)
     converter: Any = tf.lite.TFLiteConverter.from_concrete_functions([traced], model)
     converter.experimental_lower_to_saved_model = False
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -116,6 +116,15 @@ def test_what_is_skipped_loses_nothing(scale: float) -> None:
     assert (out[0, 1 : 1 + skipped, 0] == -128).all()
 
 
+@examples(200)
+@given(st.integers(1, 12).flatmap(lines), st.floats(1e-4, 3))
+def test_near_to_the_real_softmax(codes: list[int], scale: float) -> None:
+    out, _, _ = ours(np.array(codes, np.int8).reshape(1, -1, 1), scale, 1)
+    powers = [exp(scale * (code - max(codes))) for code in codes]
+    for made, power in zip(out.ravel().tolist(), powers, strict=True):
+        assert abs(made + 128 - min(256 * power / sum(powers), 255)) < 0.501
+
+
 def test_a_share_of_one_saturates() -> None:
     """One alone has the share 1, which 8 bits from -128 do not hold: 256 - 128 becomes 127."""
     out, counts, histogram = ours(np.array([[[5]], [[-9]]], np.int8), 0.1, 1, 40)

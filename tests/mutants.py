@@ -41,6 +41,7 @@ TESTS = {
     "quantize": ["test_quantize.py"],
     "register": ["test_steps.py", "test_merging.py", "test_accumulate.py"],
     "rounding": ["test_rounding.py", "test_steps.py"],
+    "softmax": ["test_softmax.py"],
     "steps": ["test_steps.py"],
     "wide": ["test_wide.py"],
 }

@@ -6,6 +6,7 @@ Each function writes its result to ``out`` (n, …), where the type of stored co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
+from hwsim.engine.ledger import positions_of
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
@@ -544,12 +546,11 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
 
 def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes in fixed point."""
-    axis = one.axis + 1
-    rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
-    made = np.empty_like(rows)
-    size = rows.shape[-1]
-    softmax_in_fixed_point(rows.reshape(-1, size), one.powers, made.reshape(-1, size))
-    out[...] = np.moveaxis(made, -1, axis)
+    shape = one.output.shape
+    size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
+    lines, made = (codes.reshape(-1, size, inner) for codes in (inputs[0], out))
+    first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
+    softmax_in_fixed_point(lines, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
 
 
 RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {

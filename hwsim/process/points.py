@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.loaders import load
-from hwsim.network import AveragePool, Network, Operation, Weighted
+from hwsim.network import AveragePool, Mean, Network, Operation, Softmax, Weighted
 from hwsim.pipeline import PlanSource, Result
 from hwsim.process.table import frame_of, html_of
 from hwsim.program import Program, lower
@@ -193,6 +193,8 @@ def worst_case(row: Outlook, network: Network, target: Target) -> Outlook:
     unknown = replace(row, format_in="", format_out=row.format_out if fitted else "", bits_needed=None, basis="")
     if row.point == "weight":
         return replace(row, basis="weights")
+    if isinstance(operation, Softmax) and row.format_in != "real":
+        return replace(row, basis="worst case")
     if row.format_in == "real":
         bias = row.point == "bias"
         return replace(
@@ -235,6 +237,9 @@ def sum_bound(
             codes = settings.activations.integer_format()
             value = Interval(low=codes.minimum, high=codes.maximum)
         value = value.sum_of(prod(operation.window))
+    elif isinstance(operation, Mean):
+        section = settings.pooling.accumulator
+        value = value.sum_of(prod(network.shapes[operation.inputs[0]][:2]))
     else:
         section = settings.addition.accumulator
         # an input is at most half of the common scale, which is twice the largest of the inputs'

@@ -232,7 +232,10 @@ class Quantize(IntOperation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MultiplyAccumulate(IntOperation):
-    """Every operation with weights. The arrays are those of ``hwsim_kernels.accumulate``.
+    """Every operation with weights, and the mean over an image, whose weights are all 1.
+
+    The arrays are those of ``hwsim_kernels.accumulate``. Points: ``weight`` and ``bias`` (a mean has neither), perhaps
+    ``product``, one for each stage, then those of the steps.
 
     ``view`` and ``output_view`` are the input's and the output's (h, w, c) as the kernel sees them. ``exact`` says that
     no product and no sum can lose anything, so that any order gives the result; ``wide_sums`` that a sum can need more
@@ -432,10 +435,15 @@ class CropCodes(IntOperation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FixedSoftmax(IntOperation):
-    """A softmax of 8-bit codes over ``axis`` of the sample; ``powers`` (256,) is the table of exponentials."""
+    """A softmax of 8-bit codes over ``axis`` of the sample.
+
+    A difference of codes times ``multiplier`` * 2**``shift`` / 2**31 has 26 bits behind the point. Points: those of
+    ``hwsim_kernels.softmax.POINTS``.
+    """
 
     axis: int
-    powers: Ints
+    multiplier: int
+    shift: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -62,7 +62,7 @@ from hwsim_kernels.fields import (
     TERMS,
     TREE,
 )
-from hwsim_kernels.softmax import MOST_VALUES
+from hwsim_kernels.softmax import MOST_VALUES, POINTS
 
 STORED_BITS = 16
 """Bits of a stored code at most."""
@@ -158,15 +158,18 @@ def check_host_softmax(one: HostSoftmax, inputs: Sequence[Tensor]) -> None:
 
 
 def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
-    """Check the formats, the size and the table of a softmax in fixed point."""
+    """Check the formats, the size, the multiplier and the points of a softmax in fixed point."""
     check_alike(one, inputs)
     need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
     need(one.output.shape[one.axis] <= MOST_VALUES, f"{one.name}: takes more than {MOST_VALUES} values")
     for tensor in (inputs[0], one.output):
         need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax in fixed point has codes of 8 bits")
-    need(one.powers.shape == (256,), f"{one.name}: its table has the shape {one.powers.shape}")
-    inside = bool(((one.powers >= -1) & (one.powers < 1 << 31)).all())
-    need(inside and int(one.powers[0]) == (1 << 31) - 1, f"{one.name}: its table holds no powers")
+    need(inputs[0].plain and one.output.plain, f"{one.name}: a softmax in fixed point has codes that are integers")
+    shares = (one.output.scale, one.output.zero_point) == (2.0**-8, -128)
+    need(shares, f"{one.name}: a softmax in fixed point gives shares of 1/256")
+    need(1 << 30 <= one.multiplier < 1 << 31, f"{one.name}: its multiplier is {one.multiplier}")
+    need(1 <= one.shift <= 31, f"{one.name}: shifts to the left by {one.shift} bits, 1 to 31 are possible")
+    need(tuple(point.name for point in one.points) == POINTS, f"{one.name}: its points are wrong")
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
@@ -250,9 +253,15 @@ def check_multiply(one: MultiplyAccumulate, inputs: Sequence[Tensor]) -> None:
     need(one.wide or not one.wide_sums, f"{name}: its sums are wide and its values are not")
     need(abs(one.outside) <= 1 << STORED_BITS, f"{name}: the operand outside is no code")
     need(0 <= one.start_level < len(one.stages), f"{name}: sums start in stage {one.start_level} of {len(one.stages)}")
+    once = [point.name for point in one.points if point.once]
+    need(once in ([], ["weight", "bias"]), f"{name}: what becomes integers once is {once}, not weight and bias")
+    need(all(point.once for point in one.points[: len(once)]), f"{name}: weight and bias are not its first points")
     has_product = check_sums(one, steps)
-    sums = 2 + has_product + len(one.stages)
+    first, sums = len(once) + has_product, len(once) + has_product + len(one.stages)
     need(len(one.points) >= sums, f"{name}: has {len(one.points)} points, its datapath {sums}")
+    need(not has_product or one.points[first - 1].name == "product", f"{name}: products have no point before the sums")
+    stages = [number for number, point in enumerate(one.points) if point.stage]
+    need(stages == list(range(first, sums)), f"{name}: the points {stages} are sums, its stages {first} to {sums - 1}")
     need(
         one.initial.shape == (len(one.points), COLUMNS, channels),
         f"{name}: initial counts do not fit its points",

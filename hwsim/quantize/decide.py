@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hwsim.network import (
     Conv2DTranspose,
     Dense,
     MatMul,
+    Mean,
     Multiply,
     Network,
     Operation,
@@ -39,6 +41,9 @@ from hwsim.target.steps import fixed_scale, goes_by_ratio
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+UNSCALED = (Weighted, Multiply, MatMul, Mean)
+"""Operations whose output has the unit of their sums where a target does not requantise by a ratio."""
 
 SHARES = TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128)
 """What a softmax in fixed point gives: shares from 0 to 255 / 256."""
@@ -102,7 +107,7 @@ class _Draft:
             self.tensors[operation.name] = self._measured(self.network.by_name[self.shared[operation.name]])
         elif passes(operation, self.network, self.target) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
-        elif isinstance(operation, Weighted | Multiply | MatMul) and not goes_by_ratio(settings.requantize.expanded()):
+        elif isinstance(operation, UNSCALED) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
             self.tensors[operation.name] = SHARES
@@ -153,7 +158,7 @@ class _Draft:
             operation.name in other.inputs for other in self.network.operations
         )
 
-    def _unscaled(self, operation: Weighted | Multiply | MatMul, settings: Settings) -> TensorPlan:
+    def _unscaled(self, operation: Weighted | Multiply | MatMul | Mean, settings: Settings) -> TensorPlan:
         """The plan of an output whose scale follows from its inputs', as the target has a ratio of its own."""
         form = settings.activations
         scales = [self.tensors[name].scale for name in operation.inputs]
@@ -161,6 +166,8 @@ class _Draft:
             unit = product_unit(scales[0], scales[1], settings)
         elif isinstance(operation, MatMul):
             unit = scales[0] * scales[1] * 2.0 ** dropped_bits(settings)
+        elif isinstance(operation, Mean):
+            unit = scales[0] / prod(self.network.shapes[operation.inputs[0]][:2])
         else:
             unit = float(accumulator_unit(scales[0], self.weights[operation.name], settings)[0])
         scale = fixed_scale(unit, settings.requantize.expanded())

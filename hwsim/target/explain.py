@@ -11,7 +11,7 @@ import yaml
 from hwsim.formats import bits_needed
 from hwsim.target.bounds import exact_product
 from hwsim.target.drawing import WIDTH, drawing
-from hwsim.target.losses import losses, range_name
+from hwsim.target.losses import losses, range_name, softmax_losses
 from hwsim.target.mistake import Location, dotted
 from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
 from hwsim.target.step_words import activated, by_rule, format_name, in_full, kept, sentence
@@ -33,7 +33,7 @@ def explain(target: Target) -> str:
         _section("Formats", _formats(target)),
         _section("Accumulation", _accumulation(target)),
         _section("From sum to output", _output(target)),
-        _section("Where bits can be lost (clamping | round-off)", losses(target)),
+        _section("Where bits can be lost (clamping | round-off)", _losses(target)),
         _section("Other operations", _others(target)),
         _section("Overrides", _overrides(target)),
     ]
@@ -55,6 +55,12 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
             lines += [line if line.startswith(" ") else f"  {line}" for line in wrap(label, WIDTH - 2)]
         lines += folded
     return "\n".join(lines)
+
+
+def _losses(target: Target) -> Iterator[tuple[str, str]]:
+    yield from losses(target)
+    if target.settings("softmax", "").softmax.run_on == "fixed":
+        yield "softmax", "; ".join(f"{point}: {text}" for point, text in softmax_losses())
 
 
 def _formats(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -178,12 +184,21 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     lines = f"{curve.index_bits} bits of a code choose an entry, lines between them"
     entries = lines if curve.form == "interpolated" else "an entry for each code"
     yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}"
+    yield "mean", _mean(target.settings("mean", ""))
     fixed = target.settings("softmax", "").softmax.run_on == "fixed"
     yield "softmax", "8-bit codes, in fixed point" if fixed else "on the host, in float64"
     if _draws(target):
         random = target.random
         taps = ", ".join(map(str, random.taps))
         yield "random", f"shift register of {random.bits} bits, taps {taps}, seed {random.seed}"
+
+
+def _mean(settings: Settings) -> str:
+    accumulator = settings.pooling.accumulator
+    width = format_name(accumulator.bits, accumulator.signed)
+    divided = settings.pooling.mean == "divided"
+    how = "requantised by a multiplier divided by their number" if divided else "requantised with their number"
+    return f"codes less their zero point, sum {width} {accumulator.overflow}, {how}"
 
 
 def _draws(target: Target) -> bool:

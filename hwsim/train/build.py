@@ -133,11 +133,13 @@ class Builder:
 
     def stored(self, operation: Operation, tensor: Any) -> Any:
         """Bring a result to the grid of its tensor, where it has one of its own."""
-        stays = isinstance(operation, PASS_THROUGH) or (
-            isinstance(operation, Softmax) and not any(operation.name in one.inputs for one in self.network.operations)
-        )
         if self.numbers is None:
             return tensor
+        stays = isinstance(operation, PASS_THROUGH) or (
+            isinstance(operation, Softmax)
+            and self.numbers.settings(operation).softmax.run_on == "host"
+            and not any(operation.name in one.inputs for one in self.network.operations)
+        )
         # a mean is no level, what moves codes keeps them
         mean_of_levels = isinstance(operation, AveragePool) and self.numbers.tensor(operation.name).levels is not None
         if stays and not mean_of_levels:

@@ -31,6 +31,7 @@ from hwsim.network import (
     Softmax,
     Weighted,
 )
+from hwsim.network.mean import Mean as ImageMean
 from hwsim.network.pooling import Pool
 from hwsim.reference.padding import explicit
 from hwsim.reference.pooling import window_sizes
@@ -119,7 +120,7 @@ class WeightedSums(OperationLayer):
 
 @saved
 class Move(OperationLayer):
-    """An operation without weights of its own: the largest of a window, another shape, a product, a softmax."""
+    """An operation without weights or roundings of its own: the largest of a window, another shape, a softmax, …"""
 
     def call(self, *inputs: Any) -> Any:
         """Return the result (n, …)."""
@@ -323,6 +324,10 @@ def _join(operation: Concatenate, *parts: Any) -> Any:
     return tensorflow().concat(parts, operation.axis + 1)
 
 
+def _whole_mean(operation: ImageMean, values: Any) -> Any:
+    return tensorflow().reduce_mean(values, (1, 2), keepdims=True)
+
+
 def _multiply(operation: Multiply, one: Any, other: Any) -> Any:
     return one * other
 
@@ -343,6 +348,7 @@ MOVES: Mapping[type[Operation], Callable[..., Any]] = {
     Concatenate: _join,
     Crop: _crop,
     MaxPool: _largest,
+    ImageMean: _whole_mean,
     Multiply: _multiply,
     Pad: _pad,
     Reshape: _reshape,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hwsim.errors import HwsimError
-from hwsim.network import Add, Network, Operation, Weighted
+from hwsim.network import Add, Mean, Network, Operation, Softmax, Weighted
 from hwsim.network.pooling import Pool
 from hwsim.program import Program
 from hwsim.quantize import Plan
@@ -132,6 +132,8 @@ def finer_tensor(network: Network, plan: Plan, name: str) -> Plan:
 
 def _group(operation: Operation, point: str, settings: Settings) -> str:
     """Return the name under which a point is lifted."""
+    if isinstance(operation, Softmax):
+        return "input" if settings.softmax.run_on == "host" else "softmax"
     if isinstance(operation, Weighted):
         stages = [stage.name for stage in settings.mac.stages]
         if point == "bias_sum":
@@ -140,7 +142,7 @@ def _group(operation: Operation, point: str, settings: Settings) -> str:
             return point
     elif point in ("accumulator", "division", "product"):
         return point
-    if operation.kind in ("input", "softmax"):
+    if operation.kind == "input":
         return "input"
     return point if point in ("activation", "output") else "requantize"
 
@@ -160,6 +162,8 @@ def _way(operation: Operation, name: str, settings: Settings) -> tuple[str, str]
             return "as wide as the sum it enters, in its unit; its rounding to that unit stays", ""
         case "product":
             return "exact products", ""
+        case "softmax":
+            return "computed by the host in float64", ""
         case "activation":
             return "32-bit slopes, rounded half_even", ""
         case "requantize" if not _only_rescales(settings):
@@ -181,10 +185,13 @@ def _only_rescales(settings: Settings) -> bool:
 
 def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
     """Return the settings that lift points of a layer."""
-    if name == "bias":
-        return {"bias": {"bits": _bias_bits(settings), "shift": 0, "scale": "sum"}}
-    if name == "activation":
-        return {"activation": {"multiplier_bits": 32, "rounding": "half_even"}}
+    simple: dict[str, Keys] = {
+        "bias": {"bias": {"bits": _bias_bits(settings), "shift": 0, "scale": "sum"}},
+        "softmax": {"softmax": {"run_on": "host"}},
+        "activation": {"activation": {"multiplier_bits": 32, "rounding": "half_even"}},
+    }
+    if name in simple:
+        return simple[name]
     if name == "requantize":
         exact = {"requantize": {"kind": "float64", "rounding": "half_even", "steps": None}}
         return (
@@ -198,7 +205,7 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
         wide = {**WIDE, "shift": 0}
         stages = [stage.model_dump(mode="json") for stage in settings.mac.stages]
         return {"mac": {"stages": [{**one, **wide} if one["name"] == name else one for one in stages]}}
-    return {"pooling" if isinstance(operation, Pool) else "addition": {"accumulator": WIDE}}
+    return {"pooling" if isinstance(operation, Pool | Mean) else "addition": {"accumulator": WIDE}}
 
 
 def _bias_bits(settings: Settings) -> int:

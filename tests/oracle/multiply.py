@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import frexp
 from typing import Any
 
@@ -12,7 +12,7 @@ from oracle.ledger import Place, Point
 from oracle.mac import Datapath, Where, loop_ends, steps
 from oracle.overflow import Format
 from oracle.quantize import Quantizer, WeightQuantizer
-from oracle.rescale import Unit, accumulator_unit
+from oracle.rescale import AccumulatorUnit, Unit, accumulator_unit
 from oracle.tensor import Layer, Made, Shape, flat, index_of, size_of, windows
 
 
@@ -115,9 +115,8 @@ def is_corrected(mac: Mapping[str, Any]) -> bool:
 
 def finer(unit: Unit, bits: int) -> Unit:
     """Return a unit whose LSB is 2^-bits of another's."""
-    assert unit.parts is not None
-    first, second, shift = unit.parts
-    return Unit(unit.value * 2.0**-bits, (first, second, shift - bits))
+    assert isinstance(unit, AccumulatorUnit)
+    return replace(unit, value=unit.value * 2.0**-bits, shift=unit.shift - bits)
 
 
 class Parameters:

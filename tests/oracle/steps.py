@@ -11,7 +11,7 @@ from oracle.activation import Relu
 from oracle.ledger import Place, Point
 from oracle.lfsr import NO_RANDOM, Draws
 from oracle.overflow import Format
-from oracle.rescale import Unit, float32_product, float64_product, multiplier, power_of_two_shift
+from oracle.rescale import Unit, divided, float32_product, float64_product, multiplier, power_of_two_shift
 from oracle.rounding import Rounded, rounded_fraction, rounded_shift
 
 Step = Mapping[str, Any]
@@ -130,18 +130,19 @@ def resolve(steps: Sequence[Step], unit: Unit, scale: float) -> list[Step]:
         raise ValueError("a multiply by ratio and a multiply_float in one list")
     if multiply:
         rule = multiply[0].get("rule") or "nearest"
-        q, n, _ = multiplier(unit.ratio(scale, rule) / constant, multiply[0]["bits"], rule)
+        whole = multiplier(unit.ratio(scale, rule) / constant, multiply[0]["bits"], rule)
+        q, n, _ = divided(whole, unit.divisor)
     elif float_multiply:
         real = unit.ratio(scale, float_multiply[0].get("rule") or "nearest") / constant
     else:
-        n = power_of_two_shift(left_over)
+        n = power_of_two_shift(left_over / unit.divisor)
     rest = n - dropped if q else 0
     left = max(-rest, 0) if by_ratio(steps, "shift_left") else 0
     amounts = {
         "shift_left": left,
         "shift_right": rest + left,
         "multiply": q,
-        "multiply_float": ldexp(real, dropped),
+        "multiply_float": ldexp(real, dropped) / unit.divisor,
     }
     return [{**one, "by": amounts[one["step"]]} if goes_by_ratio(one) else one for one in steps]
 

@@ -20,6 +20,7 @@ from hwsim.network import (
     Dense,
     Input,
     MaxPool,
+    Mean,
     Multiply,
     Network,
     Operation,
@@ -37,6 +38,8 @@ DIVISIONS = ["float64", "float64", "float32_reciprocal"]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
 
+RULES = ["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
+
 KINDS = [
     "conv",
     "conv",
@@ -44,7 +47,9 @@ KINDS = [
     "depthwise",
     "scale",
     "max",
+    "average",
     "mean",
+    "softmax",
     "add",
     "multiply",
     "concat",
@@ -144,7 +149,7 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("fixed", "fixed_reduced"):
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
-        found["rule"] = draw(st.sampled_from([*FLOAT_RULES, "half_down", "truncate", "saturated"]))
+        found["rule"] = draw(st.sampled_from([rule for rule in RULES if rule != "reduced"]))
     if kind in ("float32", "float64"):
         found["rule"] = draw(st.sampled_from(FLOAT_RULES))
     return found
@@ -158,7 +163,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
         core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(FLOAT_RULES))}
     else:
-        rule = draw(st.sampled_from([*FLOAT_RULES, "half_down", "truncate", "reduced", "saturated"]))
+        rule = draw(st.sampled_from(RULES))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),
@@ -290,9 +295,24 @@ def generators() -> SearchStrategy[Json]:
     )
 
 
+SCORES = "scores"
+"""What the names of layers end with whose outputs a softmax takes."""
+
+POOLINGS = [{"zero_point": "removed"}, {"zero_point": "kept"}, {"division": "dpu", "mean": "ratio"}]
+
+SCORE_CODES = {
+    "bits": 8,
+    "signed": True,
+    "narrow": False,
+    "step": "uniform",
+    "granularity": "layer",
+    "levels": None,
+}
+
+
 @composite
-def targets(draw: DrawFn) -> Target:
-    """Return a target with any mixture of modes."""
+def targets(draw: DrawFn, fixed: bool = False) -> Target:
+    """Return a target with any mixture of modes; its softmax is in fixed point or on the host."""
     mac = draw(macs())
     last = mac["stages"][-1]
     activations = draw(tensor_formats(["layer"]))
@@ -314,7 +334,7 @@ def targets(draw: DrawFn) -> Target:
     bias_shift = draw(st.integers(0, min(most - bias_bits, 62))) if draw(st.booleans()) else 0
     weights = draw(tensor_formats(["layer", "output_channel"]))
     even = all(one["step"] in ("uniform", "power_of_two") for one in (weights, activations))
-    own = even and position == "last" and draw(st.booleans())
+    own = even and position == "last" and not fixed and draw(st.booleans())
     if own:
         bias_shift = 0
         weights, activations = ({**one, "step": "power_of_two"} for one in (weights, activations))
@@ -349,8 +369,11 @@ def targets(draw: DrawFn) -> Target:
             "pooling": {
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
-                **draw(st.sampled_from([{"zero_point": "removed"}, {"zero_point": "kept"}, {"division": "dpu"}])),
+                "mean": draw(st.sampled_from(["ratio", "divided"])),
+                **draw(st.sampled_from(POOLINGS)),
             },
+            "softmax": {"run_on": "fixed" if fixed else "host"},
+            "layers": {f"*{SCORES}": {"activations": SCORE_CODES}} if fixed else {},
             "multiplication": {
                 "product": draw(
                     st.one_of(
@@ -393,8 +416,8 @@ def relus(draw: DrawFn) -> Relu | None:
 
 
 @composite
-def networks(draw: DrawFn) -> Network:
-    """Return a random graph of up to five operations behind its inputs."""
+def networks(draw: DrawFn, fixed: bool = False) -> Network:
+    """Return a random graph of up to five operations behind its inputs, with a softmax anywhere if it is ``fixed``."""
     shape = (draw(st.integers(2, 5)), draw(st.integers(2, 5)), draw(st.integers(1, 4)))
     operations: list[Operation] = [Input(name="in0", shape=shape)]
     if draw(st.integers(0, 3)) == 0:
@@ -402,9 +425,13 @@ def networks(draw: DrawFn) -> Network:
     shapes: dict[str, tuple[int, ...]] = {one.name: shape for one in operations}
     for number in range(draw(st.integers(1, 5))):
         source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
-        one = draw_operation(draw, f"op{number}", source, shapes)
-        shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
-        operations.append(one)
+        kind = draw(st.sampled_from([kind for kind in KINDS if fixed or kind != "softmax"]))
+        name = f"op{number}"
+        several = kind == "softmax"
+        made = shares(draw, name, source) if several else [draw_operation(draw, kind, name, source, shapes)]
+        for one in made:
+            shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
+            operations.append(one)
     source = operations[-1].name
     if draw(st.booleans()) and len(shapes[source]) == 3:
         operations.extend(head(draw, source, shapes))
@@ -418,25 +445,31 @@ def head(draw: DrawFn, source: str, shapes: dict[str, tuple[int, ...]]) -> list[
     size, classes = int(np.prod(shapes[source])), draw(st.integers(1, 4))
     flat = Reshape(name="flat", inputs=(source,), shape=(size,))
     dense = Dense(
-        name="dense",
+        name=SCORES,
         inputs=("flat",),
         kernel=reals(draw, size, classes),
         bias=reals(draw, classes),
         activation=relus(draw),
     )
-    tail: list[Operation] = [Softmax(name="softmax", inputs=("dense",), axis=0)] if draw(st.booleans()) else []
+    tail: list[Operation] = [Softmax(name="softmax", inputs=(SCORES,), axis=0)] if draw(st.booleans()) else []
     return [flat, dense, *tail]
 
 
+def shares(draw: DrawFn, name: str, source: str) -> list[Operation]:
+    """Return a softmax along any axis, behind an activation that makes 8-bit codes for it."""
+    scores = Activation(name=f"{name}_{SCORES}", inputs=(source,), function=relus(draw))
+    return [scores, Softmax(name=name, inputs=(scores.name,), axis=draw(st.integers(0, 2)))]
+
+
 def draw_operation(  # noqa: PLR0911
-    draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]]
+    draw: DrawFn, kind: str, name: str, source: str, shapes: dict[str, tuple[int, ...]]
 ) -> Operation:
     """Return one operation that fits the shape of ``source``."""
     height, width, channels = shapes[source]
     window = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
     strides = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
     alike = sorted(other for other, shape in shapes.items() if shape == shapes[source])
-    match draw(st.sampled_from(KINDS)):
+    match kind:
         case "conv" | "depthwise" as which:
             groups = (
                 channels if which == "depthwise" else draw(st.sampled_from([g for g in (1, 2) if channels % g == 0]))
@@ -473,10 +506,12 @@ def draw_operation(  # noqa: PLR0911
                 bias=reals(draw, channels),
                 activation=relus(draw),
             )
-        case "max" | "mean" as which:
+        case "mean":
+            return Mean(name=name, inputs=(source,))
+        case "max" | "average" as which:
             most = min(window) - 1
-            kind = MaxPool if which == "max" else AveragePool
-            return kind(name=name, inputs=(source,), window=window, strides=strides, padding=sides(draw, most))
+            pool = MaxPool if which == "max" else AveragePool
+            return pool(name=name, inputs=(source,), window=window, strides=strides, padding=sides(draw, most))
         case "add":
             others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2))
             return Add(name=name, inputs=(source, *others), activation=relus(draw))

@@ -86,6 +86,7 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
     batch_size: Annotated[int, typer.Option(min=1, help="Samples at a time; results do not depend on it.")] = 32,
     no_reference: Annotated[bool, typer.Option("--no-reference", help="Do not compare with float.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for report, plan, program and outputs.")] = None,
+    tensors: Annotated[Path | None, typer.Option(help="Write the codes of all tensors here, as .npz.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a model on a target, bit for bit, and report where bits are lost."""
@@ -100,11 +101,15 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
             reference=not no_reference,
             batch_size=batch_size,
             techniques=technique or (),
+            tensors=tensors is not None,
         )
         typer.echo(result.report.to_json() if as_json else str(result.report), nl=not as_json)
         if out is not None:
             save(result, out)
             typer.echo(f"written to {out}", err=True)
+        if tensors is not None:
+            result.save_tensors(tensors)
+            typer.echo(f"written to {tensors}", err=True)
 
 
 Model = Annotated[Path, typer.Argument(help="A .keras or .h5 file.")]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hwsim.divergence import order, values
 from hwsim.divergence.case import Case, Cause, by_channel
 from hwsim.divergence.dump import Tensor, read_dump
+from hwsim.divergence.hexfile import MOST_BITS
 from hwsim.divergence.layout import Beside, lay_beside
 from hwsim.divergence.match import Matched, match
 from hwsim.divergence.replay import replayed
@@ -66,13 +67,15 @@ def diff(  # noqa: PLR0913  one argument for each choice
 
     Raises DataError for files and arrays that cannot be compared, ProgramError for a program that cannot be read.
     """
+    if bits is not None and not 1 <= bits <= MOST_BITS:
+        raise DataError(f"bits must be 1 to {MOST_BITS}, not {bits}")
     dumps = read_dump(a, "A"), read_dump(b, "B")
     code = _program(program, a, b)
     found = match(*dumps)
     if not found.pairs:
-        names = [", ".join(repr(one.name) for one in dump.tensors[:3]) for dump in dumps]
+        names = [", ".join([repr(one.name) for one in dump.tensors[:3]]) for dump in dumps]
         raise DataError(
-            f"no tensor of {dumps[0].label} ({names[0]}, …) belongs to one of {dumps[1].label} ({names[1]}, …): "
+            f"no tensor of {dumps[0].label} ({names[0]}) belongs to one of {dumps[1].label} ({names[1]}): "
             "they share no name and no size"
         )
     read = [_read(one, two, (bits, signed, shape)) for one, two in found.pairs]
@@ -180,12 +183,12 @@ def _known(
 def _explained(result: Diff, case: Case, program: Program | None, known: Mapping[str, Array], first: Compared) -> Diff:
     """Add causes, the histogram, and what to know about them."""
     guessed = [one for guess in GUESSES for one in guess(case) if one is not None]
-    ranked = [(one, number) for number, one in enumerate(guessed, start=1)]
+    ranked = [(one, float(number)) for number, one in enumerate(guessed, start=1)]
     notes: tuple[str, ...] = ()
     if program is not None:
         name = first.name if first.name in program.tensors else first.other
         confirmed, note = replayed(program, name, known, case)
-        ranked = [*((one, _rank(one, guessed)) for one in confirmed), *ranked]
+        ranked += [(one, _rank(one, guessed)) for one in confirmed]
         notes = (note,) if note else ()
         if any(one.kind == "rounding" for one in confirmed):
             ranked = [(one, rank) for one, rank in ranked if one.kind != "rounding" or one in confirmed]

@@ -26,6 +26,8 @@ MOST_BYTES = 1 << 33
 
 MOST_TENSORS = 100_000
 
+MOST_ZERO_POINT = 1 << 32
+
 DAMAGE = (EOFError, zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError, MemoryError, RuntimeError)
 """What zipfile and NumPy raise for files that are something else or were changed."""
 
@@ -65,6 +67,7 @@ def read_dump(source: object, label: str) -> Dump:
         found = [tensor_of(str(name), values, f"{label}: {name}") for name, values in source.items()]
     elif isinstance(getattr(source, "program", None), Program) and hasattr(source, "tensors"):
         found = _of_run(source, label)
+        label = f"the run of {source.program.network} for {source.program.target}"  # type: ignore[attr-defined]
     elif hasattr(source, "__array__"):
         found = [tensor_of("tensor", source, label)]
     else:
@@ -179,11 +182,13 @@ def _described(tensors: list[Tensor], described: Mapping[str, Array], path: Path
             raise DataError(f"{path}: {DESCRIPTION}{name} does not hold one integer for each of {len(tensors)} tensors")
         columns[name] = column
     for number, one in enumerate(tensors):
-        bits = int(columns["bits"][number])
+        bits, zero_point = int(columns["bits"][number]), int(columns["zero_point"][number])
         if not 1 <= bits <= MOST_BITS:
             raise DataError(f"{path}: {one.name} has {bits} bits, 1 to {MOST_BITS} are allowed")
+        if abs(zero_point) > MOST_ZERO_POINT:
+            raise DataError(f"{path}: {one.name} has the zero point {zero_point}, allowed is ±{MOST_ZERO_POINT}")
         form = IntFormat(bits=bits, signed=bool(columns["signed"][number]))
-        yield Tensor(name=one.name, values=one.values, format=form, zero_point=int(columns["zero_point"][number]))
+        yield Tensor(name=one.name, values=one.values, format=form, zero_point=zero_point)
 
 
 def _read_array(file: IO[bytes], size: int, where: str) -> Array:

@@ -38,11 +38,9 @@ class Words:
     def integers(self, bits: int, signed: bool) -> NDArray[np.int64]:
         """Return the integers that words of ``bits`` stand for, in two's complement if ``signed``.
 
-        Bits above the width are taken where they repeat the sign, as simulators write them; raises DataError with the
-        line of the first word that is wider.
+        ``bits`` is 1 to MOST_BITS. Bits above it are taken where they repeat the sign, as simulators write them; raises
+        DataError with the line of the first word that is wider.
         """
-        if not 1 <= bits <= MOST_BITS:
-            raise DataError(f"{self.path}: words of {bits} bits cannot be compared, only of 1 to {MOST_BITS} bits")
         low = self.values & ((1 << bits) - 1)
         found: NDArray[np.int64] = np.where(low >> (bits - 1) != 0, low - (1 << bits), low) if signed else low
         extension = self.values - found  # a power of 16 where ones stand above a negative word

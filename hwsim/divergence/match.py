@@ -24,7 +24,8 @@ def match(a: Dump, b: Dump) -> Matched:
     """Pair tensors by name if any two bear the same, else by order.
 
     Names are the same, too, where they differ in signs and capitals alone, or in a number in front: `03_conv1.relu` of
-    a folder is `conv1/relu`. By order, tensors of equal size are paired, as many as possible without crossing.
+    a folder is `conv1/relu`. By order, tensors of equal size are paired, as many as possible without crossing; two
+    lone tensors are paired in any case.
     """
     for same in (str, _plain, _without_number):
         pairs = _by_name(a.tensors, b.tensors, same)
@@ -58,6 +59,8 @@ def _unique(tensors: Sequence[Tensor], same: Callable[[str], str]) -> dict[str, 
 
 
 def _by_order(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    if len(a) == len(b) == 1:  # whoever gives two tensors wants them compared
+        return [(a[0], b[0])]
     matcher = SequenceMatcher(None, [one.values.size for one in a], [one.values.size for one in b], autojunk=False)
     return [
         (a[block.a + offset], b[block.b + offset])

@@ -34,13 +34,14 @@ MOST_NAMED = 8
 
 
 class Replay:
-    """One operation and its inputs, both sides of what it made; ``a`` is what the program gives."""
+    """One operation and its inputs, and what it made: the case's A as the program has it, and the other ``side``."""
 
     def __init__(self, program: Program, one: IntOperation, inputs: list[Array], case: Case) -> None:
         self.program = program
         self.one = one
         self.inputs = inputs
         self.case = case
+        self.side = "B"
         self.engine = Engine(BATCH, counted=False, tier=PLAIN)
 
     def __enter__(self) -> Replay:
@@ -75,13 +76,11 @@ class Replay:
 
     def _chosen(self) -> NDArray[np.intp]:
         """Return the samples on which all variants are tried: some that differ, and one that does not."""
-        products = prod(self.one.weights.shape[1:]) * prod(self.one.output_view) if self._multiplies() else 1
+        one = self.one
+        products = one.weights.size * prod(one.output_view[:2]) if isinstance(one, MultiplyAccumulate) else 1
         most = max(1, min(MOST_SAMPLES, WORK // products))
         differ = self.case.differs.reshape(len(self.case.a), -1).any(axis=1)
         return np.concatenate([np.flatnonzero(differ)[:most], np.flatnonzero(~differ)[:1]])
-
-    def _multiplies(self) -> bool:
-        return isinstance(self.one, MultiplyAccumulate)
 
     def _promising(
         self, found: Iterator[Variant], part: Case, some: NDArray[np.intp]
@@ -104,15 +103,15 @@ class Replay:
         ways = [each.how for each, _ in equal]
         more = f" or {len(ways) - MOST_NAMED} others" if len(ways) > MOST_NAMED else ""
         named = " or ".join(ways[:MOST_NAMED]) + more
-        does = "gives the other side exactly" if cause.whole else "comes nearer to the other side"
-        says = f"{_WORDS[variant.kind]}: {variant.what} {named}, where the program has {variant.was}, {does}"
+        does = f"gives {self.side} exactly" if cause.whole else f"comes nearer to {self.side}"
+        instead = f" is {named}, not {variant.was} as in the program" if variant.was else ""
+        says = f"{_WORDS[variant.kind]}: {variant.what}{instead}; that {does}"
         if variant.kind == "rounding":
-            says += self._ties(variant)
+            says += self._ties()
         return replace(cause, says=says)
 
-    def _ties(self, variant: Variant) -> str:
+    def _ties(self) -> str:
         """Say how many differences lie at ties: there alone half_up and half_down differ."""
-        del variant
         steps = [step for step in getattr(self.one, "steps", ()) if isinstance(step, ScaleFixed)]
         if len(steps) != 1:
             return ""
@@ -150,21 +149,20 @@ def replayed(program: Program, name: str, known: Mapping[str, Array], case: Case
     if missing:
         return [], f"{name!r} was not computed again: its input {missing[0]!r} is not among the tensors"
     inputs, problem = _inputs(program, one, known, len(case.a))
+    if case.a.shape[1:] != one.output.shape:
+        problem = f"it has shape {case.a.shape[1:]}, in the program {one.output.shape}"
     if problem:
         return [], f"{name!r} was not computed again: {problem}"
-    if by_channel(case.a).shape[1:] != by_channel(np.empty((1, *one.output.shape))).shape[1:]:
-        return (
-            [],
-            f"{name!r} was not computed again: it has shape {case.a.shape[1:]}, in the program {one.output.shape}",
-        )
     with Replay(program, one, inputs, case) as replay:
         made = replay.made(one)
-        if made is not None and np.array_equal(made, case.a):
-            return list(replay.causes()), f"the program gives A's {name!r} from A's inputs"
         if made is not None and np.array_equal(made, case.b):
-            replay.case = Case(a=case.b, b=case.a)
-            return list(replay.causes()), f"the program gives B's {name!r}, not A's: causes are what makes A of it"
-    return [], f"the program gives neither side's {name!r}"
+            replay.case, replay.side = Case(a=case.b, b=case.a), "A"
+            note = f"the program gives B's {name!r}, so causes found with it are what makes A of it"
+        elif made is not None and np.array_equal(made, case.a):
+            note = f"the program gives A's {name!r} from its inputs"
+        else:
+            return [], f"the program gives neither side's {name!r} from its inputs"
+        return list(replay.causes()), note
 
 
 def _inputs(program: Program, one: IntOperation, known: Mapping[str, Array], samples: int) -> tuple[list[Array], str]:

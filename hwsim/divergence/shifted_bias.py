@@ -55,9 +55,9 @@ def bias_variants(one: IntOperation, inputs: list[Array], case: Case) -> Iterato
     none = bool(off.any() and ((least <= absent) & (absent <= most))[off].all())
     yield Variant(
         kind="bias",
-        what="the constant that is added to sums, with " + ", ".join(named) + more,
-        how="(that is: no bias at all)" if none else "",
-        was=f"{one.channels} constants of its own",
+        what=", ".join(named) + more + " (in units of the sums" + (": no bias at all)" if none else ")"),
+        how="",
+        was="",
         operation=_with_bias(one, delta),
     )
 

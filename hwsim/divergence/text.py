@@ -18,7 +18,7 @@ from hwsim.report.wording import counted, percent, printable
 MOST_ROWS = 20
 MOST_NAMED = 10
 
-HEADERS = ("tensor", "shape", "differ", "%", "largest", "first place", "A", "B")
+HEADERS = ("tensor", "shape", "differ", "%", "largest", "first (n / y, x / c)", "A", "B")
 
 
 def plain_text(diff: Diff) -> str:
@@ -35,7 +35,9 @@ def parts(diff: Diff) -> Iterator[RenderableType]:
     if diff.causes:
         yield Text("What explains it, the most convincing first:")
         for number, one in enumerate(diff.causes, start=1):
-            text = Text(f"{number}. ").append(printable(one.says)).append(f" ({one.extent})", "dim")
+            text = Text(f"{number}. ").append(printable(one.says))
+            if one.explained:
+                text.append(f" ({one.extent})", "dim")
             yield Padding(text, (0, 0, 0, 2))
     for note in remarks(diff):
         yield Padding(Text(note, style="dim"), (0, 0, 0, 2))
@@ -47,7 +49,7 @@ def parts(diff: Diff) -> Iterator[RenderableType]:
 def _table(rows: Sequence[Compared]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in HEADERS:
-        left = name in ("tensor", "shape", "first place")
+        left = name in ("tensor", "shape", "first (n / y, x / c)")
         table.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
     for one in rows[:MOST_ROWS]:
         table.add_row(*(Text(cell) for cell in cells(one)))
@@ -67,7 +69,7 @@ def cells(one: Compared) -> list[str]:
         f"{one.count:,}",
         percent(one.share),
         str(one.largest),
-        str(one.first),
+        f"{one.first.sample} / {', '.join(map(str, one.first.position)) or '-'} / {one.first.channel}",
         str(one.first.a),
         str(one.first.b),
     ]
@@ -85,14 +87,14 @@ def verdict(diff: Diff) -> str:
     at = first.first
     return (
         f"different, first in {name} at {at}: {at.a} in A, {at.b} in B; "
-        f"{first.count:,} of its {first.values:,} values differ ({percent(first.share)} %), by {first.largest} at most; "
+        f"{first.count:,} of its {first.values:,} values ({percent(first.share)} %), by {first.largest} at most; "
         f"{len(diff.differing)} of {pairs} differ"
     )
 
 
 def remarks(diff: Diff) -> list[str]:
     """Return what else is to be known: what was not compared, and how the rest was laid side by side."""
-    found = [f"A: {diff.a}, B: {diff.b}"]
+    found = [f"A is {diff.a}, B is {diff.b}"] if (diff.a, diff.b) != ("A", "B") else []
     if diff.matched == "order":
         found.append("no two tensors have one name, so they were matched by order and size")
     for side, names in (("A", diff.only_a), ("B", diff.only_b)):

@@ -13,6 +13,8 @@ from hwsim.formats import IntFormat
 
 MOST_NAMED = 6
 MOST_SHIFT = 8
+MOST_SHIFTED = 1 << 50
+"""Values below this can be shifted in 64 bits."""
 WIDEST_BORDER = 3
 
 CHANCE = 1e-3
@@ -21,9 +23,6 @@ CHANCE = 1e-3
 LEAST_SEEN = 3
 """Fewer values away from the bounds show no constant."""
 
-LEAST_RANGE = 8
-"""A shift is seen in tensors whose values reach so far from the zero point."""
-
 
 def constants(case: Case) -> Iterator[Cause | None]:
     """Each channel differs by a constant, but where it stands at a bound; requantised, by k or k + 1."""
@@ -31,27 +30,30 @@ def constants(case: Case) -> Iterator[Cause | None]:
     for values in (case.a, case.b):  # where an activation or a format may end
         at_bound |= (values == values.min()) | (values == values.max())
     offsets: dict[int, tuple[int, int]] = {}
-    steady: set[tuple[int, int]] = set()
-    explained = seen = 0
+    explained: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    spans: set[tuple[int, int]] = set()
     for channel in range(case.a.shape[-1]):
         d = case.d[..., channel]
         free = d[~at_bound[..., channel]]
         if not free.size:
             continue
         least, most = int(free.min()), int(free.max())
-        steady.add((least, most))
-        seen += free.size
+        spans.add((least, most))
         if most - least <= 1 and not least <= 0 <= most:
-            offsets[channel] = least, most
-            explained += int(np.count_nonzero((d >= min(least, 0)) & (d <= max(most, 0)) & (d != 0)))
-    if len(steady) == 1 and len(offsets) > 1 and seen >= LEAST_SEEN and len(set(next(iter(steady)))) == 1:
-        yield case.cause("zero_point", f"zero point: all channels differ by {next(iter(steady))[0]:+d}", explained)
-    elif offsets and seen >= 2 * len(offsets):
-        named = [f"{channel} by {_span(*offset)}" for channel, offset in offsets.items()]
-        more = f", and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-        only = "the only channel, so perhaps the zero point" if case.a.shape[-1] == 1 else f"of {case.a.shape[-1]}"
-        says = f"bias: a constant difference in channel {', '.join(named[:MOST_NAMED])}{more} ({only})"
-        yield case.cause("bias", says, explained)
+            offsets[channel], sizes[channel] = (least, most), free.size
+            explained[channel] = int(np.count_nonzero((d >= min(least, 0)) & (d <= max(most, 0)) & (d != 0)))
+    if len(spans) == 1 and len(offsets) > 1 and sum(sizes.values()) >= LEAST_SEEN and len(set(next(iter(spans)))) == 1:
+        says = f"zero point: all channels differ by {next(iter(spans))[0]:+d}"
+        yield case.cause("zero_point", says, sum(explained.values()))
+        return
+    # of a lone value any difference is constant
+    steady = {channel: offset for channel, offset in offsets.items() if sizes[channel] > 1}
+    named = [f"{channel} by {_span(*offset)}" for channel, offset in steady.items()]
+    more = f", and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    only = "the only channel, so perhaps the zero point" if case.a.shape[-1] == 1 else f"of {case.a.shape[-1]}"
+    says = f"bias: a constant difference in channel {', '.join(named[:MOST_NAMED])}{more} ({only})"
+    yield case.cause("bias", says, sum(explained[channel] for channel in steady))
 
 
 def _span(least: int, most: int) -> str:
@@ -123,32 +125,45 @@ def _pinned(case: Case) -> Iterator[Cause | None]:
     if case.format is None:
         return
     low, high = case.format.minimum, case.format.maximum
+    found = []
     for name, other, values in (("A", "B", case.a), ("B", "A", case.b)):
-        pinned = ((values == low) | (values == high)) & case.differs
-        far = np.abs(case.d) > 1
-        explained = int(np.count_nonzero(pinned & far))
+        pinned = ((values == low) | (values == high)) & case.differs & (np.abs(case.d) > 1)
         says = (
-            f"where they differ, {name} stands at a bound of {case.format} ({low} or {high}) and {other} does not: "
+            f"where they differ, {name} stands at a bound of {case.format} ({low} or {high}), {other} elsewhere: "
             f"{name} saturates where {other} wraps, or {other} has lost the value before"
         )
-        yield case.cause("pinned", says, explained)
+        found.append((int(np.count_nonzero(pinned)), says))
+    explained, says = max(found, key=lambda pair: pair[0])
+    if found[0][0] == found[1][0] == case.count:
+        says = f"the sides stand at opposite bounds of {case.format} ({low} and {high}): one saturates, the other wraps"
+    yield case.cause("pinned", says, explained)
 
 
 def shifts(case: Case) -> Iterator[Cause | None]:
     """B is A times a power of two, from the zero point: a shift, or a scale."""
-    points = dict.fromkeys((case.zero_point or 0, 0))
-    for zero_point, exponent in product(points, sorted(range(-MOST_SHIFT, MOST_SHIFT + 1), key=abs)):
+    if max(int(np.abs(values).max()) for values in (case.a, case.b)) >= MOST_SHIFTED:
+        return
+    low, high = int(case.b.min()), int(case.b.max())
+    inside = (case.b > low) & (case.b < high)
+    exponents = sorted({*range(-MOST_SHIFT, MOST_SHIFT + 1)} - {0}, key=abs)
+    for exponent, given in product(exponents, dict.fromkeys((case.zero_point, 0, None))):
+        zero_point = given
+        if zero_point is None:  # b - z = 2**k (a - z)
+            if not inside.any():
+                continue
+            rest = np.median(case.b[inside] - 2.0**exponent * case.a[inside])
+            zero_point = round(float(rest) / (1 - 2.0**exponent))
         distance = case.a - zero_point
-        if exponent == 0 or int(np.abs(distance).max()) < LEAST_RANGE:
-            continue
         if exponent > 0:
             made, tolerance = distance << exponent, (1 << (exponent - 1)) + 1
         else:
             made, tolerance = distance >> -exponent, 1
-        made = np.clip(made + zero_point, case.b.min(), case.b.max())
+        unlike = np.abs(made - distance) > 2 * tolerance  # small values are close to anything
+        made = np.clip(made + zero_point, low, high)
+        telling = unlike & (made > low) & (made < high)
         close = np.abs(made - case.b) <= tolerance
-        telling = np.abs(distance) >= LEAST_RANGE  # small values are close to anything
-        if np.count_nonzero(close & telling) < 0.99 * np.count_nonzero(telling):
+        seen = np.count_nonzero(telling)
+        if seen < LEAST_SEEN or np.count_nonzero(close & telling) < 0.99 * seen:
             continue
         right = int(np.count_nonzero(close & case.differs))
         wrong = int(np.count_nonzero(~close & ~case.differs))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from hwsim.formats import IntFormat, Overflow, Rounding, bits_needed
 from hwsim.program import Program
 from hwsim.program.records import (
@@ -13,6 +15,7 @@ from hwsim.program.records import (
     ClipLow,
     FitTo,
     IntOperation,
+    Ints,
     LookUp,
     MultiplyAccumulate,
     PadCodes,
@@ -25,9 +28,12 @@ from hwsim.program.records import (
     Step,
     Sum,
 )
-from hwsim_kernels.fields import BITS, OVERFLOW, ROUNDING, SHIFT
+from hwsim_kernels.fields import BITS, OVERFLOW, ROUNDING, SHIFT, SIGNED
 
 DETERMINISTIC = tuple(mode for mode in Rounding if not mode.stochastic)
+ROUNDED = (ScaleFixed, ScaleFloat, LookUp)
+"""The steps that round; a look-up does if it interpolates."""
+
 LEAST_BITS = 4
 MOST_BITS = 48
 
@@ -85,8 +91,16 @@ def _sites(one: IntOperation) -> Iterator[tuple[str, Step, Callable[[tuple[Step,
 
 
 def _roundings(one: IntOperation) -> Iterator[Variant]:
+    steps = [step for _, step, _ in _sites(one) if isinstance(step, ROUNDED) and step.rounding is not None]
+    modes = {step.rounding for step in steps}
+    if len(steps) > 1 and len(modes) == 1:
+        now = next(iter(modes))
+        assert now is not None
+        for mode in _others(now):
+            made = _everywhere(one, mode)
+            yield Variant(kind="rounding", what="every rounding", how=mode.value, was=now.value, operation=made)
     for where, step, put in _sites(one):
-        if isinstance(step, ScaleFixed | ScaleFloat | LookUp) and step.rounding is not None:
+        if isinstance(step, ROUNDED) and step.rounding is not None:
             for mode in _others(step.rounding):
                 changed = replace(step, rounding=mode)
                 yield Variant(
@@ -105,6 +119,23 @@ def _roundings(one: IntOperation) -> Iterator[Variant]:
                 kind="rounding", what=f"the rounding of {what}", how=mode.value, was=now.value,
                 operation=put_field(changed_field),
             )  # fmt: skip
+
+
+def _everywhere(one: IntOperation, mode: Rounding) -> Any:  # noqa: ANN401
+    """Return an operation all of whose steps round by a mode, those of its inputs, too."""
+
+    def changed(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        return tuple(
+            replace(step, rounding=mode) if isinstance(step, ROUNDED) and step.rounding is not None else step
+            for step in steps
+        )
+
+    lists: dict[str, Any] = {}
+    if hasattr(one, "steps"):
+        lists["steps"] = changed(one.steps)
+    if hasattr(one, "input_steps"):
+        lists["input_steps"] = tuple(changed(each) for each in one.input_steps)
+    return replace(one, **lists)
 
 
 def _fields(one: IntOperation) -> Iterator[tuple[str, int, Any, Callable[[Any], Any]]]:
@@ -206,22 +237,28 @@ def _registers(one: MultiplyAccumulate) -> Iterator[Variant]:
     """Yield the stages of accumulation, narrower and wider, wrapping and saturating."""
     for level, point in enumerate(stages_of(one)):
         field = one.stages[level]
-        now = _register(field[BITS], field[2], field[OVERFLOW])
+        now = _register(field[BITS], field[SIGNED], field[OVERFLOW])
         enough = min(bits_needed(*point.bound) if point.bound else int(field[BITS]), MOST_BITS)
         widths = sorted({*range(LEAST_BITS, enough + 1), int(field[BITS])}, reverse=True)
         for bits in widths:
+            register = IntFormat(bits=bits, signed=bool(field[SIGNED]))
             for mode in (Overflow.WRAP, Overflow.SATURATE, Overflow.SATURATE_SYMMETRIC):
                 changed = field.copy()
                 changed[BITS], changed[OVERFLOW] = bits, mode.code
-                how = _register(bits, changed[2], mode.code)
+                how = _register(bits, changed[SIGNED], mode.code)
                 if how != now:
                     yield Variant(
                         kind="accumulator",
                         what=f"the register of {point.name!r}",
                         how=how,
                         was=now,
-                        operation=_stage_putter(one, level)(changed),
+                        operation=replace(_stage_putter(one, level)(changed), start=_held(one, level, register)),
                     )
+
+
+def _held(one: MultiplyAccumulate, level: int, register: IntFormat) -> Ints:
+    """Return what sums start from, saturated to the register that is to hold it."""
+    return one.start if one.start_level != level else np.clip(one.start, register.minimum, register.maximum)
 
 
 def _accumulators(one: PoolAverage | Sum) -> Iterator[Variant]:

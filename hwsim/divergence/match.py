@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -55,7 +56,8 @@ def _by_name(a: Sequence[Tensor], b: Sequence[Tensor], same: Callable[[str], str
 
 def _unique(tensors: Sequence[Tensor], same: Callable[[str], str]) -> dict[str, Tensor]:
     names = [same(one.name) for one in tensors]
-    return {name: one for name, one in zip(names, tensors, strict=True) if names.count(name) == 1}
+    often = Counter(names)
+    return {name: one for name, one in zip(names, tensors, strict=True) if often[name] == 1}
 
 
 def _by_order(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -3,7 +3,7 @@ side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from math import prod
@@ -30,7 +30,8 @@ WORK = 20_000_000
 """About how many products one variant takes on the samples on which all are tried."""
 
 MOST_SAMPLES = 16
-MOST_NAMED = 8
+MOST_JUDGED = 12
+MOST_NAMED = 6
 
 
 class Replay:
@@ -69,7 +70,7 @@ class Replay:
         tried = list(self._promising(variants(self.one, self.program), part, some))
         if not any(net == 1 and variant.kind != "bias" for variant, net in tried):
             tried += self._promising(bias_variants(self.one, self.inputs, self.case), part, some)
-        judged = [(variant, self._judged(variant)) for variant, _ in tried]
+        judged = [(variant, self._judged(variant)) for variant in _best(tried)]
         found = [(variant, cause) for variant, cause in judged if cause is not None]
         for _, group in groupby(found, key=lambda pair: (pair[0].kind, pair[0].what)):
             yield self._told(list(group))
@@ -123,6 +124,14 @@ class Replay:
             return ""
         at_ties = int(np.count_nonzero((ties[0] != ties[1]) & self.case.differs))
         return f"; {at_ties:,} of {self.case.count:,} differences are at ties"
+
+
+def _best(tried: Sequence[tuple[Variant, float]]) -> Iterator[Variant]:
+    """Yield of the changes of one thing those that do best on some samples, to be held to all."""
+    for _, group in groupby(tried, key=lambda pair: (pair[0].kind, pair[0].what)):
+        found = list(group)
+        best = max(net for _, net in found)
+        yield from [variant for variant, net in found if net == best][:MOST_JUDGED]
 
 
 _WORDS: Mapping[str, str] = {

@@ -6,14 +6,14 @@ a channel large enough, and those that make none too large, are two half-lines, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.divergence.case import Case
+from hwsim.divergence.case import Case, Mask
 from hwsim.divergence.variants import Variant
 from hwsim.engine import Engine
 from hwsim.engine.steps import run_steps
@@ -41,9 +41,14 @@ def bias_variants(one: IntOperation, inputs: list[Array], case: Case) -> Iterato
         return
     samples = min(len(case.b), MOST_SAMPLES)
     wanted = case.b[:samples].reshape(-1, one.channels)
-    least = _first(lambda constant: (_behind(one, sums + constant, samples) >= wanted).all(axis=0), one.channels)
-    beyond = _first(lambda constant: (_behind(one, sums + constant, samples) > wanted).any(axis=0), one.channels)
-    most = beyond - 1
+
+    def large_enough(constant: Ints) -> Mask:
+        return np.asarray((_behind(one, sums + constant, samples) >= wanted).all(axis=0))
+
+    def too_large(constant: Ints) -> Mask:
+        return np.asarray((_behind(one, sums + constant, samples) > wanted).any(axis=0))
+
+    least, most = _first(large_enough, one.channels), _first(too_large, one.channels) - 1
     delta = np.where((least <= 0) & (most >= 0) | (least > most), 0, (least + most) >> 1)
     channels = np.flatnonzero(delta)
     if not channels.size:
@@ -68,7 +73,7 @@ def _named(channel: int, least: int, most: int) -> str:
     return f"channel {channel} off by {least:+d}" + (f" to {most:+d}" if most > least else "")
 
 
-def _first(holds: Any, channels: int) -> Ints:  # noqa: ANN401
+def _first(holds: Callable[[Ints], Mask], channels: int) -> Ints:
     """Return per channel the smallest constant within the span for which something holds, SPAN if none."""
     low, high = np.full(channels, -SPAN), np.full(channels, SPAN)
     while (low < high).any():

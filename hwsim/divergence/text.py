@@ -18,7 +18,7 @@ from hwsim.report.wording import counted, percent, printable
 MOST_ROWS = 20
 MOST_NAMED = 10
 
-HEADERS = ("tensor", "shape", "differ", "%", "largest", "first (n / y, x / c)", "A", "B")
+HEADERS = ("tensor", "shape", "differ", "%", "largest", "first n/y,x/c", "A", "B")
 
 
 def plain_text(diff: Diff) -> str:
@@ -38,18 +38,18 @@ def parts(diff: Diff) -> Iterator[RenderableType]:
             text = Text(f"{number}. ").append(printable(one.says))
             if one.explained:
                 text.append(f" ({one.extent})", "dim")
-            yield Padding(text, (0, 0, 0, 2))
+            yield Padding(text, (0, 0, 0, 2), expand=False)
     for note in remarks(diff):
-        yield Padding(Text(note, style="dim"), (0, 0, 0, 2))
+        yield Padding(Text(note, style="dim"), (0, 0, 0, 2), expand=False)
     if diff.differing:
         yield Text()
         yield _table(diff.differing)
 
 
 def _table(rows: Sequence[Compared]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in HEADERS:
-        left = name in ("tensor", "shape", "first (n / y, x / c)")
+        left = name in ("tensor", "shape", "first n/y,x/c")
         table.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
     for one in rows[:MOST_ROWS]:
         table.add_row(*(Text(cell) for cell in cells(one)))
@@ -60,7 +60,7 @@ def _table(rows: Sequence[Compared]) -> Table:
 
 def cells(one: Compared) -> list[str]:
     """Return a row of the table."""
-    shape = " x ".join(map(str, one.shape))
+    shape = "x".join(map(str, one.shape))
     if one.first is None:
         return [printable(one.name), shape, "-", "-", "-", "not comparable", "-", "-"]
     return [
@@ -69,7 +69,7 @@ def cells(one: Compared) -> list[str]:
         f"{one.count:,}",
         percent(one.share),
         str(one.largest),
-        f"{one.first.sample} / {', '.join(map(str, one.first.position)) or '-'} / {one.first.channel}",
+        f"{one.first.sample}/{','.join(map(str, one.first.position)) or '-'}/{one.first.channel}",
         str(one.first.a),
         str(one.first.b),
     ]

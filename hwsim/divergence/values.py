@@ -125,7 +125,7 @@ def _pinned(case: Case) -> Iterator[Cause | None]:
     if case.format is None:
         return
     low, high = case.format.minimum, case.format.maximum
-    found = []
+    found: list[tuple[int, str]] = []
     for name, other, values in (("A", "B", case.a), ("B", "A", case.b)):
         pinned = ((values == low) | (values == high)) & case.differs & (np.abs(case.d) > 1)
         says = (
@@ -133,7 +133,7 @@ def _pinned(case: Case) -> Iterator[Cause | None]:
             f"{name} saturates where {other} wraps, or {other} has lost the value before"
         )
         found.append((int(np.count_nonzero(pinned)), says))
-    explained, says = max(found, key=lambda pair: pair[0])
+    explained, says = found[0] if found[0][0] >= found[1][0] else found[1]
     if found[0][0] == found[1][0] == case.count:
         says = f"the sides stand at opposite bounds of {case.format} ({low} and {high}): one saturates, the other wraps"
     yield case.cause("pinned", says, explained)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from hwsim.program.records import (
 from hwsim_kernels.fields import BITS, OVERFLOW, ROUNDING, SHIFT, SIGNED
 
 DETERMINISTIC = tuple(mode for mode in Rounding if not mode.stochastic)
+Mode = TypeVar("Mode", Rounding, Overflow)
+
 ROUNDED = (ScaleFixed, ScaleFloat, LookUp)
 """The steps that round; a look-up does if it interpolates."""
 
@@ -68,16 +70,24 @@ def variants(one: IntOperation, program: Program) -> Iterator[Variant]:
         yield from _padded(one)
 
 
+def _steps(one: IntOperation) -> tuple[Step, ...]:
+    return getattr(one, "steps", ())
+
+
+def _input_steps(one: IntOperation) -> tuple[tuple[Step, ...], ...]:
+    return getattr(one, "input_steps", ())
+
+
 def _sites(one: IntOperation) -> Iterator[tuple[str, Step, Callable[[tuple[Step, ...]], Any]]]:
     """Yield every step with its place in words and what puts other steps there, the last first."""
-    steps: tuple[Step, ...] = getattr(one, "steps", ())
+    steps = _steps(one)
     for number in reversed(range(len(steps))):
 
         def put(new: tuple[Step, ...], number: int = number) -> Any:  # noqa: ANN401
             return replace(one, steps=(*steps[:number], *new, *steps[number + 1 :]))  # type: ignore[call-arg]
 
         yield "", steps[number], put
-    inputs: tuple[tuple[Step, ...], ...] = getattr(one, "input_steps", ())
+    inputs = _input_steps(one)
     for place, each in enumerate(inputs):
         for number in reversed(range(len(each))):
 
@@ -131,10 +141,10 @@ def _everywhere(one: IntOperation, mode: Rounding) -> Any:  # noqa: ANN401
         )
 
     lists: dict[str, Any] = {}
-    if hasattr(one, "steps"):
-        lists["steps"] = changed(one.steps)
-    if hasattr(one, "input_steps"):
-        lists["input_steps"] = tuple(changed(each) for each in one.input_steps)
+    if steps := _steps(one):
+        lists["steps"] = changed(steps)
+    if inputs := _input_steps(one):
+        lists["input_steps"] = tuple(changed(each) for each in inputs)
     return replace(one, **lists)
 
 
@@ -168,7 +178,7 @@ def _others(mode: Rounding) -> list[Rounding]:
     return [other for other in DETERMINISTIC if other is not mode]
 
 
-def _mode(kind: type[Any], code: int) -> Any:  # noqa: ANN401
+def _mode(kind: type[Mode], code: int) -> Mode:
     return next(mode for mode in kind if mode.code == code)
 
 

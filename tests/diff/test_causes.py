@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import hwsim
+from hwsim.divergence import Cause
 
 SHAPE = (6, 9, 9, 8)
 
@@ -16,7 +17,7 @@ def tensor(seed: int = 0, low: int = -100, high: int = 100, shape: tuple[int, ..
     return np.random.default_rng(seed).integers(low, high + 1, shape)
 
 
-def cause(a: Any, b: Any, **options: Any) -> hwsim.divergence.Cause:
+def cause(a: Any, b: Any, **options: Any) -> Cause:
     return hwsim.diff({"same": a[..., :1] * 0, "x": a}, {"same": a[..., :1] * 0, "x": b}, **options).causes[0]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import hwsim
+from hwsim.divergence import Compared
 from hwsim.errors import DataError
 
 
@@ -19,7 +20,7 @@ def tensor(*shape: int, seed: int = 0) -> Any:
 A = tensor(4, 5, 6, 3)
 
 
-def only(a: Any, b: Any, **options: Any) -> hwsim.divergence.Compared:
+def only(a: Any, b: Any, **options: Any) -> Compared:
     (one,) = hwsim.diff({"x": a}, {"x": b}, **options).tensors
     return one
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hwsim
+from hwsim.divergence import Place
 
 EXTREMES = [-(1 << 62), (1 << 62) - 1, -128, 127, 0, 1, -1]
 TYPES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int64": (-(1 << 62), (1 << 62) - 1)}
@@ -45,7 +46,7 @@ def test_counts_and_first_place(pair: tuple[Any, Any]) -> None:
         assert result.causes == ()
         return
     sample, *position, channel = (0, *first, 0) if len(first) == 1 else first
-    assert one.first == hwsim.divergence.Place(
+    assert one.first == Place(
         sample=sample, position=tuple(position), channel=channel, a=int(a[first]), b=int(b[first])
     )
     assert sum(times for _, times in result.histogram) <= count

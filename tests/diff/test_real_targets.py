@@ -67,7 +67,9 @@ def test_another_zero_point_in_the_plan() -> None:
     plan = base("generic-int8").plan
     entry = plan.tensors["logits"]
     other = plan.model_copy(
-        update={"tensors": plan.tensors | {"logits": entry.model_copy(update={"zero_point": entry.zero_point - 2})}}
+        update={
+            "tensors": dict(plan.tensors) | {"logits": entry.model_copy(update={"zero_point": entry.zero_point - 2})}
+        }
     )
     b = hwsim.run(DIGITS, "generic-int8", IMAGES, plan=other, tensors=True, reference=False)
     for sides in ((base("generic-int8"), b), (base("generic-int8").tensors, b.tensors)):

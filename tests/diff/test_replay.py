@@ -93,10 +93,10 @@ def test_accumulator(bits: int, mode: Overflow) -> None:
 
 def test_output_wraps() -> None:
     one = with_step("logits", ScaleFixed, shift=operation("logits").steps[0].shift - 2)
-    step = next(each for each in one.steps if isinstance(each, FitTo))  # type: ignore[attr-defined]
+    step = next(each for each in one.steps if isinstance(each, FitTo))
     field = step.field.copy()
     field[2] = Overflow.WRAP.code
-    wrapping = replace(one, steps=tuple(replace(step, field=field) if each is step else each for each in one.steps))  # type: ignore[attr-defined,call-arg]
+    wrapping = replace(one, steps=tuple(replace(step, field=field) if each is step else each for each in one.steps))
     a, b = run_with(one), run_with(wrapping)
     result = hwsim.diff(a, b)
     assert result.first is not None

@@ -129,6 +129,6 @@ def test_text_keeps_within_its_width_and_order() -> None:
 
 
 def test_an_equal_pair_draws_itself() -> None:
-    html = hwsim.diff(clean_run(), clean().run(IMAGES, tensors=True))._repr_html_()
+    html = hwsim.diff(clean_run(), clean().run(IMAGES, tensors=True))._repr_html_()  # pyright: ignore[reportPrivateUsage]
     assert "equal: 8 tensors" in html
     assert "<table>" not in html

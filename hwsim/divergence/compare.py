@@ -17,7 +17,7 @@ from hwsim.divergence.dump import Tensor, read_dump
 from hwsim.divergence.hexfile import MOST_BITS
 from hwsim.divergence.layout import Beside, lay_beside
 from hwsim.divergence.match import Matched, match
-from hwsim.divergence.replay import replayed
+from hwsim.divergence.replay import Replayed, replayed
 from hwsim.divergence.result import Compared, Diff, Place
 from hwsim.errors import DataError
 from hwsim.formats import IntFormat
@@ -187,14 +187,22 @@ def _explained(result: Diff, case: Case, program: Program | None, known: Mapping
     notes: tuple[str, ...] = ()
     if program is not None:
         name = first.name if first.name in program.tensors else first.other
-        confirmed, note = replayed(program, name, known, case)
-        ranked += [(one, _rank(one, guessed)) for one in confirmed]
-        notes = (note,) if note else ()
-        if any(one.kind == "rounding" for one in confirmed):
-            ranked = [(one, rank) for one, rank in ranked if one.kind != "rounding" or one in confirmed]
+        found = replayed(program, name, known, case)
+        notes = (found.note,)
+        whole = any(one.kind == "rounding" and one.whole for one in found.causes)
+        ranked = [(_known_ties(one, found), rank) for one, rank in ranked if not (whole and one.kind == "rounding")]
+        ranked += [(one, _rank(one, guessed)) for one in found.causes]
     ranked.sort(key=lambda pair: (not pair[0].whole, pair[1] if pair[0].whole else -pair[0].net))
     causes = tuple(one for one, _ in ranked[:MOST_CAUSES]) or (_unknown(case),)
     return replace(result, causes=causes, histogram=tuple(_histogram(case)), notes=notes)
+
+
+def _known_ties(one: Cause, found: Replayed) -> Cause:
+    """Say of a guessed rounding what the program knows: that no other mode gives it, and how many are ties."""
+    if not found.ran:
+        return one
+    known = "no other mode gives it" + (f", {found.ties}" if found.ties else "")
+    return replace(one, says=one.says.replace(values.TIES_UNKNOWN, known))
 
 
 def _rank(one: Cause, guessed: Sequence[Cause]) -> float:

@@ -4,7 +4,7 @@ side."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import prod
 from typing import Any
@@ -107,12 +107,12 @@ class Replay:
         does = f"gives {self.side} exactly" if cause.whole else f"comes nearer to {self.side}"
         instead = f" is {named}, not {variant.was} as in the program" if variant.was else ""
         says = f"{_WORDS[variant.kind]}: {variant.what}{instead}; that {does}"
-        if variant.kind == "rounding":
-            says += self._ties()
+        if variant.kind == "rounding" and (ties := self.ties()):
+            says += f"; {ties}"
         return replace(cause, says=says)
 
-    def _ties(self) -> str:
-        """Say how many differences lie at ties: there alone half_up and half_down differ."""
+    def ties(self) -> str:
+        """Say how many differences lie at ties of a lone rounding: there alone half_up and half_down differ."""
         steps = [step for step in getattr(self.one, "steps", ()) if isinstance(step, ScaleFixed)]
         if len(steps) != 1:
             return ""
@@ -123,7 +123,7 @@ class Replay:
         if ties[0] is None or ties[1] is None:
             return ""
         at_ties = int(np.count_nonzero((ties[0] != ties[1]) & self.case.differs))
-        return f"; {at_ties:,} of {self.case.count:,} differences are at ties"
+        return f"{at_ties:,} of {self.case.count:,} differences are at ties"
 
 
 def _best(tried: Sequence[tuple[Variant, float]]) -> Iterator[Variant]:
@@ -146,22 +146,37 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def replayed(program: Program, name: str, known: Mapping[str, Array], case: Case) -> tuple[list[Cause], str]:
-    """Return causes found by running the operation that makes tensor ``name``, and a note why there are none.
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """What running an operation again found; ``note`` says what ran, or why nothing did.
+
+    ``ran`` is True where the program gives one side and changes of it were tried; ``ties`` tells how many differences
+    lie at ties, if that is known.
+    """
+
+    note: str
+    causes: tuple[Cause, ...] = ()
+    ran: bool = False
+    ties: str = ""
+
+
+def replayed(program: Program, name: str, known: Mapping[str, Array], case: Case) -> Replayed:
+    """Find causes by running the operation that makes tensor ``name`` with one thing changed.
 
     ``known`` holds tensors of the program by name, equal on both sides. The program may describe either side.
     """
     one = next((one for one in program.operations if one.output.name == name), None)
     if one is None:
-        return [], f"the program has no tensor {name!r}"
+        return Replayed(note=f"the program has no tensor {name!r}")
     missing = [source for source in one.inputs if source not in known]
     if missing:
-        return [], f"{name!r} was not computed again: its input {missing[0]!r} is not among the tensors"
+        why = f"its input {missing[0]!r} is not among the tensors"
+        return Replayed(note=f"{name!r} was not computed again: {why}")
     inputs, problem = _inputs(program, one, known, len(case.a))
     if case.a.shape[1:] != one.output.shape:
         problem = f"it has shape {case.a.shape[1:]}, in the program {one.output.shape}"
     if problem:
-        return [], f"{name!r} was not computed again: {problem}"
+        return Replayed(note=f"{name!r} was not computed again: {problem}")
     with Replay(program, one, inputs, case) as replay:
         made = replay.made(one)
         if made is not None and np.array_equal(made, case.b):
@@ -170,8 +185,11 @@ def replayed(program: Program, name: str, known: Mapping[str, Array], case: Case
         elif made is not None and np.array_equal(made, case.a):
             note = f"the program gives A's {name!r} from its inputs"
         else:
-            return [], f"the program gives neither side's {name!r} from its inputs"
-        return list(replay.causes()), note
+            return Replayed(note=f"the program gives neither side's {name!r} from its inputs")
+        causes = tuple(replay.causes())
+        if not any(one.whole for one in causes):
+            note += f"; no change of one thing in it gives {replay.side} exactly, every rounding mode among them"
+        return Replayed(note=note, causes=causes, ran=True, ties=replay.ties())
 
 
 def _inputs(program: Program, one: IntOperation, known: Mapping[str, Array], samples: int) -> tuple[list[Array], str]:

@@ -20,6 +20,8 @@ WIDEST_BORDER = 3
 CHANCE = 1e-3
 """What happens by chance more often than this is no evidence."""
 
+TIES_UNKNOWN = "whether only ties differ is unknown without the program"
+
 LEAST_SEEN = 3
 """Fewer values away from the bounds show no constant."""
 
@@ -214,5 +216,5 @@ def rounding(case: Case) -> Iterator[Cause | None]:
     if 4 * len(channels) <= case.a.shape[-1]:
         listed = ", ".join(map(str, channels[:MOST_NAMED].tolist())) + (", …" if len(channels) > MOST_NAMED else "")
         few = f"; only channels {listed} differ: a bias that is off by less than 1 does that, too"
-    says = f"rounding: differences of 1, {sides}{few}; whether only ties differ is unknown without the program"
+    says = f"rounding: differences of 1, {sides}{few}; {TIES_UNKNOWN}"
     yield case.cause("rounding", says, up + down)

@@ -197,6 +197,18 @@ def test_a_program_that_gives_neither_side() -> None:
     assert result.causes[0].kind == "rounding"
 
 
+def test_no_single_change_gives_the_other_side() -> None:
+    made = {name: values.copy() for name, values in clean_run().tensors.items()}
+    generator = np.random.default_rng(1)
+    made["stem"] = made["stem"] + generator.integers(0, 2, made["stem"].shape).astype(np.int8) * (made["stem"] < 127)
+    result = hwsim.diff(clean_run(), made)
+    assert result.first is not None
+    assert result.first.name == "stem"
+    assert result.causes[0].kind == "rounding"
+    assert "no other mode gives it, 0 of" in result.causes[0].says
+    assert "no change of one thing in it gives B exactly, every rounding mode among them" in result.notes[0]
+
+
 def test_what_cannot_be_run_again_is_said() -> None:
     faulty = run_with(with_step("logits", ScaleFixed, rounding=Rounding.FLOOR))
     few = {"logits": clean_run().tensors["logits"]}

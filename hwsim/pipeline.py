@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hwsim.data import Block, Data, Samples, synthetic
 from hwsim.engine import Engine, Ledger, threads
+from hwsim.engine.recording import recorded, save_tensors
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, joined, run_block
 from hwsim.engine.storage import as_given
 from hwsim.engine.tiers import tier_for
@@ -56,7 +57,7 @@ class Result:
 
     ``network`` is what was lowered, after the techniques. ``codes``, ``outputs`` and ``reference`` hold an array for a
     network with one result, else a mapping from name to array. ``reference`` is None where the float run was not asked
-    for.
+    for. ``tensors`` holds the codes of every tensor in the order of execution, if they were kept.
     """
 
     outputs: Any
@@ -68,6 +69,11 @@ class Result:
     network: Network
     ledger: Ledger
     trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+
+    def save_tensors(self, path: str | Path) -> None:
+        """Write the codes of all tensors as .npz; raises DataError if the run did not keep them (``tensors=True``)."""
+        save_tensors(Path(path), self.program, self.tensors)
 
     def __repr__(self) -> str:
         return (
@@ -90,6 +96,7 @@ def run(  # noqa: PLR0913  one argument for each choice
     batch_size: int = 32,
     trace: Sequence[str] = (),
     techniques: Sequence[str] = (),
+    tensors: bool = False,
 ) -> Result:
     """Run a model as a target's integer hardware would, bit for bit, and report where bits are lost.
 
@@ -106,6 +113,7 @@ def run(  # noqa: PLR0913  one argument for each choice
     batch_size: how many samples the integer engine handles at a time; the result does not depend on it.
     trace: names of layers whose intermediate integers are kept in ``Result.trace``.
     techniques: names of techniques that reduce the error (``hwsim.TECHNIQUES``), applied in their own order.
+    tensors: whether to keep the codes of every tensor in ``Result.tensors``, for ``Result.save_tensors``.
 
     Raises HwsimError for whatever is wrong with the target, the model, the data or the plan.
     """
@@ -119,7 +127,7 @@ def run(  # noqa: PLR0913  one argument for each choice
     if not isinstance(reference, bool):
         reference = load_target(reference)
         notes.append(f"reference: the same plan on the target {reference.name!r}, not float")
-    return simulate(draft, samples, notes, (batch_size, trace), reference=reference)
+    return simulate(draft, samples, notes, (batch_size, trace), reference=reference, tensors=tensors)
 
 
 def drafted(
@@ -149,8 +157,14 @@ def drafted(
     )
 
 
-def simulate(
-    draft: Draft, samples: Samples, notes: list[str], how: tuple[int, Sequence[str]], *, reference: bool | Target
+def simulate(  # noqa: PLR0913  what runs, and how
+    draft: Draft,
+    samples: Samples,
+    notes: list[str],
+    how: tuple[int, Sequence[str]],
+    *,
+    reference: bool | Target,
+    tensors: bool = False,
 ) -> Result:
     """Lower a draft and run it; ``how`` is the batch size and the layers to trace, ``reference`` as in ``run``."""
     batch_size, trace = how
@@ -158,7 +172,7 @@ def simulate(
     program = lower(draft.network, plan, draft.target)
     trace = check_trace(program, trace)
     ideal = lower(draft.network, plan, reference) if isinstance(reference, Target) else None
-    simulation = Simulation(draft.network if ideal else draft.reference, program, samples, ideal)
+    simulation = Simulation(draft.network if ideal else draft.reference, program, samples, ideal, tensors=tensors)
     simulation.run(batch_size, trace, reference=bool(reference))
     notes += [f"technique: {line}" for line in draft.notes]
     return replace(simulation.result(draft.target, plan, notes), network=draft.network)
@@ -252,7 +266,15 @@ class Simulation:
     ``ideal`` is another program of the same network and the same plan.
     """
 
-    def __init__(self, network: Network, program: Program, samples: Samples, ideal: Program | None = None) -> None:
+    def __init__(  # noqa: PLR0913  what runs, beside what, and what is kept
+        self,
+        network: Network,
+        program: Program,
+        samples: Samples,
+        ideal: Program | None = None,
+        *,
+        tensors: bool = False,
+    ) -> None:
         self.network = network
         self.program = program
         self.ideal = ideal
@@ -260,7 +282,8 @@ class Simulation:
         self.count = 0
         self.ledger = Ledger(program)
         self.measurement = Measurement(program, classified(network))
-        self.codes: dict[str, list[Array]] = {name: [] for name in program.outputs}
+        self.recorded = recorded(program) if tensors else []
+        self.codes: dict[str, list[Array]] = {name: [] for name in (*self.recorded, *program.outputs)}
         self.floats: dict[str, list[Array]] = {name: [] for name in network.outputs}
         self.trace: dict[str, dict[str, Array]] = {}
         self.layers: dict[str, list[tuple[int, IntOperation]]] = {}
@@ -284,7 +307,8 @@ class Simulation:
                 if reference:
                     self._compare(engine, beside, block, self._reference(other, block))
                 else:
-                    for name, values in run_block(self.program, engine, self.ledger, block, self.count).items():
+                    found = run_block(self.program, engine, self.ledger, block, self.count, self.codes)
+                    for name, values in found.items():
                         self._keep(name, values)
                 self.count += len(block[0])
                 advance(len(block[0]))
@@ -332,7 +356,8 @@ class Simulation:
 
     def result(self, target: Target, plan: Plan, notes: Sequence[str]) -> Result:
         """Return everything that was found."""
-        codes = {name: as_given(np.concatenate(parts)) for name, parts in self.codes.items()}
+        found = {name: np.concatenate(parts) for name, parts in self.codes.items()}
+        codes = {name: as_given(found[name]) for name in self.program.outputs}
         outputs = {name: dequantize(self.program.tensors[name], values) for name, values in codes.items()}
         floats = {name: np.concatenate(parts) for name, parts in self.floats.items() if parts}
         report = Report(
@@ -356,6 +381,7 @@ class Simulation:
             network=self.network,
             ledger=self.ledger,
             trace=self.trace,
+            tensors={name: found[name] for name in self.recorded},
         )
 
 

@@ -15,22 +15,33 @@ FLOAT_LIMIT = 2**120
 
 
 class Unit(NamedTuple):
-    """What an LSB is worth; an accumulator's also in parts: the scales of inputs and weights, and the bits dropped."""
+    """What an LSB is worth; an accumulator's also in parts: the scales of inputs and weights, and the bits dropped.
+
+    That of a product of two tensors, or of an activation, is in ``factors``: two scales, or scale and slope, and bits.
+    """
 
     value: float
     parts: tuple[float, float, int] | None = None
+    factors: tuple[float, float, int] | None = None
 
     def ratio(self, scale: float, rule: str = "nearest") -> float:
-        """Return the ratio to a scale; ``float_product`` forms that of an accumulator in float32.
+        """Return the ratio to a scale; `float_product` forms that of an accumulator in float32, `float_ratio` others.
 
         >>> Unit(1 + 2.0**-23, (1 + 2.0**-23, 1.0, 0)).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
         True
         """
+        if rule == "float_ratio" and self.factors is not None:
+            a, b, shift = self.factors
+            return float(to_float32(_single_product(a, b) / Fraction(as_float32(scale)))) * 2.0**shift
         if rule != "float_product" or self.parts is None:
             return self.value / scale
         input_scale, weight_scale, shift = self.parts
-        single = to_float32(Fraction(as_float32(input_scale)) * Fraction(as_float32(weight_scale)))
-        return float(single) * 2.0**shift / as_float32(scale)
+        return float(_single_product(input_scale, weight_scale)) * 2.0**shift / as_float32(scale)
+
+
+def _single_product(a: float, b: float) -> Fraction:
+    """Return a * b in float32."""
+    return to_float32(Fraction(as_float32(a)) * Fraction(as_float32(b)))
 
 
 def accumulator_unit(input_scale: float, weight_scale: float, shift: int) -> Unit:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy, composite
+from pipeline.functions import FUNCTIONS, curve_units, function_kinds, resizings
 
 from hwsim.formats import Overflow, Rounding
 from hwsim.network import (
@@ -141,7 +142,7 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("fixed", "fixed_reduced"):
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
-        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", "float_product", "saturated"]))
+        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", "float_product", "float_ratio", "saturated"]))
     return found
 
 
@@ -153,7 +154,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
         core[0]["rounding"] = draw(st.sampled_from(ROUNDINGS))
     else:
-        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", "float_product", "saturated"]))
+        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),
@@ -318,6 +319,7 @@ def targets(draw: DrawFn) -> Target:
                 "position": draw(st.sampled_from(["before_requantize", "after_requantize"])),
                 "multiplier_bits": draw(st.integers(3, 20)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
+                "slope": draw(st.sampled_from(["after", "apart"])),
                 "limit_rounding": draw(st.sampled_from(STEADY)),
                 "limit_precision": draw(st.sampled_from([32, 64])),
             },
@@ -346,6 +348,8 @@ def targets(draw: DrawFn) -> Target:
                 )
             },
             "addition": {"left_shift": draw(st.integers(0, 12)), "accumulator": draw(fits(6, 30))},
+            "curve": draw(curve_units()),
+            "resize": draw(resizings()),
             "random": draw(generators()),
         }
     )
@@ -382,9 +386,9 @@ def networks(draw: DrawFn) -> Network:
     shapes: dict[str, tuple[int, ...]] = {one.name: shape for one in operations}
     for number in range(draw(st.integers(1, 5))):
         source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
-        one = draw_operation(draw, f"op{number}", source, shapes)
-        shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
-        operations.append(one)
+        for one in draw_operations(draw, f"op{number}", source, shapes):
+            shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
+            operations.append(one)
     source = operations[-1].name
     if draw(st.booleans()) and len(shapes[source]) == 3:
         operations.extend(head(draw, source, shapes))
@@ -406,6 +410,12 @@ def head(draw: DrawFn, source: str, shapes: dict[str, tuple[int, ...]]) -> list[
     )
     tail: list[Operation] = [Softmax(name="softmax", inputs=("dense",), axis=0)] if draw(st.booleans()) else []
     return [flat, dense, *tail]
+
+
+def draw_operations(draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]]) -> list[Operation]:
+    """Return operations that fit the shape of ``source``; the last is ``name``."""
+    kind = draw(function_kinds())
+    return FUNCTIONS[kind](draw, name, source, shapes) if kind else [draw_operation(draw, name, source, shapes)]
 
 
 def draw_operation(  # noqa: PLR0911

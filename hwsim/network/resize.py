@@ -34,7 +34,8 @@ class Resize(Operation):
     def taps(self, shape: Shape, axis: int, bits: int) -> tuple[Ints, Ints]:
         """Return the two places (outputs, 2) along ``axis`` between which each output lies, and their weights.
 
-        Weights are in 1/2**bits and add up to 1 (TensorFlow Lite, internal/reference/resize_bilinear.h).
+        Weights are in 1/2**bits and add up to 1 (TensorFlow Lite, internal/reference/resize_bilinear.h, which leaves
+        the image where the rounded step carries beyond it; here the outermost pixel goes on).
         """
         inputs, outputs, one = shape[axis], self.size[axis], 1 << bits
         if self.align_corners and outputs > 1:
@@ -44,11 +45,6 @@ class Resize(Operation):
         at = np.arange(outputs, dtype=np.int64) * step
         if self.half_pixel:
             at += step // 2 - one // 2
-        low = np.maximum(_toward_zero(at, one), 0)
-        high = np.minimum(_toward_zero(at + one - 1, one), inputs - 1)
-        after = at - low * one
+        low, after = np.divmod(np.clip(at, 0, (inputs - 1) * one), one)
+        high = np.minimum(low + 1, inputs - 1)
         return np.stack([low, high], axis=1), np.stack([one - after, after], axis=1)
-
-
-def _toward_zero(values: Ints, divisor: int) -> Ints:
-    return np.asarray(np.sign(values) * (np.abs(values) // divisor), np.int64)

@@ -24,7 +24,7 @@ def lower_curve(operation: Curve, context: Context) -> list[Rescale]:
     unit, first, last = settings.curve, source.format.minimum, source.format.maximum
     pipeline = Pipeline(layer=operation.name, bound=(first, last), unit=output.scales)
     shift = max(source.format.bits - unit.index_bits, 0) if unit.form == "interpolated" else 0
-    codes = np.arange(first, last + 1 + (shift > 0), 1 << shift, dtype=np.int64)
+    codes = np.arange(first, last + (1 << shift) + (shift > 0), 1 << shift, dtype=np.int64)
     scales = output.scales if output.shift else output.scales[:1]
     tables, errors = zip(*(entries(operation, codes, source, scale, unit) for scale in scales.tolist()), strict=True)
     lost = NO_ERRORS if shift else np.stack(errors)

@@ -162,20 +162,11 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
 
 
 def product_ratio(layer: str, scales: tuple[float, float], output: Tensor, settings: Settings) -> Reals:
-    """Return the real ratios (channels,) from the product's LSB to the output's.
-
-    Raises PlanError where float32 cannot hold what the rule `float_ratio` forms.
-    """
+    """Return the real ratios (channels,) from the product's LSB to the output's."""
     if not goes_in_float32(settings.requantize):
         return product_unit(*scales, settings) / output.scales
     product = settings.multiplication.product
-    ratios = float_ratio(*scales, output.scales, product.shift if product else 0)
-    if not np.all((ratios > 0) & np.isfinite(ratios)):
-        raise PlanError(
-            f"{layer}: the ratio of the scales {scales[0]!r}, {scales[1]!r} and {output.scale!r} is "
-            f"{ratios.flat[0]} in float32"
-        )
-    return ratios
+    return float_ratio(layer, scales, output.scales, product.shift if product else 0)
 
 
 def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:

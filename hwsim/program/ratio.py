@@ -110,13 +110,18 @@ def goes_in_float32(requantize: Requantize) -> bool:
     return any(getattr(step, "rule", "") == "float_ratio" for step in requantize.expanded())
 
 
-def float_ratio(first: float, second: float, output: Reals, dropped: int) -> Reals:
-    """Return the ratio (channels,) of an element-wise product, formed in float32 all through: TensorFlow Lite's MUL.
+def float_ratio(layer: str, factors: tuple[float, float], output: Reals, dropped: int) -> Reals:
+    """Return the ratio (channels,) of two factors to the output's scales, formed in float32: TensorFlow Lite's MUL.
 
-    ``dropped`` bits are gone before.
+    ``dropped`` bits are gone before. Raises PlanError where float32 cannot hold it.
     """
     with np.errstate(all="ignore"):
-        ratio = np.float32(first) * np.float32(second) / output.astype(np.float32)
+        ratio = np.float32(factors[0]) * np.float32(factors[1]) / output.astype(np.float32)
+    if not np.all((ratio > 0) & np.isfinite(ratio)):
+        raise PlanError(
+            f"{layer}: the ratio of {factors[0]!r} times {factors[1]!r} to the scale {float(output[0])!r} is {ratio[0]} "
+            f"in float32"
+        )
     return np.asarray(ratio, np.float64) * 2.0**dropped
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras import layers
 from lite.converted import CASES, IMAGE, chain, conv, convert
 
 import hwsim

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import count
 from math import copysign, floor, inf, isnan
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from oracle.finish import Output
 from oracle.functions import agreed
 from oracle.hard_silu import hard_silu
 from oracle.ledger import Place, Point
-from oracle.levels import scales_of
+from oracle.levels import format_of, scales_of
 from oracle.overflow import Format
 from oracle.rescale import as_float32
 from oracle.rounding import Rounded, round_fraction
@@ -38,7 +39,7 @@ def spacing(target: Format, index_bits: int) -> Lines:
     """
     low, top = target.limits
     shift = max(target.bits - index_bits, 0)
-    return Lines(low, shift, len(range(low, top + 2, 2**shift)))
+    return Lines(low, shift, next(i for i in count() if low + (i << shift) > top) + 1)
 
 
 def single(x: float) -> float:
@@ -70,7 +71,7 @@ class Curve:
         self.points = [self.point, self.output.point]
         self.lines = None
         if self.settings["form"] == "interpolated":
-            lines = spacing(Format.stored(self.source.plan), self.settings["index_bits"])
+            lines = spacing(format_of(self.source.plan), self.settings["index_bits"])
             self.lines = lines if lines.shift else None
         self._tables: dict[float, Sequence[int]] = {}
 

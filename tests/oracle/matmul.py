@@ -46,6 +46,6 @@ def matmul(layer: Layer) -> Made:
             pairs = [(left[matrix][row][k], right[matrix][k][channel]) for _, _, k in order]
             where = Where(sample, position, channel, row * columns + channel, depth)
             total = datapath.run(pairs, 0, where)
-            stored.append(finish.run(total, unit, row * columns + channel, where.place()))
+            stored.append(finish.run(total, unit, number, where.place()))
         made.samples.append(stored)
     return made

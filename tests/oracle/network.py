@@ -87,6 +87,9 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
 MOVES = ("Crop", "MaxPool", "Pad", "Rearrange", "Reshape")
 """Operations that take stored codes as they are."""
 
+KEEPS_SHIFTS = ("AveragePool", "Resize")
+"""Operations that keep the scale of each channel, so that shifts stay outside."""
+
 
 def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
     """Run ``inputs`` (for each input of the network, nested lists with the samples outermost)."""
@@ -113,8 +116,7 @@ def _make(layer: Layer, waiting: list[Any]) -> Made:
     op = layer.operation["op"]
     if op in MOVES or (op == "Concatenate" and merge.copies(layer)):
         return OPERATIONS[op](layer)
-    # A mean keeps the scale of each channel, so shifts stay outside.
-    inputs = [decoded(one, shifts=op != "AveragePool") for one in layer.inputs]
+    inputs = [decoded(one, shifts=op not in KEEPS_SHIFTS) for one in layer.inputs]
     integers = replace(layer, plan=integer_entry(layer.plan), inputs=inputs)
     made = network_input(integers, waiting.pop(0)) if op == "Input" else OPERATIONS[op](integers)
     return encoded(made, layer.plan)

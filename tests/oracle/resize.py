@@ -19,20 +19,11 @@ class Tap(NamedTuple):
     weight: int
 
 
-def toward_zero(a: int, b: int) -> int:
-    """Return a / b without its fraction.
-
-    >>> toward_zero(-7, 4), toward_zero(7, 4)
-    (-1, 1)
-    """
-    return abs(a) // b * (1 if a >= 0 else -1)
-
-
 def taps(operation: Mapping[str, Any], axis: int, inputs: int, bits: int) -> list[tuple[Tap, Tap]]:
     """Return for every row (axis 0) or column of the output the two of the input between which it lies.
 
     >>> taps({"size": [4], "align_corners": False, "half_pixel": False}, 0, 2, 2)[:2]
-    [(Tap(at=0, weight=4), Tap(at=0, weight=0)), (Tap(at=0, weight=2), Tap(at=1, weight=2))]
+    [(Tap(at=0, weight=4), Tap(at=1, weight=0)), (Tap(at=0, weight=2), Tap(at=1, weight=2))]
     """
     outputs, one = operation["size"][axis], 2**bits
     step = (inputs * one + outputs // 2) // outputs
@@ -43,10 +34,8 @@ def taps(operation: Mapping[str, Any], axis: int, inputs: int, bits: int) -> lis
         t = i * step
         if operation["half_pixel"]:
             t += step // 2 - one // 2
-        first = max(toward_zero(t, one), 0)
-        second = min(toward_zero(t + one - 1, one), inputs - 1)
-        u = t - first * one
-        found.append((Tap(first, one - u), Tap(second, u)))
+        p, u = divmod(min(max(t, 0), (inputs - 1) * one), one)
+        found.append((Tap(p, one - u), Tap(min(p + 1, inputs - 1), u)))
     return found
 
 
@@ -58,7 +47,7 @@ def resize(layer: Layer) -> Made:
     bits = section["fraction_bits"]
     rows, columns = (taps(layer.operation, axis, size, bits) for axis, size in enumerate((height, width)))
     kept = section["zero_point"] == "kept"
-    output, point, draws = Output(layer.settings, layer.plan, channels), Point("interpolation", channels)
+    output, point = Output(layer.settings, layer.plan, channels), Point("interpolation", channels)
     draws = Draws(layer.settings["random"])
     made = Made(shape, [], [point, output.point])
     for sample, codes in enumerate(source.samples):

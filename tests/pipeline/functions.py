@@ -84,7 +84,7 @@ def curve(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operatio
 def leaky(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operation]:
     """Return an activation with a slope, or none, that stands alone."""
     function = draw(
-        st.sampled_from([None, Relu(negative_slope=0.3), Relu(negative_slope=1.7), Relu(3.0, 0.01), Relu(2.0)])
+        st.sampled_from([None, Relu(negative_slope=0.3), Relu(negative_slope=1.7), Relu(max_value=2.0)])
     )
     return [Activation(name=name, inputs=(source,), function=function)]
 
@@ -97,7 +97,7 @@ def resize(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operati
 
 
 def rearrange(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operation]:
-    """Return a transposition, a slice, a repetition, a shuffle of channels, or any choice; some with values filled in."""
+    """Return a transposition, a slice, a repetition, a shuffle of channels or any choice; some with fills."""
     shape = shapes[source]
     index = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
     match draw(st.sampled_from(["transpose", "slice", "repeat", "channels", "any"])):
@@ -124,7 +124,7 @@ def pair(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operation
     height, width, channels = shape = shapes[source]
     flat = [(1, 1, channels), (height, 1, channels), (height, width, 1), (1, 1, 1), shape]
     kind = draw(st.sampled_from([Add, Subtract, Multiply, Subtract]))
-    function = draw(st.sampled_from([None, Relu(), Relu(2.0, 0.3)]))
+    function = draw(st.sampled_from([None, Relu(), Relu(max_value=2.0, negative_slope=0.3)]))
     others = sorted(other for other, its in shapes.items() if its in flat)
     if draw(st.booleans()):
         other = draw(st.sampled_from(others))

@@ -35,6 +35,7 @@ from hwsim.target import Target
 
 ROUNDINGS = [str(mode) for mode in Rounding]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
+RULES = ["nearest", "half_down", "truncate", "float_product", "float_ratio", "saturated"]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
 
 KINDS = [
@@ -142,7 +143,7 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("fixed", "fixed_reduced"):
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
-        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", "float_product", "float_ratio", "saturated"]))
+        found["rule"] = draw(st.sampled_from(RULES))
     return found
 
 
@@ -154,7 +155,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
         core[0]["rounding"] = draw(st.sampled_from(ROUNDINGS))
     else:
-        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]))
+        rule = draw(st.sampled_from([*RULES, "reduced"]))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),

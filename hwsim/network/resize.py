@@ -26,10 +26,18 @@ class Resize(Operation):
     align_corners: bool = False
     half_pixel: bool = True
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for an empty size, or for two ways at once in which the corners lie."""
+        if min(self.size) < 1:
+            raise ValueError(f"{self.name}: cannot resize to {self.size[0]} rows and {self.size[1]} columns")
+        if self.align_corners and self.half_pixel:
+            raise ValueError(f"{self.name}: align_corners and half_pixel exclude each other")
+
     def output_shape(self, *inputs: Shape) -> Shape:
-        """Return (rows, columns, c)."""
-        _, _, channels = inputs[0]
-        return (*self.size, channels)
+        """Return (rows, columns, c); raise ValueError if the input is no (h, w, c)."""
+        if len(inputs[0]) != 3:
+            raise ValueError(f"{self.name}: resize needs an input (h, w, c), got {inputs[0]}")
+        return (*self.size, inputs[0][2])
 
     def taps(self, shape: Shape, axis: int, bits: int) -> tuple[Ints, Ints]:
         """Return the two places (outputs, 2) along ``axis`` between which each output lies, and their weights.

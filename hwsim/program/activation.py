@@ -53,8 +53,8 @@ def lower_apart(operation: Activation, function: Relu, context: Context) -> Sum:
     settings = context.settings(operation)
     if not rescales(settings):
         raise PlanError(
-            f"{operation.name}: a slope of {function.negative_slope} is to be part of a ratio (activation.slope: apart), "
-            f"but nothing in requantize.steps goes by ratio"
+            f"{operation.name}: activation.slope apart makes the slope {function.negative_slope} part of a ratio, but "
+            f"nothing in requantize goes by ratio"
         )
     source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     parts = [from_code(operation.name, source, output.shape[-1]) for _ in range(2)]

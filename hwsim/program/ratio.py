@@ -119,8 +119,8 @@ def float_ratio(layer: str, factors: tuple[float, float], output: Reals, dropped
         ratio = np.float32(factors[0]) * np.float32(factors[1]) / output.astype(np.float32)
     if not np.all((ratio > 0) & np.isfinite(ratio)):
         raise PlanError(
-            f"{layer}: the ratio of {factors[0]!r} times {factors[1]!r} to the scale {float(output[0])!r} is {ratio[0]} "
-            f"in float32"
+            f"{layer}: the ratio of {factors[0]!r} times {factors[1]!r} to the scale {float(output[0])!r} is "
+            f"{ratio[0]} in float32"
         )
     return np.asarray(ratio, np.float64) * 2.0**dropped
 

@@ -63,8 +63,7 @@ class Apart:
         scale = self.scales[place.channel]
         parts = (max(d, 0), min(d, 0))
         values = [
-            self.rescaling.bring(part, unit, scale, number, place)
-            for part, unit in zip(parts, self.units, strict=True)
+            self.rescaling.bring(part, unit, scale, number, place) for part, unit in zip(parts, self.units, strict=True)
         ]
         x = self.sums.add_up(values, Format(64, True, "saturate"), place)
         if self.max_value is not None:

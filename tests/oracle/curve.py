@@ -88,6 +88,7 @@ class Curve:
         if self.lines is None:
             value = self.entry(q, scale)
             error = value * 2**16 - floor(self.exact(q, scale) * 2**16)
+            error = min(max(error, 1 - 2**32), 2**32 - 1)
             return Rounded(value, error != 0, error)
         if scale not in self._tables:
             places = range(self.lines.many)

@@ -56,4 +56,5 @@ def hard_silu(d: int, scale: float, output_scale: float) -> int:
     g = (g + 2**15) >> 1
     p = g * high(v, size.m)
     p = abs(p) // 2**15 * (1 if p >= 0 else -1)
-    return p * 2**size.e if size.e > 0 else half_away(p, -size.e)
+    entry = p * 2**size.e if size.e > 0 else half_away(p, -size.e)
+    return min(max(entry, -(2**30)), 2**30)

@@ -28,6 +28,7 @@ REFUSALS = (
     "which have scales of their own",
     "where codes are no plain integers",
     "in float32",
+    "takes codes of at most 8 bits",
 )
 """Of what the plan or the target rules out."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from hwsim.network.mac import Doubles
 from hwsim.network.operation import Operation, Shape
 
@@ -15,6 +17,11 @@ class Constant(Operation):
 
     kind: ClassVar[str] = "constant"
     values: Doubles
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that have no axis, or are not finite."""
+        if not self.values.ndim or not self.values.size or not np.isfinite(self.values).all():
+            raise ValueError(f"{self.name}: a constant needs finite values along at least one axis")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the values."""

@@ -24,9 +24,14 @@ class Curve(Operation):
     parameters: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a function that there is not."""
+        """Raise ValueError for a function that there is not, or another number of parameters than it takes."""
         if self.function not in CURVES:
             raise ValueError(f"{self.name}: no such function as {self.function!r}; there are {', '.join(CURVES)}")
+        try:
+            self.real(np.zeros(1))
+        except TypeError:
+            given = len(self.parameters)
+            raise ValueError(f"{self.name}: {self.function} does not take {given} parameters") from None
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the input."""

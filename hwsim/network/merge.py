@@ -18,6 +18,13 @@ def stretched(operation: Operation, inputs: tuple[Shape, ...]) -> Shape:
     return tuple(next(iter(sizes), 1) for sizes in axes)
 
 
+def two_of(operation: Operation, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Return the shapes of two inputs; raise ValueError if there are more or fewer."""
+    if len(inputs) != 2:
+        raise ValueError(f"{operation.name}: {operation.kind} needs two inputs, got {list(inputs)}")
+    return inputs
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Add(Operation):
     """The sum of two or more tensors, with a fused activation; an axis of size 1 stretches to the others' size."""
@@ -36,6 +43,10 @@ class Subtract(Add):
 
     kind: ClassVar[str] = "subtract"
 
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape to which both inputs stretch; raise ValueError if there is none."""
+        return stretched(self, two_of(self, inputs))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Multiply(Operation):
@@ -46,9 +57,7 @@ class Multiply(Operation):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape to which both inputs stretch; raise ValueError if there is none."""
-        if len(inputs) != 2:
-            raise ValueError(f"{self.name}: multiply needs two inputs, got {list(inputs)}")
-        return stretched(self, inputs)
+        return stretched(self, two_of(self, inputs))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -26,15 +26,24 @@ class Resize(Operation):
     align_corners: bool = False
     half_pixel: bool = True
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for an empty size, or for two ways at once in which the corners lie."""
+        if min(self.size) < 1:
+            raise ValueError(f"{self.name}: cannot resize to {self.size[0]} rows and {self.size[1]} columns")
+        if self.align_corners and self.half_pixel:
+            raise ValueError(f"{self.name}: align_corners and half_pixel exclude each other")
+
     def output_shape(self, *inputs: Shape) -> Shape:
-        """Return (rows, columns, c)."""
-        _, _, channels = inputs[0]
-        return (*self.size, channels)
+        """Return (rows, columns, c); raise ValueError if the input is no (h, w, c)."""
+        if len(inputs[0]) != 3:
+            raise ValueError(f"{self.name}: resize needs an input (h, w, c), got {inputs[0]}")
+        return (*self.size, inputs[0][2])
 
     def taps(self, shape: Shape, axis: int, bits: int) -> tuple[Ints, Ints]:
         """Return the two places (outputs, 2) along ``axis`` between which each output lies, and their weights.
 
-        Weights are in 1/2**bits and add up to 1 (TensorFlow Lite, internal/reference/resize_bilinear.h).
+        Weights are in 1/2**bits and add up to 1 (TensorFlow Lite, internal/reference/resize_bilinear.h, which leaves
+        the image where the rounded step carries beyond it; here the outermost pixel goes on).
         """
         inputs, outputs, one = shape[axis], self.size[axis], 1 << bits
         if self.align_corners and outputs > 1:
@@ -44,11 +53,6 @@ class Resize(Operation):
         at = np.arange(outputs, dtype=np.int64) * step
         if self.half_pixel:
             at += step // 2 - one // 2
-        low = np.maximum(_toward_zero(at, one), 0)
-        high = np.minimum(_toward_zero(at + one - 1, one), inputs - 1)
-        after = at - low * one
+        low, after = np.divmod(np.clip(at, 0, (inputs - 1) * one), one)
+        high = np.minimum(low + 1, inputs - 1)
         return np.stack([low, high], axis=1), np.stack([one - after, after], axis=1)
-
-
-def _toward_zero(values: Ints, divisor: int) -> Ints:
-    return np.asarray(np.sign(values) * (np.abs(values) // divisor), np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from typing import ClassVar
 
 import numpy as np
@@ -62,6 +62,11 @@ class Rearrange(Operation):
     kind: ClassVar[str] = "rearrange"
     index: NDArray[np.int64]
     fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a value to fill in that is not finite."""
+        if not isfinite(self.fill):
+            raise ValueError(f"{self.name}: fills in {self.fill}, which no code stands for")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the index; raise ValueError if it points outside the input."""

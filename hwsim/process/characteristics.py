@@ -23,6 +23,7 @@ from hwsim.process.table import frame_of, html_of
 from hwsim.program import Program
 from hwsim.program.context import TO_ENCODE
 from hwsim.program.records import (
+    ConstantCodes,
     CountLevels,
     Decode,
     Encode,
@@ -31,6 +32,7 @@ from hwsim.program.records import (
     Ints,
     Join,
     LookUp,
+    MatrixProduct,
     MultiplyAccumulate,
     MultiplyBy,
     Quantize,
@@ -227,8 +229,14 @@ def layer_costs(program: Program, plan: Plan | None) -> Iterator[LayerCost]:
 
 
 def parameters_of(operations: list[IntOperation]) -> dict[str, int]:
-    """Return products for one sample, and bits of weights and biases; nothing for layers that have none."""
+    """Return products for one sample, and bits of weights (or constants) and biases; nothing for other layers."""
     one = operations[0]
+    if isinstance(one, MatrixProduct):
+        return {"macs": prod(one.output.shape) * one.places.size}
+    if isinstance(one, ConstantCodes):
+        assert one.output.format is not None
+        size, bits = one.codes.size, one.output.format.bits
+        return {"float_parameter_bits": size * FLOAT_BITS, "weight_bits": size * bits}
     if not isinstance(one, MultiplyAccumulate):
         return {}
     formats = {point.name: point.format for point in one.points}

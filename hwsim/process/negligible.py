@@ -263,7 +263,7 @@ class _Trials:
     def _lifted(self, group: Sequence[Lift]) -> Outputs:
         plan, target = apply_all(group, self.case.network, self.case.plan, self.case.target)
         changed = self.bench.lower(plan, target)
-        if any(one.name in ("weight", "input", "output") for one in group):
+        if any(one.name in ("weight", "input", "output", "constant") for one in group):
             refuse_narrow_sums(changed, self.program)
         return self.bench.run(changed)
 
@@ -297,7 +297,7 @@ class _Trials:
         """
         wanted = {(one.layer, one.name) for one in verdicts}
         group = [one for one in self.lifts if (one.layer, one.name) in wanted]
-        maps = [one for one in group if one.name in ("input", "output")]
+        maps = [one for one in group if one.name in ("input", "output", "constant")]
         parts = [part for part in (maps, [one for one in group if one not in maps]) if part]
         try:
             changes = [self.bench.change(self.base, self._lifted(part)) for part in parts]

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.loaders import load
-from hwsim.network import AveragePool, Mean, Network, Operation, Softmax, Weighted
+from hwsim.network import Activation, AveragePool, MatMul, Mean, Network, Operation, Softmax, Subtract, Weighted
 from hwsim.pipeline import PlanSource, Result
 from hwsim.process.table import frame_of, html_of
 from hwsim.program import Program, lower
@@ -228,7 +228,7 @@ def sum_bound(
                 form = IntFormat(bits=level.fit.bits, signed=level.fit.signed).under(level.fit.overflow)
                 return level.arrives.low, level.arrives.high, form, str(level.fit.overflow)
         return None
-    if point != "accumulator":
+    if point != "accumulator" or isinstance(operation, MatMul | Activation):
         return None
     value = operand(settings.activations)
     if isinstance(operation, AveragePool):
@@ -244,7 +244,11 @@ def sum_bound(
         section = settings.addition.accumulator
         # an input is at most half of the common scale, which is twice the largest of the inputs'
         value = Interval(low=value.low << settings.addition.left_shift, high=value.high << settings.addition.left_shift)
-        value = value.shifted(1).sum_of(len(network.by_name[operation.name].inputs))
+        value = value.shifted(1)
+        if isinstance(operation, Subtract):
+            value = Interval(low=value.low - value.high, high=value.high - value.low)
+        else:
+            value = value.sum_of(len(network.by_name[operation.name].inputs))
     form = IntFormat(bits=section.bits, signed=section.signed).under(section.overflow)
     return value.low, value.high, form, str(section.overflow)
 

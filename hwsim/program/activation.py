@@ -50,9 +50,14 @@ def lower_activation(operation: Activation, context: Context) -> list[Rescale] |
 def lower_apart(operation: Activation, function: Relu, context: Context) -> Sum:
     """Lower a leaky ReLU whose values below 0 have a ratio of their own: the sum of what is above 0 and what is below.
 
-    One of the two is 0, so that nothing is lost where they meet.
+    One of the two is 0 before it is rescaled, and mostly behind it.
     """
     settings = context.settings(operation)
+    if not rescales(settings):
+        raise PlanError(
+            f"{operation.name}: activation.slope apart makes the slope {function.negative_slope} part of a ratio, but "
+            f"nothing in requantize goes by ratio"
+        )
     source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     parts = [from_code(operation.name, source, output.shape[-1]) for _ in range(2)]
     for part, slope, ends in zip(parts, (1.0, function.negative_slope), ((0, None), (None, 0)), strict=True):
@@ -60,8 +65,10 @@ def lower_apart(operation: Activation, function: Relu, context: Context) -> Sum:
         real = real_ratio(source, output, settings, slope)
         part.rescale(Ratio.of(operation.name, real, settings.requantize, output.scales), prefix="input")
     total = Fit(bits=64)
-    point, wide = running_sum(operation.name, total, output.scales, 2, widest(parts))
-    pipeline = Pipeline(layer=operation.name, bound=widest(parts), unit=output.scales)
+    low, high = widest(parts)
+    bound = 2 * min(low, 0), 2 * max(high, 0)
+    point, wide = running_sum(operation.name, total, output.scales, 2, bound)
+    pipeline = Pipeline(layer=operation.name, bound=point.leaving(bound), unit=output.scales)
     pipeline.limit(function.max_value, settings.activation, output.scales)
     pipeline.output(output, settings.output.overflow)
     points = (*shared_points(parts), point, *pipeline.points)
@@ -73,7 +80,7 @@ def lower_apart(operation: Activation, function: Relu, context: Context) -> Sum:
         output=output,
         points=points,
         wide=wide or any(one.wide for one in (*parts, pipeline)),
-        narrow=all(one.narrow for one in (*parts, pipeline)),
+        narrow=point.proven and all(one.narrow for one in (*parts, pipeline)),
         input_steps=tuple(tuple(one.steps) for one in parts),
         field=np.array(fit_field(total), np.int64),
         steps=tuple(pipeline.steps),

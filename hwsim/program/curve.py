@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from hwsim.errors import PlanError
 from hwsim.network import Curve
 from hwsim.program.context import Context
 from hwsim.program.pipeline import NO_ERRORS, Pipeline
+from hwsim.program.ratio import float_ratio
 from hwsim.program.records import Ints, Reals, Rescale, Tensor
 from hwsim.target.settings import CurveUnit
 from hwsim_kernels import gates
@@ -21,17 +23,33 @@ WIDE = 16
 LARGEST = 1 << 30
 """What entries are limited to; every format of a stored code lies within."""
 
+LARGEST_ERROR = (1 << 32) - 1
+"""What their errors are limited to, in 1/65536: far more than rounding makes."""
+
+MOST_ENTRIES = 1 << 22
+"""Entries of all channels of one curve."""
+
 
 def lower_curve(operation: Curve, context: Context) -> list[Rescale]:
-    """Lower a function: a table from the input's codes, the zero point, the output's format."""
+    """Lower a function: a table from the input's codes, the zero point, the output's format.
+
+    Raises PlanError for more entries than anyone would build.
+    """
     settings = context.settings(operation)
     source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     assert source.format is not None
     unit, first, last = settings.curve, source.format.minimum, source.format.maximum
     pipeline = Pipeline(layer=operation.name, bound=(first, last), unit=output.scales)
     shift = max(source.format.bits - unit.index_bits, 0) if unit.form == "interpolated" else 0
-    codes = np.arange(first, last + 1 + (shift > 0), 1 << shift, dtype=np.int64)
+    codes = np.arange(first, last + (1 << shift) + (shift > 0), 1 << shift, dtype=np.int64)
     scales = output.scales if output.shift else output.scales[:1]
+    if codes.size * scales.size > MOST_ENTRIES:
+        raise PlanError(
+            f"{operation.name}: needs {scales.size} tables of {codes.size} entries, at most {MOST_ENTRIES} in all are "
+            f"possible; set curve.form: interpolated, or activations.granularity: layer"
+        )
+    if in_fixed_point(operation, unit):
+        refuse_beyond_8_bits(operation, source, scales)
     tables, errors = zip(*(entries(operation, codes, source, scale, unit) for scale in scales.tolist()), strict=True)
     lost = NO_ERRORS if shift else np.stack(errors)
     pipeline.tabulate("curve", np.stack(tables), lost, first, shift, unit.rounding)
@@ -53,6 +71,17 @@ def lower_curve(operation: Curve, context: Context) -> list[Rescale]:
     ]
 
 
+def refuse_beyond_8_bits(operation: Curve, source: Tensor, scales: Reals) -> None:
+    """Raise PlanError for codes or ratios that ``hard_silu: fixed`` is not made for."""
+    assert source.format is not None
+    if source.format.bits > 8:
+        raise PlanError(
+            f"{operation.name}: curve.hard_silu fixed takes codes of at most 8 bits, not {source.format.bits}; set "
+            f"curve.hard_silu: table"
+        )
+    float_ratio(operation.name, source.scale, 1 / 128, scales, 0)
+
+
 def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: CurveUnit) -> tuple[Ints, Ints]:
     """Return the entries of codes, in units of the output's ``scale``, and their errors in 1/65536 of that."""
     reals: Reals = np.asarray(source.scale * (codes - source.zero_point), np.float64)
@@ -65,10 +94,17 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
     found = np.clip(np.nan_to_num(found, nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
     fixed = fixed_point(operation.function, source, scale, unit)
     if fixed is not None:
-        table = np.array([fixed(int(code) - source.zero_point) for code in codes], np.int64)
+        exact = [fixed(distance) for distance in (codes - source.zero_point).tolist()]
+        table = np.array([min(max(one, -LARGEST), LARGEST) for one in exact], np.int64)
     else:
         table = np.array([_rounded(one, unit) for one in found.tolist()], np.int64)
-    return table, (table << 16) - np.floor(found * 65536).astype(np.int64)
+    errors = (table << 16) - np.floor(found * 65536).astype(np.int64)
+    return table, np.clip(errors, -LARGEST_ERROR, LARGEST_ERROR)
+
+
+def in_fixed_point(operation: Curve, unit: CurveUnit) -> bool:
+    """Whether the entries of a function come from fixed-point arithmetic of its own."""
+    return operation.function == "hard_silu" and unit.hard_silu == "fixed"
 
 
 def fixed_point(function: str, source: Tensor, scale: float, unit: CurveUnit) -> Callable[[int], int] | None:

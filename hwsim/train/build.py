@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hwsim.data import Data, Samples
-from hwsim.errors import PlanError
+from hwsim.errors import ModelError, PlanError
 from hwsim.loaders import load
 from hwsim.network import (
     Activation,
@@ -19,6 +19,7 @@ from hwsim.network import (
     Operation,
     Relu,
     Softmax,
+    Subtract,
     Weighted,
 )
 from hwsim.program.pooling import dpu_share
@@ -28,7 +29,7 @@ from hwsim.target import Target, load_target
 from hwsim.train.bases import KERAS
 from hwsim.train.fake import FakeQuantize
 from hwsim.train.grid import grid_of
-from hwsim.train.layers import Bend, Mean, Move, SharedSum, WeightedSums
+from hwsim.train.layers import MOVES, Bend, Mean, Move, SharedSum, WeightedSums
 from hwsim.train.numbers import Numbers, last_rounding
 
 CALIBRATION_SAMPLES = 128
@@ -51,7 +52,8 @@ def fake_quantize(model: Any, plan: Plan | Target | str, data: Data | None = Non
 
     Weights and biases go through the plan's grids, and every tensor of the plan through ``FakeQuantize``; rounding
     modes are the target's. Accumulators, products and multipliers are taken as exact: what narrow ones do, and more
-    than one rounding in a row, only ``hwsim.train.through`` knows. Raises PlanError for a plan of another network.
+    than one rounding in a row, only ``hwsim.train.through`` knows. Raises PlanError for a plan of another network,
+    ModelError for operations without a layer (curves, resizes, matrix products and others), all by name.
     """
     chosen = load_target(target if isinstance(plan, Plan) and target is not None else _target_of(plan))
     network = load(model, target=chosen)
@@ -106,6 +108,7 @@ class Builder:
 
     def run(self) -> None:
         """Build every operation."""
+        refuse_untrained(self.network)
         for operation in self.network.operations:
             self.tensors[operation.name] = self.finished(operation.name, self.add(operation))
 
@@ -195,6 +198,18 @@ class Builder:
         if grid_of(self.numbers.tensor(source)) == grid_of(self.numbers.tensor(operation.name)):
             return tensor
         return FakeQuantize(self.numbers.quantizer(operation))(tensor)
+
+
+TRAINED = (Activation, Add, AveragePool, Input, Weighted, *MOVES)
+"""Operations for which there are layers, but for ``Subtract``, which is an ``Add``."""
+
+
+def refuse_untrained(network: Network) -> None:
+    """Raise ModelError with the names of all operations for which there is no layer."""
+    others = [one for one in network.operations if not isinstance(one, TRAINED) or isinstance(one, Subtract)]
+    if others:
+        named = "\n  ".join(f"{one.name}: {one.kind}" for one in others)
+        raise ModelError(f"hwsim.train has no layer for these operations of {network.name}:\n  {named}")
 
 
 def keras_name(name: str) -> str:

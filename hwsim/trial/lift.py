@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hwsim.errors import HwsimError
-from hwsim.network import Add, Mean, Network, Operation, Softmax, Weighted
+from hwsim.network import Activation, Add, MatMul, Mean, Network, Operation, Resize, Softmax, Weighted
 from hwsim.network.pooling import Pool
 from hwsim.program import Program
 from hwsim.quantize import Plan
@@ -71,7 +71,7 @@ class Lift:
         if self.name == "weight":
             finer = {self.layer: finer_codes(plan.weights[self.layer])}
             return plan.model_copy(update={"weights": {**plan.weights, **finer}}), target
-        if self.name in ("input", "output"):
+        if self.name in ("input", "output", "constant"):
             return finer_tensor(network, plan, self.layer), target
         settings = target.settings(operation.kind, operation.name)
         return plan, overridden(target, {self.layer: _keys(operation, self.name, settings)})
@@ -134,28 +134,38 @@ def _group(operation: Operation, point: str, settings: Settings) -> str:
     """Return the name under which a point is lifted."""
     if isinstance(operation, Softmax):
         return "input" if settings.softmax.run_on == "host" else "softmax"
-    if isinstance(operation, Weighted):
+    if isinstance(operation, Weighted | MatMul):
         stages = [stage.name for stage in settings.mac.stages]
         if point == "bias_sum":
             return stages[-1]
         if point in (*stages, "weight", "bias", "product"):
             return point
-    elif point in ("accumulator", "division", "product"):
+    elif point in ("accumulator", "division", "product", "constant", "curve", "interpolation"):
         return point
     if operation.kind == "input":
         return "input"
     return point if point in ("activation", "output") else "requantize"
 
 
-def _way(operation: Operation, name: str, settings: Settings) -> tuple[str, str]:  # noqa: PLR0911
+def _way(  # noqa: PLR0911, PLR0912
+    operation: Operation, name: str, settings: Settings
+) -> tuple[str, str]:
     """Return how points are lifted, and what stands against it: one of them is empty."""
     match name:
-        case "weight" | "input" | "output" if not isinstance(operation, Pool):
+        case "weight" | "input" | "output" | "constant" if not isinstance(operation, Pool | Resize):
             return f"{STORED_BITS}-bit codes for twice the range", ""
         case "output":
-            return "", "pooling keeps its input's codes"
+            return "", f"{'a resize' if isinstance(operation, Resize) else 'pooling'} keeps its input's codes"
         case "division":
             return "", "the quotient must be a code, so its rounding belongs to the format of the output"
+        case "interpolation":
+            return "", "a pixel must be a code, so its rounding belongs to the format of the output"
+        case "curve" if settings.curve.form == "table" and settings.curve.hard_silu == "table":
+            return "", "an entry must be a code, so its rounding belongs to the format of the output"
+        case "curve":
+            return "an entry for each code, from float64", ""
+        case "accumulator" if isinstance(operation, Activation):
+            return "", "it has 64 bits already"
         case "bias" if settings.bias.bits == _bias_bits(settings) and _in_units_of_the_sum(settings):
             return "", "it is as wide as the sum it enters, and its rounding to the unit of that sum cannot be lifted"
         case "bias":
@@ -183,7 +193,7 @@ def _only_rescales(settings: Settings) -> bool:
     return goes_by_ratio(steps) and all(isinstance(step, RESCALING) for step in steps)
 
 
-def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
+def _keys(operation: Operation, name: str, settings: Settings) -> Keys:  # noqa: PLR0911
     """Return the settings that lift points of a layer."""
     simple: dict[str, Keys] = {
         "bias": {"bias": {"bits": _bias_bits(settings), "shift": 0, "scale": "sum"}},
@@ -193,15 +203,17 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:
     if name in simple:
         return simple[name]
     if name == "requantize":
-        exact = {"requantize": {"kind": "float64", "rounding": "half_even", "steps": None}}
+        exact = {"requantize": {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}}
         return (
             {**exact, "addition": {"left_shift": _finest_shift(operation, settings)}}
             if isinstance(operation, Add)
             else exact
         )
+    if name == "curve":
+        return {"curve": {"form": "table", "hard_silu": "table", "precision": 64, "rounding": "half_even"}}
     if name == "product":
-        return {"mac" if isinstance(operation, Weighted) else "multiplication": {"product": None}}
-    if isinstance(operation, Weighted):
+        return {"mac" if isinstance(operation, Weighted | MatMul) else "multiplication": {"product": None}}
+    if isinstance(operation, Weighted | MatMul):
         wide = {**WIDE, "shift": 0}
         stages = [stage.model_dump(mode="json") for stage in settings.mac.stages]
         return {"mac": {"stages": [{**one, **wide} if one["name"] == name else one for one in stages]}}

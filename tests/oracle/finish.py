@@ -92,7 +92,7 @@ class InputRescaling:
         self.steps = rescaling(expand(settings["requantize"]))
         self.walk = Walk(self.steps, settings["random"], channels, of_inputs=True)
         self.points = self.walk.points
-        self._resolved: dict[tuple[float, float], list[Step]] = {}
+        self._resolved: dict[tuple[Unit, float], list[Step]] = {}
 
     @property
     def by_ratio(self) -> bool:
@@ -101,6 +101,11 @@ class InputRescaling:
 
     def rescale(self, x: int, scales: tuple[float, float], number: int, place: Place) -> int:
         """Bring ``x``, which is value ``number`` of its tensor, from one scale to another."""
-        if scales not in self._resolved:
-            self._resolved[scales] = resolve(self.steps, Unit(scales[0]), scales[1])
-        return self.walk.run(x, self._resolved[scales], number, place)
+        return self.bring(x, Unit(scales[0]), scales[1], number, place)
+
+    def bring(self, x: int, unit: Unit, scale: float, number: int, place: Place) -> int:
+        """Bring ``x``, which is value ``number`` of its tensor, from a unit to a scale."""
+        key = (unit, scale)
+        if key not in self._resolved:
+            self._resolved[key] = resolve(self.steps, unit, scale)
+        return self.walk.run(x, self._resolved[key], number, place)

@@ -24,6 +24,11 @@ def nearest(x: Fraction | int, levels: Sequence[int]) -> int:
     return sum(low + high <= 2 * x for low, high in pairwise(levels))
 
 
+def format_of(entry: Entry) -> Format:
+    """Return the format of stored codes, or of what they were decoded to."""
+    return Format(*level_format(entry["held"]), "saturate") if "held" in entry else Format.stored(entry)
+
+
 def level_format(levels: Sequence[int]) -> tuple[int, bool]:
     """Return bits and sign of the narrowest format that holds all levels.
 
@@ -78,7 +83,7 @@ def _leveled(tensor: Tensor) -> Tensor:
 
 
 def _shifted(tensor: Tensor) -> Tensor:
-    """Return codes less their zero point at one scale; they have no stored format any more."""
+    """Return codes less their zero point at one scale; they have no stored format any more, but are ``held``."""
     if not tensor.plan.get("shift"):
         return tensor
     channels = tensor.shape[-1]
@@ -87,7 +92,8 @@ def _shifted(tensor: Tensor) -> Tensor:
         [(code - tensor.zero_point) * factors[number % channels] for number, code in enumerate(codes)]
         for codes in tensor.samples
     ]
-    return Tensor(tensor.shape, samples, {**tensor.plan, "zero_point": 0, "bits": None, "shift": []})
+    held = tuple(end * max(factors) for end in Format.stored(tensor.plan).limits)
+    return Tensor(tensor.shape, samples, {**tensor.plan, "zero_point": 0, "bits": None, "shift": [], "held": held})
 
 
 def encoded(made: Made, entry: Entry) -> Made:

@@ -18,8 +18,10 @@ class Addition:
 
     def __init__(self, layer: Layer) -> None:
         """Begin an empty ledger."""
-        channels = layer.inputs[0].shape[-1]
         self.inputs = layer.inputs
+        self.shape = stretched(layer.inputs)
+        self.signs = [1, -1] if layer.operation["op"] == "Subtract" else [1] * len(layer.inputs)
+        channels = self.shape[-1]
         self.rescaling = InputRescaling(layer.settings, channels)
         self.scaled = self.rescaling.by_ratio
         self.left_shift: int = layer.settings["addition"]["left_shift"] if self.scaled else 0
@@ -35,30 +37,35 @@ class Addition:
 
     def run(self, sample: int, number: int) -> int:
         """Return the code of one output."""
-        place = place_of(sample, number, self.inputs[0].shape)
+        place = place_of(sample, number, self.shape)
         values = []
-        for one in self.inputs:
-            x = (one.samples[sample][number] - one.zero_point) * 2**self.left_shift
-            values.append(self.rescaling.rescale(x, (one.scale, self.common), number, place) if self.scaled else x)
+        for one, sign in zip(self.inputs, self.signs, strict=True):
+            x = repeated(one, sample, number, self.shape) * 2**self.left_shift
+            v = self.rescaling.rescale(x, (one.scale, self.common), number, place) if self.scaled else x
+            values.append(sign * v)
         total = self.sums.add_up(values, self.format, place)
         return self.finish.run(total, self.unit, number, place)
 
 
 def add(layer: Layer) -> Made:
-    """Add tensors of one shape."""
+    """Add tensors, or subtract the second of two from the first; axes of size 1 are repeated."""
     addition = Addition(layer)
-    shape = layer.inputs[0].shape
     samples = [
-        [addition.run(sample, number) for number in range(size_of(shape))]
+        [addition.run(sample, number) for number in range(size_of(addition.shape))]
         for sample in range(len(layer.inputs[0].samples))
     ]
-    return Made(shape, samples, addition.points)
+    return Made(addition.shape, samples, addition.points)
+
+
+def stretched(inputs: list[Tensor]) -> Shape:
+    """Return the shape to which axes of size 1 are repeated."""
+    return tuple(max(sizes) for sizes in zip(*(one.shape for one in inputs), strict=True))
 
 
 def multiply(layer: Layer) -> Made:
     """Multiply two tensors element by element; axes of size 1 are repeated."""
     a, b = layer.inputs
-    shape = tuple(max(sizes) for sizes in zip(a.shape, b.shape, strict=True))
+    shape = stretched(layer.inputs)
     product = Product(layer.settings["multiplication"]["product"], layer.settings["random"], shape[-1])
     finish = Finish(layer.operation.get("activation"), layer.settings, layer.plan, shape[-1])
     unit = product_unit(a.scale, b.scale, product.shift)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from oracle.tensor import Layer, Made, coordinates, index_of, size_of
+from fractions import Fraction
+
+from oracle.levels import nearest, scales_of
+from oracle.overflow import Format
+from oracle.rounding import round_fraction
+from oracle.tensor import Layer, Made, coordinates, flat, index_of, shape_of, size_of
 
 
 def reshape(layer: Layer) -> Made:
@@ -37,3 +42,25 @@ def _shifted(layer: Layer, growth: list[int], offset: tuple[int, int]) -> Made:
             stored.append(codes[index_of((y, x, channel), source.shape)] if there else source.zero_point)
         made.samples.append(stored)
     return made
+
+
+def rearrange(layer: Layer) -> Made:
+    """Pick codes by their index; -1 is what is filled in."""
+    index = layer.operation["index"]
+    shape = shape_of(index)
+    filled = [_filled(layer, scale) for scale in scales_of(layer.plan, shape[-1])]
+    samples = [
+        [codes[at] if at >= 0 else filled[number % shape[-1]] for number, at in enumerate(flat(index))]
+        for codes in layer.inputs[0].samples
+    ]
+    return Made(shape, samples)
+
+
+def _filled(layer: Layer, scale: float) -> int:
+    """Return the code of the real value that is filled in, of a channel with a scale."""
+    v = Fraction(layer.operation["fill"] / scale)
+    levels, target = layer.plan.get("levels"), Format.stored(layer.plan)
+    if levels:
+        return target.limits[0] + nearest(v, levels)
+    low, high = target.limits
+    return min(max(round_fraction(v, "half_even") + int(layer.plan["zero_point"]), low), high)

@@ -7,19 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oracle import merge
-from oracle.finish import Finish
+from oracle.alone import activation
+from oracle.curve import curve
 from oracle.fixed_softmax import fixed_softmax
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
+from oracle.matmul import matmul
 from oracle.mean import mean
-from oracle.movement import crop, pad, reshape
+from oracle.movement import crop, pad, rearrange, reshape
 from oracle.multiply import multiply
 from oracle.overflow import Format
 from oracle.pooling import average_pool, max_pool
 from oracle.quantize import Quantizer
-from oracle.rescale import Unit
+from oracle.resize import resize
 from oracle.softmax import softmax
-from oracle.tensor import Layer, Made, Tensor, flat, place_of
+from oracle.tensor import Layer, Made, Shape, Tensor, flat, place_of, shape_of
 
 Json = dict[str, Any]
 
@@ -33,26 +35,21 @@ class Result:
     ledger: dict[str, dict[str, Json]] = field(default_factory=dict)
 
 
-def activation(layer: Layer) -> Made:
-    """Compute an activation that stands alone."""
-    source = layer.inputs[0]
-    finish = Finish(layer.operation["function"], layer.settings, layer.plan, source.shape[-1])
-    made = Made(source.shape, [], finish.points)
-    unit = Unit(source.scale)
-    for sample, codes in enumerate(source.samples):
-        made.samples.append(
-            [
-                finish.run(code - source.zero_point, unit, number, place_of(sample, number, source.shape))
-                for number, code in enumerate(codes)
-            ]
-        )
-    return made
-
-
 def network_input(layer: Layer, data: list[Any]) -> Made:
     """Quantise an input of the network."""
-    shape = tuple(layer.operation["shape"])
-    point = Point("input", shape[-1])
+    return coded(layer, Point("input", layer.operation["shape"][-1]), tuple(layer.operation["shape"]), data)
+
+
+def constant(layer: Layer) -> Made:
+    """Quantise values of the model, the same for every sample."""
+    values = layer.operation["values"]
+    shape = shape_of(values)
+    once = coded(layer, Point("constant", shape[-1]), shape, [values])
+    return Made(shape, once.samples * len(layer.inputs[0].samples), once.points)
+
+
+def coded(layer: Layer, point: Point, shape: Shape, data: list[Any]) -> Made:
+    """Quantise real values, one nested list for each sample."""
     rounding = layer.settings["activations"]["rounding"]
     quantizer = Quantizer(point, Format.stored(layer.plan), rounding)
     scales, zero_point = scales_of(layer.plan, shape[-1]), layer.plan["zero_point"]
@@ -69,6 +66,12 @@ def network_input(layer: Layer, data: list[Any]) -> Made:
 OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Activation": activation,
     "Add": merge.add,
+    "Subtract": merge.add,
+    "Constant": constant,
+    "Curve": curve,
+    "MatMul": matmul,
+    "Rearrange": rearrange,
+    "Resize": resize,
     "AveragePool": average_pool,
     "Concatenate": merge.concatenate,
     "Conv2D": multiply,
@@ -85,8 +88,11 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
 }
 
 
-MOVES = ("Crop", "MaxPool", "Pad", "Reshape")
+MOVES = ("Crop", "MaxPool", "Pad", "Rearrange", "Reshape")
 """Operations that take stored codes as they are."""
+
+KEEPS_SHIFTS = ("AveragePool", "Resize")
+"""Operations that keep the scale of each channel, so that shifts stay outside."""
 
 
 def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
@@ -114,8 +120,7 @@ def _make(layer: Layer, waiting: list[Any]) -> Made:
     op = layer.operation["op"]
     if op in MOVES or (op == "Concatenate" and merge.copies(layer)):
         return OPERATIONS[op](layer)
-    # A mean keeps the scale of each channel, so shifts stay outside.
-    inputs = [decoded(one, shifts=op != "AveragePool") for one in layer.inputs]
+    inputs = [decoded(one, shifts=op not in KEEPS_SHIFTS) for one in layer.inputs]
     integers = replace(layer, plan=integer_entry(layer.plan), inputs=inputs)
     made = network_input(integers, waiting.pop(0)) if op == "Input" else OPERATIONS[op](integers)
     return encoded(made, layer.plan)

@@ -62,6 +62,15 @@ def flat(nested: Any) -> list[Any]:
     return [leaf for one in nested for leaf in flat(one)]
 
 
+def shape_of(nested: Any) -> Shape:
+    """Return the shape of nested lists.
+
+    >>> shape_of([[1, 2, 3], [4, 5, 6]])
+    (2, 3)
+    """
+    return (len(nested), *shape_of(nested[0])) if isinstance(nested, (list, tuple)) else ()
+
+
 def place_of(sample: int, number: int, shape: Shape) -> Place:
     """Return the place of value ``number`` of a tensor."""
     return Place(sample, number // shape[-1], number % shape[-1])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.network import Network, Operation
+from hwsim.network import Curve, Network, Operation
 from hwsim.quantize import Plan
 from hwsim.target import Target
 
@@ -25,7 +25,11 @@ def plain(value: Any) -> Any:
 
 def plain_operation(operation: Operation) -> Json:
     """Return one operation with its class name as ``op``."""
-    return {"op": type(operation).__name__, **plain(operation)}
+    found = {"op": type(operation).__name__, **plain(operation)}
+    if isinstance(operation, Curve):
+        # The oracle judges the function, and takes over the last digits, which float64 leaves open.
+        found["real"] = lambda x, curve=operation: float(curve.real(np.float64(x)))
+    return found
 
 
 def plain_network(network: Network) -> Json:

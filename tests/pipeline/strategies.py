@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy, composite
+from pipeline.functions import FUNCTIONS, curve_units, function_kinds, resizings
 
 from hwsim.formats import Overflow, Rounding
 from hwsim.network import (
@@ -358,6 +359,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 "position": draw(st.sampled_from(["before_requantize", "after_requantize"])),
                 "multiplier_bits": draw(st.integers(3, 20)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
+                "slope": draw(st.sampled_from(["after", "apart"])),
                 "limit_rounding": draw(st.sampled_from(STEADY)),
                 "limit_precision": draw(st.sampled_from([32, 64])),
             },
@@ -389,6 +391,8 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 )
             },
             "addition": {"left_shift": draw(st.integers(0, 12)), "accumulator": draw(fits(6, 30))},
+            "curve": draw(curve_units()),
+            "resize": draw(resizings()),
             "random": draw(generators()),
         }
     )
@@ -425,11 +429,7 @@ def networks(draw: DrawFn, fixed: bool = False) -> Network:
     shapes: dict[str, tuple[int, ...]] = {one.name: shape for one in operations}
     for number in range(draw(st.integers(1, 5))):
         source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
-        kind = draw(st.sampled_from([kind for kind in KINDS if fixed or kind != "softmax"]))
-        name = f"op{number}"
-        several = kind == "softmax"
-        made = shares(draw, name, source) if several else [draw_operation(draw, kind, name, source, shapes)]
-        for one in made:
+        for one in draw_operations(draw, f"op{number}", source, shapes, fixed=fixed):
             shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
             operations.append(one)
     source = operations[-1].name
@@ -459,6 +459,17 @@ def shares(draw: DrawFn, name: str, source: str) -> list[Operation]:
     """Return a softmax along any axis, behind an activation that makes 8-bit codes for it."""
     scores = Activation(name=f"{name}_{SCORES}", inputs=(source,), function=relus(draw))
     return [scores, Softmax(name=name, inputs=(scores.name,), axis=draw(st.integers(0, 2)))]
+
+
+def draw_operations(
+    draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]], *, fixed: bool
+) -> list[Operation]:
+    """Return operations that fit the shape of ``source``; the last is ``name``."""
+    drawn = draw(function_kinds())
+    if drawn:
+        return FUNCTIONS[drawn](draw, name, source, shapes)
+    kind = draw(st.sampled_from([kind for kind in KINDS if fixed or kind != "softmax"]))
+    return shares(draw, name, source) if kind == "softmax" else [draw_operation(draw, kind, name, source, shapes)]
 
 
 def draw_operation(  # noqa: PLR0911

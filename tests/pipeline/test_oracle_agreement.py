@@ -37,6 +37,8 @@ REFUSED = (
     "which have scales of their own",
     "in float32",
     "takes an input scale above 2^-26",
+    "where codes are no plain integers",
+    "takes codes of at most 8 bits",
 )
 """What a plan may be refused for."""
 

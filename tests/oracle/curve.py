@@ -1,0 +1,127 @@
+"""Functions read from tables (docs/arithmetic.md, section 6, curve)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import count
+from math import copysign, floor, inf, isnan
+from typing import NamedTuple
+
+from oracle.finish import Output
+from oracle.functions import agreed
+from oracle.hard_silu import hard_silu
+from oracle.ledger import Place, Point
+from oracle.levels import format_of, scales_of
+from oracle.overflow import Format
+from oracle.rescale import as_float32
+from oracle.rounding import Rounded, round_fraction
+from oracle.steps import interpolated
+from oracle.tensor import Layer, Made, place_of
+
+MOST = 2.0**30
+"""The largest magnitude of an entry."""
+
+
+class Lines(NamedTuple):
+    """Entries that are 2^shift codes apart, from the code ``first``."""
+
+    first: int
+    shift: int
+    many: int
+
+
+def spacing(target: Format, index_bits: int) -> Lines:
+    """Return where the entries of a format lie.
+
+    >>> spacing(Format(16, True, "saturate"), 9)
+    Lines(first=-32768, shift=7, many=513)
+    """
+    low, top = target.limits
+    shift = max(target.bits - index_bits, 0)
+    return Lines(low, shift, next(i for i in count() if low + (i << shift) > top) + 1)
+
+
+def single(x: float) -> float:
+    """Return the float32 nearest to ``x``, which may be infinite or NaN."""
+    if isnan(x) or abs(x) == inf:
+        return x
+    try:
+        return as_float32(x)
+    except OverflowError:
+        return copysign(inf, x)
+
+
+def inverse(scale: float) -> float:
+    """Return float32(1 / float32(scale))."""
+    return single(1 / single(scale)) if single(scale) else inf
+
+
+class Curve:
+    """The datapath of a function, and its ledger."""
+
+    def __init__(self, layer: Layer) -> None:
+        """Begin an empty ledger."""
+        self.operation, self.settings = layer.operation, layer.settings["curve"]
+        self.source = layer.inputs[0]
+        channels = self.source.shape[-1]
+        self.scales = scales_of(layer.plan, channels)
+        self.output = Output(layer.settings, layer.plan, channels)
+        self.point = Point("curve", channels)
+        self.points = [self.point, self.output.point]
+        self.lines = None
+        if self.settings["form"] == "interpolated":
+            lines = spacing(format_of(self.source.plan), self.settings["index_bits"])
+            self.lines = lines if lines.shift else None
+        self._tables: dict[float, Sequence[int]] = {}
+
+    def run(self, sample: int, number: int) -> int:
+        """Return the code of one output."""
+        place = place_of(sample, number, self.source.shape)
+        q = self.source.samples[sample][number]
+        x = self.point.round_only(self._value(q, place), place)
+        return self.output.store(x, place)
+
+    def _value(self, q: int, place: Place) -> Rounded:
+        """Return what a code becomes: an entry, or what lies between two."""
+        scale = self.scales[place.channel]
+        if self.lines is None:
+            value = self.entry(q, scale)
+            error = value * 2**16 - floor(self.exact(q, scale) * 2**16)
+            error = min(max(error, 1 - 2**32), 2**32 - 1)
+            return Rounded(value, error != 0, error)
+        if scale not in self._tables:
+            places = range(self.lines.many)
+            self._tables[scale] = [self.entry(self.lines.first + (i << self.lines.shift), scale) for i in places]
+        step = {"table": self._tables[scale], "first": self.lines.first, "shift": self.lines.shift}
+        return interpolated(q, {**step, "rounding": self.settings["rounding"]})
+
+    def entry(self, q: int, scale: float) -> int:
+        """Return the entry of a code."""
+        if self.operation["function"] == "hard_silu" and self.settings["hard_silu"] == "fixed":
+            return hard_silu(q - self.source.zero_point, self.source.scale, scale)
+        return round_fraction(self.exact(q, scale), self.settings["rounding"])
+
+    def exact(self, q: int, scale: float) -> Fraction:
+        """Return the function of a code in units of the output's scale, a float."""
+        v = self.source.scale * (q - self.source.zero_point)
+        if self.settings["precision"] == 32:
+            y = single(single(self._real(single(v))) * inverse(scale))
+        else:
+            y = self._real(v) / scale
+        return Fraction(0 if isnan(y) else min(max(y, -MOST), MOST))
+
+    def _real(self, v: float) -> float:
+        """Return the function of a real value."""
+        function, parameters = self.operation["function"], self.operation["parameters"]
+        return agreed(function, v, parameters, self.operation["real"](v))
+
+
+def curve(layer: Layer) -> Made:
+    """Compute a function of each code."""
+    made_by = Curve(layer)
+    source = layer.inputs[0]
+    samples = [
+        [made_by.run(sample, number) for number in range(len(codes))] for sample, codes in enumerate(source.samples)
+    ]
+    return Made(source.shape, samples, made_by.points)

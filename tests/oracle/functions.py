@@ -1,0 +1,116 @@
+"""Functions of one real number (docs/arithmetic.md, section 6, curve), by formulas of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import cos, erf, erfc, exp, expm1, inf, isclose, isfinite, isnan, log, log1p, nan, pi, sin, sqrt, tanh
+
+
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + exp(-x)), without overflow."""
+    return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
+
+
+def softplus(x: float) -> float:
+    """Return log(1 + exp(x)), without overflow."""
+    return max(x, 0.0) + log1p(exp(-abs(x)))
+
+
+def elu(x: float, alpha: float) -> float:
+    """Return x, or alpha * (exp(x) - 1) where negative."""
+    return x if x > 0 else alpha * expm1(x)
+
+
+def limited(x: float, low: float, high: float) -> float:
+    """Return the nearest number between ``low`` and ``high``."""
+    return min(max(x, low), high)
+
+
+def gelu_tanh(x: float) -> float:
+    """Return x * sigmoid(2 t) with t the polynomial under the tanh of that approximation."""
+    return x * sigmoid(2 * sqrt(2 / pi) * (x + 0.044715 * x**3))
+
+
+def gelu(x: float) -> float:
+    """Return x times the normal distribution function."""
+    return x * (1 + erf(x / sqrt(2))) / 2 if x > -1 else x * erfc(-x / sqrt(2)) / 2
+
+
+def sparse_plus(x: float) -> float:
+    """Return 0 below -1, a parabola up to 1, then x."""
+    if x <= -1:
+        return 0.0
+    return (x + 1) ** 2 / 4 if x < 1 else x
+
+
+def logarithm(x: float) -> float:
+    """Return the natural logarithm; that of 0 is minus infinity, and negative numbers have none."""
+    return log(x) if x > 0 else (nan if x else -inf)
+
+
+def root(x: float) -> float:
+    """Return the square root; negative numbers have none."""
+    return sqrt(x) if x >= 0 else nan
+
+
+FUNCTIONS: dict[str, Callable[..., float]] = {
+    "abs": abs,
+    "celu": lambda x, alpha: max(x, 0.0) + min(alpha * expm1(min(x / alpha, 0.0)), 0.0),
+    "cos": cos,
+    "elu": elu,
+    "exp": exp,
+    "gelu": gelu,
+    "gelu_tanh": gelu_tanh,
+    "hard_shrink": lambda x, threshold: 0.0 if -threshold <= x <= threshold else x,
+    "hard_sigmoid": lambda x: limited(x + 3, 0, 6) / 6,
+    "hard_silu": lambda x: x * limited(x + 3, 0, 6) / 6,
+    "hard_tanh": lambda x: limited(x, -1, 1),
+    "log": logarithm,
+    "log_sigmoid": lambda x: -softplus(-x),
+    "mish": lambda x: x * tanh(softplus(x)),
+    "negative": lambda x: -x,
+    "rsqrt": lambda x: 1 / root(x) if x else inf,
+    "selu": lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772),
+    "sigmoid": sigmoid,
+    "silu": lambda x: x * sigmoid(x),
+    "sin": sin,
+    "soft_shrink": lambda x, threshold: x - limited(x, -threshold, threshold),
+    "softplus": softplus,
+    "softsign": lambda x: x / (1 + abs(x)),
+    "sparse_plus": sparse_plus,
+    "sparse_sigmoid": lambda x: limited(x + 1, 0, 2) / 2,
+    "sqrt": root,
+    "square": lambda x: x**2,
+    "squareplus": lambda x, b: (x + root(x**2 + b)) / 2,
+    "tanh": tanh,
+    "tanh_shrink": lambda x: x - tanh(x),
+    "threshold": lambda x, threshold, default: x if x > threshold else default,
+}
+
+
+def real(name: str, x: float, parameters: list[float]) -> float:
+    """Return a function of ``x``; not finite where it has no value (NaN) or too large a one.
+
+    >>> real("sigmoid", 0.0, []), real("exp", 1000.0, []), real("log", 0.0, [])
+    (0.5, inf, -inf)
+    """
+    try:
+        return float(FUNCTIONS[name](x, *parameters))
+    except OverflowError:
+        return inf
+
+
+def agreed(name: str, x: float, parameters: list[float], given: float) -> float:
+    """Return ``given`` if it is the function of ``x`` up to the last digits, which float64 leaves open.
+
+    >>> agreed("tanh", 20.0, [], 1 - 2.0**-53) == 1 - 2.0**-53
+    True
+    """
+    own = real(name, x, parameters)
+    if not isfinite(own) or not isfinite(given):
+        alike = own == given or (isnan(own) and isnan(given))
+    else:
+        alike = isclose(own, given, rel_tol=1e-9, abs_tol=1e-12 * abs(x))
+    if not alike:
+        raise ValueError(f"{name}({x}) is {own}, not {given}")
+    return given

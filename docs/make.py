@@ -75,7 +75,7 @@ requantize:
 ```
 
 Words of other tools are accepted where they say which tool they come from (`rounding: qonnx:HALF_UP`): see
-[`modes.md`](modes.md).
+[`modes.md`](modes.md). [`hardware.md`](hardware.md) says how far each shipped target is verified.
 
 This page is written by `docs/make.py` from the schema.
 """

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hwsim.divergence import Diff, diff
     from hwsim.engine import Execution, Ledger, execute
     from hwsim.errors import (
         DataError,
@@ -56,6 +57,7 @@ _HOME = {
     "Criterion": "process",
     "DataError": "errors",
     "DatapathOverflow": "errors",
+    "Diff": "divergence",
     "Execution": "engine",
     "HwsimError": "errors",
     "IntFormat": "formats",
@@ -88,6 +90,7 @@ _HOME = {
     "characteristics": "process",
     "compare_techniques": "techniques",
     "decide": "quantize",
+    "diff": "divergence",
     "execute": "engine",
     "fake_quantize": "train",
     "load": "loaders",
@@ -111,6 +114,7 @@ __all__ = [
     "Criterion",
     "DataError",
     "DatapathOverflow",
+    "Diff",
     "Execution",
     "HwsimError",
     "IntFormat",
@@ -144,6 +148,7 @@ __all__ = [
     "characteristics",
     "compare_techniques",
     "decide",
+    "diff",
     "execute",
     "fake_quantize",
     "load",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwsim.pipeline import Result
 
 INVALID, FAILED = 1, 2
-"""Exit codes: a target that was to be validated is wrong, or no proposal keeps the tolerance; anything else."""
+"""Exit codes: a target is not valid, no proposal keeps the tolerance, or two dumps differ; anything else is wrong."""
 
 app = typer.Typer(
     add_completion=False,
@@ -85,11 +85,17 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
     technique: Annotated[list[str] | None, typer.Option(help="Reduce the error so (repeat for more).")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples at a time; results do not depend on it.")] = 32,
     no_reference: Annotated[bool, typer.Option("--no-reference", help="Do not compare with float.")] = False,
+    reference: Annotated[
+        str | None, typer.Option(help="Compare with this target's run of the plan, not float.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report, plan, program and outputs.")] = None,
+    tensors: Annotated[Path | None, typer.Option(help="Write the codes of all tensors here, as .npz.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a model on a target, bit for bit, and report where bits are lost."""
     with errors_in_words():
+        if no_reference and reference:
+            raise hwsim.HwsimError("--reference names a target to compare with, --no-reference compares with nothing")
         check_files(model, data, calibration, plan)
         result = hwsim.run(
             model,
@@ -97,14 +103,18 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
             data,
             calibration=calibration,
             plan=plan,
-            reference=not no_reference,
+            reference=reference or not no_reference,
             batch_size=batch_size,
             techniques=technique or (),
+            tensors=tensors is not None,
         )
         typer.echo(result.report.to_json() if as_json else str(result.report), nl=not as_json)
         if out is not None:
             save(result, out)
             typer.echo(f"written to {out}", err=True)
+        if tensors is not None:
+            result.save_tensors(tensors)
+            typer.echo(f"written to {tensors}", err=True)
 
 
 Model = Annotated[Path, typer.Argument(help="A .keras or .h5 file.")]
@@ -243,6 +253,41 @@ def propose(  # noqa: PLR0913, PLR0917  one argument for each option
             typer.echo(f"written to {out}", err=True)
     if not found.holds:
         raise typer.Exit(INVALID)
+
+
+@app.command()
+def diff(  # noqa: PLR0913, PLR0917  one argument for each option
+    a: Annotated[Path, typer.Argument(help="An .npz, .npy or .hex file, or a folder of .npy and .hex files.")],
+    b: Annotated[Path, typer.Argument(help="The same of the other side.")],
+    program: Annotated[Path | None, typer.Option(help="The program of a side, to try causes with.")] = None,
+    bits: Annotated[int | None, typer.Option(min=1, max=62, help="Bits of a value; of a word of .hex.")] = None,
+    signed: Annotated[bool | None, typer.Option("--signed/--unsigned", help="Whether these have a sign.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Shape of tensors from .hex, as 16,8,8,32.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the first tensor, place and value in which two dumps differ, and guess why; exit 1 if they do."""
+    sizes = shape_of(shape)
+    with errors_in_words():
+        check_files(a, b, program)
+        found = hwsim.diff(a, b, program=program, bits=bits, signed=signed, shape=sizes)
+        if as_json:
+            typer.echo(found.to_json())
+        else:
+            from rich.console import Console
+
+            Console().print(found)
+    if not found.equal:
+        raise typer.Exit(INVALID)
+
+
+def shape_of(text: str | None) -> tuple[int, ...] | None:
+    """Return the sizes of a shape as the command line has it: ``16,8,8,32``."""
+    if text is None:
+        return None
+    sizes = [one.strip() for one in text.split(",")]
+    if not all(one.isdecimal() and int(one) > 0 for one in sizes):
+        raise typer.BadParameter(f"--shape takes sizes above 0 such as 16,8,8,32, not {text!r}")
+    return tuple(map(int, sizes))
 
 
 def records(rows: Sequence[Any]) -> list[dict[str, Any]]:

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from hwsim.data import Block, Data, Samples, synthetic
 from hwsim.engine import Engine, Ledger, threads
+from hwsim.engine.recording import recorded, save_tensors
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, joined, run_block
 from hwsim.engine.storage import as_given
 from hwsim.engine.tiers import tier_for
+from hwsim.engine.walk import walk_exactly
 from hwsim.improve import Draft, improve
 from hwsim.loaders import load_with_model
-from hwsim.network import Network
+from hwsim.network import Network, Operation
 from hwsim.program import Program, lower
 from hwsim.program.records import IntOperation
 from hwsim.progress import tracked
@@ -55,7 +57,7 @@ class Result:
 
     ``network`` is what was lowered, after the techniques. ``codes``, ``outputs`` and ``reference`` hold an array for a
     network with one result, else a mapping from name to array. ``reference`` is None where the float run was not asked
-    for.
+    for. ``tensors`` holds the codes of every tensor in the order of execution, if they were kept.
     """
 
     outputs: Any
@@ -67,6 +69,11 @@ class Result:
     network: Network
     ledger: Ledger
     trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+
+    def save_tensors(self, path: str | Path) -> None:
+        """Write the codes of all tensors as .npz; raises DataError if the run did not keep them (``tensors=True``)."""
+        save_tensors(Path(path), self.program, self.tensors)
 
     def __repr__(self) -> str:
         return (
@@ -85,10 +92,11 @@ def run(  # noqa: PLR0913  one argument for each choice
     *,
     calibration: Data | None = None,
     plan: PlanSource | None = None,
-    reference: bool = True,
+    reference: bool | str | Path | Target = True,
     batch_size: int = 32,
     trace: Sequence[str] = (),
     techniques: Sequence[str] = (),
+    tensors: bool = False,
 ) -> Result:
     """Run a model as a target's integer hardware would, bit for bit, and report where bits are lost.
 
@@ -100,21 +108,26 @@ def run(  # noqa: PLR0913  one argument for each choice
     calibration: data that chooses the ranges of the activations; by default the first samples of ``data``, or, for a
         .tflite file, none: the file's own scales hold.
     plan: a Plan or the path of one, instead of a calibration.
-    reference: whether to run the float network too and measure every layer against it.
+    reference: what every layer is measured against. True: the float network. False: nothing. A target: the same
+        network with the same plan on that target, so that what the plan itself loses does not count.
     batch_size: how many samples the integer engine handles at a time; the result does not depend on it.
     trace: names of layers whose intermediate integers are kept in ``Result.trace``.
     techniques: names of techniques that reduce the error (``hwsim.TECHNIQUES``), applied in their own order.
+    tensors: whether to keep the codes of every tensor in ``Result.tensors``, for ``Result.save_tensors``.
 
     Raises HwsimError for whatever is wrong with the target, the model, the data or the plan.
     """
     check_batch_size(batch_size)
     chosen = load_target(target)
-    network, keras_model = load_with_model(model)
+    network, keras_model = load_with_model(model, target=chosen)
     network = prove_import(network, keras_model)
     samples, notes = read_samples(network, data)
     draft = improve(drafted(network, chosen, samples, (calibration, plan), notes, looks=bool(techniques)), techniques)
     notes += idle_patterns(network, chosen)
-    return simulate(draft, samples, notes, (batch_size, trace), reference=reference)
+    if not isinstance(reference, bool):
+        reference = load_target(reference)
+        notes.append(f"reference: the same plan on the target {reference.name!r}, not float")
+    return simulate(draft, samples, notes, (batch_size, trace), reference=reference, tensors=tensors)
 
 
 def drafted(
@@ -144,16 +157,23 @@ def drafted(
     )
 
 
-def simulate(
-    draft: Draft, samples: Samples, notes: list[str], how: tuple[int, Sequence[str]], *, reference: bool
+def simulate(  # noqa: PLR0913  what runs, and how
+    draft: Draft,
+    samples: Samples,
+    notes: list[str],
+    how: tuple[int, Sequence[str]],
+    *,
+    reference: bool | Target,
+    tensors: bool = False,
 ) -> Result:
-    """Lower a draft and run it; ``how`` is the batch size and the layers to trace."""
+    """Lower a draft and run it; ``how`` is the batch size and the layers to trace, ``reference`` as in ``run``."""
     batch_size, trace = how
     plan = draft.decision()
     program = lower(draft.network, plan, draft.target)
     trace = check_trace(program, trace)
-    simulation = Simulation(draft.reference, program, samples)
-    simulation.run(batch_size, trace, reference=reference)
+    ideal = lower(draft.network, plan, reference) if isinstance(reference, Target) else None
+    simulation = Simulation(draft.network if ideal else draft.reference, program, samples, ideal, tensors=tensors)
+    simulation.run(batch_size, trace, reference=bool(reference))
     notes += [f"technique: {line}" for line in draft.notes]
     return replace(simulation.result(draft.target, plan, notes), network=draft.network)
 
@@ -241,16 +261,29 @@ def counted(blocks: Iterator[Block], advance: Callable[[int], None]) -> Iterator
 
 
 class Simulation:
-    """One run of a program over the data, beside the float reference where that is wanted."""
+    """One run of a program over the data, beside a reference where that is wanted: the float run, or that of ``ideal``.
 
-    def __init__(self, network: Network, program: Program, samples: Samples) -> None:
+    ``ideal`` is another program of the same network and the same plan.
+    """
+
+    def __init__(  # noqa: PLR0913  what runs, beside what, and what is kept
+        self,
+        network: Network,
+        program: Program,
+        samples: Samples,
+        ideal: Program | None = None,
+        *,
+        tensors: bool = False,
+    ) -> None:
         self.network = network
         self.program = program
+        self.ideal = ideal
         self.samples = samples
         self.count = 0
         self.ledger = Ledger(program)
         self.measurement = Measurement(program, classified(network))
-        self.codes: dict[str, list[Array]] = {name: [] for name in program.outputs}
+        self.recorded = recorded(program) if tensors else []
+        self.codes: dict[str, list[Array]] = {name: [] for name in (*self.recorded, *program.outputs)}
         self.floats: dict[str, list[Array]] = {name: [] for name in network.outputs}
         self.trace: dict[str, dict[str, Array]] = {}
         self.layers: dict[str, list[tuple[int, IntOperation]]] = {}
@@ -266,23 +299,34 @@ class Simulation:
         size = block_size(self.network) if reference else batch_size * threads()
         with (
             Engine(batch_size, trace, tier=self._tier(twice=reference)) as engine,
+            Engine(batch_size, counted=False, tier=engine.tier) as other,
             ThreadPoolExecutor(1) as beside,
             tracked("simulating", self.samples.count) as advance,
         ):
             for block in self.samples.blocks(size):
                 if reference:
-                    self._compare(engine, beside, block)
+                    self._compare(engine, beside, block, self._reference(other, block))
                 else:
-                    for name, values in run_block(self.program, engine, self.ledger, block, self.count).items():
+                    found = run_block(self.program, engine, self.ledger, block, self.count, self.codes)
+                    for name, values in found.items():
                         self._keep(name, values)
                 self.count += len(block[0])
                 advance(len(block[0]))
             self.trace = joined(engine)
 
-    def _compare(self, engine: Engine, beside: Executor, block: Block) -> None:
-        """Run one block in float and in integers, layer by layer."""
+    def _reference(self, engine: Engine, block: Block) -> Iterator[tuple[Operation, list[Array], Array]]:
+        """Yield the operations with their inputs and results, in float or on the ideal target."""
+        if self.ideal is None:
+            yield from walk(self.network, block)
+        else:
+            yield from walk_exactly(self.network, self.ideal, engine, block, self.count)
+
+    def _compare(
+        self, engine: Engine, beside: Executor, block: Block, exactly: Iterator[tuple[Operation, list[Array], Array]]
+    ) -> None:
+        """Run one block in integers, layer by layer, beside the reference."""
         strands = [Strand(self.program, block, part, self.count) for part in engine.parts(len(block[0]))]
-        for operation, inputs, exact in ahead(walk(self.network, block), beside):
+        for operation, inputs, exact in ahead(exactly, beside):
             operations = self.layers.get(operation.name, [])
             run = partial(Strand.run, engine=engine, operations=operations, inputs=inputs, exact=exact)
             layers = engine.share(run, strands)
@@ -312,7 +356,8 @@ class Simulation:
 
     def result(self, target: Target, plan: Plan, notes: Sequence[str]) -> Result:
         """Return everything that was found."""
-        codes = {name: as_given(np.concatenate(parts)) for name, parts in self.codes.items()}
+        found = {name: np.concatenate(parts) for name, parts in self.codes.items()}
+        codes = {name: as_given(found[name]) for name in self.program.outputs}
         outputs = {name: dequantize(self.program.tensors[name], values) for name, values in codes.items()}
         floats = {name: np.concatenate(parts) for name, parts in self.floats.items() if parts}
         report = Report(
@@ -336,6 +381,7 @@ class Simulation:
             network=self.network,
             ledger=self.ledger,
             trace=self.trace,
+            tensors={name: found[name] for name in self.recorded},
         )
 
 

@@ -130,14 +130,14 @@ def compare_techniques(
     Raises HwsimError for what is wrong with the arguments; what only the target does not allow is noted in its row.
     """
     aim = load_target(target)
-    loaded, keras_model = load_with_model(model)
+    loaded, keras_model = load_with_model(model, target=aim)
     network = prove_import(loaded, keras_model)
     bench = _Bench(network, aim, data, calibration)
     wanted = fitting(network) if techniques is None else [tuple(one.split("+")) for one in techniques]
     for names in wanted:
         chosen(names)
     usual = {name for names in wanted for name in names if techniques is not None or TECHNIQUES[name].usual}
-    plain = None if keras_model is None else load_with_model(keras_model, fold=False)[0]
+    plain = None if keras_model is None else load_with_model(keras_model, fold=False, target=aim)[0]
     runs: list[tuple[str, Network, tuple[str, ...]]] = [("none", network, ())]
     runs += [("not folded", plain, ())] if plain is not None and foldable(plain) else []
     runs += [("+".join(names), network, names) for names in wanted]

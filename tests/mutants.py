@@ -43,6 +43,7 @@ TESTS = {
     "register": ["test_steps.py", "test_merging.py", "test_accumulate.py"],
     "resize": ["test_resize.py"],
     "rounding": ["test_rounding.py", "test_steps.py"],
+    "softmax": ["test_softmax.py"],
     "steps": ["test_steps.py"],
     "wide": ["test_wide.py"],
 }

@@ -76,6 +76,7 @@ def test_run_prints_the_report(files: Path, calls: list[dict[str, Any]]) -> None
             "reference": True,
             "batch_size": 32,
             "techniques": (),
+            "tensors": False,
         }
     ]
 

@@ -45,8 +45,13 @@ def datapath(one: MultiplyAccumulate) -> Datapath:
 
 def stage_points(one: MultiplyAccumulate) -> tuple[Point, ...]:
     """Return the points of the stages."""
-    first = 3 if has_product(one) else 2
+    first = first_stage(one)
     return one.points[first : first + len(one.stages)]
+
+
+def first_stage(one: MultiplyAccumulate) -> int:
+    """Return the index of the first stage's point; that of products, if there is one, stands before it."""
+    return next(number for number, point in enumerate(one.points) if point.stage)
 
 
 def has_product(one: MultiplyAccumulate | MatrixProduct) -> bool:

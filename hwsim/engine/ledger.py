@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.program import Program
-from hwsim.program.records import ConstantCodes, IntOperation, MultiplyAccumulate, Point
+from hwsim.program.records import ConstantCodes, IntOperation, MultiplyAccumulate, Point, SlopedSum
 from hwsim_kernels import counting
 
 Ints = NDArray[np.int64]
@@ -201,7 +201,7 @@ class Ledger:
         self.program = program
         self.parts = {one.name: Counts.of(one) for one in program.operations if one.points}
         for one in program.operations:
-            if isinstance(one, ConstantCodes | MultiplyAccumulate):
+            if isinstance(one, ConstantCodes | MultiplyAccumulate | SlopedSum):
                 counting.merge(self.parts[one.name].counts, one.initial)
 
     def merge(self, operation: IntOperation, part: Counts) -> None:

@@ -6,14 +6,16 @@ Each function writes its result to ``out`` (n, …), where the type of stored co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine.exact import has_product, prepared_sums, stage_points
+from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
+from hwsim.engine.ledger import positions_of
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
@@ -29,6 +31,7 @@ from hwsim.program.records import (
     Join,
     MatrixProduct,
     MultiplyAccumulate,
+    NormalizeCodes,
     PadCodes,
     PickCodes,
     PoolAverage,
@@ -37,6 +40,7 @@ from hwsim.program.records import (
     Quantize,
     Relabel,
     Rescale,
+    SlopedSum,
     Step,
     Sum,
 )
@@ -52,6 +56,7 @@ from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means, layer_of_reals
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
+from hwsim_kernels.normalize import normalize as normalize_codes
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
 from hwsim_kernels.quantize import quantize as quantize_reals
@@ -62,7 +67,7 @@ from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
-Finished = Interpolate | MatrixProduct | MultiplyAccumulate | PoolAverage | Product | Sum
+Finished = Interpolate | MatrixProduct | NormalizeCodes | MultiplyAccumulate | PoolAverage | Product | Sum
 
 NO_DRAWS = np.zeros(1, np.int64)
 NARROW = 1 << 30
@@ -176,11 +181,6 @@ def lane_steps(
         fused = Fused(one.points, one.channels if channels is None else channels, columns)
         known[key] = fused.done() if one.narrow and make(fused) else None
     return known[key]
-
-
-def first_stage(one: MultiplyAccumulate) -> int:
-    """Return the index of the first stage's point."""
-    return 3 if has_product(one) else 2
 
 
 _exact: WeakKeyDictionary[MultiplyAccumulate, list[tuple[int, int]]] = WeakKeyDictionary()
@@ -314,6 +314,14 @@ def resize(one: Interpolate, inputs: Sequence[Array], tally: Tally, out: Codes) 
     taps = (one.rows, one.row_weights, one.columns, one.column_weights)
     interpolate(inputs[0], one.zero_point, *taps, one.shift, one.rounding, one.draws, values, tally.counts[0])
     finish(one, in_words(values.reshape(-1, one.channels), one.wide), "interpolation", tally, out)
+
+
+def normalize(one: NormalizeCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Normalise by mean and variance."""
+    codes = inputs[0].reshape(len(out), -1, one.groups, one.channels // one.groups)
+    values = np.empty(codes.shape, np.int64)
+    normalize_codes(codes, one.zero_point, one.whole, one.centered, one.epsilon, one.field, values, tally.counts)
+    finish(one, in_words(values.reshape(-1, one.channels), one.wide), "normalized", tally, out)
 
 
 def steps_of_input(one: Sum, number: int) -> Steps | None:
@@ -538,12 +546,11 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
 
 def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes in fixed point."""
-    axis = one.axis + 1
-    rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
-    made = np.empty_like(rows)
-    size = rows.shape[-1]
-    softmax_in_fixed_point(rows.reshape(-1, size), one.powers, made.reshape(-1, size))
-    out[...] = np.moveaxis(made, -1, axis)
+    shape = one.output.shape
+    size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
+    lines, made = (codes.reshape(-1, size, inner) for codes in (inputs[0], out))
+    first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
+    softmax_in_fixed_point(lines, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
 
 
 RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
@@ -557,6 +564,7 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     Join: join,
     MatrixProduct: matmul,
     MultiplyAccumulate: multiply_accumulate,
+    NormalizeCodes: normalize,
     PadCodes: pad,
     PickCodes: pick,
     PoolAverage: pool_average,
@@ -565,5 +573,6 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     Quantize: quantize,
     Relabel: relabel,
     Rescale: rescale,
+    SlopedSum: add,
     Sum: add,
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from hwsim.data import Data, Samples
 from hwsim.engine.ledger import Ledger
 from hwsim.engine.parallel import Engine, threads
+from hwsim.engine.recording import recorded, save_tensors
 from hwsim.engine.storage import as_given
 from hwsim.engine.tiers import tier_for
 from hwsim.errors import ProgramError
@@ -28,7 +30,7 @@ class Execution:
 
     ``codes`` and ``outputs`` hold each result by its name, integers and real values; a result that the host computed
     is real in both. ``trace`` holds intermediate values of the layers that were asked for: layer, point, array of
-    (rows, channels).
+    (rows, channels). ``tensors`` holds the codes (n, …) of every tensor in the order of execution, if they were kept.
     """
 
     codes: Mapping[str, Array]
@@ -36,53 +38,76 @@ class Execution:
     ledger: Ledger
     samples: int
     trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+    program: Program
+
+    def save_tensors(self, path: str | Path) -> None:
+        """Write the codes of all tensors as .npz; raises DataError if the run did not keep them (``tensors=True``)."""
+        save_tensors(Path(path), self.program, self.tensors)
 
     def __repr__(self) -> str:
         return f"<Execution of {self.samples} samples: {', '.join(self.codes)}>"
 
 
-def execute(
-    program: Program, data: Data, *, batch_size: int = 32, trace: Sequence[str] = (), ledger: bool = True
+def execute(  # noqa: PLR0913  one argument for each choice
+    program: Program,
+    data: Data,
+    *,
+    batch_size: int = 32,
+    trace: Sequence[str] = (),
+    ledger: bool = True,
+    tensors: bool = False,
 ) -> Execution:
     """Run a program on real inputs, streaming: integers only.
 
     ``data`` is anything that ``hwsim.run`` takes. Results, ledger and trace do not depend on ``batch_size``. Without
     ``ledger`` the codes are the same and come a little sooner; the ledger then holds what was lost once, in weights and
-    biases, and is of no further meaning.
+    biases, and is of no further meaning. With ``tensors`` the codes of every tensor are kept.
     """
     samples = Samples(data, [(one.name, one.shape) for one in program.inputs])
     rows, count = Ledger(program), 0
-    kept: dict[str, list[Array]] = {name: [] for name in program.outputs}
+    kept: dict[str, list[Array]] = {name: [] for name in (*(recorded(program) if tensors else ()), *program.outputs)}
     check_batch_size(batch_size)
     trace = check_trace(program, trace)
     with Engine(batch_size, trace, counted=ledger, tier=tier_for(program, samples.count)) as engine:
         for block in samples.blocks(batch_size * threads()):
-            results = run_block(program, engine, rows, block, count)
+            results = run_block(program, engine, rows, block, count, kept)
             count += len(block[0])
             for name, values in results.items():
-                kept[name].append(as_given(values))
-    codes = {name: as_given(np.concatenate(parts)) for name, parts in kept.items()}
+                kept[name].append(values)
+    found = {name: np.concatenate(parts) for name, parts in kept.items()}
+    codes = {name: as_given(found[name]) for name in program.outputs}
     return Execution(
         codes=by_output(codes),
         outputs=by_output({name: dequantize(program.tensors[name], values) for name, values in codes.items()}),
         ledger=rows,
         samples=count,
         trace=joined(engine),
+        tensors={name: found[name] for name in recorded(program)} if tensors else {},
+        program=program,
     )
 
 
-def run_block(
-    program: Program, engine: Engine, ledger: Ledger, block: Sequence[Array], first_sample: int
+def run_block(  # noqa: PLR0913, PLR0917  what runs, by what, on what
+    program: Program,
+    engine: Engine,
+    ledger: Ledger,
+    block: Sequence[Array],
+    first_sample: int,
+    wanted: Collection[str],
 ) -> dict[str, Array]:
-    """Run every operation on one block of samples and return the program's results."""
+    """Run every operation on one block of samples and return the tensors that are wanted."""
+    found: dict[str, Array] = {}
     tensors: dict[str, Array] = {one.name: values for one, values in zip(program.inputs, block, strict=True)}
     for number, one in enumerate(program.operations):
         result, counts = engine.run(one, [tensors[name] for name in one.inputs], first_sample)
         if engine.counted:
             ledger.merge(one, counts)
         tensors[one.output.name] = result
+        if one.output.name in wanted:
+            found[one.output.name] = result
         forget(program, tensors, one, number)
-    return {name: tensors[name] for name in program.outputs}
+    return found
 
 
 def forget(program: Program, tensors: dict[str, Array], one: IntOperation, number: int) -> None:

@@ -73,7 +73,7 @@ def absolute(step: Absolute, values: Ints, place: Place) -> None:
 
 def negate(step: Negate, values: Ints, place: Place) -> None:
     """Change signs."""
-    kernels.negate(values)
+    kernels.negate(values, step.where)
 
 
 def fit_to(step: FitTo, values: Ints, place: Place) -> None:

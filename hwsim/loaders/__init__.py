@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hwsim.errors import ModelError
 from hwsim.network import Network
 from hwsim.network.rewrite import simplify
+from hwsim.target import Target, load_target
+from hwsim.target.settings import Reading
 
 if TYPE_CHECKING:
     import keras
@@ -18,18 +20,23 @@ __all__ = ["load", "load_with_model"]
 SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 
 
-def load(model: keras.Model | Network | str | Path, *, fold: bool = True) -> Network:
+def load(
+    model: keras.Model | Network | str | Path, *, fold: bool = True, target: str | Path | Target | None = None
+) -> Network:
     """Return the network of a Keras model, of a ``.keras``, ``.h5`` or ``.tflite`` file, or the network given.
 
     The network of a quantised ``.tflite`` file holds the file's own scales as ``Network.stored``. In all others, batch
     normalisations are folded (unless ``fold`` is False: they stay as a scale and a shift of their own) and activations
-    fused where that is exact in real numbers. Raises ModelError for what cannot be read or is refused,
+    fused where that is exact in real numbers. A
+    ``target`` says how that is done, in its section `network`. Raises ModelError for what cannot be read or is refused,
     UnsupportedError (all layers at once) for layers without an integer form.
     """
-    return load_with_model(model, fold=fold)[0]
+    return load_with_model(model, fold=fold, target=target)[0]
 
 
-def load_with_model(model: keras.Model | Network | str | Path, *, fold: bool = True) -> tuple[Network, Any]:
+def load_with_model(
+    model: keras.Model | Network | str | Path, *, fold: bool = True, target: str | Path | Target | None = None
+) -> tuple[Network, Any]:
     """Return what `load` returns, and the Keras model it came from (None for a Network)."""
     if isinstance(model, Network):
         return model, None
@@ -44,7 +51,8 @@ def load_with_model(model: keras.Model | Network | str | Path, *, fold: bool = T
         raise ModelError(f"a model is {allowed}, not a {kind}")
     from hwsim.loaders.keras import import_model
 
-    return simplify(import_model(source), fold=fold), source
+    reading = Reading() if target is None else load_target(target).network
+    return simplify(import_model(source, reading), fold=fold, folding=reading.folding), source
 
 
 def _read(path: Path) -> Any:

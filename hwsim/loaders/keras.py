@@ -10,10 +10,11 @@ from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm
 from hwsim.loaders.keras_layers import importer
 from hwsim.loaders.keras_weights import check_finite
 from hwsim.network import Input, Network
+from hwsim.target.settings import Reading
 
 
-def import_model(model: Any) -> Network:
-    """Return the network of a Functional or built Sequential model, nested models included.
+def import_model(model: Any, reading: Reading | None = None) -> Network:
+    """Return the network of a Functional or built Sequential model, nested models included, read as a target asks for.
 
     Raises ModelError for other models, for inputs of unknown size and for weights that are not finite;
     UnsupportedError with all layers that have no integer form.
@@ -21,7 +22,7 @@ def import_model(model: Any) -> Network:
     graph = graph_of(model)
     if graph is None:
         raise ModelError(_why_no_graph(model))
-    draft = Draft()
+    draft = Draft(reading=reading or Reading())
     for tensor in graph.inputs:
         _add_input(tensor, draft)
     outputs = _walk(graph, [operation.name for operation in draft.operations], "", draft)
@@ -99,7 +100,15 @@ def _import_layer(node: Any, name: str, inputs: Sequence[str], draft: Draft) -> 
     shapes = tuple(shape for shape in map(draft.shapes.__getitem__, inputs) if shape is not None)
     if len(shapes) < len(inputs):
         return _stand_ins(node, name, draft)[0]
-    operations = translate(Call(layer=layer, name=name, inputs=tuple(inputs), shapes=shapes))
+    call = Call(
+        layer=layer,
+        name=name,
+        inputs=tuple(inputs),
+        shapes=shapes,
+        arguments=tuple(node.arguments.args),
+        reading=draft.reading,
+    )
+    operations = translate(call)
     draft.add(operations)
     return operations[-1].name if operations else inputs[0]
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
-from hwsim.network import Activation, Curve, Operation, Relu, Shape, Softmax
+from hwsim.loaders.keras_weights import array, float32
+from hwsim.network import Activation, Curve, Operation, Prelu, Relu, Shape, Softmax
 
 RELUS = {
     "relu": Relu(),
@@ -125,6 +126,14 @@ def activation_layer(call: Call) -> tuple[Operation, ...]:
 def function_layer(call: Call) -> tuple[Operation, ...]:
     """Import ReLU, LeakyReLU, Softmax and the operations of keras.ops, which are functions themselves."""
     return activate(call.layer, call.name, call.inputs[0], call.shapes[0])
+
+
+def prelu(call: Call) -> tuple[Operation, ...]:
+    """Import PReLU with one slope for each channel (``shared_axes`` names all axes but the last)."""
+    slopes = array(call.layer.alpha)
+    if slopes.size != slopes.shape[-1]:
+        raise NoIntegerForm(f"slopes of the shape {slopes.shape}; hwsim has one for each channel, use shared_axes")
+    return (Prelu(name=call.name, inputs=call.inputs, slopes=float32(slopes.reshape(-1))),)
 
 
 def _relu(function: Any, word: str) -> Relu:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from hwsim.network import Operation, Shape
+from hwsim.target.settings import Reading
 
 
 class NoIntegerForm(Exception):
@@ -15,12 +18,32 @@ class NoIntegerForm(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a layer: the tensors it takes (with the shape of one sample) and a name for its result."""
+    """One call of a layer: the tensors it takes (with the shape of one sample) and a name for its result.
+
+    ``reading`` says which of several forms it takes, as a target asks for.
+    """
 
     layer: Any
     name: str
     inputs: tuple[str, ...]
     shapes: tuple[Shape, ...]
+    arguments: tuple[Any, ...] = ()
+    reading: Reading = Reading()
+
+    def constant(self, name: str) -> np.ndarray:
+        """Return the one argument that is no tensor of the graph, in float32; ``name`` says what is done with it."""
+        found = [one for one in self.arguments if not hasattr(one, "_keras_history")]
+        if len(found) != 1:
+            raise NoIntegerForm(f"{name} {len(found)} constants")
+        values = np.asarray(found[0], np.float32)
+        if not np.isfinite(values).all():
+            raise NoIntegerForm(f"{name} a constant that is not finite")
+        return values
+
+    @property
+    def constant_first(self) -> bool:
+        """Whether the constant stands before the tensor."""
+        return bool(self.arguments) and not hasattr(self.arguments[0], "_keras_history")
 
 
 @dataclass
@@ -30,6 +53,7 @@ class Draft:
     A shape is None where a layer before it has no integer form and Keras does not know it either.
     """
 
+    reading: Reading = field(default_factory=Reading)
     operations: list[Operation] = field(default_factory=list[Operation])
     shapes: dict[str, Shape | None] = field(default_factory=dict[str, Shape | None])
     unsupported: list[str] = field(default_factory=list[str])

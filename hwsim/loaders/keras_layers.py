@@ -6,8 +6,26 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from hwsim.loaders.keras_activation import activation_layer, function_layer, sample_axis
+from hwsim.loaders.keras_activation import activation_layer, function_layer, prelu, sample_axis
+from hwsim.loaders.keras_constant import (
+    add_constant,
+    divide_constant,
+    layer_scale,
+    multiply_constant,
+    residual_scale,
+    subtract_constant,
+)
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
+from hwsim.loaders.keras_line import LINES
+from hwsim.loaders.keras_moves import (
+    cropping_1d,
+    permute,
+    repeat_vector,
+    up_sampling_1d,
+    up_sampling_2d,
+    zero_padding_1d,
+)
+from hwsim.loaders.keras_normalize import group_normalization, layer_normalization, rms_normalization
 from hwsim.loaders.keras_weighted import (
     batch_normalization,
     conv2d,
@@ -38,30 +56,41 @@ def nothing(call: Call) -> tuple[Operation, ...]:
 
 
 def add(call: Call) -> tuple[Operation, ...]:
-    """Import Add, and ``x + y`` of tensors."""
+    """Import Add, and ``x + y`` of tensors; several at once, or in pairs as Multiply."""
     if len(call.inputs) < 2:
-        raise NoIntegerForm("adds a constant")
+        return add_constant(call)
+    if call.reading.addends == "pairs":
+        return _in_pairs(call, Add)
     return (Add(name=call.name, inputs=call.inputs),)
 
 
 def subtract(call: Call) -> tuple[Operation, ...]:
     """Import Subtract, and ``x - y`` of tensors."""
     if len(call.inputs) < 2:
-        raise NoIntegerForm("subtracts a constant, or from one")
+        return subtract_constant(call)
     return (Subtract(name=call.name, inputs=call.inputs),)
 
 
 def multiply(call: Call) -> tuple[Operation, ...]:
     """Import Multiply, and ``x * y`` of tensors; of several, ``name/1`` multiplies the first two and so on."""
     if len(call.inputs) < 2:
-        raise NoIntegerForm("multiplies by a constant")
+        return multiply_constant(call)
+    return _in_pairs(call, Multiply)
+
+
+def _in_pairs(call: Call, record: type[Add | Multiply]) -> tuple[Operation, ...]:
     chain: list[Operation] = []
-    product, *others = call.inputs
+    result, *others = call.inputs
     for number, other in enumerate(others, 1):
         name = f"{call.name}/{number}" if number < len(others) else call.name
-        chain.append(Multiply(name=name, inputs=(product, other)))
-        product = name
+        chain.append(record(name=name, inputs=(result, other)))
+        result = name
     return tuple(chain)
+
+
+def divide(call: Call) -> tuple[Operation, ...]:
+    """Import ``x / c``."""
+    return divide_constant(call)
 
 
 def concatenate(call: Call) -> tuple[Operation, ...]:
@@ -89,6 +118,7 @@ def _reshaped(call: Call, shape: tuple[int, ...]) -> tuple[Operation, ...]:
 
 
 IMPORTERS: Mapping[str, Importer] = {
+    **LINES,
     "Activation": activation_layer,
     "ActivityRegularization": nothing,
     "Add": add,
@@ -98,7 +128,9 @@ IMPORTERS: Mapping[str, Importer] = {
     "Concatenate": concatenate,
     "Conv2D": conv2d,
     "Conv2DTranspose": conv2d_transpose,
+    "Cropping1D": cropping_1d,
     "Cropping2D": cropping,
+    "CustomScaleLayer": residual_scale,
     "Dense": dense,
     "DepthwiseConv2D": depthwise_conv2d,
     "Dropout": nothing,
@@ -108,13 +140,20 @@ IMPORTERS: Mapping[str, Importer] = {
     "GaussianNoise": nothing,
     "GlobalAveragePooling2D": global_average_pooling,
     "GlobalMaxPooling2D": global_max_pooling,
+    "GroupNormalization": group_normalization,
     "Identity": nothing,
     "InputLayer": nothing,
+    "LayerNormalization": layer_normalization,
+    "LayerScale": layer_scale,
     "LeakyReLU": function_layer,
     "MaxPooling2D": max_pooling,
     "Multiply": multiply,
     "Normalization": normalization,
+    "PReLU": prelu,
+    "Permute": permute,
+    "RMSNormalization": rms_normalization,
     "ReLU": function_layer,
+    "RepeatVector": repeat_vector,
     "Rescaling": rescaling,
     "Reshape": reshape,
     "SeparableConv2D": separable_conv2d,
@@ -123,11 +162,16 @@ IMPORTERS: Mapping[str, Importer] = {
     "SpatialDropout2D": nothing,
     "SpatialDropout3D": nothing,
     "Subtract": subtract,
+    "UpSampling1D": up_sampling_1d,
+    "UpSampling2D": up_sampling_2d,
+    "ZeroPadding1D": zero_padding_1d,
     "ZeroPadding2D": zero_padding,
     "ops.Absolute": function_layer,
     "ops.Add": add,
     "ops.Celu": function_layer,
     "ops.Cos": function_layer,
+    "ops.Divide": divide,
+    "ops.TrueDivide": divide,
     "ops.Elu": function_layer,
     "ops.Exp": function_layer,
     "ops.Gelu": function_layer,
@@ -163,7 +207,7 @@ IMPORTERS: Mapping[str, Importer] = {
 """One importer for each class of keras.layers and, under ``ops.``, for each operation of keras.ops."""
 
 
-MERGES = (add, concatenate, multiply, subtract)
+MERGES = (add, concatenate, multiply, residual_scale, subtract)
 """Importers of layers that take several tensors."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import ModelError
-from hwsim.loaders.framework import keras
+from hwsim.loaders.framework import keras, tensorflow
 from hwsim.loaders.keras_activation import activate, function_name, sample_axis
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
 from hwsim.loaders.keras_weights import array, float32
@@ -87,8 +87,18 @@ def batch_normalization(call: Call) -> tuple[Operation, ...]:
         raise ModelError(f"{call.name}: {where} is {variance[index]}, not positive")
     gamma = array(layer.gamma) if layer.scale else np.ones(channels)
     beta = array(layer.beta) if layer.center else np.zeros(channels)
+    if call.reading.folding == "float32":
+        return _scale_shift(call, *_in_single(layer, gamma, beta))
     scale = gamma / np.sqrt(variance)
     return _scale_shift(call, scale, beta - array(layer.moving_mean) * scale)
+
+
+def _in_single(layer: Any, gamma: Doubles, beta: Doubles) -> tuple[Doubles, Doubles]:
+    """Return scale and shift as TensorFlow computes them, every step in float32."""
+    variance = float32(array(layer.moving_variance)) + np.float32(layer.epsilon)
+    # TensorFlow's reciprocal square root is not always the float32 nearest to it
+    scale = tensorflow().math.rsqrt(variance).numpy() * float32(gamma)
+    return scale.astype(np.float64), (float32(beta) - float32(array(layer.moving_mean)) * scale).astype(np.float64)
 
 
 def rescaling(call: Call) -> tuple[Operation, ...]:

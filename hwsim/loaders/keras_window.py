@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwsim.loaders.keras_draft import Call
-from hwsim.network import AveragePool, Crop, MaxPool, Operation, Pad, Reshape, Shape
+from hwsim.network import AveragePool, Crop, MaxPool, Mean, Operation, Pad, Reshape, Shape
 from hwsim.network.operation import Sides
 
 Pair = tuple[int, int]
@@ -54,6 +54,8 @@ def global_max_pooling(call: Call) -> tuple[Operation, ...]:
 
 def global_average_pooling(call: Call) -> tuple[Operation, ...]:
     """Import GlobalAveragePooling2D."""
+    if call.reading.global_average == "mean":
+        return _flat(call, Mean(name=call.name, inputs=call.inputs))
     window = pair(call.shapes[0][:2])
     return _flat(call, AveragePool(name=call.name, inputs=call.inputs, window=window, strides=(1, 1)))
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from hwsim.loaders.keras_window import sides
 from hwsim.loaders.tflite_draft import Draft, RefusedError, codes, given, result
 from hwsim.loaders.tflite_file import FileOperator, FileTensor
 from hwsim.loaders.tflite_moves import (
+    constants,
     depth_to_space,
     mirrored,
     mover,
     nearest_neighbor,
+    numbered,
     padded,
     pairs,
     sliced,
@@ -38,6 +42,8 @@ from hwsim.network import (
     Multiply,
     Operation,
     Pad,
+    Prelu,
+    Rearrange,
     Relu,
     Reshape,
     Resize,
@@ -139,6 +145,19 @@ def leaky_relu(draft: Draft, operator: FileOperator) -> None:
     draft.add(Activation(name=draft.name(output), inputs=(name,), function=Relu(negative_slope=slope)), output)
 
 
+def prelu(draft: Draft, operator: FileOperator) -> None:
+    """Import PRELU with constant slopes, one for each channel or one for all."""
+    (name, source), output, slopes = draft.source(operator), result(operator), given(operator, 1)
+    channels, stored = draft.shape(source)[-1], codes(slopes)
+    if slopes.values is None or slopes.values.size not in (1, channels) or slopes.kind == "INT16":
+        raise RefusedError(f"has slopes of the shape {slopes.shape}, hwsim has constants for {channels} channels")
+    values = np.broadcast_to(slopes.values.reshape(-1).astype(np.int64), (channels,))
+    reals = (stored.scale[0] * (values - stored.zero_point[0])).astype(np.float32)
+    own = draft.name(output)
+    draft.add(Prelu(name=own, inputs=(name,), slopes=reals), output)
+    draft.weights[own] = stored
+
+
 def _curve(function: str) -> Importer:
     """Return the importer of a function of one number."""
 
@@ -220,9 +239,25 @@ def dequantize(draft: Draft, operator: FileOperator) -> None:
 
 
 def mean(draft: Draft, operator: FileOperator) -> None:
-    """Import MEAN over rows and columns."""
-    name, _, output = _over_image(draft, operator)
-    _flat(draft, output, lambda own: Mean(name=own, inputs=(name,)))
+    """Import MEAN: what is averaged becomes the rows of an image, everything else its channels."""
+    (name, source), output = draft.source(operator), result(operator)
+    numbers = numbered(draft, source)
+    axes = sorted({axis % numbers.ndim for axis in constants(operator, 1, "axes")})
+    if not axes or (len(numbers.shape) > len(draft.shape(source)) and axes[0] == 0):
+        raise RefusedError(f"averages along the axes {axes}, the batch among them")
+    kept = [axis for axis in range(numbers.ndim) if axis not in axes]
+    many = int(np.prod([numbers.shape[axis] for axis in axes]))
+    index = numbers.transpose([*axes, *kept]).reshape(many, 1, -1)
+    if draft.shape(source) != index.shape and not (axes == [1, 2] and numbers.ndim == 4):  # noqa: PLR2004
+        inner = f"{draft.name(output)}/rows"
+        draft.add_inner(Rearrange(name=inner, inputs=(name,), index=np.ascontiguousarray(index)), codes(source))
+        name = inner
+    own, shape = draft.name(output), draft.shape(output)
+    if (1, 1, index.shape[2]) == shape:
+        draft.add(Mean(name=own, inputs=(name,)), output)
+        return
+    draft.add_inner(Mean(name=f"{own}/image", inputs=(name,)), codes(output))
+    draft.add(Reshape(name=own, inputs=(f"{own}/image",), shape=shape), output)
 
 
 def _over_image(draft: Draft, operator: FileOperator) -> tuple[str, FileTensor, FileTensor]:
@@ -276,6 +311,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "MUL": _merge(Multiply),
     "PAD": pad,
     "PADV2": padded,
+    "PRELU": prelu,
     "QUANTIZE": quantize,
     "REDUCE_MAX": reduce_max,
     "RELU": _relu(None),

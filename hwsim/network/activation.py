@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hwsim.network.operation import Operation, Shape
 
 
@@ -14,6 +17,20 @@ class Relu:
 
     max_value: float | None = None
     negative_slope: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prelu(Operation):
+    """``x`` where positive, ``slopes * x`` where negative; ``slopes`` (channels,) are weights, negative ones too."""
+
+    kind: ClassVar[str] = "prelu"
+    slopes: NDArray[np.float32]
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape of the input; raise ValueError if its channels have no slope each."""
+        if inputs[0][-1:] != self.slopes.shape:
+            raise ValueError(f"{self.name}: has {self.slopes.size} slopes for {inputs[0][-1]} channels")
+        return inputs[0]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
-from hwsim.network.fold import fold_into_next, fold_into_previous
+from hwsim.network.fold import Folding, fold_into_next, fold_into_previous
 from hwsim.network.fuse import fuse_activation
 from hwsim.network.graph import Network
 from hwsim.network.operation import Input, Operation
@@ -14,10 +15,14 @@ Rule = Callable[[Operation, Operation], Operation | None]
 """Given a producer and its only consumer, returns one operation for both (under the name of one), or None."""
 
 
-def simplify(network: Network, *, fold: bool = True) -> Network:
-    """Return ``network`` with unused operations gone, scale-and-shifts folded unless told not to, activations fused."""
+def simplify(network: Network, *, fold: bool = True, folding: Folding = "float64") -> Network:
+    """Return ``network`` with unused operations gone, scale-and-shifts folded unless told not to, activations fused.
+
+    With ``folding`` float32 what is folded into an operation before is rounded to float32 after every step.
+    """
     network = drop_unused(network)
-    for rule in (*((fold_into_previous, fold_into_next) if fold else ()), fuse_activation):
+    into_previous = partial(fold_into_previous, folding=folding)
+    for rule in (*((into_previous, fold_into_next) if fold else ()), fuse_activation):
         network = merge_pairs(network, rule)
     return network
 

@@ -58,8 +58,11 @@ def case_of(
     """
     if isinstance(data, Iterator):
         raise DataError("an iterator can be read only once; give an array, the path of a file or a tf.data.Dataset")
-    network, plan = (model.network, plan or model.plan) if isinstance(model, Result) else (load(model), plan)
     chosen = load_target(target)
+    if isinstance(model, Result):
+        network, plan = model.network, plan or model.plan
+    else:
+        network = load(model, target=chosen)
     samples, notes = read_samples(network, data)
     statistics = None
     if plan is None:

@@ -240,8 +240,9 @@ def parameters_of(operations: list[IntOperation]) -> dict[str, int]:
     if not isinstance(one, MultiplyAccumulate):
         return {}
     formats = {point.name: point.format for point in one.points}
-    weight, bias = formats["weight"], formats["bias"]
-    assert weight is not None and bias is not None
+    weight, bias = formats.get("weight"), formats.get("bias")
+    if weight is None or bias is None:  # means: their weights of 1 are stored nowhere
+        return {}
     # each value of a transposed convolution's input meets every weight of its channel once
     places = one.view if one.spread.max() > 1 else one.output_view
     return {

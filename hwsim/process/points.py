@@ -12,12 +12,20 @@ import numpy as np
 
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.loaders import load
-from hwsim.network import Activation, AveragePool, MatMul, Network, Operation, Subtract, Weighted
+from hwsim.network import Activation, AveragePool, MatMul, Mean, Network, Operation, Softmax, Subtract, Weighted
 from hwsim.pipeline import PlanSource, Result
 from hwsim.process.table import frame_of, html_of
 from hwsim.program import Program, lower
 from hwsim.program.mac import kernel_extent
-from hwsim.program.records import ConstantCodes, IntOperation, MultiplyAccumulate, Point, Quantize, ScaleFixed
+from hwsim.program.records import (
+    ConstantCodes,
+    IntOperation,
+    MultiplyAccumulate,
+    Point,
+    Quantize,
+    ScaleFixed,
+    SlopedSum,
+)
 from hwsim.quantize import Plan, Profile, decide
 from hwsim.quantize.decide import kernel_of
 from hwsim.quantize.profile import Statistics
@@ -113,8 +121,11 @@ def truncation_points(model: object, target: str | Path | Target, plan: PlanSour
 
     Raises HwsimError for whatever is wrong with the model, the target or the plan.
     """
-    network, plan = (model.network, plan or model.plan) if isinstance(model, Result) else (load(model), plan)
     chosen = load_target(target)
+    if isinstance(model, Result):
+        network, plan = model.network, plan or model.plan
+    else:
+        network = load(model, target=chosen)
     given = plan if plan is None or isinstance(plan, Plan) else Plan.load(plan)
     program = lower(network, given or neutral_plan(network, chosen), chosen)
     rows = list(outlooks(program))
@@ -146,7 +157,7 @@ def _outlook(one: IntOperation, number: int, point: Point, *, whole: bool) -> Ou
     round_off = "none" if point.rounding is None or whole else "possible"
     basis = "weights"
     if point.once:
-        assert isinstance(one, ConstantCodes | MultiplyAccumulate)
+        assert isinstance(one, ConstantCodes | MultiplyAccumulate | SlopedSum)
         counts = one.initial[number]
         clamping = "certain" if counts[counting.LOW].any() or counts[counting.HIGH].any() else "impossible"
         round_off = "certain" if counts[counting.INEXACT].any() else "none"
@@ -182,6 +193,8 @@ def worst_case(row: Outlook, network: Network, target: Target) -> Outlook:
     unknown = replace(row, format_in="", format_out=row.format_out if fitted else "", bits_needed=None, basis="")
     if row.point == "weight":
         return replace(row, basis="weights")
+    if isinstance(operation, Softmax) and row.format_in != "real":
+        return replace(row, basis="worst case")
     if row.format_in == "real":
         bias = row.point == "bias"
         return replace(
@@ -224,6 +237,9 @@ def sum_bound(
             codes = settings.activations.integer_format()
             value = Interval(low=codes.minimum, high=codes.maximum)
         value = value.sum_of(prod(operation.window))
+    elif isinstance(operation, Mean):
+        section = settings.pooling.accumulator
+        value = value.sum_of(prod(network.shapes[operation.inputs[0]][:2]))
     else:
         section = settings.addition.accumulator
         # an input is at most half of the common scale, which is twice the largest of the inputs'

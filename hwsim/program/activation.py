@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.errors import PlanError
-from hwsim.network import Activation, Relu
+from hwsim.network import Activation, Prelu, Relu
 from hwsim.program.context import Context
 from hwsim.program.merge import from_code, refuse_unscaled, rescales, shared_points, widest
 from hwsim.program.pipeline import Pipeline, fit_field, running_sum
 from hwsim.program.ratio import Ratio, Reals, float_ratio, goes_in_float32
-from hwsim.program.records import Rescale, Sum, Tensor
+from hwsim.program.records import Rescale, SlopedSum, Sum, Tensor
+from hwsim.program.stored import quantize_weights
 from hwsim.target import Settings
 from hwsim.target.section import Fit
+from hwsim_kernels import counting
 
 
 def lower_activation(operation: Activation, context: Context) -> list[Rescale] | list[Sum]:
@@ -86,8 +88,58 @@ def lower_apart(operation: Activation, function: Relu, context: Context) -> Sum:
     )
 
 
+def lower_prelu(operation: Prelu, context: Context) -> list[SlopedSum]:
+    """Lower a ReLU with a slope for each channel: below 0 an exact product with the slope's code, then a ratio."""
+    settings = context.settings(operation)
+    source, output = context.codes(operation.inputs[0]), context.made(operation.name)
+    channels = output.shape[-1]
+    entry = context.weights(operation.name, channels)
+    codes, weight, lost = quantize_weights(operation.slopes, entry, settings)
+    if not rescales(settings):
+        raise PlanError(f"{operation.name}: the target does not requantise, so it has no slopes for values below 0")
+    positive, negative = (from_code(operation.name, source, channels) for _ in range(2))
+    positive.clip(0, None)
+    real = real_ratio(source, output, settings, 1.0)
+    positive.rescale(Ratio.of(operation.name, real, settings.requantize, output.scales), prefix="input")
+    negative.clip(None, 0)
+    negative.multiply(np.abs(codes).tolist())
+    negative.negate((codes < 0).astype(np.int64))
+    scales = np.broadcast_to(np.asarray(entry.scale, np.float64), (channels,))
+    slopes = (float(one) for one in scales)
+    ratios = np.concatenate([real_ratio(source, output, settings, slope)[:1] for slope in slopes])
+    if output.shift:
+        ratios = ratios * output.scales[0] / output.scales
+    negative.rescale(Ratio.of(operation.name, ratios, settings.requantize, output.scales), prefix="input")
+    parts = [positive, negative]
+    total = Fit(bits=64)
+    ends = widest(parts)
+    point, wide = running_sum(operation.name, total, output.scales, 2, (2 * min(ends[0], 0), 2 * max(ends[1], 0)))
+    pipeline = Pipeline(layer=operation.name, bound=ends, unit=output.scales)
+    pipeline.output(output, settings.output.overflow)
+    points = (weight, *shared_points(parts), point, *pipeline.points)
+    initial = counting.new_counts(len(points), channels)
+    initial[0] = lost
+    return [
+        SlopedSum(
+            name=operation.name,
+            layer=operation.name,
+            kind=operation.kind,
+            inputs=(source.name, source.name),
+            output=output,
+            points=points,
+            wide=wide or any(one.wide for one in (*parts, pipeline)),
+            narrow=all(one.narrow for one in (*parts, pipeline)),
+            input_steps=tuple(tuple(one.steps) for one in parts),
+            field=np.array(fit_field(total), np.int64),
+            steps=tuple(pipeline.steps),
+            draws=context.draws(operation, points),
+            initial=initial,
+        )
+    ]
+
+
 def real_ratio(source: Tensor, output: Tensor, settings: Settings, slope: float | None) -> Reals:
     """Return the ratio (channels,) of two scales, times a function's slope; None: only from one scale to the other."""
     if slope is not None and goes_in_float32(settings.requantize):
-        return float_ratio(output.name, (source.scale, slope), output.scales, 0)
+        return float_ratio(output.name, source.scale, slope, output.scales, 0)
     return source.scale * (1.0 if slope is None else slope) / output.scales

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from hwsim.errors import PlanError
@@ -11,8 +13,12 @@ from hwsim.program.pipeline import NO_ERRORS, Pipeline
 from hwsim.program.ratio import float_ratio
 from hwsim.program.records import Ints, Reals, Rescale, Tensor
 from hwsim.target.settings import CurveUnit
+from hwsim_kernels import gates
 from hwsim_kernels.hard_silu import hard_silu
 from hwsim_kernels.rounding import round_float
+
+GATES: Mapping[str, Callable[[int, float], int]] = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}
+WIDE = 16
 
 LARGEST = 1 << 30
 """What entries are limited to; every format of a stored code lies within."""
@@ -73,7 +79,7 @@ def refuse_beyond_8_bits(operation: Curve, source: Tensor, scales: Reals) -> Non
             f"{operation.name}: curve.hard_silu fixed takes codes of at most 8 bits, not {source.format.bits}; set "
             f"curve.hard_silu: table"
         )
-    float_ratio(operation.name, (source.scale, 1 / 128), scales, 0)
+    float_ratio(operation.name, source.scale, 1 / 128, scales, 0)
 
 
 def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: CurveUnit) -> tuple[Ints, Ints]:
@@ -86,9 +92,9 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
         else:
             found = operation.real(reals) / scale
     found = np.clip(np.nan_to_num(found, nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
-    if in_fixed_point(operation, unit):
-        distances = (codes - source.zero_point).tolist()
-        exact = [hard_silu(distance, source.scale, scale) for distance in distances]
+    fixed = fixed_point(operation.function, source, scale, unit)
+    if fixed is not None:
+        exact = [fixed(distance) for distance in (codes - source.zero_point).tolist()]
         table = np.array([min(max(one, -LARGEST), LARGEST) for one in exact], np.int64)
     else:
         table = np.array([_rounded(one, unit) for one in found.tolist()], np.int64)
@@ -99,6 +105,16 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
 def in_fixed_point(operation: Curve, unit: CurveUnit) -> bool:
     """Whether the entries of a function come from fixed-point arithmetic of its own."""
     return operation.function == "hard_silu" and unit.hard_silu == "fixed"
+
+
+def fixed_point(function: str, source: Tensor, scale: float, unit: CurveUnit) -> Callable[[int], int] | None:
+    """Return what computes a function of a code less its zero point in integers; None where floats do."""
+    if function == "hard_silu" and unit.hard_silu == "fixed":
+        return lambda code: hard_silu(code, source.scale, scale)
+    wide = source.format is not None and source.format.bits == WIDE and source.zero_point == 0
+    if function in GATES and unit.gates == "fixed" and wide:
+        return lambda code: GATES[function](code, source.scale)
+    return None
 
 
 def single(values: Reals) -> Reals:

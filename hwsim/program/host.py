@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.errors import PlanError, WidthError
-from hwsim.formats import IntFormat
+from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.network import Input, Operation, Softmax
 from hwsim.program.context import Context
 from hwsim.program.records import FixedSoftmax, HostSoftmax, IntOperation, Point, Quantize, Tensor
-from hwsim_kernels.softmax import MOST_VALUES, power_table
+from hwsim_kernels.softmax import FRACTION_BITS, LEAST_SCALE, MOST_VALUES, POINTS, SUM_SHIFT, multiplier_of_scale
 
 
 def quantize_to(source: str, operation: Operation, context: Context) -> Quantize:
@@ -64,23 +64,73 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
 
 
 def lower_fixed_softmax(operation: Softmax, source: Tensor, context: Context) -> FixedSoftmax:
-    """Lower a softmax in fixed point: 8-bit codes in, shares of 1/256 out."""
+    """Lower a softmax in fixed point: 8-bit codes in, shares of 1/256 out.
+
+    Raises PlanError for other formats and for an input scale that needs no multiplier above 1, WidthError for lines
+    whose powers do not fit the sum.
+    """
     output = context.planned(operation.name)
     form = IntFormat(bits=8)
-    if (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
+    plain = source.plain and output.plain
+    if not plain or (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
         raise PlanError(
             f"{operation.name}: a softmax in fixed point takes codes of {form} and gives codes of {form} with the "
             f"scale 1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
             f"{output.zero_point}"
         )
+    if not source.scale > LEAST_SCALE:
+        raise PlanError(
+            f"{operation.name}: a softmax in fixed point takes an input scale above 2^-{FRACTION_BITS}; the plan has "
+            f"{source.scale!r}"
+        )
     if output.shape[operation.axis] > MOST_VALUES:
         raise WidthError(f"{operation.name}: a sum of {output.shape[operation.axis]} powers, {MOST_VALUES} fit 32 bits")
+    multiplier, shift = multiplier_of_scale(source.scale)
     return FixedSoftmax(
         name=operation.name,
         layer=operation.name,
         kind=operation.kind,
         inputs=(source.name,),
         output=output,
+        points=softmax_points(output),
         axis=operation.axis,
-        powers=power_table(source.scale),
+        multiplier=multiplier,
+        shift=shift,
     )
+
+
+def softmax_points(output: Tensor) -> tuple[Point, ...]:
+    """Return the points of a softmax in fixed point, which hold for any codes; registers of 32 bits hold all."""
+    largest = 1 << 31
+    registers = zip(
+        POINTS[:3],
+        (2.0**-FRACTION_BITS, 2.0 ** (SUM_SHIFT - 31), 2.0**-31),
+        (Rounding.HALF_UP, Rounding.HALF_AWAY, Rounding.HALF_UP),
+        (31, SUM_SHIFT, 31),
+        ((-31 << FRACTION_BITS, 0), (0, MOST_VALUES << (31 - SUM_SHIFT)), (0, largest - 1)),
+        strict=True,
+    )
+    inside = tuple(
+        Point(
+            name=name,
+            unit=np.full(output.shape[-1], unit),
+            format=IntFormat(bits=32),
+            overflow=Overflow.SATURATE,
+            rounding=rounding,
+            shift=shift,
+            proven=True,
+            bound=bound,
+        )
+        for name, unit, rounding, shift, bound in registers
+    )
+    made = Point(
+        name=POINTS[3],
+        unit=output.scales,
+        format=output.format,
+        overflow=Overflow.SATURATE,
+        rounding=Rounding.HALF_AWAY,
+        shift=34,
+        bound=(-128, 128),
+        zero_point=output.zero_point,
+    )
+    return (*inside, made)

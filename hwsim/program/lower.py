@@ -23,8 +23,10 @@ from hwsim.network import (
     Mean,
     Multiply,
     Network,
+    Normalize,
     Operation,
     Pad,
+    Prelu,
     Rearrange,
     Reshape,
     Resize,
@@ -33,7 +35,7 @@ from hwsim.network import (
     Subtract,
     Weighted,
 )
-from hwsim.program.activation import lower_activation
+from hwsim.program.activation import lower_activation, lower_prelu
 from hwsim.program.constant import lower_constant
 from hwsim.program.context import Context
 from hwsim.program.curve import lower_curve
@@ -44,6 +46,7 @@ from hwsim.program.matmul import lower_matmul
 from hwsim.program.mean import lower_mean
 from hwsim.program.memory import Memory
 from hwsim.program.merge import lower_add, lower_concatenate, lower_multiply
+from hwsim.program.normalize import lower_normalize
 from hwsim.program.pooling import lower_average_pool, lower_max_pool
 from hwsim.program.program import Program
 from hwsim.program.records import IntOperation, Tensor
@@ -68,7 +71,9 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     MaxPool: lower_max_pool,
     Mean: lower_mean,
     Multiply: lower_multiply,
+    Normalize: lower_normalize,
     Pad: lower_pad,
+    Prelu: lower_prelu,
     Rearrange: lower_rearrange,
     Reshape: lower_reshape,
     Resize: lower_resize,
@@ -117,6 +122,6 @@ def check_names(network: Network, plan: Plan) -> None:
     strangers = sorted({*plan.tensors, *plan.weights} - set(network.shapes))
     if strangers:
         raise PlanError(f"the plan names {', '.join(strangers)}, which the network {network.name!r} does not have")
-    weightless = sorted(name for name in plan.weights if not isinstance(network.by_name[name], Weighted))
+    weightless = sorted(name for name in plan.weights if not isinstance(network.by_name[name], Weighted | Prelu))
     if weightless:
         raise PlanError(f"the plan gives weights to {', '.join(weightless)}, which have none")

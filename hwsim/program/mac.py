@@ -14,9 +14,9 @@ from hwsim.network import Conv2D, Conv2DTranspose, Dense, Weighted
 from hwsim.program.accumulator import Bounds, Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.pipeline import Pipeline
-from hwsim.program.ratio import Ratio, float_product
+from hwsim.program.ratio import Ratio, float_product, float_ratio
 from hwsim.program.records import Codes, Ints, MultiplyAccumulate, Point, Reals, Tensor
-from hwsim.program.stored import quantize_reals, quantize_weights
+from hwsim.program.stored import divided, quantize_reals, quantize_weights
 from hwsim.quantize.decide import accumulator_unit, dropped_bits, kernel_of
 from hwsim.quantize.plan import WeightPlan
 from hwsim.target import Settings
@@ -37,19 +37,24 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
     channels = kernel.shape[-1]
     entry = context.weights(operation.name, channels)
     unit = np.broadcast_to(accumulator_unit(source.scale, entry, settings), (channels,)).copy()
-    check_fixed_scale(operation.name, settings, unit, output)
-    real = ratio_of(settings, source.scale, entry, unit, output.scales)
+    coarser = bias_shifts(operation.name, settings.bias, entry, unit)
+    finer = np.maximum(-coarser, 0)
+    total = np.ldexp(unit, -finer)
+    check_fixed_scale(operation.name, settings, total, output)
+    real = np.ldexp(ratio_of(operation.name, settings, source.scale, entry, unit, output.scales), -finer)
     ratio = Ratio.of(operation.name, real, settings.requantize, output.scales)
     weight_codes, weight_point, weight_counts = quantize_weights(kernel, entry, settings)
-    bias_codes, bias_point, bias_counts = quantize_bias(operation.bias, bias_unit(settings, ratio, unit), settings.bias)
+    bias_codes, bias_point, bias_counts = quantize_bias(
+        operation.bias, bias_unit(settings, ratio, unit, entry), settings.bias
+    )
     refuse_overflow(operation.name, bias_point, bias_counts)
     taps, order = taps_in_order(operation, kernel.shape, settings.mac)
     weights = arrange_weights(operation, weight_codes, order)
     removed = settings.mac.input_zero_point == "removed"
-    added = bias_codes.astype(object) << settings.bias.shift
+    added = bias_codes.astype(object) << np.maximum(coarser, 0)
     if not removed:
         refuse_other_units(operation.name, source, settings)
-        added -= source.zero_point * weights.sum(axis=1, dtype=np.int64).reshape(channels)
+        added -= source.zero_point * weights.sum(axis=1, dtype=np.int64).reshape(channels).astype(object) << finer
     bias = in_64_bits(operation.name, added)
     starts = settings.bias.position in ("first", "inner")
     sums = Sums(
@@ -62,6 +67,9 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
     proof = prove_stages(operation.name, settings.mac, sums, unit)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
     if settings.bias.position == "last":
+        if finer.any():
+            pipeline.shift_left(finer.tolist())
+            pipeline.unit = total
         pipeline.add(bias)
         pipeline.fit_section("bias_sum", settings.mac.stages[-1])
     pipeline.finish(operation.activation, settings, output, ratio, bias=bias)
@@ -113,13 +121,15 @@ def check_fixed_scale(layer: str, settings: Settings, unit: Reals, output: Tenso
             )
 
 
-def ratio_of(settings: Settings, source: float, weights: WeightPlan, unit: Reals, output: Reals) -> Reals:
+def ratio_of(layer: str, settings: Settings, source: float, weights: WeightPlan, unit: Reals, output: Reals) -> Reals:
     """Return the real ratio (channels,) from the last stage's LSB to the output's."""
     rules = {getattr(step, "rule", "") for step in settings.requantize.expanded()}
-    if "float_product" not in rules:
-        return unit / output
     scales = np.broadcast_to(np.asarray(weights.scale, np.float64), unit.shape)
-    return float_product(source, scales, output, dropped_bits(settings))
+    if "float_ratio" in rules:
+        return float_ratio(layer, source, scales, output, dropped_bits(settings))
+    if "float_product" in rules:
+        return float_product(source, scales, output, dropped_bits(settings))
+    return unit / output
 
 
 def operand_range(source: Tensor) -> Bounds:
@@ -134,8 +144,29 @@ def code_range(source: Tensor) -> Bounds:
     return source.format.minimum, source.format.maximum
 
 
-def bias_unit(settings: Settings, ratio: Ratio, unit: Reals) -> Reals:
+def bias_shifts(layer: str, settings: Bias, entry: WeightPlan, unit: Reals) -> Ints:
+    """Return how many bits (channels,) an LSB of the bias codes is above that of the sum; a finer one is below it.
+
+    Raises PlanError if the plan gives no scale to biases that need one, or one that no shift brings to the sum's.
+    """
+    if (settings.scale == "own") != (entry.bias_scale is not None):
+        has = "none" if entry.bias_scale is None else "one"
+        raise PlanError(f"{layer}: the target's bias.scale is {settings.scale}, but the plan has {has} (bias_scale)")
+    if entry.bias_scale is None:
+        return np.full(unit.size, settings.shift, np.int64)
+    fraction, exponent = np.frexp(entry.bias_scale / unit)
+    if np.any(fraction != 0.5):
+        raise PlanError(
+            f"{layer}: the plan gives biases the scale {entry.bias_scale!r} and sums the unit {float(unit[0])!r}; the "
+            "target shifts by powers of two"
+        )
+    return exponent.astype(np.int64) - 1
+
+
+def bias_unit(settings: Settings, ratio: Ratio, unit: Reals, entry: WeightPlan) -> Reals:
     """Return what an LSB of the bias codes is worth, (channels,); 0 where a multiplication by 0 comes behind it."""
+    if entry.bias_scale is not None:
+        return np.full(unit.size, entry.bias_scale)
     at = next((number for number, step in enumerate(ratio.steps) if isinstance(step, BiasStep)), None)
     there = unit if at is None or not ratio.scaled_before(at) else ratio.unit_behind(at)
     return there * 2.0**settings.bias.shift
@@ -178,7 +209,10 @@ def quantize_bias(bias: np.ndarray, unit: Reals, settings: Bias) -> tuple[Ints, 
     form = IntFormat(bits=settings.bits)
     zero = np.zeros(bias.size, np.int64)
     reals, units = np.where(unit > 0, bias, 0.0), np.where(unit > 0, unit, 1.0)
-    codes, counts = quantize_reals(reals, units, zero, form, settings.overflow, settings.rounding)
+    # biases of quantised files are in float64: multiples of their unit, which must come back
+    division = settings.division if bias.dtype == np.float32 else "float64"
+    values, units = divided(reals.astype(bias.dtype), units, division)
+    codes, counts = quantize_reals(values, units, zero, form, settings.overflow, settings.rounding)
     point = Point(
         name="bias", unit=unit, format=form, overflow=settings.overflow, rounding=settings.rounding, once=True
     )

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from hwsim.network import Mean
 from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context
-from hwsim.program.mac import ends_of, operand_range
+from hwsim.program.mac import check_fixed_scale, ends_of, operand_range
 from hwsim.program.pipeline import Pipeline
+from hwsim.program.pooling import dpu_share
 from hwsim.program.ratio import Ratio
-from hwsim.program.records import MultiplyAccumulate, Point
+from hwsim.program.records import MultiplyAccumulate
 from hwsim.target.settings import Mac, Stage
 from hwsim_kernels import counting
 from hwsim_kernels.order import steps_in_order
 
 
 def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
-    """Lower a mean as a depthwise convolution with weights of 1, whose sum is that of `pooling.accumulator`."""
+    """Lower a mean as a depthwise convolution with weights of 1, whose sum is that of `pooling.accumulator`.
+
+    Codes are added row by row. Nothing was ever lost of such weights, so they have no points.
+    """
     settings = context.settings(operation)
-    source, output = context.codes(operation.inputs[0]), context.planned(operation.name)
+    source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     height, width, channels = source.shape
     count = height * width
     mac = Mac(stages=(Stage(name="accumulator", **settings.pooling.accumulator.model_dump()),))
@@ -34,17 +36,16 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
         start_level=0,
     )
     unit = np.full(channels, source.scale / count)
+    check_fixed_scale(operation.name, settings, unit, output)
     proof = prove_stages(operation.name, mac, sums, unit)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
-    divided = settings.pooling.mean == "divided"
-    real = np.full(channels, source.scale / output.scale)
-    behind = np.full(channels, output.scale)
-    ratio = Ratio.of(
-        operation.name, real if divided else real / count, settings.requantize, behind, count if divided else 1
+    scales = source.scale / output.scales
+    share = scales * dpu_share(height, width) if settings.pooling.division == "dpu" else scales / count
+    whole, divisor = (scales, count) if settings.pooling.mean == "divided" else (share, 1)
+    pipeline.finish(
+        None, settings, output, Ratio.of(operation.name, whole, settings.requantize, output.scales, divisor)
     )
-    pipeline.finish(None, settings, output, ratio)
-    constant = Point(name="weight", unit=np.ones(channels), once=True)
-    points = (constant, replace(constant, name="bias"), *proof.points, *pipeline.points)
+    points = (*proof.points, *pipeline.points)
     return [
         MultiplyAccumulate(
             name=operation.name,

@@ -166,7 +166,7 @@ def product_ratio(layer: str, scales: tuple[float, float], output: Tensor, setti
     if not goes_in_float32(settings.requantize):
         return product_unit(*scales, settings) / output.scales
     product = settings.multiplication.product
-    return float_ratio(layer, scales, output.scales, product.shift if product else 0)
+    return float_ratio(layer, *scales, output.scales, product.shift if product else 0)
 
 
 def lower_concatenate(operation: Concatenate, context: Context) -> list[Join]:

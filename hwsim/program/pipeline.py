@@ -203,10 +203,12 @@ class Pipeline:
         low, high, most = *self.bound, max(multiplier)
         self._advance(MultiplyBy(multiplier=np.asarray(multiplier, np.int64)), min(low * most, 0), max(high * most, 0))
 
-    def negate(self) -> None:
-        """Change the sign."""
+    def negate(self, where: Ints | None = None) -> None:
+        """Change the sign, of all channels or where ``where`` (channels,) is 1."""
         low, high = self.bound
-        self._advance(Negate(), -high, -low)
+        every = np.ones(self.channels, np.int64) if where is None else where
+        ends = (-high, -low) if every.all() else (min(low, -high), max(high, -low))
+        self._advance(Negate(where=every), *ends)
 
     def scale(
         self,

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwsim.network import AveragePool, MaxPool
 from hwsim.network.pooling import Pool
+from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context, to_encode
+from hwsim.program.mac import ends_of, operand_range
 from hwsim.program.pipeline import NARROW, Pipeline, fit_field, running_sum
-from hwsim.program.records import Ints, Point, PoolAverage, PoolMax
+from hwsim.program.records import Ints, MultiplyAccumulate, Point, PoolAverage, PoolMax, Tensor
+from hwsim.target import Settings
+from hwsim.target.settings import Mac, Stage
+from hwsim_kernels import counting
+from hwsim_kernels.order import steps_in_order
+
+DPU_FACTORS = {(3, 3): (7, 6), (5, 5): (10, 8), (6, 6): (7, 8), (7, 7): (21, 10), (14, 14): (21, 12)}
+"""Windows of which the Xilinx DPU has its own N and M: Vitis AI, cpu_task/ops/pool-fix/pool-fix.cpp:51-90."""
 
 
 def window_of(operation: Pool) -> Ints:
@@ -31,13 +42,35 @@ def lower_max_pool(operation: MaxPool, context: Context) -> list[PoolMax]:
     ]
 
 
-def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAverage]:
-    """Lower a mean: a running sum, then a rounded division by the number of codes inside."""
+def dpu_factors(height: int, width: int) -> tuple[int, int]:
+    """Return N and M: the Xilinx DPU multiplies the sum of a window by N / 2^M.
+
+    >>> dpu_factors(3, 3), dpu_factors(2, 2), dpu_factors(2, 3)
+    ((7, 6), (1, 2), (85, 9))
+    """
+    if (height, width) in DPU_FACTORS:
+        return DPU_FACTORS[height, width]
+    many = height * width
+    pairs = [(((2 << shift) + many) // (2 * many), shift) for shift in range((128 * many - 1).bit_length())]
+    # |N / 2^M - 1 / n|, in whole numbers: times n * 2^largest M
+    return min(pairs, key=lambda pair: abs(pair[0] * many - (1 << pair[1])) << (pairs[-1][1] - pair[1]))
+
+
+def dpu_share(height: int, width: int) -> float:
+    """Return N / 2^M."""
+    factor, shift = dpu_factors(height, width)
+    return factor / 2.0**shift
+
+
+def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAverage] | list[MultiplyAccumulate]:
+    """Lower a mean: a running sum, then a rounded division by the number of codes inside, or a factor of the window."""
     settings = context.settings(operation)
     source, output = context.stored(operation.inputs[0]), context.shared(operation)
     if output.levels:
         source, output = context.codes(operation.inputs[0]), to_encode(output)
     assert source.format is not None
+    if settings.pooling.division == "dpu":
+        return [whole_window(operation, source, output, settings, context)]
     removed = settings.pooling.zero_point == "removed"
     zero_point = source.zero_point if removed else 0
     accumulator, area = settings.pooling.accumulator, operation.window[0] * operation.window[1]
@@ -67,3 +100,55 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
             draws=context.draws(operation, points),
         )
     ]
+
+
+def whole_window(
+    operation: AveragePool, source: Tensor, output: Tensor, settings: Settings, context: Context
+) -> MultiplyAccumulate:
+    """Lower a mean of whole windows: a depthwise convolution with weights of 1, whose sum is multiplied and shifted."""
+    (height, width), channels, pooling = operation.window, source.shape[-1], settings.pooling
+    mac = Mac(stages=(Stage(name="accumulator", **pooling.accumulator.model_dump()),))
+    places = steps_in_order(height, width, 1, mac.order, None)
+    sums = Sums(
+        weights=np.ones((channels, height * width, 1), np.int32),
+        operands=operand_range(source),
+        ends=ends_of(mac, places),
+        start=np.zeros(channels, np.int64),
+        start_level=0,
+    )
+    proof = prove_stages(operation.name, mac, sums, output.scales)
+    pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=output.scales)
+    factor, shift = dpu_factors(height, width)
+    pipeline.scale("division", [factor] * channels, [shift] * channels, pooling.rounding)
+    pipeline.output(output, settings.output.overflow)
+    constant = Point(name="weight", unit=np.ones(channels), once=True)
+    points = (constant, replace(constant, name="bias"), *proof.points, *pipeline.points)
+    (top, _), (left, _) = operation.padding
+    return MultiplyAccumulate(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=output,
+        points=points,
+        view=(source.shape[0], source.shape[1], channels),
+        output_view=(output.shape[0], output.shape[1], channels),
+        zero_point=source.zero_point,
+        outside=0,
+        taps=places - (top, left, 0),
+        strides=np.array(operation.strides, np.int64),
+        spread=np.ones(2, np.int64),
+        weights=sums.weights,
+        start=sums.start,
+        start_level=0,
+        product=proof.product,
+        stages=proof.stages,
+        ends=sums.ends,
+        steps=tuple(pipeline.steps),
+        draws=context.draws(operation, points),
+        exact=proof.exact,
+        wide_sums=proof.wide,
+        wide=proof.wide or pipeline.wide,
+        narrow=pipeline.narrow,
+        initial=counting.new_counts(len(points), channels),
+    )

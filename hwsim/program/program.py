@@ -57,11 +57,19 @@ class Program:
 
         return load(Path(path))
 
-    def run(self, data: Data, *, batch_size: int = 32, trace: Sequence[str] = (), ledger: bool = True) -> Execution:
+    def run(  # noqa: PLR0913  one argument for each choice
+        self,
+        data: Data,
+        *,
+        batch_size: int = 32,
+        trace: Sequence[str] = (),
+        ledger: bool = True,
+        tensors: bool = False,
+    ) -> Execution:
         """Run the program on real inputs: integers only, no TensorFlow. See ``hwsim.engine.execute``."""
         from hwsim.engine import execute  # noqa: PLC0415  the artefact's convenience; nothing flows back
 
-        return execute(self, data, batch_size=batch_size, trace=trace, ledger=ledger)
+        return execute(self, data, batch_size=batch_size, trace=trace, ledger=ledger, tensors=tensors)
 
     def __repr__(self) -> str:
         return f"<Program of {self.network!r} for {self.target!r}: {len(self.operations)} integer operations>"

@@ -71,6 +71,8 @@ class Ratio:
             return np.exp2(np.asarray(self.left_shifts(step), np.float64))
         if isinstance(step, post.ShiftRightStep):
             return np.exp2(-np.asarray(self.right_shifts(step), np.float64))
+        if isinstance(step, post.ThresholdsStep):
+            return np.full(self.unit.size, 2.0**-step.shift)
         return np.ones(self.unit.size)
 
     def multipliers(self, step: post.MultiplyStep) -> tuple[int, ...]:
@@ -87,8 +89,7 @@ class Ratio:
 
     def scaled_before(self, number: int) -> bool:
         """Whether a step before number ``number`` multiplies or shifts."""
-        scaling = post.MultiplyFloatStep | post.MultiplyStep | post.ShiftLeftStep | post.ShiftRightStep
-        return any(isinstance(one, scaling) for one in self.steps[:number])
+        return any(post.scales(one) for one in self.steps[:number])
 
 
 def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: int) -> tuple[int, int | None]:
@@ -106,22 +107,21 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: in
 
 
 def goes_in_float32(requantize: Requantize) -> bool:
-    """Whether ratios of element-wise operations are formed in float32: the rule `float_ratio`."""
+    """Whether ratios are formed in float32: the rule `float_ratio`."""
     return any(getattr(step, "rule", "") == "float_ratio" for step in requantize.expanded())
 
 
-def float_ratio(layer: str, factors: tuple[float, float], output: Reals, dropped: int) -> Reals:
-    """Return the ratio (channels,) of two factors to the output's scales, formed in float32: TensorFlow Lite's MUL.
+def float_ratio(layer: str, first: float, second: Reals | float, output: Reals, dropped: int) -> Reals:
+    """Return the ratio (channels,) of a product's scales to the output's, formed in float32 all through.
 
-    ``dropped`` bits are gone before. Raises PlanError where float32 cannot hold it.
+    So do ONNX Runtime's QLinearConv and QLinearMatMul and TensorFlow Lite's MUL; ``dropped`` bits are gone before.
+    Raises PlanError where float32 cannot hold the ratio.
     """
     with np.errstate(all="ignore"):
-        ratio = np.float32(factors[0]) * np.float32(factors[1]) / output.astype(np.float32)
+        ratio = np.float32(first) * np.asarray(second, np.float32) / output.astype(np.float32)
     if not np.all((ratio > 0) & np.isfinite(ratio)):
-        raise PlanError(
-            f"{layer}: the ratio of {factors[0]!r} times {factors[1]!r} to the scale {float(output[0])!r} is "
-            f"{ratio[0]} in float32"
-        )
+        scales = f"{first!r}, {float(np.max(second))!r} and {float(output.flat[0])!r}"
+        raise PlanError(f"{layer}: the ratio of the scales {scales} is {ratio.flat[0]} in float32")
     return np.asarray(ratio, np.float64) * 2.0**dropped
 
 

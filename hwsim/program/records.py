@@ -171,7 +171,9 @@ class Absolute(Step):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Negate(Step):
-    """Change the sign."""
+    """Change the sign where ``where`` (channels,) is 1."""
+
+    where: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -230,7 +232,10 @@ class Quantize(IntOperation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MultiplyAccumulate(IntOperation):
-    """Every operation with weights. The arrays are those of ``hwsim_kernels.accumulate``.
+    """Every operation with weights, and the mean over an image, whose weights are all 1.
+
+    The arrays are those of ``hwsim_kernels.accumulate``. Points: ``weight`` and ``bias`` (a mean has neither), perhaps
+    ``product``, one for each stage, then those of the steps.
 
     ``view`` and ``output_view`` are the input's and the output's (h, w, c) as the kernel sees them. ``exact`` says that
     no product and no sum can lose anything, so that any order gives the result; ``wide_sums`` that a sum can need more
@@ -292,6 +297,24 @@ class Interpolate(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class NormalizeCodes(IntOperation):
+    """Codes less ``zero_point``, normalised over ``groups`` of channels (``whole``: and all leading axes), then steps.
+
+    ``field``: (5,) bits of the mean's fraction, of the reciprocal, of the result, rounding, bound of the result.
+    ``epsilon`` is in squares of the finest unit.
+    """
+
+    zero_point: int
+    groups: int
+    whole: bool
+    centered: bool
+    epsilon: int
+    field: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sum(IntOperation):
     """The sum of tensors, each rescaled by its own steps first."""
 
@@ -299,6 +322,16 @@ class Sum(IntOperation):
     field: Ints
     steps: tuple[Step, ...]
     draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SlopedSum(Sum):
+    """What a tensor has above 0 and, times a slope for each channel, below; the inputs are the same tensor twice.
+
+    ``initial`` (points, COLUMNS, channels) is what was lost when slopes became integers.
+    """
+
+    initial: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -402,10 +435,15 @@ class CropCodes(IntOperation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FixedSoftmax(IntOperation):
-    """A softmax of 8-bit codes over ``axis`` of the sample; ``powers`` (256,) is the table of exponentials."""
+    """A softmax of 8-bit codes over ``axis`` of the sample.
+
+    A difference of codes times ``multiplier`` * 2**``shift`` / 2**31 has 26 bits behind the point. Points: those of
+    ``hwsim_kernels.softmax.POINTS``.
+    """
 
     axis: int
-    powers: Ints
+    multiplier: int
+    shift: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,6 +9,7 @@ from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.program.records import Ints, Point, Reals
 from hwsim.quantize.plan import WeightPlan
 from hwsim.target import Settings
+from hwsim.target.settings import Division
 from hwsim_kernels import counting
 from hwsim_kernels.levels import quantize_to_levels
 from hwsim_kernels.quantize import quantize
@@ -33,7 +34,8 @@ def quantize_weights(kernel: np.ndarray, entry: WeightPlan, settings: Settings) 
     else:
         zero_point = np.broadcast_to(np.asarray(entry.zero_point, np.int64), (channels,)).copy()
         form, mode = entry.format, settings.weights.rounding
-        codes, counts = quantize_reals(kernel, scale, zero_point, form, form.clamping, mode)
+        values, unit = divided(kernel, scale, settings.weights.division)
+        codes, counts = quantize_reals(values, unit, zero_point, form, form.clamping, mode)
         integers = codes - zero_point
     return integers, point, counts
 
@@ -66,6 +68,21 @@ def _shifted(kernel: np.ndarray, scale: Reals, entry: WeightPlan, rounding: Roun
         counting.enlarge(lost, shift)
         counting.merge(counts, lost)
     return found.reshape(kernel.shape), counts
+
+
+def divided(values: np.ndarray, scale: Reals, division: Division) -> tuple[np.ndarray, Reals]:
+    """Return values (…, channels) and scales (channels,) of which the quotient is what ``division`` computes.
+
+    ``float32_reciprocal``: value * (1 / scale), the reciprocal and the product rounded to float32, 0 for a scale of 0.
+    Source: ``SymmetricPerChannelQuantizeValues`` and ``SymmetricBiasQuantize`` of TensorFlow's MLIR quantizer.
+    """
+    if division == "float64":
+        return values, scale
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        single = scale.astype(np.float32).astype(np.float64)
+        inverse = np.where(single > 0, 1.0 / single, 0.0).astype(np.float32)
+        products = values.astype(np.float32) * inverse
+    return np.nan_to_num(products), np.ones_like(scale)
 
 
 def quantize_reals(

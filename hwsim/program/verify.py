@@ -32,6 +32,7 @@ from hwsim.program.records import (
     MatrixProduct,
     MultiplyAccumulate,
     MultiplyBy,
+    NormalizeCodes,
     PadCodes,
     PickCodes,
     PoolAverage,
@@ -43,6 +44,7 @@ from hwsim.program.records import (
     ScaleFixed,
     ScaleFloat,
     ShiftLeft,
+    SlopedSum,
     Step,
     Sum,
     Tensor,
@@ -60,7 +62,7 @@ from hwsim_kernels.fields import (
     TERMS,
     TREE,
 )
-from hwsim_kernels.softmax import MOST_VALUES
+from hwsim_kernels.softmax import MOST_VALUES, POINTS
 
 STORED_BITS = 16
 """Bits of a stored code at most."""
@@ -123,6 +125,13 @@ def check_sum(one: Sum, inputs: Sequence[Tensor]) -> None:
     check_field(one, one.field, 4)
 
 
+def check_sloped_sum(one: SlopedSum, inputs: Sequence[Tensor]) -> None:
+    """Check a sum of two parts of one tensor, and what was lost when slopes became integers."""
+    check_sum(one, inputs)
+    need(len(inputs) == 2 and one.points[0].name == "weight", f"{one.name}: is no sum of two parts with slopes")
+    need(one.initial.shape == (len(one.points), COLUMNS, one.channels), f"{one.name}: initial counts do not fit")
+
+
 def stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     """Whether a shape is another but for axes of size 1."""
     return len(shape) == len(to) and all(size in (1, whole) for size, whole in zip(shape, to, strict=True))
@@ -149,15 +158,18 @@ def check_host_softmax(one: HostSoftmax, inputs: Sequence[Tensor]) -> None:
 
 
 def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
-    """Check the formats, the size and the table of a softmax in fixed point."""
+    """Check the formats, the size, the multiplier and the points of a softmax in fixed point."""
     check_alike(one, inputs)
     need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
     need(one.output.shape[one.axis] <= MOST_VALUES, f"{one.name}: takes more than {MOST_VALUES} values")
     for tensor in (inputs[0], one.output):
         need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax in fixed point has codes of 8 bits")
-    need(one.powers.shape == (256,), f"{one.name}: its table has the shape {one.powers.shape}")
-    inside = bool(((one.powers >= -1) & (one.powers < 1 << 31)).all())
-    need(inside and int(one.powers[0]) == (1 << 31) - 1, f"{one.name}: its table holds no powers")
+    need(inputs[0].plain and one.output.plain, f"{one.name}: a softmax in fixed point has codes that are integers")
+    shares = (one.output.scale, one.output.zero_point) == (2.0**-8, -128)
+    need(shares, f"{one.name}: a softmax in fixed point gives shares of 1/256")
+    need(1 << 30 <= one.multiplier < 1 << 31, f"{one.name}: its multiplier is {one.multiplier}")
+    need(1 <= one.shift <= 31, f"{one.name}: shifts to the left by {one.shift} bits, 1 to 31 are possible")
+    need(tuple(point.name for point in one.points) == POINTS, f"{one.name}: its points are wrong")
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
@@ -241,9 +253,15 @@ def check_multiply(one: MultiplyAccumulate, inputs: Sequence[Tensor]) -> None:
     need(one.wide or not one.wide_sums, f"{name}: its sums are wide and its values are not")
     need(abs(one.outside) <= 1 << STORED_BITS, f"{name}: the operand outside is no code")
     need(0 <= one.start_level < len(one.stages), f"{name}: sums start in stage {one.start_level} of {len(one.stages)}")
+    once = [point.name for point in one.points if point.once]
+    need(once in ([], ["weight", "bias"]), f"{name}: what becomes integers once is {once}, not weight and bias")
+    need(all(point.once for point in one.points[: len(once)]), f"{name}: weight and bias are not its first points")
     has_product = check_sums(one, steps)
-    sums = 2 + has_product + len(one.stages)
+    first, sums = len(once) + has_product, len(once) + has_product + len(one.stages)
     need(len(one.points) >= sums, f"{name}: has {len(one.points)} points, its datapath {sums}")
+    need(not has_product or one.points[first - 1].name == "product", f"{name}: products have no point before the sums")
+    stages = [number for number, point in enumerate(one.points) if point.stage]
+    need(stages == list(range(first, sums)), f"{name}: the points {stages} are sums, its stages {first} to {sums - 1}")
     need(
         one.initial.shape == (len(one.points), COLUMNS, channels),
         f"{name}: initial counts do not fit its points",
@@ -337,6 +355,27 @@ def check_interpolate(one: Interpolate, inputs: Sequence[Tensor]) -> None:
     need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
     check_rounding(one.name, one.rounding)
     need([point.name for point in one.points[:1]] == ["interpolation"], f"{one.name}: its points are wrong")
+
+
+def check_normalize(one: NormalizeCodes, inputs: Sequence[Tensor]) -> None:
+    """Check the groups of a normalisation, and that its sums stay in a word."""
+    check_alike(one, inputs)
+    need(one.groups > 0 and one.channels % one.groups == 0, f"{one.name}: has {one.groups} groups of {one.channels}")
+    need(one.field.shape == (5,), f"{one.name}: a field has the shape {one.field.shape}, not (5,)")
+    fine, reciprocal, result, rounding, _ = one.field.tolist()
+    check_rounding(one.name, rounding)
+    need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
+    many = (prod(one.output.shape) if one.whole else one.channels) // one.groups
+    inside = 0 <= fine <= 16 and 0 <= result <= reciprocal <= DROPPED
+    need(inside, f"{one.name}: {fine}, {reciprocal} and {result} bits are no widths of a normalisation")
+    form = inputs[0].format
+    assert form is not None
+    most = 2 * max(one.zero_point - form.minimum, form.maximum - one.zero_point, 0) << fine
+    narrow = most * most * many < 1 << 62 and most << reciprocal < 1 << 62 and many < 1 << 31
+    need(narrow, f"{one.name}: a sum needs more than 62 bits")
+    need(0 <= one.epsilon <= 1 << 61, f"{one.name}: its epsilon needs more than 61 bits")
+    wanted = ["mean"] * one.centered + ["variance", "root", "reciprocal", "normalized"]
+    need([point.name for point in one.points[: len(wanted)]] == wanted, f"{one.name}: its points are wrong")
 
 
 def check_join(one: Join, inputs: Sequence[Tensor]) -> None:
@@ -434,7 +473,9 @@ def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int,
         for tensor, steps in zip(inputs, one.input_steps, strict=True):
             channels = one.channels if isinstance(one, Sum) else tensor.shape[-1]
             yield from ((channels, step) for step in steps)
-    if isinstance(one, Interpolate | MatrixProduct | MultiplyAccumulate | PoolAverage | Product | Sum | Rescale):
+    if isinstance(
+        one, Interpolate | MatrixProduct | NormalizeCodes | MultiplyAccumulate | PoolAverage | Product | Sum | Rescale
+    ):
         yield from ((one.channels, step) for step in one.steps)
 
 
@@ -487,6 +528,7 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     Join: check_join,
     MatrixProduct: check_matrix_product,
     MultiplyAccumulate: check_multiply,
+    NormalizeCodes: check_normalize,
     PadCodes: check_sides,
     PickCodes: check_pick,
     PoolAverage: check_pool,
@@ -494,6 +536,7 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     Product: check_product,
     Quantize: check_quantize,
     Relabel: check_relabel,
+    SlopedSum: check_sloped_sum,
     Sum: check_sum,
 }
 """What is asked of each kind of operation; of all others, that they keep their input's shape."""

@@ -16,10 +16,11 @@ from hwsim.loaders import load
 from hwsim.network import Network, Operation, Weighted
 from hwsim.plots import densities
 from hwsim.quantize.codes import stored_values, stored_weights
-from hwsim.quantize.decide import PASS_THROUGH, kernel_of, plan_tensor, plan_weights
+from hwsim.quantize.decide import kernel_of, plan_tensor, plan_weights
 from hwsim.quantize.distributions import Fit, fit_distributions
 from hwsim.quantize.plan import TensorPlan
 from hwsim.quantize.profile import Profile, Statistics
+from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Settings, Target, load_target
 from hwsim.target.settings import NON_UNIFORM, RangeMethod
 
@@ -188,7 +189,8 @@ def analyse(
 
     Raises ModelError, UnsupportedError and TargetError for what cannot be read.
     """
-    network, aim = load(model), load_target(target)
+    aim = load_target(target)
+    network = load(model, target=aim)
     findings: list[Findings] = []
     shown: dict[tuple[str, Part], tuple[Reals, NDArray[np.int64]]] = {}
     for operation in network.operations:

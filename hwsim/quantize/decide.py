@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,29 +14,27 @@ from numpy.typing import NDArray
 from hwsim.errors import PlanError
 from hwsim.formats import IntFormat
 from hwsim.network import (
-    AveragePool,
     Conv2D,
     Conv2DTranspose,
-    Crop,
     Dense,
     MatMul,
-    MaxPool,
+    Mean,
     Multiply,
     Network,
     Operation,
-    Pad,
+    Prelu,
     Rearrange,
-    Reshape,
-    Resize,
     ScaleShift,
     Softmax,
     Weighted,
 )
 from hwsim.quantize.levels import codebook, logarithmic, quadratic, shared_scale
+from hwsim.quantize.overwritten import overwriters
 from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.quantize.profile import Profile, Statistics
 from hwsim.quantize.ranges import activation_range, weight_ranges
-from hwsim.quantize.scales import choose_scale, scales_by_group
+from hwsim.quantize.scales import choose_scale, scales_by_group, single_scale, widened
+from hwsim.quantize.sharing import passes, shared_with
 from hwsim.target import Settings, Target
 from hwsim.target.settings import NON_UNIFORM, Activations, TensorFormat, Weights
 from hwsim.target.steps import fixed_scale, goes_by_ratio
@@ -42,9 +42,8 @@ from hwsim.target.steps import fixed_scale, goes_by_ratio
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-PASS_THROUGH = (MaxPool, AveragePool, Reshape, Pad, Crop, Rearrange, Resize)
-"""Operations whose output has its input's format, scale and zero point."""
-
+UNSCALED = (Weighted, Multiply, MatMul, Mean)
+"""Operations whose output has the unit of their sums where a target does not requantise by a ratio."""
 
 SHARES = TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128)
 """What a softmax in fixed point gives: shares from 0 to 255 / 256."""
@@ -58,10 +57,11 @@ def decide(
     ``known`` is a plan that was decided for another target, which differs from this one in the layers ``changed``
     alone: what does not follow from these is taken from it.
     """
-    draft = _Draft(network, profile, target)
+    draft = _Draft(network, profile, target, shared_with(network, target), overwriters(network))
     moved = set(changed)
     for operation in network.operations:
-        if known is None or moved.intersection((operation.name, *operation.inputs)):
+        source = draft.shared.get(operation.name, operation.name)
+        if known is None or moved.intersection((operation.name, source, *operation.inputs)):
             draft.add(operation)
             if known is None or draft.tensors.get(operation.name) != known.tensors.get(operation.name):
                 moved.add(operation.name)
@@ -70,7 +70,7 @@ def decide(
     return Plan(network=network.name, target=target.name, tensors=draft.tensors, weights=draft.weights)
 
 
-def kernel_of(operation: Weighted) -> NDArray[np.float32]:
+def kernel_of(operation: Weighted | Prelu) -> NDArray[np.float32]:
     """Return an operation's weights, output channels on the last axis.
 
     Raises TypeError for an operation that has none.
@@ -79,6 +79,8 @@ def kernel_of(operation: Weighted) -> NDArray[np.float32]:
         return operation.kernel
     if isinstance(operation, ScaleShift):
         return operation.scale
+    if isinstance(operation, Prelu):
+        return operation.slopes
     raise TypeError(f"{operation.name}: {type(operation).__name__} has no weights")
 
 
@@ -87,22 +89,39 @@ class _Draft:
     network: Network
     profile: Profile
     target: Target
+    shared: Mapping[str, str]
+    overwriters: Mapping[str, str]
     tensors: dict[str, TensorPlan] = field(default_factory=dict)
     weights: dict[str, WeightPlan] = field(default_factory=dict)
 
     def add(self, operation: Operation) -> None:
         """Decide about one operation's weights and output."""
         settings = self.target.settings(operation.kind, operation.name)
-        if isinstance(operation, Weighted):
-            self.weights[operation.name] = plan_weights(operation, settings)
-        if isinstance(operation, PASS_THROUGH) and operation.inputs[0] in self.tensors:
+        if isinstance(operation, Weighted | Prelu):
+            source = self.tensors.get(operation.inputs[0])
+            entry = plan_weights(operation, settings, None if source is None else source.scale)
+            self.weights[operation.name] = (
+                self._with_bias(operation, entry, settings) if isinstance(operation, Weighted) else entry
+            )
+        if operation.name in self.shared:
+            self.tensors[operation.name] = self._measured(self.network.by_name[self.shared[operation.name]])
+        elif passes(operation, self.network, self.target) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
-        elif isinstance(operation, Weighted | Multiply | MatMul) and not goes_by_ratio(settings.requantize.expanded()):
+        elif isinstance(operation, UNSCALED) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
             self.tensors[operation.name] = SHARES
         elif not self._stays_on_host(operation):
-            self.tensors[operation.name] = plan_tensor(self.profile.tensors[operation.name], settings.activations)
+            self.tensors[operation.name] = self._measured(operation)
+
+    def _measured(self, operation: Operation) -> TensorPlan:
+        """The plan of what an operation makes, by the values seen."""
+        form = self.target.settings(operation.kind, operation.name).activations
+        seen = self.profile.tensors[operation.name]
+        if form.overwritten == "both" and operation.name in self.overwriters:
+            seen = deepcopy(seen)
+            seen.merge(self.profile.tensors[self.overwriters[operation.name]])
+        return plan_tensor(seen, form)
 
     def _passed(self, operation: Operation) -> TensorPlan:
         """The plan of an output that has its input's; raises PlanError where channels with shifts are torn apart."""
@@ -114,6 +133,17 @@ class _Draft:
                 f"{operation.inputs[0]!r} activations.granularity layer"
             )
         return entry.model_copy(update={"shift": shift})
+
+    def _with_bias(self, operation: Weighted, entry: WeightPlan, settings: Settings) -> WeightPlan:
+        """Add the scale of an operation's biases, where the target gives them one of their own."""
+        if settings.bias.scale != "own":
+            return entry
+        largest = float(np.abs(operation.bias).max(initial=0.0))
+        covering, _ = choose_scale(
+            -largest, largest, IntFormat(bits=settings.bias.bits), symmetric=True, power_of_two=True
+        )
+        unit = accumulator_unit(self.tensors[operation.inputs[0]].scale, entry, settings)
+        return entry.model_copy(update={"bias_scale": max(covering, float(unit.max()))})
 
     def keep(self, name: str, known: Plan) -> None:
         """Take what another plan says of an operation."""
@@ -128,7 +158,7 @@ class _Draft:
             operation.name in other.inputs for other in self.network.operations
         )
 
-    def _unscaled(self, operation: Weighted | Multiply | MatMul, settings: Settings) -> TensorPlan:
+    def _unscaled(self, operation: Weighted | Multiply | MatMul | Mean, settings: Settings) -> TensorPlan:
         """The plan of an output whose scale follows from its inputs', as the target has a ratio of its own."""
         form = settings.activations
         scales = [self.tensors[name].scale for name in operation.inputs]
@@ -136,6 +166,8 @@ class _Draft:
             unit = product_unit(scales[0], scales[1], settings)
         elif isinstance(operation, MatMul):
             unit = scales[0] * scales[1] * 2.0 ** dropped_bits(settings)
+        elif isinstance(operation, Mean):
+            unit = scales[0] / prod(self.network.shapes[operation.inputs[0]][:2])
         else:
             unit = float(accumulator_unit(scales[0], self.weights[operation.name], settings)[0])
         scale = fixed_scale(unit, settings.requantize.expanded())
@@ -175,8 +207,11 @@ def plan_tensor(statistics: Statistics, form: Activations) -> TensorPlan:
     return TensorPlan(**given, scale=scale, zero_point=zero_point)
 
 
-def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:
-    """Choose the scale, or the scales, of an operation's weights."""
+def plan_weights(operation: Weighted | Prelu, settings: Settings, source: float | None = None) -> WeightPlan:
+    """Choose the scale, or the scales, of an operation's weights.
+
+    ``source`` is the scale of its input, by which scales grow where `bias.headroom` asks for it; None: they do not.
+    """
     form = settings.weights
     kernel = kernel_of(operation)
     given: dict[str, Any] = {"bits": form.bits, "signed": form.signed, "narrow": form.narrow}
@@ -188,7 +223,33 @@ def plan_weights(operation: Weighted, settings: Settings) -> WeightPlan:
         return _by_levels(channels, ranges, form, given)
     pairs = [_scale(*one, form) for one in ranges]
     scale, zero_point = (tuple(each) for each in zip(*pairs, strict=True))
+    if source is not None and settings.bias.headroom is not None and isinstance(operation, Weighted):
+        scale = _for_bias(operation.bias, scale, source, settings)
     return WeightPlan(**given, scale=scale, zero_point=zero_point)
+
+
+def _for_bias(bias: NDArray[Any], scale: Sequence[float], source: float, settings: Settings) -> tuple[float, ...]:
+    """Return scales of weights, enlarged where a bias would otherwise need the bits that it is to leave free.
+
+    Source: ``SetBiasParamsWithAdjustments`` of TensorFlow's MLIR quantizer.
+    """
+    assert settings.bias.headroom is not None
+    limit = (1 << (settings.bias.bits - 1 - settings.bias.headroom)) - 1
+    most = np.abs(bias.astype(np.float64))
+    most = most if len(scale) == most.size else np.array([most.max(initial=0.0)])
+    enlarged = np.asarray(scale, np.float64)
+    unit = bias_units(source * enlarged, settings)
+    enlarged = np.where(most > limit * unit, most / limit / source, enlarged)
+    if settings.weights.scale_precision == 32:  # noqa: PLR2004
+        enlarged = enlarged.astype(np.float32).astype(np.float64)
+    return tuple(enlarged.tolist())
+
+
+def bias_units(unit: Reals, settings: Settings) -> Reals:
+    """Return what an LSB of a bias is worth: ``unit``, rounded to float32 where a bias is divided so."""
+    if settings.bias.division == "float64":
+        return unit
+    return unit.astype(np.float32).astype(np.float64)
 
 
 def _by_input_channel(kernel: NDArray[np.float32], form: Weights, given: Mapping[str, Any]) -> WeightPlan:
@@ -281,6 +342,9 @@ def product_unit(first: float, second: float, settings: Settings) -> float:
 def _scale(low: float, high: float, form: TensorFormat) -> tuple[float, int]:
     if form.fraction_bits is not None:
         return 2.0**-form.fraction_bits, 0
+    low, high = widened(low, high, form.range.narrowest, form.range.widening)
+    if form.scale_precision == 32:  # noqa: PLR2004
+        return single_scale(low, high, form.integer_format(), symmetric=form.symmetric)
     return choose_scale(
         low, high, form.integer_format(), symmetric=form.symmetric, power_of_two=form.step == "power_of_two"
     )

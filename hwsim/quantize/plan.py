@@ -108,6 +108,7 @@ class WeightPlan(Entry):
 
     With ``levels``, one for each code from the smallest up, a code stands for ``scale * level``. With ``shift``, rows
     of one for each output channel, the scale of ``group`` input channels to a row is ``scale * 2**shift``.
+    ``bias_scale`` is that of the biases, where the target gives them one of their own.
     """
 
     scale: tuple[Scale, ...]
@@ -115,6 +116,7 @@ class WeightPlan(Entry):
     levels: Levels = None
     shift: tuple[tuple[Shift, ...], ...] = ()
     group: Annotated[int, Field(ge=1)] = 1
+    bias_scale: Scale | None = None
 
     @model_validator(mode="after")
     def _as_many_zero_points(self) -> WeightPlan:
@@ -168,7 +170,7 @@ class Plan(BaseModel):
         """Return the file's text."""
         fields = self.model_dump(mode="json")
         for entry in (*fields["tensors"].values(), *fields["weights"].values()):
-            for name, usual in (("levels", None), ("shift", []), ("group", 1)):
+            for name, usual in (("levels", None), ("shift", []), ("group", 1), ("bias_scale", None)):
                 if name in entry and entry[name] == usual:
                     del entry[name]
         lines = [f'  "{name}": {json.dumps(fields[name])}' for name in ("hwsim_plan", "network", "target")]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from hwsim.loaders.framework import tensorflow
-from hwsim.network import Activation, Relu
+from hwsim.network import Activation, Prelu, Relu
 from hwsim.network.mac import Floats
 from hwsim.reference.compiled import run
 
@@ -26,6 +28,11 @@ def apply(function: Relu | None, values: Any) -> Any:
         slope = tf.constant(function.negative_slope, "float32")
         return positive + tf.minimum(values, tf.constant(0, "float32")) * slope
     return positive
+
+
+def prelu(operation: Prelu, inputs: Sequence[Floats]) -> Floats:
+    """Return the values, those below 0 times their channel's slope."""
+    return np.where(inputs[0] < 0, inputs[0] * operation.slopes, inputs[0])
 
 
 def activation(operation: Activation, inputs: Sequence[Floats]) -> Floats:

@@ -7,7 +7,7 @@ from functools import singledispatch
 
 from hwsim.network import Operation
 from hwsim.network.mac import Floats
-from hwsim.reference import activation, constant, curve, mac, merge, pooling, resize, shape, softmax
+from hwsim.reference import activation, constant, curve, mac, merge, normalize, pooling, resize, shape, softmax
 
 
 @singledispatch
@@ -21,12 +21,14 @@ def run_operation(operation: Operation, inputs: Sequence[Floats]) -> Floats:
 
 
 run_operation.register(activation.activation)
+run_operation.register(activation.prelu)
 run_operation.register(constant.constant)
 run_operation.register(curve.curve)
 run_operation.register(mac.conv2d)
 run_operation.register(mac.conv2d_transpose)
 run_operation.register(mac.dense)
 run_operation.register(mac.scale_shift)
+run_operation.register(normalize.normalize)
 run_operation.register(pooling.max_pool)
 run_operation.register(pooling.average_pool)
 run_operation.register(pooling.mean)

@@ -74,7 +74,8 @@ def _after_sum(settings: Settings) -> Iterator[tuple[str, str, str]]:
 
 
 def _bias(bias: Bias) -> str:
-    return f"bias {format_name(bias.bits, True)}" + (f" << {bias.shift}" if bias.shift else "")
+    shifted = " << n" if bias.scale == "own" else f" << {bias.shift}" if bias.shift else ""
+    return f"bias {format_name(bias.bits, True)}{shifted}"
 
 
 def _stage(stage: Stage) -> str:

@@ -11,7 +11,7 @@ import yaml
 from hwsim.formats import bits_needed
 from hwsim.target.bounds import exact_product
 from hwsim.target.drawing import WIDTH, drawing
-from hwsim.target.losses import losses, range_name
+from hwsim.target.losses import losses, range_name, softmax_losses
 from hwsim.target.mistake import Location, dotted
 from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
 from hwsim.target.step_words import activated, by_rule, format_name, in_full, kept, sentence
@@ -33,7 +33,7 @@ def explain(target: Target) -> str:
         _section("Formats", _formats(target)),
         _section("Accumulation", _accumulation(target)),
         _section("From sum to output", _output(target)),
-        _section("Where bits can be lost (clamping | round-off)", losses(target)),
+        _section("Where bits can be lost (clamping | round-off)", _losses(target)),
         _section("Other operations", _others(target)),
         _section("Overrides", _overrides(target)),
     ]
@@ -55,6 +55,12 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
             lines += [line if line.startswith(" ") else f"  {line}" for line in wrap(label, WIDTH - 2)]
         lines += folded
     return "\n".join(lines)
+
+
+def _losses(target: Target) -> Iterator[tuple[str, str]]:
+    yield from losses(target)
+    if target.settings("softmax", "").softmax.run_on == "fixed":
+        yield "softmax", "; ".join(f"{point}: {text}" for point, text in softmax_losses())
 
 
 def _formats(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -99,6 +105,7 @@ def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
         "steps": "added among the steps after the sum",
     }[bias.position]
     shifted = f", shifted left by {bias.shift}" if bias.shift else ""
+    shifted = ", with a scale of its own, shifted to the sum's" if bias.scale == "own" else shifted
     yield "bias", f"{format_name(bias.bits, True)}{shifted}, {enters}; rounded {bias.rounding}, {bias.overflow}"
     if mac.input_zero_point == "corrected":
         yield (
@@ -153,7 +160,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     pooling = target.settings("average_pool", "").pooling
     width = format_name(pooling.accumulator.bits, pooling.accumulator.signed)
     codes = "less their zero point" if pooling.zero_point == "removed" else "as they are stored"
-    text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, quotient rounded {pooling.rounding}"
+    divided = "times N / 2^M of its window" if pooling.division == "dpu" else "quotient"
+    text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, {divided} rounded {pooling.rounding}"
     yield "average_pool", text
     resize = target.settings("resize", "").resize
     codes = "less their zero point" if resize.zero_point == "removed" else "as they are stored"
@@ -164,18 +172,33 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
         "add",
         f"inputs times 2^{addition.left_shift}, rescaled, sum {width} {addition.accumulator.overflow}",
     )
+    norm = target.settings("normalize", "").normalization
+    yield (
+        "normalize",
+        f"mean with {norm.fraction_bits} bits of fraction, floor of the root, reciprocal 2^{norm.reciprocal_bits} / "
+        f"root, {norm.result_bits} bits of fraction, rounded {norm.rounding}",
+    )
     product = target.settings("multiply", "").multiplication.product
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
     curve = target.settings("curve", "").curve
     lines = f"{curve.index_bits} bits of a code choose an entry, lines between them"
     entries = lines if curve.form == "interpolated" else "an entry for each code"
     yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}"
+    yield "mean", _mean(target.settings("mean", ""))
     fixed = target.settings("softmax", "").softmax.run_on == "fixed"
     yield "softmax", "8-bit codes, in fixed point" if fixed else "on the host, in float64"
     if _draws(target):
         random = target.random
         taps = ", ".join(map(str, random.taps))
         yield "random", f"shift register of {random.bits} bits, taps {taps}, seed {random.seed}"
+
+
+def _mean(settings: Settings) -> str:
+    accumulator = settings.pooling.accumulator
+    width = format_name(accumulator.bits, accumulator.signed)
+    divided = settings.pooling.mean == "divided"
+    how = "requantised by a multiplier divided by their number" if divided else "requantised with their number"
+    return f"codes less their zero point, sum {width} {accumulator.overflow}, {how}"
 
 
 def _draws(target: Target) -> bool:

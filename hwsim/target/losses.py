@@ -39,6 +39,14 @@ def losses(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _after_sum(settings)
 
 
+def softmax_losses() -> Iterator[tuple[str, str]]:
+    """Yield the truncation points of a softmax in fixed point with their clamping and their round-off."""
+    yield "difference", "impossible | 31 bits, half_up"
+    yield "sum", "impossible | 12 bits, half_away, of every power"
+    yield "product", "impossible | 31 bits, half_up"
+    yield "output", "possible: saturate at 8 bits, a share of 1 | 23 to 34 bits, half_away"
+
+
 def _stored(tensor: TensorFormat, otherwise: str) -> str:
     """Tell of the way from real values to codes; ``otherwise`` is said of a range without tails."""
     clamped = otherwise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from hwsim.target.mistake import Location, Mistake
 from hwsim.target.settings import Settings, TensorFormat
-from hwsim.target.steps import RATIO, MultiplyStep, goes_by_ratio, shifts_alone
+from hwsim.target.steps import FLOAT_RULES, RATIO, MultiplyStep, goes_by_ratio, shifts_alone
 
 Found = Iterator[Mistake]
 
@@ -35,9 +35,15 @@ def rule_has_its_kind(settings: Settings) -> Found:
         sentence = "reduced, but fixed_double multiplies by 32 bits and reduced makes fewer; use `kind: fixed_reduced`"
         yield Mistake(_RULE, sentence, (_KIND,))
     redundant = rule == "nearest" or (kind, rule) == ("fixed_reduced", "reduced")
-    if kind not in ("fixed", "fixed_double") and not redundant:
+    if kind in ("float32", "float64") and rule not in FLOAT_RULES:
+        words = ", ".join(FLOAT_RULES)
+        sentence = f"{rule}, but {kind} has no multiplier to derive, only a ratio to form; use one of {words}"
+        yield Mistake(_RULE, sentence, (_KIND,))
+    elif kind not in ("fixed", "fixed_double", "float32", "float64") and not redundant:
         remedy = "give it to the step multiply" if kind == "steps" else "leave it out"
-        sentence = f"{rule}, but only fixed and fixed_double have a rule, and the kind is {kind}; {remedy}"
+        sentence = (
+            f"{rule}, but only fixed, fixed_double, float32 and float64 have a rule, and the kind is {kind}; {remedy}"
+        )
         yield Mistake(_RULE, sentence, (_KIND,))
 
 
@@ -53,6 +59,19 @@ def reduced_multipliers_are_narrow(settings: Settings) -> Found:
         if isinstance(step, MultiplyStep) and step.by == RATIO and step.rule == "reduced" and step.bits == 32:
             sentence = "32 bits, but rule: reduced makes a multiplier of fewer; use `bits: 16`"
             yield Mistake((*_STEPS, index, "bits"), sentence, ((*_STEPS, index, "rule"),))
+
+
+def whole_windows_hold_zeros(settings: Settings) -> Found:
+    """A division by the whole window takes positions outside for zeros, and is a ratio itself."""
+    pooling = settings.pooling
+    if pooling.division == "dpu" and pooling.zero_point == "kept":
+        sentence = (
+            "dpu, but zero_point is kept, so that positions outside would not count as 0; use `zero_point: removed`"
+        )
+        yield Mistake(("pooling", "division"), sentence, (("pooling", "zero_point"),))
+    if pooling.division == "dpu" and pooling.mean == "divided":
+        sentence = "dpu, but mean is divided, which divides by the number of codes; use `mean: ratio`"
+        yield Mistake(("pooling", "division"), sentence, (("pooling", "mean"),))
 
 
 def double_rounding_multiplies_by_32_bits(settings: Settings) -> Found:
@@ -119,6 +138,7 @@ def _chosen(settings: Settings, words: str) -> tuple[Location, str]:
 GENERAL_RULES: tuple[Callable[[Settings], Found], ...] = (
     steps_have_their_kind,
     rule_has_its_kind,
+    whole_windows_hold_zeros,
     reduced_multipliers_are_narrow,
     double_rounding_multiplies_by_32_bits,
     shifts_need_power_of_two_scales,

@@ -58,9 +58,18 @@ def stored_values_round_deterministically(settings: Settings) -> Found:
         yield Mistake(
             ("activation", "limit_rounding"), f"{limit} draws random numbers, but a limit is the same every time"
         )
-    if settings.curve.rounding.stochastic:
+    for section, rounding, what in (
+        ("curve", settings.curve.rounding, "a table is the same every time"),
+        ("normalization", settings.normalization.rounding, "a normalisation rounds the same every time"),
+    ):
+        if rounding.stochastic:
+            yield Mistake((section, "rounding"), f"{rounding} draws random numbers, but {what}")
+    widths = settings.normalization
+    if widths.result_bits > widths.reciprocal_bits:
         yield Mistake(
-            ("curve", "rounding"), f"{settings.curve.rounding} draws random numbers, but a table is the same every time"
+            ("normalization", "result_bits"),
+            f"{widths.result_bits}, but a reciprocal of {widths.reciprocal_bits} bits leaves no more than these",
+            (("normalization", "reciprocal_bits"),),
         )
     sections = (("weights", settings.weights), ("activations", settings.activations), ("bias", settings.bias))
     for section, holder in sections:
@@ -126,6 +135,29 @@ def bias_fits_where_it_starts(settings: Settings) -> Found:
         )
 
 
+def own_scales_are_shifted_to_the_sum(settings: Settings) -> Found:
+    """A bias with a scale of its own is brought to the sum by a shift, once the sum is there."""
+    bias = settings.bias
+    if bias.scale != "own":
+        return
+    at: Location = ("bias", "scale")
+    if bias.shift:
+        sentence = f"{bias.shift} bits, but with `scale: own` the plan says how far a bias is shifted; leave it out"
+        yield Mistake(("bias", "shift"), sentence, (at,))
+    if bias.position != "last":
+        sentence = (
+            f"own, but bias.position is {bias.position}; such a bias is added to a finished sum, `position: last`"
+        )
+        yield Mistake(at, sentence, (("bias", "position"),))
+    for section, tensor in _formats(settings):
+        if tensor.step != "power_of_two" and tensor.fraction_bits is None:
+            sentence = (
+                f"own, but {section} have scales that are no powers of two, so no shift brings a bias to the sum; use "
+                f"`{section}: {{step: power_of_two}}`"
+            )
+            yield Mistake(at, sentence, ((section, "step"),))
+
+
 def bias_has_the_unit_of_its_sum(settings: Settings) -> Found:
     """A bias, or a correction, is added to sums that count the same LSBs."""
     mac, bias = settings.mac, settings.bias
@@ -187,5 +219,6 @@ MAC_RULES: tuple[Rule, ...] = (
     *step_rules.MAC_RULES,
     bias_fits_where_it_starts,
     bias_has_the_unit_of_its_sum,
+    own_scales_are_shifted_to_the_sum,
 )
 """Rules for operations with weights."""

@@ -26,6 +26,8 @@ NON_UNIFORM = ("quadratic", "logarithmic", "codebook")
 BY_SHIFT = ("full_channel", "group", "channel")
 """Granularities whose scales differ by powers of two within one multiplication."""
 
+Division = Literal["float64", "float32_reciprocal"]
+
 Axis = Literal["kernel_height", "kernel_width", "input_channel", "input_channel_tile"]
 
 
@@ -42,6 +44,13 @@ class RangeMethod(Section):
         Measure(unit="per cent", limit="a percentile is"),
     ] = 99.99
     """With `percentile`: each end of the range leaves out 100 - percent per cent of the values."""
+    narrowest: Annotated[
+        float, Field(ge=0, le=1, strict=True, allow_inf_nan=False), Measure(limit="the narrowest range is")
+    ] = 0.0
+    """A range that holds 0 and is no wider than this is widened."""
+    widening: Literal["to", "by"] = "to"
+    """With `narrowest`: `to`: at least half of it lies on either side of 0. `by`: the whole is added on either side, to
+    ranges narrower than it."""
 
 
 class TensorFormat(Section):
@@ -70,6 +79,9 @@ class TensorFormat(Section):
     shift_bits: Annotated[int, Field(ge=1, le=4, strict=True), Measure(unit="bits", limit="a stored shift has")] = 3
     """With a granularity of `full_channel`, `group` or `channel`: scales within one multiplication are the smallest of
     them times 2^s, and this is the width of s."""
+    scale_precision: Literal[32, 64] = 64
+    """Width of the float in which a range becomes a scale and a zero point, in bits. 32: every step is rounded to
+    float32, ties of the zero point away from 0 (TensorFlow Lite's converter)."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How a real value becomes a code; deterministic modes only."""
     range: RangeMethod = RangeMethod()
@@ -93,6 +105,9 @@ class Weights(TensorFormat):
     channel and `group` input channels; in the last two those of one output channel differ by powers of two."""
     group: Annotated[int, Field(ge=1, strict=True), Measure(unit="input channels", limit="a group has")] | None = None
     """With granularity `group`: how many input channels share a scale."""
+    division: Division = "float64"
+    """How a weight is brought to units of its scale. `float64`: divided. `float32_reciprocal`: multiplied by the
+    reciprocal of the scale in float32 (TensorFlow Lite's converter)."""
 
 
 class Activations(TensorFormat):
@@ -102,6 +117,9 @@ class Activations(TensorFormat):
     """Whether the zero point is 0; otherwise it is chosen so that the range is used fully."""
     granularity: Literal["layer", "channel"] = "layer"
     """One scale for the whole tensor, or one for each channel; those differ by powers of two."""
+    overwritten: Literal["own", "both"] = "own"
+    """The values that choose the range of a tensor which an `add`, `multiply` or `softmax` overwrites with its result:
+    its `own`, or `both` (TensorFlow Lite's calibrator)."""
 
 
 class Product(Fit):
@@ -162,11 +180,22 @@ class Bias(Section):
     """Width of a stored bias, in bits."""
     shift: Annotated[int, Field(ge=0, le=62, strict=True), Measure(unit="bits", limit="a bias is shifted left by")] = 0
     """Bits by which a stored bias is shifted left to the unit of the sum."""
+    scale: Literal["sum", "own"] = "sum"
+    """`sum`: a stored bias counts LSBs of the sum, times 2^shift. `own`: the plan chooses a power of two for the biases
+    of each layer; the coarser of bias and sum is shifted left to the finer one. With `position: last` alone."""
     position: Literal["first", "last", "inner", "steps"] = "first"
     """`first`: the last stage starts from the bias. `inner`: the first sum of the first stage does. `last`: it is added
     to the finished sum. `steps`: at the step `bias` of `requantize.steps`."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How a real bias becomes an integer; deterministic modes only."""
+    division: Division = "float64"
+    """How a bias is brought to its unit, as with weights. Biases of quantised files are integers already and are always
+    divided in float64."""
+    headroom: Annotated[int, Field(ge=1, le=62, strict=True), Measure(unit="bits", limit="a bias can spare")] | None = (
+        None
+    )
+    """Top bits that a stored bias leaves free: where one would need more, the scale of its weights is enlarged until it
+    does not. Without it scales follow from the weights alone."""
     overflow: Overflow = Overflow.SATURATE
     """What becomes of a bias that its format cannot hold."""
 
@@ -185,7 +214,8 @@ class Requantize(Section):
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction is dropped (`fixed_double` has roundings of its own)."""
     rule: Rule = "nearest"
-    """How `fixed` and `fixed_double` derive the multiplier from the real ratio (`docs/arithmetic.md` section 5)."""
+    """How `fixed` and `fixed_double` derive the multiplier from the real ratio, and how `float32` and `float64` form
+    that ratio (`docs/arithmetic.md` section 5)."""
     steps: tuple[Step, ...] | None = None
     """With `kind: steps`: what happens to the sum, one step after another. Activation and output zero point stand where
     `activation` and `zero_point` do, otherwise where `activation.position` says, and at the end."""
@@ -211,6 +241,9 @@ class ActivationFunction(Section):
     """How the upper limit of a bounded ReLU becomes an integer; deterministic modes only."""
     limit_precision: Literal[32, 64] = 64
     """Width of the float in which that limit is divided by its unit, in bits."""
+    scale_behind_pooling: Literal["own", "input"] = "own"
+    """The scale of an activation that alone reads what a pooling makes: `own`, or its `input`'s, as where the two are
+    one operation."""
 
 
 class CurveUnit(Section):
@@ -226,6 +259,8 @@ class CurveUnit(Section):
     """Width of the float in which entries are computed, in bits."""
     hard_silu: Literal["table", "fixed"] = "table"
     """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
+    gates: Literal["table", "fixed"] = "table"
+    """Sigmoid and tanh of 16-bit codes. `table`: as all functions. `fixed`: by one table of 256 (TensorFlow Lite)."""
 
 
 class Output(Section):
@@ -242,6 +277,9 @@ class Pooling(Section):
     """The running sum, fitted after every addition."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the quotient of sum and count is rounded."""
+    division: Literal["count", "dpu"] = "count"
+    """`count`: by the number of codes inside the window. `dpu`: times N / 2^M of the whole window, 7 / 64 for 3 x 3,
+    as the Xilinx DPU does (`docs/arithmetic.md` section 6)."""
     mean: Literal["ratio", "divided"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
     divided by the count, without its fraction (TensorFlow Lite)."""
@@ -260,6 +298,21 @@ class Resizing(Section):
     """Whether codes are weighed less their zero point, or as they are stored (TensorFlow Lite)."""
 
 
+class Normalization(Section):
+    """Layer, group and RMS normalisation: sums, a division, a square root and a reciprocal in integers."""
+
+    fraction_bits: Annotated[int, Field(ge=0, le=16, strict=True), Measure(unit="bits", limit="a fraction has")] = 6
+    """Bits of the mean behind the binary point of codes; distances from it have as many."""
+    reciprocal_bits: Annotated[int, Field(ge=1, le=40, strict=True), Measure(unit="bits", limit="a reciprocal has")] = (
+        30
+    )
+    """The reciprocal of the deviation r is 2^bits / r."""
+    result_bits: Annotated[int, Field(ge=0, le=24, strict=True), Measure(unit="bits", limit="a fraction has")] = 12
+    """Bits of a normalised value behind the binary point, before it is requantised."""
+    rounding: Rounding = Rounding.HALF_UP
+    """How mean, variance, reciprocal and result are rounded; deterministic modes only. The root is rounded down."""
+
+
 class Addition(Section):
     """Element-wise addition."""
 
@@ -276,6 +329,14 @@ class Multiplication(Section):
 
     product: Product | None = None
     """The product's width; without it products are exact."""
+
+
+class Concatenation(Section):
+    """Concatenation."""
+
+    input_scales: Literal["own", "output"] = "own"
+    """`own`: every input keeps its scale and is brought to the output's. `output`: inputs are stored with the output's
+    scale, and so is whatever they have theirs from."""
 
 
 class SoftmaxUnit(Section):
@@ -298,6 +359,20 @@ class Generator(Section):
     """Bits that are fed back, counted from 1: the exponents of the feedback polynomial."""
     seed: Annotated[int, Field(ge=1, strict=True), Measure(limit="a seed is")] = 1
     """The register's first state."""
+
+
+class Reading(Section):
+    """How a framework's model becomes a network."""
+
+    folding: Literal["float64", "float32"] = "float64"
+    """How batch normalisations become weights. `float64`: in float64, rounded once. `float32`: every step in float32,
+    with TensorFlow's reciprocal square root (TensorFlow Lite's converter)."""
+    global_average: Literal["average_pool", "mean"] = "average_pool"
+    """What a layer of global average pooling is: an `average_pool` over the whole image, which keeps its input's scale,
+    or a `mean`, with a scale of its own."""
+    addends: Literal["all", "pairs"] = "all"
+    """How many tensors one `add` takes: `all` of its layer's, or `pairs`: the first two, their sum and the third, and
+    so on, each sum with a scale of its own."""
 
 
 class Settings(Section):
@@ -323,10 +398,14 @@ class Settings(Section):
     """Average pooling, and the mean over a whole image."""
     resize: Resizing = Resizing()
     """Interpolation between pixels."""
+    normalization: Normalization = Normalization()
+    """Layer, group and RMS normalisation."""
     addition: Addition = Addition()
     """Element-wise addition."""
     multiplication: Multiplication = Multiplication()
     """Element-wise multiplication."""
+    concatenation: Concatenation = Concatenation()
+    """Concatenation."""
     softmax: SoftmaxUnit = SoftmaxUnit()
     """The softmax."""
     random: Generator = Generator()

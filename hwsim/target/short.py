@@ -18,9 +18,11 @@ HOME: Mapping[str, str] = {
     "average_pool": "pooling",
     "mean": "pooling",
     "resize": "resize",
+    "normalize": "normalization",
     "add": "addition",
     "subtract": "addition",
     "multiply": "multiplication",
+    "concatenate": "concatenation",
     "softmax": "softmax",
 }
 """The section that holds what only this kind of operation has."""
@@ -30,7 +32,7 @@ def own_keys(kind: str) -> frozenset[str]:
     """Return the keys that may stand directly under ``operations.kind`` instead of in their section.
 
     >>> sorted(own_keys("average_pool")), sorted(own_keys("dense"))
-    (['accumulator', 'mean', 'rounding', 'zero_point'], [])
+    (['accumulator', 'division', 'mean', 'rounding', 'zero_point'], [])
     """
     if kind not in HOME:
         return frozenset()

@@ -125,10 +125,48 @@ def outputs_can_be_encoded(settings: Settings) -> Found:
         yield Mistake(("activations", key), sentence, (("requantize",),))
 
 
+def _uneven(tensor: Stored) -> str:
+    """Return the key by which codes are no even steps of one free scale, or nothing."""
+    if tensor.step in NON_UNIFORM:
+        return "step"
+    return "granularity" if tensor.granularity in BY_SHIFT else ""
+
+
+def single_precision_has_free_scales(settings: Settings) -> Found:
+    """Scales are derived in float32, weights divided in float32, and both enlarged, where they are free."""
+    for section, tensor in _sections(settings):
+        key = _uneven(tensor) or ("step" if tensor.step != "uniform" else "")
+        key = "fraction_bits" if tensor.fraction_bits is not None else key
+        if tensor.scale_precision != 64 and key:  # noqa: PLR2004
+            sentence = f"{tensor.scale_precision}, but {section}.{key} is {getattr(tensor, key)}; scales must be free"
+            yield Mistake((section, "scale_precision"), sentence, ((section, key),))
+        given = tensor.range.model_fields_set
+        if "widening" in given and "narrowest" not in given:
+            yield Mistake(
+                (section, "range", "widening"),
+                "given without `narrowest`, so that no range is widened",
+                ((section, "range", "narrowest"),),
+            )
+    weights, bias = settings.weights, settings.bias
+    key = _uneven(weights)
+    if weights.division != "float64" and key:
+        sentence = f"{weights.division}, but weights.{key} is {getattr(weights, key)}, which is decoded; use float64"
+        yield Mistake(("weights", "division"), sentence, (("weights", key),))
+    key = "fraction_bits" if weights.fraction_bits is not None else key
+    if bias.headroom is not None and (key or weights.step != "uniform"):
+        key = key or "step"
+        sentence = f"{bias.headroom}, but weights.{key} is {getattr(weights, key)}; scales must be free to grow"
+        yield Mistake(("bias", "headroom"), sentence, (("weights", key),))
+    if bias.headroom is not None and bias.headroom > bias.bits - 2:
+        sentence = f"{bias.headroom} bits, but a bias of {bias.bits} bits has at most {max(bias.bits - 2, 0)} to spare"
+        yield Mistake(("bias", "headroom"), sentence, (("bias", "bits"),))
+
+
 RULES = (
     levels_are_possible,
     codebooks_are_whole,
     groups_are_sized,
     shifts_are_possible,
     outputs_can_be_encoded,
+    single_precision_has_free_scales,
 )

@@ -22,6 +22,7 @@ from hwsim.target.steps import (
     ThresholdsStep,
     ZeroPointStep,
     point_name,
+    scales,
     shifts_alone,
 )
 
@@ -31,8 +32,6 @@ _STEPS: Location = ("requantize", "steps")
 
 _TAKEN = (*FIXED_POINTS, "accumulator")
 """Rows of the ledger whose names a step may not bear."""
-
-_SCALES = (ShiftLeftStep, ShiftRightStep, MultiplyStep, MultiplyFloatStep)
 
 
 def _given(settings: Settings) -> tuple[Step, ...]:
@@ -125,7 +124,7 @@ def zero_point_comes_last(settings: Settings) -> Found:
         return
     place: Location = (*_STEPS, at, "step")
     also: tuple[Location, ...] = (("activations", "symmetric"),)
-    scaling = [index for index, step in enumerate(steps) if index > at and isinstance(step, _SCALES)]
+    scaling = [index for index, step in enumerate(steps) if index > at and scales(step)]
     if scaling:
         word = steps[scaling[-1]].step
         sentence = f"zero_point, but steps[{scaling[-1]}] ({word}) would scale it; put it behind that"

@@ -55,7 +55,9 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
         case MultiplyStep():
             return f"times {step.by}"
         case MultiplyFloatStep():
-            return f"times a float{step.precision} in float{step.precision}, rounded {step.rounding}"
+            return (
+                f"times a float{step.precision}{by_rule(step.rule)} in float{step.precision}, rounded {step.rounding}"
+            )
         case FitStep():
             return f"to {format_name(step.bits, step.signed)}: {step.overflow}{kept(step)}"
         case ClipStep():
@@ -67,7 +69,8 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
             apart = f", {1 << step.shift} apart" if step.shift else ""
             return f"a table of {_count(len(step.table), 'value')}{apart}, the first for {step.first}{between}"
         case ThresholdsStep():
-            return f"{step.first} plus 1 for each level reached, of {_count(len(step.levels), 'level')}"
+            worth = f"; 1 is worth {1 << step.shift} of before" if step.shift else ""
+            return f"{step.first} plus 1 for each level reached, of {_count(len(step.levels), 'level')}{worth}"
         case ActivationStep():
             return activated(function)
         case ZeroPointStep():
@@ -121,7 +124,7 @@ def activated(function: ActivationFunction) -> str:
 
 
 def by_rule(rule: Rule) -> str:
-    """Say how a multiplier is derived, unless as usual."""
+    """Say how a multiplier is derived or a ratio formed, unless as usual."""
     return "" if rule == "nearest" else f" (rule {rule})"
 
 

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from hwsim.formats import Overflow, Rounding
-from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Spelling
+from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Shift, Spelling
 
 Rule = Literal["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
+FloatRule = Literal["nearest", "float_product", "float_ratio"]
+
+FLOAT_RULES: tuple[FloatRule, ...] = get_args(FloatRule)
+"""Rules that say how the ratio itself is formed, so that a multiplication in float has them too."""
 
 RATIO = "ratio"
 """The word for an amount that follows from the scales."""
@@ -101,6 +105,8 @@ class MultiplyFloatStep(Section):
     """Width of the float, in bits."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How the product becomes an integer."""
+    rule: FloatRule = "nearest"
+    """How the real ratio is formed from scales: in float64, or partly in float32 (`docs/arithmetic.md` section 5)."""
     name: PointName | None = None
     """The step's name in the ledger; `multiply_float` without it."""
 
@@ -155,6 +161,8 @@ class ThresholdsStep(Section):
     """The levels, in ascending order."""
     first: Constant = 0
     """The result below the first level."""
+    shift: Shift = 0
+    """One more in the count is worth 2^shift LSBs of the value: levels 2^shift apart bring it down by so many bits."""
 
 
 class ActivationStep(Section):
@@ -215,8 +223,15 @@ def expand(kind: str, bits: int, rounding: Rounding, rule: Rule, steps: tuple[St
             )
         case "float32" | "float64":
             precision: Literal[32, 64] = 32 if kind == "float32" else 64
-            step = MultiplyFloatStep(step="multiply_float", precision=precision, rounding=rounding, name="requantize")
-            return (step,)
+            return (
+                MultiplyFloatStep(
+                    step="multiply_float",
+                    precision=precision,
+                    rounding=rounding,
+                    rule=rule if rule in FLOAT_RULES else "nearest",
+                    name="requantize",
+                ),
+            )
         case "power_of_two":
             return (last,)
         case "none":
@@ -237,9 +252,16 @@ def shifts_alone(steps: tuple[Step, ...]) -> bool:
     )
 
 
+def scales(step: Step) -> bool:
+    """Whether an LSB is worth another value behind the step than before."""
+    scaling = isinstance(step, MultiplyFloatStep | MultiplyStep | ShiftLeftStep | ShiftRightStep)
+    return scaling or (isinstance(step, ThresholdsStep) and step.shift > 0)
+
+
 def fixed_shift(steps: tuple[Step, ...]) -> int:
-    """Return F: the bits of all fixed shifts to the right less those to the left."""
+    """Return F: the bits of all fixed shifts to the right, thresholds among them, less those to the left."""
     right = sum(one.by for one in steps if isinstance(one, ShiftRightStep) and isinstance(one.by, int))
+    right += sum(one.shift for one in steps if isinstance(one, ThresholdsStep))
     return right - sum(one.by for one in steps if isinstance(one, ShiftLeftStep) and isinstance(one.by, int))
 
 

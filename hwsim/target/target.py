@@ -16,7 +16,7 @@ from hwsim.target.mistake import LocatedError, Location, Mistake, dotted, overla
 from hwsim.target.rules import MAC_KINDS, SUM_KINDS, broken
 from hwsim.target.section import Spelling
 from hwsim.target.sentences import prune, translate, typed
-from hwsim.target.settings import Settings
+from hwsim.target.settings import Reading, Settings
 from hwsim.target.short import expand
 
 Kind = Literal[
@@ -34,8 +34,10 @@ Kind = Literal[
     "subtract",
     "multiply",
     "matmul",
+    "normalize",
     "concatenate",
     "activation",
+    "prelu",
     "curve",
     "reshape",
     "resize",
@@ -47,14 +49,16 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 
 _USED_BY: Mapping[str, frozenset[str]] = {
-    "weights": MAC_KINDS,
+    "weights": MAC_KINDS | {"prelu"},
     "mac": SUM_KINDS,
     "bias": MAC_KINDS,
     "curve": frozenset({"curve"}),
     "pooling": frozenset({"average_pool", "mean"}),
     "resize": frozenset({"resize"}),
+    "normalization": frozenset({"normalize"}),
     "addition": frozenset({"add", "subtract"}),
     "multiplication": frozenset({"multiply"}),
+    "concatenation": frozenset({"concatenate"}),
     "softmax": frozenset({"softmax"}),
 }
 
@@ -73,6 +77,8 @@ class Target(Settings):
     """The target's name, as reports print it."""
     description: str = ""
     """What the target models, in a sentence."""
+    network: Reading = Reading()
+    """How a framework's model becomes a network."""
     operations: dict[Kind, Settings] = {}
     """Settings that differ for one kind of operation."""
     layers: dict[Annotated[str, Field(min_length=1)], Settings] = {}
@@ -135,7 +141,7 @@ class Target(Settings):
 
     def _resolve(self, kind: str, patterns: tuple[str, ...]) -> Settings:
         """Merge the keys given for all operations, for ``kind`` and under each of ``patterns``."""
-        own = {"name", "description", "operations", "layers"}
+        own = {"name", "description", "network", "operations", "layers"}
         merged: dict[str, object] = self.model_dump(exclude_unset=True, exclude=own)
         overrides = [settings for name, settings in self.operations.items() if name == kind]
         overrides += [self.layers[pattern] for pattern in patterns]

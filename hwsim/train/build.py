@@ -22,8 +22,9 @@ from hwsim.network import (
     Subtract,
     Weighted,
 )
+from hwsim.program.pooling import dpu_share
 from hwsim.quantize import Plan, collect, decide
-from hwsim.quantize.decide import PASS_THROUGH
+from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Target, load_target
 from hwsim.train.bases import KERAS
 from hwsim.train.fake import FakeQuantize
@@ -54,8 +55,8 @@ def fake_quantize(model: Any, plan: Plan | Target | str, data: Data | None = Non
     than one rounding in a row, only ``hwsim.train.through`` knows. Raises PlanError for a plan of another network,
     ModelError for operations without a layer (curves, resizes, matrix products and others), all by name.
     """
-    network = load(model)
     chosen = load_target(target if isinstance(plan, Plan) and target is not None else _target_of(plan))
+    network = load(model, target=chosen)
     return quantized_model(network, planned(network, plan, chosen, data), chosen)
 
 
@@ -135,11 +136,13 @@ class Builder:
 
     def stored(self, operation: Operation, tensor: Any) -> Any:
         """Bring a result to the grid of its tensor, where it has one of its own."""
-        stays = isinstance(operation, PASS_THROUGH) or (
-            isinstance(operation, Softmax) and not any(operation.name in one.inputs for one in self.network.operations)
-        )
         if self.numbers is None:
             return tensor
+        stays = isinstance(operation, PASS_THROUGH) or (
+            isinstance(operation, Softmax)
+            and self.numbers.settings(operation).softmax.run_on == "host"
+            and not any(operation.name in one.inputs for one in self.network.operations)
+        )
         # a mean is no level, what moves codes keeps them
         mean_of_levels = isinstance(operation, AveragePool) and self.numbers.tensor(operation.name).levels is not None
         if stays and not mean_of_levels:
@@ -186,6 +189,7 @@ class Builder:
             "scale": self.numbers.channel_scale(operation.inputs[0]),
             "point": entry.zero_point if pooling.zero_point == "kept" else 0,
             "rounding": str(pooling.rounding),
+            "factor": dpu_share(*operation.window) if pooling.division == "dpu" else None,
         }
 
     def _rescaled(self, operation: Concatenate, source: str, tensor: Any) -> Any:

@@ -158,7 +158,8 @@ def through(model: Any, target: Target | str, plan: Plan | None = None, data: Da
     does is seen. Backward, each tensor hands its gradient to the fake-quantised one (``fake_quantize``), computed from
     the engine's values. The model can be saved and loaded. Raises PlanError as ``fake_quantize`` does.
     """
-    network, chosen = load(model), load_target(target)
+    chosen = load_target(target)
+    network = load(model, target=chosen)
     decided = planned(network, chosen if plan is None else plan, chosen, data)
     engine = IntegerEngine(
         network={

@@ -31,6 +31,7 @@ from hwsim.network import (
     Softmax,
     Weighted,
 )
+from hwsim.network.mean import Mean as ImageMean
 from hwsim.network.pooling import Pool
 from hwsim.reference.padding import explicit
 from hwsim.reference.pooling import window_sizes
@@ -119,7 +120,7 @@ class WeightedSums(OperationLayer):
 
 @saved
 class Move(OperationLayer):
-    """An operation without weights of its own: the largest of a window, another shape, a product, a softmax."""
+    """An operation without weights or roundings of its own: the largest of a window, another shape, a softmax, …"""
 
     def call(self, *inputs: Any) -> Any:
         """Return the result (n, …)."""
@@ -131,7 +132,7 @@ class Mean(OperationLayer):
     """An average pooling whose quotients are rounded: ``scale * (round(sum / count + point) - point)``.
 
     ``point`` is the zero point where codes are averaged as they are stored, else 0. ``scale`` is one number, or one for
-    each channel; without it nothing is rounded.
+    each channel; without it nothing is rounded. A ``factor`` stands for ``1 / count``.
     """
 
     def __init__(
@@ -141,11 +142,12 @@ class Mean(OperationLayer):
         scale: Any = None,
         point: int = 0,
         rounding: str = "half_away",
+        factor: float | None = None,
         **keywords: Any,
     ) -> None:
         super().__init__(operation, **keywords)
         self.scale = None if scale is None else np.asarray(scale, np.float64)
-        self.point, self.rounding = point, Rounding(rounding)
+        self.point, self.rounding, self.factor = point, Rounding(rounding), factor
 
     def call(self, inputs: Any) -> Any:
         """Return the means (n, oh, ow, c)."""
@@ -157,14 +159,15 @@ class Mean(OperationLayer):
         sums = tf.cast(tf.nn.avg_pool2d(padded, pool.window, pool.strides, "VALID"), tf.float64) * area
         if self.scale is None:
             return tf.cast(sums / counts, inputs.dtype)
-        means = straight(sums, tf.round(sums)) / counts + self.point
+        sums = straight(sums, tf.round(sums))
+        means = (sums / counts if self.factor is None else sums * self.factor) + self.point
         rounded = straight(means, round_real(means, self.rounding)) - self.point
         return tf.cast(rounded * tf.constant(self.scale), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return what a saved model keeps."""
         scale = None if self.scale is None else self.scale.tolist()
-        kept = {"scale": scale, "point": self.point, "rounding": str(self.rounding)}
+        kept = {"scale": scale, "point": self.point, "rounding": str(self.rounding), "factor": self.factor}
         return {**super().get_config(), **kept}
 
 
@@ -321,6 +324,10 @@ def _join(operation: Concatenate, *parts: Any) -> Any:
     return tensorflow().concat(parts, operation.axis + 1)
 
 
+def _whole_mean(operation: ImageMean, values: Any) -> Any:
+    return tensorflow().reduce_mean(values, (1, 2), keepdims=True)
+
+
 def _multiply(operation: Multiply, one: Any, other: Any) -> Any:
     return one * other
 
@@ -341,6 +348,7 @@ MOVES: Mapping[type[Operation], Callable[..., Any]] = {
     Concatenate: _join,
     Crop: _crop,
     MaxPool: _largest,
+    ImageMean: _whole_mean,
     Multiply: _multiply,
     Pad: _pad,
     Reshape: _reshape,

@@ -83,10 +83,10 @@ class Numbers:
         source = self.scale(operation.inputs[0])
         output = np.broadcast_to(np.asarray(self.channel_scale(operation.name)), (channels,))
         unit = np.broadcast_to(self.unit(operation), (channels,)).copy()
-        real = ratio_of(settings, source, entry, unit, output)
+        real = ratio_of(operation.name, settings, source, entry, unit, output)
         ratio = Ratio.of(operation.name, real, settings.requantize, output)
         form = IntFormat(bits=settings.bias.bits)
-        worth = bias_unit(settings, ratio, unit)
+        worth = bias_unit(settings, ratio, unit, entry)
         bias = _Form(form, tuple(np.where(worth > 0, worth, 1.0).tolist()), (0,) * channels)
         return {
             "source_scale": source,
@@ -116,6 +116,8 @@ class Numbers:
     def quantizer(self, operation: Operation) -> Grid:
         """The grid that an operation's result is brought to."""
         settings = self.settings(operation)
+        if isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
+            return grid_of(self.tensor(operation.name), Rounding.HALF_AWAY)
         enters = isinstance(operation, Input | Softmax)
         mode = settings.activations.rounding if enters else last_rounding(settings.requantize.expanded())
         return grid_of(self.tensor(operation.name), mode)

@@ -215,7 +215,8 @@ def store_weights(
         return _by_formula(model, Store(**how), chosen)
     if how:
         raise ValueError(f"with a target, its sections say how weights are stored, not {', '.join(how)}")
-    return _by_plan(load(model), target, chosen)
+    aim = load_target(target.target if isinstance(target, Plan) else target)
+    return _by_plan(load(model, target=aim), target, chosen)
 
 
 def _chooser(include: str | Sequence[str], exclude: str | Sequence[str]) -> Any:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hwsim.errors import HwsimError
-from hwsim.network import Activation, Add, MatMul, Network, Operation, Resize, Weighted
+from hwsim.network import Activation, Add, MatMul, Mean, Network, Operation, Resize, Softmax, Weighted
 from hwsim.network.pooling import Pool
 from hwsim.program import Program
 from hwsim.quantize import Plan
-from hwsim.quantize.decide import PASS_THROUGH
 from hwsim.quantize.plan import TensorPlan, WeightPlan
+from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Settings, Target
 from hwsim.target.override import Keys, overridden
 from hwsim.target.steps import (
@@ -132,6 +132,8 @@ def finer_tensor(network: Network, plan: Plan, name: str) -> Plan:
 
 def _group(operation: Operation, point: str, settings: Settings) -> str:
     """Return the name under which a point is lifted."""
+    if isinstance(operation, Softmax):
+        return "input" if settings.softmax.run_on == "host" else "softmax"
     if isinstance(operation, Weighted | MatMul):
         stages = [stage.name for stage in settings.mac.stages]
         if point == "bias_sum":
@@ -140,7 +142,7 @@ def _group(operation: Operation, point: str, settings: Settings) -> str:
             return point
     elif point in ("accumulator", "division", "product", "constant", "curve", "interpolation"):
         return point
-    if operation.kind in ("input", "softmax"):
+    if operation.kind == "input":
         return "input"
     return point if point in ("activation", "output") else "requantize"
 
@@ -164,12 +166,14 @@ def _way(  # noqa: PLR0911, PLR0912
             return "an entry for each code, from float64", ""
         case "accumulator" if isinstance(operation, Activation):
             return "", "it has 64 bits already"
-        case "bias" if settings.bias.bits == _bias_bits(settings) and not settings.bias.shift:
+        case "bias" if settings.bias.bits == _bias_bits(settings) and _in_units_of_the_sum(settings):
             return "", "it is as wide as the sum it enters, and its rounding to the unit of that sum cannot be lifted"
         case "bias":
             return "as wide as the sum it enters, in its unit; its rounding to that unit stays", ""
         case "product":
             return "exact products", ""
+        case "softmax":
+            return "computed by the host in float64", ""
         case "activation":
             return "32-bit slopes, rounded half_even", ""
         case "requantize" if not _only_rescales(settings):
@@ -180,6 +184,10 @@ def _way(  # noqa: PLR0911, PLR0912
             return "64 bits, nothing dropped", ""
 
 
+def _in_units_of_the_sum(settings: Settings) -> bool:
+    return not settings.bias.shift and settings.bias.scale == "sum"
+
+
 def _only_rescales(settings: Settings) -> bool:
     steps = settings.requantize.expanded()
     return goes_by_ratio(steps) and all(isinstance(step, RESCALING) for step in steps)
@@ -187,10 +195,13 @@ def _only_rescales(settings: Settings) -> bool:
 
 def _keys(operation: Operation, name: str, settings: Settings) -> Keys:  # noqa: PLR0911
     """Return the settings that lift points of a layer."""
-    if name == "bias":
-        return {"bias": {"bits": _bias_bits(settings), "shift": 0}}
-    if name == "activation":
-        return {"activation": {"multiplier_bits": 32, "rounding": "half_even"}}
+    simple: dict[str, Keys] = {
+        "bias": {"bias": {"bits": _bias_bits(settings), "shift": 0, "scale": "sum"}},
+        "softmax": {"softmax": {"run_on": "host"}},
+        "activation": {"activation": {"multiplier_bits": 32, "rounding": "half_even"}},
+    }
+    if name in simple:
+        return simple[name]
     if name == "requantize":
         exact = {"requantize": {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}}
         return (
@@ -206,7 +217,7 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:  # noqa:
         wide = {**WIDE, "shift": 0}
         stages = [stage.model_dump(mode="json") for stage in settings.mac.stages]
         return {"mac": {"stages": [{**one, **wide} if one["name"] == name else one for one in stages]}}
-    return {"pooling" if isinstance(operation, Pool) else "addition": {"accumulator": WIDE}}
+    return {"pooling" if isinstance(operation, Pool | Mean) else "addition": {"accumulator": WIDE}}
 
 
 def _bias_bits(settings: Settings) -> int:

@@ -1,6 +1,6 @@
 """The softmax of 8-bit codes in integers, as TensorFlow Lite's reference kernels compute it.
 
-``docs/arithmetic.md`` section 6 defines it.
+``docs/arithmetic.md`` section 6 defines it, ``docs/ledger.md`` what is counted.
 The fixed-point functions are gemmlowp's: Qi.f is an integer of i + f bits and a sign, worth its value / 2^f.
 """
 
@@ -13,33 +13,63 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
+from hwsim_kernels.counting import (
+    INEXACT,
+    ROUND_BIAS,
+    ROUND_ENERGY,
+    VALUES,
+    count_bits,
+    count_hit,
+    count_injected,
+    count_range,
+)
 from hwsim_kernels.multiplier import nearest
+from hwsim_kernels.wide import widen
+
+POINTS = ("difference", "sum", "product", "output")
+"""What the kernel counts, in this order."""
 
 CODES = 256
 SKIPPED = -1
-"""In a table of powers: the difference is so large that it takes no part."""
+"""In a table of powers: the difference is so large that its code takes no part."""
 
 MOST_VALUES = 4095
 """So many powers fit the sum of 12 bits before the point."""
 
 INTEGER_BITS = 5
-"""Of a difference, before the point."""
+FRACTION_BITS = 31 - INTEGER_BITS
+"""Of a difference, before and behind the point."""
+
+LEAST_SCALE = 2.0**-FRACTION_BITS
+"""The input's scale lies above this: multipliers are above 1."""
+
+SUM_SHIFT = 12
+"""Bits that a power drops before it is added."""
 
 ONE = (1 << 31) - 1
 BARREL = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 """exp(-1/4), exp(-1/2), exp(-1), ... exp(-16), in Q0.31."""
 
 
+def multiplier_of_scale(scale: float) -> tuple[int, int]:
+    """Return (multiplier, shift) that bring differences of codes to Q5.26: 2^30 to 2^31 - 1, and 1 to 31 to the left.
+
+    >>> multiplier_of_scale(1.0), multiplier_of_scale(1e9)
+    ((1073741824, 27), (2147483647, 31))
+    """
+    return nearest(min(scale * 2.0**FRACTION_BITS, float(ONE)), 32)
+
+
 @njit
 def high_product(a: Int, b: Int) -> Int:
     """Return a * b / 2^31, ties up; both have 32 bits and are not both the most negative."""
-    return (a * b + (1 << 30)) >> 31
+    return (np.int64(a) * np.int64(b) + (1 << 30)) >> 31
 
 
 @njit
 def halved(x: Int, shift: Int) -> Int:
     """Return x / 2^shift to the nearest, ties away from 0."""
-    half = (1 << shift) >> 1
+    half = (np.int64(1) << shift) >> 1
     return -((half - x) >> shift) if x < 0 else (x + half) >> shift
 
 
@@ -49,24 +79,26 @@ def saturated(x: Int) -> Int:
     return min(max(x, -(1 << 31)), ONE)
 
 
+@njit
 def exponential(x: Int) -> Int:
     """Return exp(x) in Q0.31 of x <= 0 in Q5.26."""
     if x == 0:
-        return ONE
-    fraction_bits = 31 - INTEGER_BITS
-    quarter = 1 << (fraction_bits - 2)
+        return np.int64(ONE)
+    quarter = np.int64(1) << (FRACTION_BITS - 2)
     rest = (x & (quarter - 1)) - quarter
     result = _near_zero(rest << INTEGER_BITS)
-    remainder = rest - x
-    for bit, factor in enumerate(BARREL, fraction_bits - 2):
-        if remainder >> bit & 1:
+    remainder = (rest - x) >> (FRACTION_BITS - 2)
+    for factor in BARREL:
+        if remainder & 1 != 0:
             result = high_product(result, factor)
+        remainder >>= 1
     return result
 
 
+@njit
 def _near_zero(a: Int) -> Int:
     """Return exp(a) of -1/4 <= a < 0, both in Q0.31: a Taylor series about -1/8."""
-    middle, third = 1895147668, 715827883  # exp(-1/8) and 1/3
+    middle, third = np.int64(1895147668), np.int64(715827883)  # exp(-1/8) and 1/3
     x = a + (1 << 28)
     x2 = high_product(x, x)
     x3, x4 = high_product(x2, x), high_product(x2, x2)
@@ -74,16 +106,14 @@ def _near_zero(a: Int) -> Int:
     return middle + high_product(middle, x + higher)
 
 
-def power_table(scale: float) -> NDArray[np.int64]:
-    """Return exp(-scale * d) in Q0.31 for d = 0 ... 255, or `SKIPPED`."""
-    fraction_bits = 31 - INTEGER_BITS
-    multiplier, exponent = nearest(min(scale * 2.0**fraction_bits, float(ONE)), 32)
-    smallest = -int(((1 << INTEGER_BITS) - 1) * 2.0**fraction_bits / 2.0**exponent)
+@njit
+def power_table(multiplier: Int, shift: Int) -> Ints:
+    """Return the powers in Q0.31 of differences d = 0 ... 255 between the largest code and another, or `SKIPPED`."""
     table = np.full(CODES, SKIPPED, np.int64)
+    radius = (np.int64((1 << INTEGER_BITS) - 1) << FRACTION_BITS) >> shift
     for difference in range(CODES):
-        if -difference >= smallest:
-            shifted = -difference << exponent if exponent >= 0 else -difference >> -exponent
-            table[difference] = exponential(high_product(shifted, multiplier))
+        if difference <= radius:
+            table[difference] = exponential(high_product(-(np.int64(difference) << shift), multiplier))
     return table
 
 
@@ -99,28 +129,71 @@ def reciprocal(a: Int) -> Int:
 
 
 @njit
-def softmax(codes: NDArray[Any], powers: Ints, out: NDArray[Any]) -> None:
-    """Take the softmax of each row.
+def _count(exact: Int, shift: Int, rounded: Int, held: Int, counts: Ints, channel: Int) -> None:
+    """Count one value: exact / 2^shift has become ``rounded``, and a register holds ``held``."""
+    error = (np.int64(rounded) << 16) - (exact >> (shift - 16) if shift >= 16 else exact << (16 - shift))
+    counts[VALUES, channel] += 1
+    counts[INEXACT, channel] += np.int64(1) if exact & ((np.int64(1) << shift) - 1) != 0 else np.int64(0)
+    counts[ROUND_BIAS, channel] += error
+    counts[ROUND_ENERGY, channel] += error * error
+    count_range(counts, channel, held)
 
-    codes, out: (rows, n) of 8 bits, 0 < n <= `MOST_VALUES`; an output code q stands for (q + 128) / 256.
-    powers: (256,) the table of `power_table`.
+
+@njit
+def softmax(
+    codes: NDArray[Any],
+    multiplier: Int,
+    shift: Int,
+    channels: Int,
+    first_position: Int,
+    out: NDArray[Any],
+    counts: Ints,
+    histogram: Ints,
+) -> None:
+    """Take the softmax of each line along the middle axis.
+
+    codes, out: (outer, n, inner) of 8 bits, 0 < n <= `MOST_VALUES`; an output code q stands for (q + 128) / 256.
+    multiplier, shift: of the input's scale (``multiplier_of_scale``).
+    channels: the size of the tensor's last axis, by which values are counted; first_position: how many positions over
+    all other axes came before. counts: (4, COLUMNS, channels) of `POINTS`. histogram: (BINS,) of outputs + 128.
     """
-    rows, size = codes.shape
-    for row in range(rows):
-        largest = np.int64(codes[row, 0])
-        for i in range(size):
-            largest = max(largest, np.int64(codes[row, i]))
-        total = np.int64(0)
-        for i in range(size):
-            power = np.int64(powers[largest - codes[row, i]])
-            if power != SKIPPED:
-                total += halved(power, 12)
-        headroom = np.int64(0)
-        while (total << headroom) < (1 << 31):
-            headroom += 1
-        factor = reciprocal((total << headroom) - (1 << 31))
-        shift = 12 - headroom + 31 - 8
-        for i in range(size):
-            power = np.int64(powers[largest - codes[row, i]])
-            code = halved(high_product(factor, power), shift) - 128 if power != SKIPPED else np.int64(-128)
-            out[row, i] = min(max(code, -128), 127)
+    powers = power_table(multiplier, shift)
+    outer, size, inner = codes.shape
+    for one in range(outer):
+        for line in range(inner):
+            largest = np.int64(codes[one, 0, line])
+            for i in range(size):
+                largest = max(largest, np.int64(codes[one, i, line]))
+            total = np.int64(0)
+            for i in range(size):
+                difference = largest - np.int64(codes[one, i, line])
+                power = powers[difference]
+                if power != SKIPPED:
+                    channel = ((one * size + i) * inner + line) % channels
+                    exact = -(np.int64(difference) << shift) * multiplier
+                    scaled = high_product(-(np.int64(difference) << shift), multiplier)
+                    _count(exact, 31, scaled, scaled, counts[0], channel)
+                    part = halved(power, SUM_SHIFT)
+                    total += part
+                    _count(power, SUM_SHIFT, part, total, counts[1], channel)
+            headroom = np.int64(0)
+            while (total << headroom) < (1 << 31):
+                headroom += 1
+            factor = reciprocal((total << headroom) - (1 << 31))
+            dropped = 35 - headroom
+            for i in range(size):
+                power = powers[largest - np.int64(codes[one, i, line])]
+                place = (one * size + i) * inner + line
+                channel = place % channels
+                product: Int = np.int64(0)
+                if power != SKIPPED:
+                    product = high_product(factor, power)
+                    _count(factor * power, 31, product, product, counts[2], channel)
+                share = halved(product, dropped)
+                _count(product, dropped, share, share - 128, counts[3], channel)
+                count_bits(histogram, share)
+                if share - 128 > 127:
+                    high, low = widen(share - 128)
+                    count_hit(counts[3], channel, high, low, False, first_position + place // channels)
+                    count_injected(counts[3], channel, 127 - (share - 128))
+                out[one, i, line] = min(share - 128, 127)

@@ -74,13 +74,14 @@ def absolute(values: Ints) -> None:
 
 
 @njit
-def negate(values: Ints) -> None:
-    """Change the sign."""
+def negate(values: Ints, where: Ints) -> None:
+    """Change the sign where ``where`` (channels,) is 1."""
     for row in range(values.shape[1]):
         for c in range(values.shape[2]):
-            high, low = load(values, row, c)
-            high, low = minus(0, 0, high, low)
-            store(values, row, c, high, low)
+            if where[c] != 0:
+                high, low = load(values, row, c)
+                high, low = minus(0, 0, high, low)
+                store(values, row, c, high, low)
 
 
 @njit

@@ -88,6 +88,28 @@ def tflite_16x8(groups: Groups, bias: int, ratio: float, *, relu: bool) -> int:
     return saturate(max(scaled, 0) if relu else scaled, 16)
 
 
+def tflite_16x8_dense(groups: Groups, bias: int, ratio: float, *, relu: bool) -> int:
+    """TensorFlow Lite's fully connected layer with 16-bit activations: a product in float64, std::round."""
+    total = bias
+    for x, w in every(groups):
+        total = wrap(total + x * w, 64)
+    product = float(total) * ratio
+    whole = math.floor(abs(product))
+    scaled = math.copysign(whole + (abs(product) - whole >= 0.5), product)
+    return saturate(max(int(scaled), 0) if relu else int(scaled), 16)
+
+
+def one_rounding(total: int, ratio: float) -> int:
+    """A multiplier of 32 bits and one rounding shift, half up."""
+    multiplier, exponent = quantized_multiplier(ratio)
+    return shifted(total * multiplier, 31 - exponent, "half_up")
+
+
+def float_ratio(source: float, weights: float, output: float) -> float:
+    """x_scale * w_scale / y_scale in float32, from left to right; by way of float64 a quotient rounds the same."""
+    return single(single(single(source) * single(weights)) / single(output))
+
+
 def gemmini(groups: Groups, bias: int, ratio: float, *, relu: bool, rows: int = 16) -> int:
     """Gemmini, weight-stationary, a mesh of so many rows; a matrix product takes its operands in blocks of them."""
     operands, total = list(every(groups)), bias
@@ -162,6 +184,62 @@ def vpmaddubsw(groups: Groups, bias: int, ratio: float, zero_points: tuple[int, 
     return min(max((max(result, 0) if relu else result) + target, 0), 255)
 
 
+def onnx_runtime(groups: Groups, bias: int, ratio: float, zero_point: int, *, relu: bool) -> int:
+    """QLinearConv: an exact 32-bit sum, one product in float32, to the nearest even; unsigned codes."""
+    total = wrap(sum(x * w for x, w in every(groups)) + bias, 32)
+    result = round(single(single(total) * ratio))
+    return min(max((max(result, 0) if relu else result) + zero_point, 0), 255)
+
+
+def ethos_u55(groups: Groups, bias: int, ratio: float, zero_point: int, *, relu: bool) -> int:
+    """Ethos-U55: a scale of 32 bits and a shift of 6, rounded as TOSA's apply_scale_32 with double_round."""
+    total = wrap(sum(x * w for x, w in every(groups)) + bias, 32)
+    mantissa, exponent = math.frexp(ratio)
+    scale, shift = math.floor(mantissa * 2**31 + 0.5), 31 - exponent
+    if not 0 <= shift < 64:
+        scale, shift = 0, 16
+    nudge = 1 << (shift - 1)
+    if shift > 31:
+        nudge += 1 << 30 if total >= 0 else -(1 << 30)
+    result = ((total * scale + nudge) >> shift) + zero_point
+    return saturate(max(result, zero_point) if relu else result, 8)
+
+
+def ne16(groups: Groups, bias: int, scale: int, shift: int) -> int:
+    """NE16 with a bias: an unsigned 8-bit scale, cut to 32 bits, the bias in 32 bits, a shift, unsigned 8 bits."""
+    total = 0
+    for x, w in every(groups):
+        total = wrap(total + x * w, 32)
+    biased = wrap(wrap(total * scale, 32) + bias, 32)
+    return min(max(biased >> shift, 0), 255)
+
+
+def qonnx_threshold(groups: Groups, bias: int, ratio: float, *, relu: bool) -> int:
+    """15 thresholds half-way between 16 codes, on sums that are scaled to 256 steps per code and rounded down."""
+    total = wrap(sum(x * w for x, w in every(groups)) + bias, 32)
+    multiplier, exponent = quantized_multiplier(ratio)
+    value = (total * multiplier) >> (31 - exponent - 8)
+    code = sum(value >= 256 * level + 128 for level in range(-8, 7)) - 8
+    return max(code, 0) if relu else code
+
+
+def weights_alone(groups: Groups, bias: int, ratio: float, zero_point: int, *, relu: bool) -> int:
+    """A weight format in front of a plain 8-bit datapath."""
+    total = wrap(sum(x * w for x, w in every(groups)) + bias, 32)
+    result = one_rounding(total, ratio)
+    return saturate((max(result, 0) if relu else result) + zero_point, 8)
+
+
+def imc(groups: Groups, bias: int, ratio: float, *, relu: bool, rows: int = 128) -> int:
+    """An in-memory-compute tile: sums of so many rows through a 6-bit converter of 16 LSBs a step; 4-bit codes."""
+    operands, total = list(every(groups)), bias
+    for begin in range(0, len(operands), rows):
+        column = sum(x * w for x, w in operands[begin : begin + rows])
+        total += saturate((column + 8) >> 4, 6)
+    result = one_rounding(wrap(total, 32), ratio)
+    return saturate(max(result, 0) if relu else result, 4)
+
+
 def pulp_nn(groups: Groups, bias: int, multiplier: int, shift: int) -> int:
     """PULP-NN quant_u8."""
     total = bias
@@ -179,7 +257,24 @@ def max78000(groups: Groups, bias: int, shift: int, *, relu: bool, absolute: boo
     return min(abs(value), 127) if absolute else value
 
 
+def dpu_average(codes: Sequence[int], height: int, width: int) -> int:
+    """Xilinx DPU: the sum of what lies inside a window, times N / 2^M of the whole window; ``get_avgpool_dpu_factors``.
+
+    The search is that of the vendor's, with its float32.
+    """
+    own = {(3, 3): (7, 6), (5, 5): (10, 8), (6, 6): (7, 8), (7, 7): (21, 10), (14, 14): (21, 12)}
+    size, factor, shift, least = height * width, 0, 0, 1.0
+    for tried in range(math.ceil(math.log2(size * 128))):
+        rounded = math.floor(2.0**tried / size + 0.5)
+        difference = abs(rounded / 2.0**tried - single(1.0 / size))
+        if difference < least:
+            factor, shift, least = rounded, tried, single(difference)
+    factor, shift = own.get((height, width), (factor, shift))
+    return saturate(shifted(sum(codes) * factor, shift, "half_up"), 8)
+
+
 def vitis_dpu(groups: Groups, bias: int, bias_shift: int, shift: int, *, relu: bool) -> int:
-    """Xilinx DPU: ``bias`` is the 8-bit code, ``bias_shift`` its distance from the sum's point."""
-    total = sum(x * w for x, w in every(groups)) + (bias << bias_shift)
-    return saturate(shifted(max(total, 0) if relu else total, shift, "half_up"), 8)
+    """Xilinx DPU: ``bias`` is the 8-bit code, ``bias_shift`` its distance from the sum's point; what is below stays."""
+    below = max(-bias_shift, 0)
+    total = (sum(x * w for x, w in every(groups)) << below) + (bias << max(bias_shift, 0))
+    return saturate(shifted(max(total, 0) if relu else total, shift + below, "half_up"), 8)

@@ -15,7 +15,7 @@ Program = Callable[[str, Iterable[int]], Rows]
 
 
 def program(name: str, headers: str, folder: Path) -> Program:
-    """Compile ``name``.cpp against ``headers``, a folder of hls4ml; return a function that runs it.
+    """Compile ``name``.cpp against ``headers``, a folder of hls4ml, and the folder around it; return what runs it.
 
     Skip where hls4ml or g++ is missing.
     """
@@ -25,9 +25,10 @@ def program(name: str, headers: str, folder: Path) -> Program:
     if shutil.which("g++") is None:
         pytest.skip("g++ is missing")
     include = Path(hls4ml.submodule_search_locations[0]) / "templates" / headers
+    both = [f"-I{include}", f"-I{include.parent}"]
     source, binary = Path(__file__).with_name(f"{name}.cpp"), folder / name
     # -w: the headers are not ours
-    subprocess.run(["g++", "-std=c++17", "-O0", "-w", f"-I{include}", str(source), "-o", str(binary)], check=True)
+    subprocess.run(["g++", "-std=c++17", "-O0", "-w", *both, str(source), "-o", str(binary)], check=True)
 
     def run(what: str, values: Iterable[int]) -> Rows:
         text = "\n".join(map(str, values))

@@ -13,6 +13,12 @@ def ap_fixed(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 @pytest.fixture(scope="session")
+def hls4ml_dense(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """Return the program of hls4ml's dense layer."""
+    return program("hls4ml_dense", "vivado/ap_types", tmp_path_factory.mktemp("hls4ml_dense"))
+
+
+@pytest.fixture(scope="session")
 def ac_fixed(tmp_path_factory: pytest.TempPathFactory) -> Program:
     """Return the program of Siemens' headers."""
     return program("ac_fixed", "catapult/ac_types/include", tmp_path_factory.mktemp("ac_fixed"))

@@ -1,8 +1,8 @@
 """ONNX Runtime: its rounding operators, and its integer layers as a judge of the kind `float32`.
 
-Tensors have scales that are powers of two, so that its ``x_scale * w_scale / y_scale`` in float32 and our ratio in
-float64 are one number. Weights stay within 7 bits: without VNNI instructions, x86 adds pairs of products in 16 bits
-that saturate.
+Layers by hand have scales that are powers of two, so that its ``x_scale * w_scale / y_scale`` in float32 and our ratio
+in float64 are one number; those of the target ``onnxruntime`` have any scales. Weights stay within 7 bits: without VNNI
+instructions, x86 adds pairs of products in 16 bits that saturate.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden.case import program_of, stage, target
+from golden.case import program_of, row, stage, target
 from judges.coverage import judged
 from judges.ours import check_array
 
 from hwsim.engine import Execution, execute
 from hwsim.network import Conv2D, Dense
 from hwsim.quantize.plan import TensorPlan, WeightPlan
+from hwsim.target import Target, load_target
+from hwsim.target.target import merge
 from oracle.overflow import fit
 from oracle.rescale import float32_product
 from oracle.rounding import round_fraction
@@ -112,7 +114,7 @@ def beyond_float32() -> Layer:
     return replace(one, x=one.x % 8, w=w, w_scale=scale, bias=ties.astype(np.int32), x_zero=0, y_zero=0)
 
 
-def ours(one: Layer) -> Execution:
+def ours(one: Layer, where: Target | None = None) -> Execution:
     """Run a layer through the whole of our path, from real values."""
     kernel = (one.w.astype(np.float64) - one.w_zero) * one.w_scale
     bias = one.bias * (one.x_scale * one.w_scale.astype(np.float64))
@@ -133,7 +135,7 @@ def ours(one: Layer) -> Execution:
         ),
         TensorPlan(bits=8, signed=y_signed, scale=one.y_scale, zero_point=one.y_zero),
     )
-    where = target(
+    where = where or target(
         [stage(32, "wrap")],
         requantize={"kind": "float32", "rounding": "half_even"},
         weights={"signed": w_signed, "symmetric": one.w_zero == 0, "granularity": "output_channel"},
@@ -202,3 +204,59 @@ def test_codes_of_the_oracle(name: str) -> None:
         for total, code in pairs:
             rounded = round_fraction(float32_product(total, ratio), "half_even")
             assert fit(rounded + one.y_zero, 8, signed, "saturate") == code, (channel, total)
+
+
+# --- the shipped target -------------------------------------------------------------------------------
+
+
+def shipped(one: Layer, **requantize: str) -> Target:
+    """Return the target ``onnxruntime`` for a layer's formats."""
+    changes = {
+        "weights": {"signed": one.w.dtype != np.uint8, "symmetric": one.w_zero == 0},
+        "activations": {"signed": one.y_type is not np.uint8},
+        "requantize": requantize,
+    }
+    return Target.from_dict(merge(load_target("onnxruntime").model_dump(exclude_unset=True), changes))
+
+
+def odd(one: Layer, seed: int) -> Layer:
+    """Return a layer with any scales, chosen so that outputs fill their range and some leave it."""
+    generator = np.random.default_rng(seed)
+    x_scale, y_scale = (float(np.float32(generator.uniform(0.001, 0.1))) for _ in range(2))
+    sums = (theirs(one, requantized=False) + one.bias).reshape(-1, one.w_scale.size)
+    reach = generator.uniform(60, 200, one.w_scale.size) * y_scale / x_scale
+    w_scale = (reach / np.abs(sums).max(axis=0)).astype(np.float32)
+    return replace(one, x_scale=x_scale, y_scale=y_scale, w_scale=w_scale)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", [name for name in LAYERS if "float32" not in name])
+def test_the_shipped_target(name: str, seed: int) -> None:
+    """QLinearConv and QLinearMatMul with scales that are no powers of two."""
+    one = odd(LAYERS[name], seed)
+    execution, wanted = ours(one, shipped(one)), theirs(one, requantized=True)
+    np.testing.assert_array_equal(execution.codes["layer"].reshape(wanted.shape), wanted)
+    output = row(execution, "output")
+    assert output.hits > 0
+    assert len(np.unique(wanted)) > 100
+    others = ours(one, shipped(one, rounding="floor")).codes["layer"].reshape(wanted.shape)
+    assert (others != wanted).mean() > 0.2
+
+
+def test_the_shipped_target_forms_its_ratio_in_float32() -> None:
+    """255 * 73 + 95 = 18710: by the ratio that float32 forms it is above 114.5, by the nearest float32 it is not."""
+    scales = (0.00688695115968585, 0.0386962816119194, 0.043547630310058594)
+    one = Layer(
+        x=np.array([[[[255, 95]]]], np.uint8),
+        w=np.array([[[[73], [1]]]], np.int8),
+        bias=np.zeros(1, np.int32),
+        w_scale=np.array([scales[1]], np.float32),
+        x_zero=0,
+        w_zero=0,
+        y_zero=0,
+        y_type=np.uint8,
+        x_scale=float(np.float32(scales[0])),
+        y_scale=float(np.float32(scales[2])),
+    )
+    assert theirs(one, requantized=True).tolist() == ours(one, shipped(one)).codes["layer"].tolist() == [[115]]
+    assert ours(one, shipped(one, rule="nearest")).codes["layer"].tolist() == [[114]]

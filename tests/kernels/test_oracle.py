@@ -17,7 +17,15 @@ from oracle.mac import Datapath, Where, dot, loop_ends, steps
 from oracle.network import Result, run
 from oracle.overflow import fit, limits
 from oracle.quantize import quantize
-from oracle.rescale import Unit, accumulator_unit, fixed_double, float32_product, float64_product, multiplier
+from oracle.rescale import (
+    Unit,
+    accumulator_unit,
+    fixed_double,
+    float32_product,
+    float64_product,
+    multiplier,
+    product_unit,
+)
 from oracle.rounding import UP, Rounded, round_divide, round_fraction, round_shift, rounded_shift
 from oracle.steps import rescale, resolve
 
@@ -295,6 +303,11 @@ def test_float_product_against_numpy() -> None:
         product = float(np.float32(a) * np.float32(w)) * 4.0 / float(np.float32(out))
         assert accumulator_unit(a, w, 2).ratio(out, "float_product") == product
         assert Unit(a).ratio(out, "float_product") == a / out
+        ratio = float(np.float32(a) * np.float32(w) / np.float32(out)) * 4.0
+        assert accumulator_unit(a, w, 2).ratio(out, "float_ratio") == ratio
+        assert product_unit(a, w, 2).ratio(out, "float_ratio") == ratio
+        assert product_unit(a, w, 2).ratio(out, "float_product") == a * w * 4.0 / out
+        assert Unit(a).ratio(out, "float_ratio") == a / out
 
 
 def test_guard_bits() -> None:
@@ -1135,6 +1148,68 @@ def test_softmax() -> None:
         tensors={"x": tensor()},
     )
     assert result.codes["y"] == pytest.approx([0.5, 0.5, 0.2689414213699951, 0.7310585786300049])
+
+
+def a_mean(codes: list[int], how: str, bits: int = 16, narrow: Json | None = None) -> Result:
+    """Return the mean of a column of codes of scale 1 in steps of 1 / 2."""
+    return network(
+        source("x", len(codes), 1, 1),
+        after("Mean", "y", "x"),
+        data=[[[[[float(code)]] for code in codes]]],
+        tensors={"x": tensor(), "y": tensor(0.5, 3)},
+        change={
+            "pooling": {"mean": how, "accumulator": {**fit_section(), **(narrow or {})}},
+            "requantize": {"multiplier_bits": bits},
+        },
+    )
+
+
+def test_mean() -> None:
+    result = a_mean([1, 2, 4], "ratio")
+    assert result.values["y"]["accumulator"] == [7]
+    assert result.codes["y"] == [5 + 3]  # 14 / 3 in steps of 1 / 2
+    assert list(result.ledger["y"]) == ["accumulator", "requantize", "output"]
+    assert (result.ledger["y"]["accumulator"]["values"], result.ledger["y"]["accumulator"]["sums"]) == ([3], [1])
+    # in 4 bits 2 / 3 is 5 / 8, but 2 is 4 / 2, 8 / 4, and a third of that 2 / 4
+    assert a_mean([1, 2, 6], "ratio", 4).values["y"]["requantize"] == [6]  # 45 / 8
+    assert a_mean([1, 2, 6], "divided", 4).values["y"]["requantize"] == [5]  # 18 / 4
+
+
+def test_a_narrow_sum_of_a_mean() -> None:
+    result = a_mean([1, 2, 4, -3], "ratio", narrow={"bits": 3, "overflow": "saturate"})
+    assert result.values["y"]["accumulator"] == [0]
+    seen = result.ledger["y"]["accumulator"]
+    assert (seen["high"], seen["first"], seen["transient"], seen["clamp_energy"]) == ([1], [(0, 0, 2)], [0], [16])
+
+
+def shares(*codes: int, scale: float) -> Result:
+    """Return a softmax of codes in fixed point."""
+    return network(
+        source("x", len(codes)),
+        after("Softmax", "y", "x", axis=0),
+        data=[[[code * scale for code in codes]]],
+        tensors={"x": tensor(scale), "y": tensor(2.0**-8, -128)},
+        change={"softmax": {"run_on": "fixed"}},
+    )
+
+
+def test_softmax_in_fixed_point() -> None:
+    assert shares(9, scale=1.0).codes["y"] == [127]
+    assert shares(9, 9, 9, 9, scale=1.0).codes["y"] == [64 - 128] * 4
+    result = shares(0, 3, -16, scale=1.0)
+    # 256 / (1 + e^3) = 12.1, and a difference of 19 is beyond 15, which floor(31 * 2^26 / 2^27) allows
+    assert result.codes["y"] == [12 - 128, 244 - 128, -128]
+    ledger = result.ledger["y"]
+    assert list(ledger) == ["difference", "sum", "product", "output"]
+    assert [ledger[point]["values"] for point in ledger] == [[1, 1, 0], [1, 1, 0], [1, 1, 0], [1, 1, 1]]
+    assert ledger["difference"]["minimum"] == [-3 << 26, 0, None]
+    assert ledger["difference"]["inexact"] == [0, 0, 0]  # a scale of 1 is exact
+    assert ledger["sum"]["maximum"][0] == round(2**19 * 2.718281828459045**-3)
+    assert ledger["sum"]["maximum"][1] == ledger["sum"]["maximum"][0] + 2**19
+    assert ledger["output"]["histogram"][:9] == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert shares(0, 1, scale=0.3).ledger["y"]["difference"]["inexact"] == [1, 0]
+    with pytest.raises(ValueError, match="input scale"):
+        shares(0, 1, scale=2.0**-26)
 
 
 def test_samples_draw_the_same_numbers() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,24 +24,40 @@ def convert(
 
     With ``any_batch``, for a batch of any size, the file works out its shapes as it runs.
     """
-    keras.utils.set_random_seed(seed)
+    return convert_model(*made(shape, build, any_batch=any_batch, seed=seed), wide=wide, real=real)
+
+
+def made(shape: Shape, build: Build, *, any_batch: bool = False, seed: int = 0) -> tuple[Any, list[Any]]:
+    """Return a Keras model with random weights, and samples to calibrate it with."""
     generator = np.random.default_rng(seed)
     inputs = keras.Input(shape, batch_size=None if any_batch else 1, name="x")
-    model = keras.Model(inputs, build(inputs))
+    built = keras.Model(inputs, build(inputs))
+    keras.utils.set_random_seed(seed)
+    model = keras.models.clone_model(built)  # layers of a case are shared by all who build it, their weights with them
     for weight in model.weights:
-        weight.assign(weight.numpy() + 0.2 * generator.standard_normal(weight.shape))
+        moved = weight.numpy() + 0.2 * generator.standard_normal(weight.shape)
+        weight.assign(np.abs(moved) if weight.name == "moving_variance" else moved)
+    return model, [generator.normal(0.1, 1, (1, *shape)).astype(np.float32) for _ in range(8)]
+
+
+def convert_model(model: Any, samples: Sequence[Any], *, wide: bool = False, real: bool = False) -> bytes:
+    """Return a quantised file of a Keras model that is calibrated with ``samples``."""
     converter: Any = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     converter.target_spec.supported_ops = [kind if wide else tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     if not real:
         converter.inference_input_type = converter.inference_output_type = tf.int16 if wide else tf.int8
+    converter.representative_dataset = lambda: ([one] for one in samples)
+    return _quietly(converter)
 
-    def samples() -> Iterator[list[Any]]:
-        for _ in range(8):
-            yield [generator.normal(0.1, 1, (1, *shape)).astype(np.float32)]
 
-    converter.representative_dataset = samples
+def converted_to_float(model: Any) -> bytes:
+    """Return a file of a Keras model that computes in float32, as the converter calibrates it."""
+    return _quietly(tf.lite.TFLiteConverter.from_keras_model(model))
+
+
+def _quietly(converter: Any) -> bytes:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a type that was not asked for
         return bytes(converter.convert())
@@ -97,6 +113,12 @@ def around(**arguments: Any) -> Build:
         return keras.ops.pad(x, ((0, 0), (0, 1), (1, 0), (2, 1)), **arguments)
 
     return build
+
+
+def sloped() -> Build:
+    """Return a ReLU with a slope for each channel, of either sign."""
+    layer: Build = layers.PReLU(shared_axes=[1, 2], alpha_initializer=keras.initializers.RandomUniform(-0.5, 0.9))
+    return layer
 
 
 def of_rows(x: Any) -> Any:
@@ -170,5 +192,12 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "mirror": (IMAGE, chain(conv(), around(mode="reflect"))),
     "matmul": ((4, 6), of_rows),
     "squeeze and excite": (IMAGE, chain(conv(filters=6), excited)),
+    "prelu": (IMAGE, chain(conv(), sloped(), conv())),
+    "mean of channels": (IMAGE, chain(conv(), lambda x: keras.ops.mean(x, axis=-1))),
+    "mean of rows": (IMAGE, chain(conv(), lambda x: keras.ops.mean(x, axis=1, keepdims=True))),
+    "batch normalisation": (IMAGE, chain(layers.BatchNormalization(), layers.ReLU())),
     "conv of rows": ((12, 3), layers.Conv1D(4, 3, padding="same", activation="relu")),
 }
+
+SHAPES = ("flatten, dense", "reshape", "multiply by channel")
+"""Networks whose files work out shapes where the batch may have any size, and say them where it has one."""

@@ -7,14 +7,14 @@ from oracle.finish import Finish, InputRescaling, Output
 from oracle.ledger import Place, Point
 from oracle.levels import scales_of
 from oracle.overflow import Format
-from oracle.rescale import Unit
+from oracle.rescale import Unit, product_unit
 from oracle.tensor import Layer, Made, place_of
 
 
 def activation(layer: Layer) -> Made:
     """Compute an activation; without a function, bring codes to another scale."""
     function = layer.operation["function"]
-    apart = function and function["negative_slope"] != 0 and layer.settings["activation"]["slope"] == "apart"
+    apart = function and function.get("negative_slope", 0.0) != 0 and layer.settings["activation"]["slope"] == "apart"
     source = layer.inputs[0]
     made_by = Apart(layer) if apart else Whole(layer)
     samples = [
@@ -34,7 +34,7 @@ class Whole:
         """Begin an empty ledger."""
         source, function = layer.inputs[0], layer.operation["function"]
         self.finish = Finish(function, layer.settings, layer.plan, source.shape[-1])
-        self.unit = Unit(source.scale, factors=(source.scale, 1.0, 0) if function else None)
+        self.unit = product_unit(source.scale, 1.0, 0) if function else Unit(source.scale)
         self.points = self.finish.points
 
     def run(self, d: int, number: int, place: Place) -> int:
@@ -50,8 +50,8 @@ class Apart:
         source, function = layer.inputs[0], layer.operation["function"]
         channels = source.shape[-1]
         self.max_value, self.settings = function["max_value"], layer.settings["activation"]
-        slopes = (1.0, function["negative_slope"])
-        self.units = [Unit(source.scale * slope, factors=(source.scale, slope, 0)) for slope in slopes]
+        slopes = (1.0, function.get("negative_slope", 0.0))
+        self.units = [product_unit(source.scale, slope, 0) for slope in slopes]
         self.scales = scales_of(layer.plan, channels)
         self.rescaling = InputRescaling(layer.settings, channels)
         self.sums = Point("accumulator", channels, last=True)

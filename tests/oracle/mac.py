@@ -208,8 +208,11 @@ class Datapath:
         bias = [self.bias_point] if self.position == "last" else []
         return [*self.product.points, *self.stage_points, *bias]
 
-    def run(self, pairs: Sequence[tuple[int, int]], bias: int, where: Where) -> int:
-        """Return the sum of the products of ``pairs``, which stand in the order of accumulation."""
+    def run(self, pairs: Sequence[tuple[int, int]], bias: int, where: Where, left: int = 0) -> int:
+        """Return the sum of the products of ``pairs``, which stand in the order of accumulation.
+
+        A bias that comes last meets a sum that is shifted ``left``, to the bias' finer unit.
+        """
         first = where.number * where.steps
         values = [Step(k, self.product.narrow(a * w, first + k, where.place(k))) for k, (a, w) in enumerate(pairs)]
         for index, (stage, point) in enumerate(zip(self.stages, self.stage_points, strict=True)):
@@ -218,7 +221,7 @@ class Datapath:
             values = [Sum(stage, point, where, self.draws).run(one, 0 if i else start) for i, one in sums]
         total = values[0].value
         if self.position == "last":
-            return self.bias_point.fit(total + bias, self.bias_format, where.place())
+            return self.bias_point.fit(total * 2**left + bias, self.bias_format, where.place())
         return total
 
     def _starts_from_bias(self, index: int) -> bool:

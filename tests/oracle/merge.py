@@ -9,7 +9,7 @@ from oracle.ledger import Point
 from oracle.levels import Entry, scales_of, shifts_of
 from oracle.mac import Product
 from oracle.overflow import Format
-from oracle.rescale import Unit
+from oracle.rescale import Unit, product_unit
 from oracle.tensor import Layer, Made, Shape, Tensor, coordinates, index_of, place_of, size_of
 
 
@@ -68,7 +68,7 @@ def multiply(layer: Layer) -> Made:
     shape = stretched(layer.inputs)
     product = Product(layer.settings["multiplication"]["product"], layer.settings["random"], shape[-1])
     finish = Finish(layer.operation.get("activation"), layer.settings, layer.plan, shape[-1])
-    unit = Unit(a.scale * b.scale * 2.0**product.shift, factors=(a.scale, b.scale, product.shift))
+    unit = product_unit(a.scale, b.scale, product.shift)
     made = Made(shape, [], [*product.points, *finish.points])
     for sample in range(len(a.samples)):
         stored = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import frexp
 from typing import Any
 
 from oracle.finish import Finish
@@ -11,7 +12,7 @@ from oracle.ledger import Place, Point
 from oracle.mac import Datapath, Where, loop_ends, steps
 from oracle.overflow import Format
 from oracle.quantize import Quantizer, WeightQuantizer
-from oracle.rescale import Unit, accumulator_unit
+from oracle.rescale import AccumulatorUnit, Unit, accumulator_unit
 from oracle.tensor import Layer, Made, Shape, flat, index_of, size_of, windows
 
 
@@ -112,13 +113,23 @@ def is_corrected(mac: Mapping[str, Any]) -> bool:
     return bool(mac.get("input_zero_point", "removed") == "corrected")
 
 
+def finer(unit: Unit, bits: int) -> Unit:
+    """Return a unit whose LSB is 2^-bits of another's."""
+    assert isinstance(unit, AccumulatorUnit)
+    return replace(unit, value=unit.value * 2.0**-bits, shift=unit.shift - bits)
+
+
 class Parameters:
     """Weights (the integers that the multiplier gets), biases and units of one layer, with their ledger."""
 
     def __init__(self, layer: Layer, geo: Geometry, finish: Finish) -> None:
         """Quantise weights and biases; a bias may enter in ``finish``."""
         self.layer, self.outputs, self.finish = layer, geo.outputs, finish
-        self.units = [self._unit(channel) for channel in range(geo.outputs)]
+        sums = [self._unit(channel) for channel in range(geo.outputs)]
+        self.above = [self._above(unit.value) for unit in sums]
+        self.left = [max(-bits, 0) for bits in self.above]
+        """By how many bits each channel's sum is shifted to a finer bias."""
+        self.units = [finer(*pair) for pair in zip(sums, self.left, strict=True)]
         self.points = [Point("weight", geo.outputs), Point("bias", geo.outputs)]
         self.weights = self._weights(geo)
         self.biases = self._biases()
@@ -131,11 +142,20 @@ class Parameters:
         scale = per_channel(self.layer.weights["scale"], channel)
         return accumulator_unit(self.layer.inputs[0].scale, scale, shift)
 
+    def _above(self, unit: float) -> int:
+        """Return how many bits an LSB of a bias code is above that of the sum."""
+        section = self.layer.settings["bias"]
+        if section.get("scale", "sum") == "sum":
+            return int(section.get("shift", 0))
+        fraction, exponent = frexp(self.layer.weights["bias_scale"] / unit)
+        if fraction != 0.5:
+            raise ValueError("the scales of bias and sum differ by more than a shift")
+        return exponent - 1
+
     def _weights(self, geo: Geometry) -> list[int]:
         """Return the weights in the kernel's row-major order."""
         plan = self.layer.weights
-        rounding = self.layer.settings["weights"]["rounding"]
-        quantizer = WeightQuantizer(self.points[0], plan, rounding)
+        quantizer = WeightQuantizer(self.points[0], plan, self.layer.settings["weights"])
         weights = []
         for number, real in enumerate(flat(geo.kernel)):
             place = Place(0, number // self.outputs, number % self.outputs)
@@ -147,15 +167,15 @@ class Parameters:
     def _biases(self) -> list[int]:
         """Return what is added for each output: the bias codes, shifted, and corrections for the zero point."""
         section = self.layer.settings["bias"]
-        shift: int = section.get("shift", 0)
         target = Format(section["bits"], True, section["overflow"])
-        quantizer = Quantizer(self.points[1], target, section["rounding"])
+        quantizer = Quantizer(self.points[1], target, section["rounding"], section.get("division", "float64"))
         biases = []
         for channel, real in enumerate(self.layer.operation["bias"]):
-            unit = self._bias_unit(channel)
+            unit, above, left = self._bias_unit(channel), self.above[channel], self.left[channel]
+            scale = unit * 2.0 ** max(above, 0)
             place = Place(0, 0, channel)
-            code = quantizer.code(real, unit * 2.0**shift, 0, place) if unit else quantizer.code(0.0, 1.0, 0, place)
-            biases.append(code * 2**shift + self._correction(channel))
+            code = quantizer.code(real, scale, 0, place) if unit else quantizer.code(0.0, 1.0, 0, place)
+            biases.append(code * 2 ** max(above, 0) + self._correction(channel) * 2**left)
         return biases
 
     def _bias_unit(self, channel: int) -> float:
@@ -192,7 +212,7 @@ def multiply(layer: Layer) -> Made:
             pairs = _pairs(operands, parameters.weights, geo, order, (position, channel))
             where = Where(sample, position, channel, number, len(order))
             bias = parameters.biases[channel]
-            total = datapath.run(pairs, bias, where)
+            total = datapath.run(pairs, bias, where, parameters.left[channel])
             made.values["accumulator"].append(total)
             stored.append(finish.run(total, parameters.units[channel], number, where.place(), bias))
         made.samples.append(stored)

@@ -9,9 +9,11 @@ from typing import Any
 from oracle import merge
 from oracle.alone import activation
 from oracle.curve import curve
+from oracle.fixed_softmax import fixed_softmax
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
 from oracle.matmul import matmul
+from oracle.mean import mean
 from oracle.movement import crop, pad, rearrange, reshape
 from oracle.multiply import multiply
 from oracle.overflow import Format
@@ -77,10 +79,12 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Crop": crop,
     "Dense": multiply,
     "MaxPool": max_pool,
+    "Mean": mean,
     "Multiply": merge.multiply,
     "Pad": pad,
     "Reshape": reshape,
     "ScaleShift": multiply,
+    "Softmax": fixed_softmax,
 }
 
 
@@ -99,7 +103,7 @@ def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
     for operation in network["operations"]:
         name = operation["name"]
         sources = [tensors[one] for one in operation.get("inputs", ())]
-        if operation["op"] == "Softmax":
+        if operation["op"] == "Softmax" and settings[name]["softmax"]["run_on"] == "host":
             result.codes[name] = flat(softmax(decoded(sources[0]), operation["axis"]))
             result.ledger[name] = {}
             continue

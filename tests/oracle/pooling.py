@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import floor
 from typing import Any
 
 from oracle.finish import Output
 from oracle.ledger import Place, Point
 from oracle.lfsr import Draws
 from oracle.overflow import Format
-from oracle.rounding import rounded_divide
+from oracle.rounding import rounded_divide, rounded_shift
 from oracle.tensor import Layer, Made, Shape, coordinates, index_of, place_of, size_of, windows
 
 
@@ -31,6 +33,39 @@ def inside(operation: Mapping[str, Any], shape: Shape, at: tuple[int, ...]) -> l
     return [index_of((y, x, at[2]), shape) for y in rows for x in columns]
 
 
+def whole_window(operation: Mapping[str, Any], shape: Shape, at: tuple[int, ...]) -> list[int | None]:
+    """Return the index of the value at each position of an output's window, row by row; None outside."""
+    padding = operation.get("padding", [[0, 0], [0, 0]])
+    window, strides = operation["window"], operation["strides"]
+    top, left = (at[i] * strides[i] - padding[i][0] for i in (0, 1))
+    places = [(y, x) for y in range(top, top + window[0]) for x in range(left, left + window[1])]
+    valid = [0 <= y < shape[0] and 0 <= x < shape[1] for y, x in places]
+    return [index_of((*one, at[2]), shape) if ok else None for one, ok in zip(places, valid, strict=True)]
+
+
+DPU = {(3, 3): (7, 6), (5, 5): (10, 8), (6, 6): (7, 8), (7, 7): (21, 10), (14, 14): (21, 12)}
+
+
+def dpu_factors(height: int, width: int) -> tuple[int, int]:
+    """Return N and M of a window.
+
+    >>> dpu_factors(2, 3)
+    (85, 9)
+    """
+    if (height, width) in DPU:
+        return DPU[height, width]
+    n, best = height * width, (0, 0)
+    for m in range(100):
+        if 2**m >= 128 * n:
+            break
+        factor = floor(Fraction(2**m, n) + Fraction(1, 2))
+        if m == 0 or abs(Fraction(factor, 2**m) - Fraction(1, n)) < abs(
+            Fraction(best[0], 2 ** best[1]) - Fraction(1, n)
+        ):
+            best = (factor, m)
+    return best
+
+
 class Average:
     """The datapath of an average, and its ledger."""
 
@@ -42,7 +77,18 @@ class Average:
         self.draws = Draws(settings["random"])
         self.output = Output(settings, plan, channels)
         self.sums, self.division = Point("accumulator", channels, last=True), Point("division", channels)
-        self.points = [self.sums, self.division, self.output.point]
+        self.whole = self.pooling.get("division") == "dpu"
+        empty = [Point("weight", channels), Point("bias", channels)] if self.whole else []
+        self.points = [*empty, self.sums, self.division, self.output.point]
+
+    def run_whole(self, terms: Sequence[int], window: Sequence[int], number: int, place: Place) -> int:
+        """Return the code of the sum of a whole window's ``terms``, times its factor."""
+        factor, shift = dpu_factors(window[0], window[1])
+        total = self.sums.add_up(terms, self.accumulator, place)
+        rounding = self.pooling["rounding"]
+        draw = self.draws.draw(number, rounding)
+        rounded = rounded_shift(total * factor, shift, rounding, draw, self.draws.bits)
+        return self.output.store(self.division.round_only(rounded, place), place)
 
     def run(self, codes: Sequence[int], zero_point: int, number: int, place: Place) -> int:
         """Return the code of the average of ``codes``."""
@@ -64,8 +110,13 @@ def average_pool(layer: Layer) -> Made:
     for sample, codes in enumerate(source.samples):
         stored = []
         for number in range(size_of(shape)):
-            indices = inside(layer.operation, source.shape, coordinates(number, shape))
-            place = place_of(sample, number, shape)
+            at, place = coordinates(number, shape), place_of(sample, number, shape)
+            if average.whole:
+                terms = whole_window(layer.operation, source.shape, at)
+                values = [0 if i is None else codes[i] - source.zero_point for i in terms]
+                stored.append(average.run_whole(values, layer.operation["window"], number, place))
+                continue
+            indices = inside(layer.operation, source.shape, at)
             stored.append(average.run([codes[i] for i in indices], source.zero_point, number, place))
         made.samples.append(stored)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import frexp
@@ -14,39 +15,97 @@ WRAP_32 = Format(32, True, "wrap")
 FLOAT_LIMIT = 2**120
 
 
-class Unit(NamedTuple):
-    """What an LSB is worth; an accumulator's also in parts: the scales of inputs and weights, and the bits dropped.
-
-    That of a product of two tensors, or of an activation, is in ``factors``: two scales, or scale and slope, and bits.
-    """
+@dataclass(frozen=True)
+class Unit:
+    """What an LSB is worth."""
 
     value: float
-    parts: tuple[float, float, int] | None = None
-    factors: tuple[float, float, int] | None = None
 
     def ratio(self, scale: float, rule: str = "nearest") -> float:
-        """Return the ratio to a scale; `float_product` forms that of an accumulator in float32, `float_ratio` others.
+        """Return the ratio to a scale, as a rule forms it."""
+        return self.value / scale
 
-        >>> Unit(1 + 2.0**-23, (1 + 2.0**-23, 1.0, 0)).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
+    @property
+    def divisor(self) -> int:
+        """By what the integers of the ratio are to be divided."""
+        return 1
+
+
+@dataclass(frozen=True)
+class AccumulatorUnit(Unit):
+    """The unit of an accumulator, in parts too: the scales of inputs and weights, and the bits dropped."""
+
+    input_scale: float
+    weight_scale: float
+    shift: int
+
+    def ratio(self, scale: float, rule: str = "nearest") -> float:
+        """Return the ratio to a scale; ``float_product`` forms the product of scales in float32.
+
+        >>> accumulator_unit(1 + 2.0**-23, 1.0, 0).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
+        True
+        >>> Unit(1.0, (1.0, 1.0, 2)).ratio(3.0, "float_ratio") == 4 * (11184811 / 2**25)
         True
         """
-        if rule == "float_ratio" and self.factors is not None:
-            a, b, shift = self.factors
-            return float(to_float32(_single_product(a, b) / Fraction(as_float32(scale)))) * 2.0**shift
-        if rule != "float_product" or self.parts is None:
-            return self.value / scale
-        input_scale, weight_scale, shift = self.parts
-        return float(_single_product(input_scale, weight_scale)) * 2.0**shift / as_float32(scale)
-
-
-def _single_product(a: float, b: float) -> Fraction:
-    """Return a * b in float32."""
-    return to_float32(Fraction(as_float32(a)) * Fraction(as_float32(b)))
+        if rule not in ("float_product", "float_ratio"):
+            return super().ratio(scale)
+        single = to_float32(Fraction(as_float32(self.input_scale)) * Fraction(as_float32(self.weight_scale)))
+        if rule == "float_ratio":
+            return float(to_float32(single / Fraction(as_float32(scale)))) * 2.0**self.shift
+        return float(single) * 2.0**self.shift / as_float32(scale)
 
 
 def accumulator_unit(input_scale: float, weight_scale: float, shift: int) -> Unit:
     """Return the unit of a multiply-accumulate that drops ``shift`` bits."""
-    return Unit(input_scale * weight_scale * 2.0**shift, (input_scale, weight_scale, shift))
+    return AccumulatorUnit(input_scale * weight_scale * 2.0**shift, input_scale, weight_scale, shift)
+
+
+@dataclass(frozen=True)
+class ProductUnit(Unit):
+    """The unit of an element-wise product, in parts too: the scales of both inputs, and the bits dropped."""
+
+    scales: tuple[float, float]
+    shift: int
+
+    def ratio(self, scale: float, rule: str = "nearest") -> float:
+        """Return the ratio to a scale; ``float_ratio`` forms it in float32, rounding twice.
+
+        >>> third = product_unit(1.0, 1.0, 2).ratio(3.0, "float_ratio")
+        >>> third == 4 * 11184811 / 2**25, product_unit(1.0, 1.0, 2).ratio(3.0) == 4 / 3
+        (True, True)
+        """
+        if rule != "float_ratio":
+            return super().ratio(scale)
+        a, b = self.scales
+        product = to_float32(Fraction(as_float32(a)) * Fraction(as_float32(b)))
+        return float(to_float32(product / Fraction(as_float32(scale)))) * 2.0**self.shift
+
+
+def product_unit(a: float, b: float, shift: int) -> Unit:
+    """Return the unit of an element-wise product that drops ``shift`` bits."""
+    return ProductUnit(a * b * 2.0**shift, (a, b), shift)
+
+
+@dataclass(frozen=True)
+class MeanUnit(Unit):
+    """The unit of a sum of ``count`` codes that becomes their mean; ``divided``: integers are divided by the count."""
+
+    input_scale: float
+    count: int
+    divided: bool
+    share: float | None = None
+
+    def ratio(self, scale: float, rule: str = "nearest") -> float:
+        """Return the ratio to a scale, as far as it goes into integers that are not yet divided."""
+        whole = self.input_scale / scale
+        if self.divided:
+            return whole
+        return whole / self.count if self.share is None else whole * self.share
+
+    @property
+    def divisor(self) -> int:
+        """By what the integers of the ratio are to be divided."""
+        return self.count if self.divided else 1
 
 
 class Multiplier(NamedTuple):
@@ -57,13 +116,26 @@ class Multiplier(NamedTuple):
     e: int
 
 
+def divided(whole: Multiplier, count: int) -> Multiplier:
+    """Return a multiplier divided by a count without its fraction, after a shift to the left that makes up for it.
+
+    >>> divided(multiplier(0.5, 32), 6), divided(multiplier(0.5, 32), 1) == multiplier(0.5, 32)
+    (Multiplier(q=715827882, n=33, e=-2), True)
+    >>> divided(multiplier(2.0**-31, 32), 6), divided(Multiplier(1, 3, -2), 3)
+    (Multiplier(q=357913941, n=62, e=-31), Multiplier(q=0, n=0, e=0))
+    """
+    q, n, e = whole
+    k = max(min(count.bit_length() - 1, 32, 31 + e), 0)
+    return Multiplier(q * 2**k // count, n + k, e - k) if q * 2**k >= count else Multiplier(0, 0, 0)
+
+
 QUOTIENT_ROUNDING = {"half_down": "half_down", "truncate": "floor"}
 """How the rules round m * 2^(bits - 1); those not named round half_away."""
 
 
 @lru_cache(maxsize=4096)
 def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
-    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_product differs in the ratio alone).
+    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_ rules differ in the ratio alone).
 
     >>> multiplier(0.25, 32)
     Multiplier(q=1073741824, n=32, e=-1)

@@ -11,7 +11,7 @@ from oracle.activation import Relu
 from oracle.ledger import Place, Point
 from oracle.lfsr import NO_RANDOM, Draws
 from oracle.overflow import Format
-from oracle.rescale import Unit, float32_product, float64_product, multiplier, power_of_two_shift
+from oracle.rescale import Unit, divided, float32_product, float64_product, multiplier, power_of_two_shift
 from oracle.rounding import Rounded, rounded_fraction, rounded_shift
 
 Step = Mapping[str, Any]
@@ -38,8 +38,8 @@ def expand(requantize: Mapping[str, Any]) -> list[Step]:
             _shift_right("ratio", "half_away", "requantize"),
         ],
         "power_of_two": [last],
-        "float32": [_multiply_float(32, rounding)],
-        "float64": [_multiply_float(64, rounding)],
+        "float32": [_multiply_float(32, rounding, rule)],
+        "float64": [_multiply_float(64, rounding, rule)],
     }
     return lists[kind]
 
@@ -48,8 +48,14 @@ def _multiply(bits: int | None, rule: str | None) -> Step:
     return {"step": "multiply", "by": "ratio", "bits": bits, "rule": rule}
 
 
-def _multiply_float(precision: int, rounding: str | None) -> Step:
-    return {"step": "multiply_float", "precision": precision, "rounding": rounding, "name": "requantize"}
+def _multiply_float(precision: int, rounding: str | None, rule: str | None) -> Step:
+    return {
+        "step": "multiply_float",
+        "precision": precision,
+        "rounding": rounding,
+        "rule": rule,
+        "name": "requantize",
+    }
 
 
 def _shift_right(by: int | str, rounding: str | None, name: str) -> Step:
@@ -119,28 +125,44 @@ def resolve(steps: Sequence[Step], unit: Unit, scale: float) -> list[Step]:
     dropped = _constant_shift(steps, "shift_right") - _constant_shift(steps, "shift_left")
     multiply, float_multiply = by_ratio(steps, "multiply"), by_ratio(steps, "multiply_float")
     left_over = unit.ratio(scale) / constant
-    q, n = 1, dropped
+    q, n, real = 1, dropped, left_over
     if multiply and float_multiply:
         raise ValueError("a multiply by ratio and a multiply_float in one list")
     if multiply:
         rule = multiply[0].get("rule") or "nearest"
-        q, n, _ = multiplier(unit.ratio(scale, rule) / constant, multiply[0]["bits"], rule)
-    elif not float_multiply:
-        n = power_of_two_shift(left_over)
+        whole = multiplier(unit.ratio(scale, rule) / constant, multiply[0]["bits"], rule)
+        q, n, _ = divided(whole, unit.divisor)
+    elif float_multiply:
+        real = unit.ratio(scale, float_multiply[0].get("rule") or "nearest") / constant
+    else:
+        n = power_of_two_shift(left_over / unit.divisor)
     rest = n - dropped if q else 0
     left = max(-rest, 0) if by_ratio(steps, "shift_left") else 0
     amounts = {
         "shift_left": left,
         "shift_right": rest + left,
         "multiply": q,
-        "multiply_float": ldexp(left_over, dropped),
+        "multiply_float": ldexp(real, dropped) / unit.divisor,
     }
     return [{**one, "by": amounts[one["step"]]} if goes_by_ratio(one) else one for one in steps]
 
 
+def scaling(step: Step) -> bool:
+    """Return whether an LSB is worth another value behind a step than before."""
+    return step["step"] in SCALING or (step["step"] == "thresholds" and step.get("shift", 0) > 0)
+
+
+def factor(step: Step) -> float:
+    """Return by how much a scaling step of a resolved list multiplies."""
+    return 2.0 ** -step["shift"] if step["step"] == "thresholds" else SCALING[step["step"]](step["by"])
+
+
 def _constant_shift(steps: Sequence[Step], word: str) -> int:
-    """Return the sum of the shifts of this word that do not go by ratio."""
-    return sum(one["by"] for one in steps if one["step"] == word and one["by"] != "ratio")
+    """Return the sum of the shifts of this word that do not go by ratio; thresholds shift to the right."""
+    counted: list[int] = [one["by"] for one in steps if one["step"] == word and one["by"] != "ratio"]
+    if word == "shift_right":
+        counted += [one.get("shift", 0) for one in steps if one["step"] == "thresholds"]
+    return sum(counted)
 
 
 def unit_at(steps: Sequence[Step], index: int, before: float, output: float) -> float:
@@ -148,11 +170,11 @@ def unit_at(steps: Sequence[Step], index: int, before: float, output: float) -> 
 
     ``before`` is the unit before the first scaling step, ``output`` the output scale.
     """
-    if not any(one["step"] in SCALING for one in steps[:index]):
+    if not any(map(scaling, steps[:index])):
         return before
     for one in steps[index:]:
-        if one["step"] in SCALING:
-            output *= SCALING[one["step"]](one["by"])
+        if scaling(one):
+            output *= factor(one)
     return output
 
 

@@ -33,6 +33,7 @@ SETTINGS: Json = {
     "output": {"overflow": "saturate"},
     "pooling": {"accumulator": WIDE, "rounding": "half_away", "zero_point": "removed"},
     "addition": {"left_shift": 0, "accumulator": WIDE},
+    "softmax": {"run_on": "host"},
     "random": {"bits": 16, "taps": [16, 15, 13, 4], "seed": 1},
 }
 LSB = 2**16

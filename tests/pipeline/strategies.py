@@ -21,6 +21,7 @@ from hwsim.network import (
     Dense,
     Input,
     MaxPool,
+    Mean,
     Multiply,
     Network,
     Operation,
@@ -34,9 +35,11 @@ from hwsim.quantize import Profile, Statistics
 from hwsim.target import Target
 
 ROUNDINGS = [str(mode) for mode in Rounding]
+DIVISIONS = ["float64", "float64", "float32_reciprocal"]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
-RULES = ["nearest", "half_down", "truncate", "float_product", "float_ratio", "saturated"]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
+
+RULES = ["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
 
 KINDS = [
     "conv",
@@ -45,7 +48,9 @@ KINDS = [
     "depthwise",
     "scale",
     "max",
+    "average",
     "mean",
+    "softmax",
     "add",
     "multiply",
     "concat",
@@ -53,6 +58,8 @@ KINDS = [
     "pad",
     "crop",
 ]
+
+FLOAT_RULES = ["nearest", "float_product", "float_ratio"]
 
 Json = dict[str, Any]
 
@@ -143,7 +150,9 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("fixed", "fixed_reduced"):
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
-        found["rule"] = draw(st.sampled_from(RULES))
+        found["rule"] = draw(st.sampled_from([rule for rule in RULES if rule != "reduced"]))
+    if kind in ("float32", "float64"):
+        found["rule"] = draw(st.sampled_from(FLOAT_RULES))
     return found
 
 
@@ -153,9 +162,9 @@ def step_lists(draw: DrawFn) -> list[Json]:
     before = draw(st.lists(small_steps(), max_size=2))
     if draw(st.integers(0, 3)) == 0:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
-        core[0]["rounding"] = draw(st.sampled_from(ROUNDINGS))
+        core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(FLOAT_RULES))}
     else:
-        rule = draw(st.sampled_from([*RULES, "reduced"]))
+        rule = draw(st.sampled_from(RULES))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),
@@ -168,7 +177,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
         at = draw(st.integers(0, len(steps)))
         steps.insert(at, {"step": "activation"})
         if draw(st.booleans()):
-            scaling = ("shift_left", "shift_right", "multiply", "multiply_float")
+            scaling = ("shift_left", "shift_right", "multiply", "multiply_float", "thresholds")
             last = max(number for number, one in enumerate(steps) if one["step"] in scaling)
             steps.insert(draw(st.integers(max(at, last) + 1, len(steps))), {"step": "zero_point"})
     return [{**one, "name": f"step_{number}"} if drops(one) else one for number, one in enumerate(steps)]
@@ -224,7 +233,8 @@ def functions(draw: DrawFn) -> Json:
             }
         case "thresholds":
             levels = sorted(draw(st.sets(entries, min_size=1, max_size=9)))
-            return {"step": "thresholds", "levels": levels, "first": draw(st.integers(-4, 4))}
+            shift = draw(st.sampled_from([0, 0, 5]))
+            return {"step": "thresholds", "levels": levels, "first": draw(st.integers(-4, 4)), "shift": shift}
         case _:
             return {"step": "absolute"}
 
@@ -245,6 +255,12 @@ def tensor_formats(draw: DrawFn, granularities: list[str], *, low: int = 2) -> J
         "rounding": draw(st.sampled_from(STEADY)),
         "granularity": draw(st.sampled_from(granularities)),
     }
+
+
+def divided(draw: DrawFn, form: Json) -> Json:
+    """Return how weights are stored with a way to divide them, where their codes are plain integers."""
+    plain = form.get("step", "uniform") in ("uniform", "power_of_two") and "shift_bits" not in form
+    return {**form, "division": draw(st.sampled_from(DIVISIONS))} if plain else form
 
 
 @composite
@@ -280,9 +296,24 @@ def generators() -> SearchStrategy[Json]:
     )
 
 
+SCORES = "scores"
+"""What the names of layers end with whose outputs a softmax takes."""
+
+POOLINGS = [{"zero_point": "removed"}, {"zero_point": "kept"}, {"division": "dpu", "mean": "ratio"}]
+
+SCORE_CODES = {
+    "bits": 8,
+    "signed": True,
+    "narrow": False,
+    "step": "uniform",
+    "granularity": "layer",
+    "levels": None,
+}
+
+
 @composite
-def targets(draw: DrawFn) -> Target:
-    """Return a target with any mixture of modes."""
+def targets(draw: DrawFn, fixed: bool = False) -> Target:
+    """Return a target with any mixture of modes; its softmax is in fixed point or on the host."""
     mac = draw(macs())
     last = mac["stages"][-1]
     activations = draw(tensor_formats(["layer"]))
@@ -302,15 +333,23 @@ def targets(draw: DrawFn) -> Target:
     most = {"first": last["bits"], "inner": inner["bits"]}.get(position, 64)
     bias_bits = draw(st.integers(2, most))
     bias_shift = draw(st.integers(0, min(most - bias_bits, 62))) if draw(st.booleans()) else 0
+    weights = draw(tensor_formats(["layer", "output_channel"]))
+    even = all(one["step"] in ("uniform", "power_of_two") for one in (weights, activations))
+    own = even and position == "last" and not fixed and draw(st.booleans())
+    if own:
+        bias_shift = 0
+        weights, activations = ({**one, "step": "power_of_two"} for one in (weights, activations))
     return Target.from_dict(
         {
             "name": "random",
-            "weights": draw(tensor_formats(["layer", "output_channel"])),
+            "weights": divided(draw, weights),
             "activations": activations,
             "mac": mac,
             "bias": {
+                "division": draw(st.sampled_from(DIVISIONS)),
                 "bits": bias_bits,
                 "shift": bias_shift,
+                "scale": "own" if own else "sum",
                 "position": position,
                 "rounding": draw(st.sampled_from(STEADY)),
                 "overflow": draw(st.sampled_from(["saturate", "wrap", "saturate_zero", "saturate_symmetric"])),
@@ -332,8 +371,11 @@ def targets(draw: DrawFn) -> Target:
             "pooling": {
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
-                "zero_point": draw(st.sampled_from(["removed", "kept"])),
+                "mean": draw(st.sampled_from(["ratio", "divided"])),
+                **draw(st.sampled_from(POOLINGS)),
             },
+            "softmax": {"run_on": "fixed" if fixed else "host"},
+            "layers": {f"*{SCORES}": {"activations": SCORE_CODES}} if fixed else {},
             "multiplication": {
                 "product": draw(
                     st.one_of(
@@ -378,8 +420,8 @@ def relus(draw: DrawFn) -> Relu | None:
 
 
 @composite
-def networks(draw: DrawFn) -> Network:
-    """Return a random graph of up to five operations behind its inputs."""
+def networks(draw: DrawFn, fixed: bool = False) -> Network:
+    """Return a random graph of up to five operations behind its inputs, with a softmax anywhere if it is ``fixed``."""
     shape = (draw(st.integers(2, 5)), draw(st.integers(2, 5)), draw(st.integers(1, 4)))
     operations: list[Operation] = [Input(name="in0", shape=shape)]
     if draw(st.integers(0, 3)) == 0:
@@ -387,7 +429,7 @@ def networks(draw: DrawFn) -> Network:
     shapes: dict[str, tuple[int, ...]] = {one.name: shape for one in operations}
     for number in range(draw(st.integers(1, 5))):
         source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
-        for one in draw_operations(draw, f"op{number}", source, shapes):
+        for one in draw_operations(draw, f"op{number}", source, shapes, fixed=fixed):
             shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
             operations.append(one)
     source = operations[-1].name
@@ -403,31 +445,42 @@ def head(draw: DrawFn, source: str, shapes: dict[str, tuple[int, ...]]) -> list[
     size, classes = int(np.prod(shapes[source])), draw(st.integers(1, 4))
     flat = Reshape(name="flat", inputs=(source,), shape=(size,))
     dense = Dense(
-        name="dense",
+        name=SCORES,
         inputs=("flat",),
         kernel=reals(draw, size, classes),
         bias=reals(draw, classes),
         activation=relus(draw),
     )
-    tail: list[Operation] = [Softmax(name="softmax", inputs=("dense",), axis=0)] if draw(st.booleans()) else []
+    tail: list[Operation] = [Softmax(name="softmax", inputs=(SCORES,), axis=0)] if draw(st.booleans()) else []
     return [flat, dense, *tail]
 
 
-def draw_operations(draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]]) -> list[Operation]:
+def shares(draw: DrawFn, name: str, source: str) -> list[Operation]:
+    """Return a softmax along any axis, behind an activation that makes 8-bit codes for it."""
+    scores = Activation(name=f"{name}_{SCORES}", inputs=(source,), function=relus(draw))
+    return [scores, Softmax(name=name, inputs=(scores.name,), axis=draw(st.integers(0, 2)))]
+
+
+def draw_operations(
+    draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]], *, fixed: bool
+) -> list[Operation]:
     """Return operations that fit the shape of ``source``; the last is ``name``."""
-    kind = draw(function_kinds())
-    return FUNCTIONS[kind](draw, name, source, shapes) if kind else [draw_operation(draw, name, source, shapes)]
+    drawn = draw(function_kinds())
+    if drawn:
+        return FUNCTIONS[drawn](draw, name, source, shapes)
+    kind = draw(st.sampled_from([kind for kind in KINDS if fixed or kind != "softmax"]))
+    return shares(draw, name, source) if kind == "softmax" else [draw_operation(draw, kind, name, source, shapes)]
 
 
 def draw_operation(  # noqa: PLR0911
-    draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]]
+    draw: DrawFn, kind: str, name: str, source: str, shapes: dict[str, tuple[int, ...]]
 ) -> Operation:
     """Return one operation that fits the shape of ``source``."""
     height, width, channels = shapes[source]
     window = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
     strides = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
     alike = sorted(other for other, shape in shapes.items() if shape == shapes[source])
-    match draw(st.sampled_from(KINDS)):
+    match kind:
         case "conv" | "depthwise" as which:
             groups = (
                 channels if which == "depthwise" else draw(st.sampled_from([g for g in (1, 2) if channels % g == 0]))
@@ -464,10 +517,12 @@ def draw_operation(  # noqa: PLR0911
                 bias=reals(draw, channels),
                 activation=relus(draw),
             )
-        case "max" | "mean" as which:
+        case "mean":
+            return Mean(name=name, inputs=(source,))
+        case "max" | "average" as which:
             most = min(window) - 1
-            kind = MaxPool if which == "max" else AveragePool
-            return kind(name=name, inputs=(source,), window=window, strides=strides, padding=sides(draw, most))
+            pool = MaxPool if which == "max" else AveragePool
+            return pool(name=name, inputs=(source,), window=window, strides=strides, padding=sides(draw, most))
         case "add":
             others = draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2))
             return Add(name=name, inputs=(source, *others), activation=relus(draw))

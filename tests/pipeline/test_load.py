@@ -518,7 +518,7 @@ def unsupported(model: Any) -> tuple[str, ...]:
 def test_all_unsupported_layers_are_listed_at_once() -> None:
     one = keras.Input((8, 8, 4))
     two = layers.Conv2D(4, 3, activation="sparsemax", name="gate")(one)
-    two = layers.UpSampling2D(name="up")(two)
+    two = layers.UpSampling2D(interpolation="bicubic", name="up")(two)
     two = layers.Conv2D(4, 3, name="fine")(two)
     inner = keras.Sequential([keras.Input((10, 10, 4)), layers.PReLU(name="deep")], name="inner")
     two = layers.ReLU(threshold=0.5, name="late")(inner(two))
@@ -527,7 +527,7 @@ def test_all_unsupported_layers_are_listed_at_once() -> None:
     two = Doubled(name="mine")(two)
     two = Dense(3, name="false")(two)
     two = layers.Maximum(name="more")([two, two])
-    two = layers.Softmax(axis=[1, 2], name="plane")(two) + 1.0
+    two = layers.Softmax(axis=[1, 2], name="plane")(two)
     two = layers.Reshape((-1, 3), name="rows_of_three")(two)
     two = layers.LSTM(3, name="memory")(two)
     found = unsupported(keras.Model(one, layers.Dense(2)(two)))
@@ -542,10 +542,8 @@ def test_all_unsupported_layers_are_listed_at_once() -> None:
         "false (Dense",
         "more (Maximum",
         "plane (Softmax",
-        found[10].split(":")[0],
         "memory (LSTM",
     ]
-    assert found[10].endswith("(Add: adds a constant)")
     assert "sparsemax" in found[0]
 
 
@@ -565,8 +563,6 @@ def test_options_without_an_integer_form_are_unsupported() -> None:
     assert "called with 2 tensors" in masked
     (ranks,) = unsupported(keras.Model(one, layers.Multiply()([one, layers.Reshape((4, 1))(one)])))
     assert "alike but for axes of size 1, got (4,), (4, 1)" in ranks
-    (constant,) = unsupported(keras.Model(one, one * 2.0))
-    assert "multiplies by a constant" in constant
     turned = layers.Conv2DTranspose(2, 3, data_format="channels_first")
     assert "channels_first" in unsupported(sequential((3, 8, 8), turned))[0]
     impossible = layers.Conv2DTranspose(2, 4, strides=2, padding="same", output_padding=0)
@@ -578,9 +574,9 @@ def test_options_without_an_integer_form_are_unsupported() -> None:
 
 def test_layers_after_a_tensor_of_unknown_shape_are_judged_by_class() -> None:
     open_input = keras.Input((None, None, 3))
-    x = layers.UpSampling2D(name="up")(open_input)
+    x = layers.Maximum(name="up")([open_input, open_input])
     x = layers.Conv2D(3, 3, name="fine")(x)
-    inner = keras.Model(open_input, layers.UpSampling2D(name="again")(x), name="inner")
+    inner = keras.Model(open_input, layers.Maximum(name="again")([x, x]), name="inner")
     one = keras.Input((8, 8, 3))
     assert [line.split(" ")[0] for line in unsupported(keras.Model(one, inner(one)))] == [
         "inner/up",

@@ -33,6 +33,7 @@ from hwsim.network import (
     Crop,
     Input,
     MaxPool,
+    Mean,
     Network,
     Pad,
     Relu,
@@ -64,18 +65,23 @@ def every_operation() -> Network:
             Reshape(name="flat", inputs=("mean",), shape=(8,)),
             dense("logits", "flat", 8, 3, seed=4),
             Softmax(name="softmax", inputs=("logits",), axis=0),
+            Mean(name="whole", inputs=("conv",)),
+            Softmax(name="shares", inputs=("whole",), axis=2),
         ),
-        outputs=("softmax", "logits"),
+        outputs=("softmax", "logits", "shares"),
     )
 
 
 DATA = reals(6, 5, 5, 2, seed=9)
 
+IN_FIXED_POINT: Json = {"layers": {"shares": {"softmax": {"run_on": "fixed"}}}}
+
 VARIANTS: Mapping[str, Json] = {
-    "fixed": {},
-    "fixed_double": {"requantize": {"kind": "fixed_double"}},
-    "float32": {"requantize": {"kind": "float32", "rounding": "half_even"}},
+    "fixed": IN_FIXED_POINT,
+    "fixed_double": {**IN_FIXED_POINT, "requantize": {"kind": "fixed_double"}},
+    "float32": {**IN_FIXED_POINT, "requantize": {"kind": "float32", "rounding": "half_even"}},
     "stochastic": {
+        **IN_FIXED_POINT,
         "mac": {
             "product": {"bits": 13, "shift": 1, "rounding": "stochastic_weighted"},
             "stages": [
@@ -101,8 +107,8 @@ def result(request: pytest.FixtureRequest) -> hwsim.Result:
 def test_every_record_is_in_use(result: hwsim.Result) -> None:
     kinds = {type(one).__name__ for one in result.program.operations}
     assert kinds == {
-        "CropCodes", "HostSoftmax", "Join", "MultiplyAccumulate", "PadCodes", "PoolAverage", "PoolMax", "Quantize",
-        "Relabel", "Rescale", "Sum",
+        "CropCodes", "FixedSoftmax", "HostSoftmax", "Join", "MultiplyAccumulate", "PadCodes", "PoolAverage", "PoolMax",
+        "Quantize", "Relabel", "Rescale", "Sum",
     }  # fmt: skip
 
 
@@ -389,6 +395,24 @@ DOCUMENTS: Mapping[str, Change] = {
     "a negative scale": lambda a: put(a, "conv", "output", "scale", value=-1.0),
     "a zero point of 80 bits": lambda a: put(a, "conv", "output", "zero_point", value=1 << 80),
     "an operand's zero point of 80 bits": lambda a: put(a, "conv", "zero_point", value=1 << 80),
+    "points of a mean too few": lambda a: put(a, "whole", "points", value=a.operations["whole"]["points"][1:]),
+    "a mean with a weight alone": lambda a: put(a, "whole", "points", 1, "once", value=True),
+    "a bias without a weight": lambda a: a.operations["conv"]["points"].pop(0),
+    "weights behind sums": lambda a: a.operations["conv"]["points"].append(a.operations["conv"]["points"].pop(0)),
+    "a sum that is none": lambda a: put(a, "whole", "points", 0, "stage", value=False),
+    "one sum too many": lambda a: put(a, "conv", "points", 5, "stage", value=True),
+    "products behind sums": lambda a: a.operations["conv"]["points"].insert(4, a.operations["conv"]["points"].pop(2)),
+    "a softmax of a wide multiplier": lambda a: put(a, "shares", "multiplier", value=1 << 31),
+    "a softmax of a small multiplier": lambda a: put(a, "shares", "multiplier", value=(1 << 30) - 1),
+    "a softmax of a huge shift": lambda a: put(a, "shares", "shift", value=32),
+    "a softmax of no shift": lambda a: put(a, "shares", "shift", value=0),
+    "a softmax over no axis": lambda a: put(a, "shares", "axis", value=3),
+    "a softmax that does not count": lambda a: put(a, "shares", "points", value=[]),
+    "a softmax of other points": lambda a: a.operations["shares"]["points"].reverse(),
+    "a softmax of 7 bits": lambda a: put(a, "shares", "output", "format", "bits", value=7),
+    "shares of another scale": lambda a: put(a, "shares", "output", "scale", value=2.0**-7),
+    "shares from 0 on": lambda a: put(a, "shares", "output", "zero_point", value=0),
+    "shares with shifts": lambda a: put(a, "shares", "output", "shift", value=[0] * 4),
     "deep nesting": lambda a: put(a, "conv", "inputs", value=nested(800)),
     "an input that nobody makes": lambda a: put(a, "conv", "inputs", value=["nowhere"]),
     "an input made later": lambda a: put(a, "conv", "inputs", value=["both"]),

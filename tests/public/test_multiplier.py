@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kernels.plain import examples, integers
 
 import hwsim_kernels as kernels
 from hwsim_kernels import Format, multiplier_of, requantize, requantize_double
-from hwsim_kernels.multiplier import RULES
-from oracle.rescale import fixed_double
+from hwsim_kernels.multiplier import RULES, shared
+from oracle.rescale import divided, fixed_double
 from oracle.rescale import multiplier as oracle_multiplier
 
 
@@ -51,6 +51,22 @@ def test_every_rule(ratio: float, bits: int, rule: str) -> None:
 
 
 # --- Arm's compiler -----------------------------------------------------------------------------------
+
+
+@examples(300)
+@given(
+    RATIOS | NEAR_TIES,
+    st.integers(2, 32),
+    st.integers(1, 5000) | st.integers(0, 32).map(lambda bit: 1 << bit) | st.integers(1, 2**40),
+)
+@example(2.0**-32, 32, 3)  # no room for a shift to the left
+@example(0.75, 2, 3)  # 1 * 2 // 3
+def test_a_multiplier_divided_by_a_count(ratio: float, bits: int, count: int) -> None:
+    """As TensorFlow Lite's mean has it."""
+    multiplier, exponent = shared(*RULES["nearest"](ratio, bits), count)
+    q, n, e = divided(oracle_multiplier(ratio, bits), count)
+    assert (multiplier, bits - 1 - exponent if multiplier else 0) == (q, n)
+    assert not q or (exponent == e and n <= 62 and q < 2 ** (bits - 1))
 
 
 @pytest.fixture(scope="module")

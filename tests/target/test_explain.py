@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hwsim.target import Target, explain, load_target, shipped_targets
+from hwsim_kernels.softmax import POINTS
 
 EVERYTHING: dict[str, Any] = {
     "name": "everything",
@@ -166,8 +167,11 @@ Other operations
   average_pool  codes less their zero point, sum s20 saturate, quotient rounded half_away
   resize        codes less their zero point, weights of 10 bits, sum rounded half_away
   add           inputs times 2^8, rescaled, sum s20 saturate
+  normalize     mean with 6 bits of fraction, floor of the root, reciprocal 2^30 / root, 12 bits of
+                fraction, rounded half_up
   multiply      codes less their zero points, product exact, requantised
   curve         table, an entry for each code, computed in float64, rounded half_away
+  mean          codes less their zero point, sum s20 saturate, requantised with their number
   softmax       on the host, in float64
 
 Overrides
@@ -386,9 +390,12 @@ Other operations
   average_pool  codes less their zero point, sum s32 wrap, quotient rounded half_away
   resize        codes less their zero point, weights of 10 bits, sum rounded half_away
   add           inputs times 2^8, rescaled, sum s32 wrap
+  normalize     mean with 6 bits of fraction, floor of the root, reciprocal 2^30 / root, 12 bits of
+                fraction, rounded half_up
   multiply      codes less their zero points, product s16, wrap with 1 saturated bit; 2 low bits
                 dropped by floor, requantised
   curve         table, an entry for each code, computed in float64, rounded half_away
+  mean          codes less their zero point, sum s32 wrap, requantised with their number
   softmax       on the host, in float64
 """.rstrip().splitlines()
     )
@@ -433,3 +440,13 @@ def test_no_requantisation_has_no_box() -> None:
     text = explain(Target.from_dict(data))
     assert "[ requantize" not in text
     assert "none: the sum itself is the output" in text
+
+
+def test_a_softmax_in_fixed_point_names_its_points() -> None:
+    """As the kernel counts them."""
+    words = " ".join(explain(load_target("tflite-int8")).split())
+    assert "softmax 8-bit codes, in fixed point" in words
+    told = words.split("Where bits can be lost")[1].split("Other operations")[0].split(" softmax ")[1]
+    assert tuple(part.split(":")[0] for part in told.split("; ")) == POINTS
+    assert "requantised by a multiplier divided by their number" in words
+    assert "difference" not in explain(load_target("generic-int8"))

@@ -157,15 +157,18 @@ VALUES = {
     ),
     "a number for a section": (
         "name: t\nbias: 20\n",
-        "2: bias: 20 is a number, but must be a mapping with keys of bits, shift, position, rounding, overflow",
+        "2: bias: 20 is a number, but must be a mapping with keys of bits, shift, scale, position, rounding, "
+        "division, headroom, overflow",
     ),
     "a list for a section": (
         "name: t\nbias: [20]\n",
-        "2: bias: a list, but must be a mapping with keys of bits, shift, position, rounding, overflow",
+        "2: bias: a list, but must be a mapping with keys of bits, shift, scale, position, rounding, "
+        "division, headroom, overflow",
     ),
     "a section left empty": (
         "name: t\nbias:\n",
-        "2: bias: nothing given, but must be a mapping with keys of bits, shift, position, rounding, overflow; "
+        "2: bias: nothing given, but must be a mapping with keys of bits, shift, scale, position, rounding, division, "
+        "headroom, overflow; "
         "leave the key out for the default",
     ),
     "a mapping for a list": (
@@ -232,8 +235,8 @@ KEYS = {
     "misspelt": (
         "name: t\nweights:\n  narow: true\n",
         "3: weights.narow: no such key; did you mean narrow?; allowed here: bits, signed, symmetric, "
-        "narrow, step, levels, level_bits, shift_bits, "
-        "rounding, range, fraction_bits, granularity, group",
+        "narrow, step, levels, level_bits, shift_bits, scale_precision, "
+        "rounding, range, fraction_bits, granularity, group, division",
     ),
     "a hyphen": (
         "name: t\nrequantize: {multiplier-bits: 16}\n",
@@ -242,21 +245,23 @@ KEYS = {
     ),
     "near nothing": (
         "name: t\nbias: {colour: red}\n",
-        "2: bias.colour: no such key; allowed here: bits, shift, position, rounding, overflow",
+        "2: bias.colour: no such key; allowed here: bits, shift, scale, position, rounding, division, headroom, "
+        "overflow",
     ),
     "at the top instead of in its section": (
         "name: t\nmultiplier_bits: 16\n",
         "2: multiplier_bits: no such key; did you mean requantize.multiplier_bits or "
         "activation.multiplier_bits?; "
         "allowed here: name, description, weights, activations, mac, bias, requantize, activation, curve, output, "
-        "pooling, resize, "
-        "addition, multiplication, softmax, random, operations, layers",
+        "pooling, resize, normalization, "
+        "addition, multiplication, concatenation, softmax, random, network, operations, layers",
     ),
     "in an operation instead of in its section": (
         "name: t\noperations:\n  dense: {rounding: half_away}\n",
         "3: operations.dense.rounding: no such key; did you mean weights.rounding or activations.rounding or "
         "bias.rounding?; allowed here: weights, "
-        "activations, mac, bias, requantize, activation, curve, output, pooling, resize, addition, multiplication, "
+        "activations, mac, bias, requantize, activation, curve, output, pooling, resize, normalization, addition, "
+        "multiplication, concatenation, "
         "softmax, random",
     ),
     "in the short form of an operation": (
@@ -269,13 +274,15 @@ KEYS = {
         "name: t\nlayers:\n  '*stem*':\n    weights: {bitz: 4}\n",
         "4: layers['*stem*'].weights.bitz: no such key; did you mean bits?; allowed here: bits, signed, "
         "symmetric, "
-        "narrow, step, levels, level_bits, shift_bits, rounding, range, fraction_bits, granularity, group",
+        "narrow, step, levels, level_bits, shift_bits, scale_precision, rounding, range, "
+        "fraction_bits, granularity, group, division",
     ),
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
         "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, constant, conv2d, "
         "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, subtract, "
-        "multiply, matmul, concatenate, activation, curve, reshape, resize, pad, crop, rearrange, softmax",
+        "multiply, matmul, normalize, concatenate, activation, prelu, curve, reshape, resize, pad, crop, rearrange, "
+        "softmax",
     ),
     "a layer without a name": (
         "name: t\nlayers:\n  '': {weights: {bits: 4}}\n",
@@ -284,7 +291,7 @@ KEYS = {
     "a list as a key": ("name: t\n? [a, b]\n: 3\n", "2: a key must be one word, not a list or a mapping"),
     "a merge key": (
         "name: t\nbias: {<<: {bits: 20}}\n",
-        "2: bias.<<: no such key; allowed here: bits, shift, position, rounding, overflow",
+        "2: bias.<<: no such key; allowed here: bits, shift, scale, position, rounding, division, headroom, overflow",
     ),
 }
 

@@ -261,6 +261,37 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         {**mac({**TREE, "shape": "tree"}, ACC), "bias": {"position": "inner"}},
         ["bias.position: inner, but tree is a tree, which starts from nothing"],
     ),
+    "a bias of a scale of its own among free scales": (
+        {
+            "bias": {"scale": "own", "position": "last"},
+            "activations": {"symmetric": True, "fraction_bits": 3},
+        },
+        [
+            "bias.scale: own, but weights have scales that are no powers of two, so no shift brings a bias to the sum; "
+            "use `weights: {step: power_of_two}`"
+        ],
+    ),
+    "a bias of a scale of its own elsewhere": (
+        {
+            "bias": {"scale": "own", "shift": 3},
+            "weights": {"step": "power_of_two"},
+            "activations": {"step": "power_of_two"},
+        },
+        [
+            "bias.bits: 32 bits and a shift of 3, but the accumulator that starts from it (mac.stages[0], accumulator) "
+            "has 32; use 29 bits or fewer, or `position: last`",
+            "bias.shift: 3 bits, but with `scale: own` the plan says how far a bias is shifted; leave it out",
+            "bias.scale: own, but bias.position is first; such a bias is added to a finished sum, `position: last`",
+        ],
+    ),
+    "codes as stored in whole windows": (
+        {"pooling": {"division": "dpu", "zero_point": "kept", "mean": "divided"}},
+        [
+            "pooling.division: dpu, but zero_point is kept, so that positions outside would not count as 0; use "
+            "`zero_point: removed`",
+            "pooling.division: dpu, but mean is divided, which divides by the number of codes; use `mean: ratio`",
+        ],
+    ),
     "a bias before bits are dropped": (
         {**mac(TREE, {**ACC, "shift": 4}), "bias": {"position": "inner"}},
         [

@@ -56,5 +56,5 @@ def test_pow2_int8() -> None:
 @pytest.mark.parametrize("name", shipped_targets())
 @pytest.mark.parametrize("kind", KINDS)
 def test_settings_of_every_kind(name: str, kind: str) -> None:
-    wanted = "fixed" if name in ("tflite-int8", "tflite-micro-int8") else "host"
+    wanted = "fixed" if name in ("tflite-int8", "tflite-micro-int8", "cmsis-nn") else "host"
     assert load_target(name).settings(kind, "any").softmax.run_on == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from pipeline.tiny import (
 
 import hwsim
 from hwsim.errors import ModelError, PlanError, ProgramError
-from hwsim.network import Network
+from hwsim.network import Dense, Input, Mean, Network, Operation, Reshape, Softmax
 from hwsim.target import Target
 from hwsim.train import agree, fake_quantize, keras_model, network_of, program_of, through
 
@@ -52,8 +53,9 @@ def planned(network: Network, target: Target, data: Any) -> hwsim.Plan:
 
 
 def tame(network: Network) -> bool:
-    """Return whether a network's values are of one size, so that its integers are narrow."""
-    return all(
+    """Return whether a network's values are of one size, so that its integers are narrow, and its means are shifts."""
+    areas = [prod(network.shapes[one.inputs[0]][:2]) for one in network.operations if isinstance(one, Mean)]
+    return all(area & (area - 1) == 0 for area in areas) and all(
         np.abs(w).max(initial=0) < 8
         for one in network.operations
         for w in vars(one).values()
@@ -90,6 +92,27 @@ def agree_in_every_code(network: Network, target: Target, seed: int) -> None:
     found = agree(fake_quantize(network, plan, target=target), hwsim.lower(network, plan, target), data)
     assert found.exact, f"{network}\n{found}"
     assert found.values > 0
+
+
+def test_a_mean_and_a_softmax_in_fixed_point() -> None:
+    """The mean agrees in every code, shares of a real softmax within one."""
+    operations: tuple[Operation, ...] = (
+        Input(name="x", shape=(2, 4, 3)),
+        Mean(name="mean", inputs=("x",)),
+        Reshape(name="flat", inputs=("mean",), shape=(3,)),
+        Dense(name="fc", inputs=("flat",), kernel=reals(3, 4, width=4), bias=reals(4)),
+        Softmax(name="shares", inputs=("fc",), axis=0),
+    )
+    network = Network(name="shares", operations=operations, outputs=("shares",))
+    forms = {"step": "power_of_two", "symmetric": True}
+    target = target_with(activations=forms, weights={**forms, "granularity": "layer"}, softmax={"run_on": "fixed"})
+    data = [reals(50, 2, 4, 3, seed=9)]
+    plan = planned(network, target, data)
+    found = agree(fake_quantize(network, plan, target=target), hwsim.lower(network, plan, target), data)
+    layers = {one.layer: one for one in found.layers}
+    assert layers["shares"].values == 200
+    assert layers["shares"].furthest <= 1
+    assert not any(one.differing for name, one in layers.items() if name != "shares")
 
 
 @pytest.mark.parametrize("mode", MODES)

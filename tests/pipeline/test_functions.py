@@ -151,9 +151,9 @@ LAYER: Json = {"granularity": "layer", "symmetric": True}
 
 def test_a_slope_apart_needs_a_ratio() -> None:
     leaky = Activation(name="a", inputs=("x",), function=Relu(negative_slope=0.5))
-    message = refusal(
-        leaky, activation={"slope": "apart"}, requantize={"kind": "steps", "steps": [{"step": "shift_right", "by": 1}]}
-    )
+    fixed: Json = {"kind": "steps", "steps": [{"step": "shift_right", "by": 1}]}
+    sections: Json = {"activation": {"slope": "apart"}, "activations": {"symmetric": True}, "weights": LAYER}
+    message = refusal(leaky, requantize=fixed, **sections)
     assert message == (
         "a: activation.slope apart makes the slope 0.5 part of a ratio, but nothing in requantize goes by ratio"
     )

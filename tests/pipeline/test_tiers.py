@@ -11,10 +11,11 @@ from kernels.fast.datapaths import FAST, HERE
 from pipeline.test_oracle_agreement import SLOW_DRAWS, Case, cases
 
 from hwsim.engine import Execution, execute
-from hwsim.program.records import IntOperation, MultiplyAccumulate
+from hwsim.program.records import IntOperation, MatrixProduct, MultiplyAccumulate
 from hwsim_kernels.fast.features import ENVIRONMENT, offered
 
-Way = Callable[[MultiplyAccumulate], MultiplyAccumulate]
+Sums = MatrixProduct | MultiplyAccumulate
+Way = Callable[[Sums], Sums]
 ALLOWED = [*SLOW_DRAWS, HealthCheck.function_scoped_fixture]
 
 
@@ -76,21 +77,19 @@ def agree_in_traces(case: Case) -> None:
                 assert other.trace[layer][point].tolist() == values.tolist(), (way.__name__, layer, point)
 
 
-def in_lanes(one: MultiplyAccumulate) -> MultiplyAccumulate:
+def in_lanes(one: Sums) -> Sums:
     """Forbid the matrix product."""
     return replace(one, exact=False)
 
 
-def in_the_plain_loop(one: MultiplyAccumulate) -> MultiplyAccumulate:
+def in_the_plain_loop(one: Sums) -> Sums:
     """Send everything through two words, one step after another."""
     return replace(one, exact=False, wide_sums=True, wide=True)
 
 
 def run(case: Case, way: Way = lambda one: one, *, traced: bool) -> Execution:
-    """Run a case with its multiply-accumulate operations changed by ``way``."""
-    operations: list[IntOperation] = [
-        way(one) if isinstance(one, MultiplyAccumulate) else one for one in case.program.operations
-    ]
+    """Run a case with its multiply-accumulate operations and matrix products changed by ``way``."""
+    operations: list[IntOperation] = [way(one) if isinstance(one, Sums) else one for one in case.program.operations]
     program = replace(case.program, operations=tuple(operations))
     layers = [one.name for one in case.network.operations] if traced else ()
     return execute(program, case.data, trace=layers, batch_size=case.batch_size)

@@ -22,10 +22,10 @@ STAGED: Json = {
         "product": {"bits": 12, "shift": 2, "rounding": "floor"},
         "stages": [
             {"name": "tree", "bits": 10, "terms": 4, "shape": "tree"},
-            {"name": "total", "bits": 14, "overflow": "wrap"},
+            {"name": "total", "bits": 11, "overflow": "wrap"},
         ],
     },
-    "bias": {"bits": 14},
+    "bias": {"bits": 11},
 }
 
 

@@ -172,6 +172,10 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "reshape": (IMAGE, chain(conv(), layers.Reshape((6, -1)))),
     "softmax": ((10,), chain(layers.Dense(6), layers.Softmax())),
     "softmax of pixels": (IMAGE, chain(conv(filters=6), layers.Softmax())),
+}
+"""Networks that are read from files, and decided about as the converter does."""
+
+OPERATORS: Mapping[str, tuple[Shape, Build]] = {
     "sigmoid": (IMAGE, chain(conv(), layers.Activation("sigmoid"))),
     "tanh": (IMAGE, chain(conv(), layers.Activation("tanh"))),
     "hard swish": (IMAGE, chain(conv(), layers.Activation("hard_silu"))),
@@ -201,3 +205,4 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
 
 SHAPES = ("flatten, dense", "reshape", "multiply by channel")
 """Networks whose files work out shapes where the batch may have any size, and say them where it has one."""
+"""Networks that are read from files."""

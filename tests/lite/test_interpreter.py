@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from keras import layers
-from lite.converted import CASES, SHAPES, convert
+from lite.converted import CASES, OPERATORS, SHAPES, convert
 from lite.judge import all_tensors, codes_for, judged
 from lite.networks import NETWORKS
 from pipeline.test_real_models import model
@@ -48,7 +48,7 @@ def compare(path: Path, codes: Any, wanted: dict[str, Any], target: str = "tflit
     return compared
 
 
-@pytest.mark.parametrize("name", [*CASES, *NETWORKS, *(f"{name}, any batch" for name in SHAPES)])
+@pytest.mark.parametrize("name", [*CASES, *OPERATORS, *NETWORKS, *(f"{name}, any batch" for name in SHAPES)])
 def test_every_tensor_of_a_small_network(name: str, files: dict[str, tuple[Path, Any, dict[str, Any]]]) -> None:
     """Each operator, stride, padding, dilation and fused activation."""
     assert compare(*files[name]) > 0
@@ -78,7 +78,7 @@ def converted_wide(names: list[str], folder: Path) -> None:
     """Assert that files with 16-bit feature maps are the interpreter's in every tensor."""
     paths = [folder / f"{number}.tflite" for number in range(len(names))]
     for path, name in zip(paths, names, strict=True):
-        path.write_bytes(convert(*CASES[name], wide=True))
+        path.write_bytes(convert(*{**CASES, **OPERATORS}[name], wide=True))
     samples = [codes_for(path, 40) for path in paths]
     for path, codes, wanted in zip(paths, samples, judged(paths, samples), strict=True):
         assert compare(path, codes, wanted, "tflite-int16x8") > 0
@@ -103,7 +103,7 @@ def test_every_code_of_16_bits_through_a_gate(function: str, tmp_path: Path) -> 
 def test_every_tensor_of_16_bits_of_all_cases(tmp_path: Path) -> None:
     """All cases but those that have no integer form for 16 bits here, or that the converter or the judge refuses."""
     refused = ("softmax", "gelu", "hard swish", "pad channels")
-    converted_wide([name for name in CASES if not any(word in name for word in refused)], tmp_path)
+    converted_wide([name for name in (*CASES, *OPERATORS) if not any(word in name for word in refused)], tmp_path)
 
 
 @pytest.mark.slow

@@ -420,8 +420,11 @@ def relus(draw: DrawFn) -> Relu | None:
 
 
 @composite
-def networks(draw: DrawFn, fixed: bool = False) -> Network:
-    """Return a random graph of up to five operations behind its inputs, with a softmax anywhere if it is ``fixed``."""
+def networks(draw: DrawFn, fixed: bool = False, functions: bool = True) -> Network:
+    """Return a random graph of up to five operations behind its inputs, with a softmax anywhere if it is ``fixed``.
+
+    ``functions``: those of ``pipeline.functions`` are among them.
+    """
     shape = (draw(st.integers(2, 5)), draw(st.integers(2, 5)), draw(st.integers(1, 4)))
     operations: list[Operation] = [Input(name="in0", shape=shape)]
     if draw(st.integers(0, 3)) == 0:
@@ -429,7 +432,7 @@ def networks(draw: DrawFn, fixed: bool = False) -> Network:
     shapes: dict[str, tuple[int, ...]] = {one.name: shape for one in operations}
     for number in range(draw(st.integers(1, 5))):
         source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
-        for one in draw_operations(draw, f"op{number}", source, shapes, fixed=fixed):
+        for one in draw_operations(draw, f"op{number}", source, shapes, fixed=fixed, functions=functions):
             shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
             operations.append(one)
     source = operations[-1].name
@@ -462,10 +465,10 @@ def shares(draw: DrawFn, name: str, source: str) -> list[Operation]:
 
 
 def draw_operations(
-    draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]], *, fixed: bool
+    draw: DrawFn, name: str, source: str, shapes: dict[str, tuple[int, ...]], *, fixed: bool, functions: bool
 ) -> list[Operation]:
     """Return operations that fit the shape of ``source``; the last is ``name``."""
-    drawn = draw(function_kinds())
+    drawn = draw(function_kinds()) if functions else None
     if drawn:
         return FUNCTIONS[drawn](draw, name, source, shapes)
     kind = draw(st.sampled_from([kind for kind in KINDS if fixed or kind != "softmax"]))

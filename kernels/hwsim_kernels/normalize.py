@@ -103,11 +103,12 @@ def normalize(
                         distance = ((np.int64(codes[n, row, group, c]) - zero_point) << fine) - mean
                         product = distance * factor
                         dropped = reciprocal_bits - result_bits
-                        fraction, sticky = shift_fraction(product, dropped)
                         found = product >> dropped
-                        up = round_up(fraction, sticky, product < 0, found & 1 != 0, mode, 0)
-                        count_rounding(counts[first + 3], place + c, fraction, sticky, up)
-                        found += up
+                        if dropped > 0:
+                            fraction, sticky = shift_fraction(product, dropped)
+                            up = round_up(fraction, sticky, product < 0, found & 1 != 0, mode, 0)
+                            count_rounding(counts[first + 3], place + c, fraction, sticky, up)
+                            found += up
                         count_range(counts[first + 3], place + c, found)
                         out[n, row, group, c] = found
     counts[first + 3, VALUES] += samples * rows

@@ -35,14 +35,16 @@ def multiplier(scale: float, powers: tuple[int, ...]) -> tuple[int, int]:
 
 def between(a: int, bits: int) -> int:
     """Return what the table says of ``a``, whose last ``bits`` lie between two entries, times 2^bits."""
-    i, rest = divmod(a, 2**bits)
-    return table()[i] * 2**bits + rest * (table()[i + 1] - table()[i])
+    size: int = 2**bits
+    i, rest = divmod(a, size)
+    return table()[i] * size + rest * (table()[i + 1] - table()[i])
 
 
 def scaled(code: int, scale: float, powers: tuple[int, ...]) -> int:
     """Return x."""
     m, n = multiplier(scale, powers)
-    return (code * m + 2**n // 2) >> n
+    half: int = 2**n // 2
+    return (code * m + half) >> n
 
 
 def sigmoid(code: int, scale: float) -> int:

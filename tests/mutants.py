@@ -32,6 +32,7 @@ TESTS = {
     "exact": ["test_accumulate.py"],
     "gather": ["test_accumulate.py"],
     "lanes": ["test_accumulate.py"],
+    "gates": ["test_gates.py"],
     "hard_silu": ["test_hard_silu.py"],
     "lookup": ["test_steps.py", "test_lookup.py"],
     "measure": ["test_measure.py"],

@@ -25,8 +25,8 @@ def test_every_code(scale: float, output_scale: float) -> None:
         assert within(distance, scale, output_scale) == plain.hard_silu(distance, scale, output_scale)
 
 
-@pytest.mark.parametrize("scale", [1e-15, 2.0**-20, 1 - 2.0**-25, 3 / 2**8, 1e15])
-@pytest.mark.parametrize("output_scale", [1e-15, 2.0**-20, 1 - 2.0**-25, 1e15])
+@pytest.mark.parametrize("scale", [1e-15, 2.0**-20, 1 - 2.0**-25, 3 / 2**8, 1.0, 1e15])
+@pytest.mark.parametrize("output_scale", [1e-15, 2.0**-20, 2.0**-7, 1 - 2.0**-25, 1e15])
 def test_extreme_scales(scale: float, output_scale: float) -> None:
     for distance in (-255, -1, 0, 1, 255):
         assert within(distance, scale, output_scale) == plain.hard_silu(distance, scale, output_scale)

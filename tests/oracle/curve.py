@@ -8,6 +8,7 @@ from itertools import count
 from math import copysign, floor, inf, isnan
 from typing import NamedTuple
 
+from oracle import gates
 from oracle.finish import Output
 from oracle.functions import agreed
 from oracle.hard_silu import hard_silu
@@ -69,6 +70,9 @@ class Curve:
         self.output = Output(layer.settings, layer.plan, channels)
         self.point = Point("curve", channels)
         self.points = [self.point, self.output.point]
+        wide = format_of(self.source.plan).bits == 16 and self.source.zero_point == 0
+        fixed = wide and self.settings["gates"] == "fixed"
+        self.gate = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}.get(self.operation["function"]) if fixed else None
         self.lines = None
         if self.settings["form"] == "interpolated":
             lines = spacing(format_of(self.source.plan), self.settings["index_bits"])
@@ -100,6 +104,8 @@ class Curve:
         """Return the entry of a code."""
         if self.operation["function"] == "hard_silu" and self.settings["hard_silu"] == "fixed":
             return hard_silu(q - self.source.zero_point, self.source.scale, scale)
+        if self.gate is not None:
+            return self.gate(q, self.source.scale)
         return round_fraction(self.exact(q, scale), self.settings["rounding"])
 
     def exact(self, q: int, scale: float) -> Fraction:

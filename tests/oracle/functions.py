@@ -53,15 +53,37 @@ def root(x: float) -> float:
     return sqrt(x) if x >= 0 else nan
 
 
-FUNCTIONS: dict[str, Callable[..., float]] = {
+def celu(x: float, alpha: float) -> float:
+    """Return x, or alpha * (exp(x / alpha) - 1) where negative."""
+    return x if x > 0 else alpha * expm1(x / alpha)
+
+
+def hard_shrink(x: float, threshold: float) -> float:
+    """Return x, but 0 as far as the threshold."""
+    return 0.0 if -threshold <= x <= threshold else x
+
+
+def soft_shrink(x: float, threshold: float) -> float:
+    """Return x brought nearer to 0 by the threshold."""
+    return x - limited(x, -threshold, threshold)
+
+
+def squareplus(x: float, b: float) -> float:
+    """Return the positive root of y^2 - x y - b / 4."""
+    return (x + root(x**2 + b)) / 2
+
+
+def threshold(x: float, least: float, default: float) -> float:
+    """Return x above ``least``, else the default."""
+    return x if x > least else default
+
+
+SIMPLE: dict[str, Callable[[float], float]] = {
     "abs": abs,
-    "celu": lambda x, alpha: max(x, 0.0) + min(alpha * expm1(min(x / alpha, 0.0)), 0.0),
     "cos": cos,
-    "elu": elu,
     "exp": exp,
     "gelu": gelu,
     "gelu_tanh": gelu_tanh,
-    "hard_shrink": lambda x, threshold: 0.0 if -threshold <= x <= threshold else x,
     "hard_sigmoid": lambda x: limited(x + 3, 0, 6) / 6,
     "hard_silu": lambda x: x * limited(x + 3, 0, 6) / 6,
     "hard_tanh": lambda x: limited(x, -1, 1),
@@ -74,17 +96,25 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sigmoid": sigmoid,
     "silu": lambda x: x * sigmoid(x),
     "sin": sin,
-    "soft_shrink": lambda x, threshold: x - limited(x, -threshold, threshold),
     "softplus": softplus,
     "softsign": lambda x: x / (1 + abs(x)),
     "sparse_plus": sparse_plus,
     "sparse_sigmoid": lambda x: limited(x + 1, 0, 2) / 2,
     "sqrt": root,
     "square": lambda x: x**2,
-    "squareplus": lambda x, b: (x + root(x**2 + b)) / 2,
     "tanh": tanh,
     "tanh_shrink": lambda x: x - tanh(x),
-    "threshold": lambda x, threshold, default: x if x > threshold else default,
+}
+"""Functions of nothing but their argument."""
+
+FUNCTIONS: dict[str, Callable[..., float]] = {
+    **SIMPLE,
+    "celu": celu,
+    "elu": elu,
+    "hard_shrink": hard_shrink,
+    "soft_shrink": soft_shrink,
+    "squareplus": squareplus,
+    "threshold": threshold,
 }
 
 

@@ -44,7 +44,7 @@ class AccumulatorUnit(Unit):
 
         >>> accumulator_unit(1 + 2.0**-23, 1.0, 0).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
         True
-        >>> Unit(1.0, (1.0, 1.0, 2)).ratio(3.0, "float_ratio") == 4 * (11184811 / 2**25)
+        >>> accumulator_unit(1.0, 1.0, 2).ratio(3.0, "float_ratio") == 4 * (11184811 / 2**25)
         True
         """
         if rule not in ("float_product", "float_ratio"):

@@ -55,6 +55,7 @@ def curve_units() -> st.SearchStrategy[Json]:
             "rounding": st.sampled_from(STEADY),
             "precision": st.sampled_from([32, 64]),
             "hard_silu": st.sampled_from(["table", "fixed"]),
+            "gates": st.sampled_from(["table", "fixed"]),
         }
     )
 

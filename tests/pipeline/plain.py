@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,13 @@ def plain_operation(operation: Operation) -> Json:
     found = {"op": type(operation).__name__, **plain(operation)}
     if isinstance(operation, Curve):
         # The oracle judges the function, and takes over the last digits, which float64 leaves open.
-        found["real"] = lambda x, curve=operation: float(curve.real(np.float64(x)))
+        found["real"] = partial(real, operation)
     return found
+
+
+def real(curve: Curve, x: float) -> float:
+    """Return a function of one number, as hwsim computes it."""
+    return float(curve.real(np.full(1, x))[0])
 
 
 def plain_network(network: Network) -> Json:

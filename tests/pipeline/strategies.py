@@ -421,9 +421,9 @@ def relus(draw: DrawFn) -> Relu | None:
 
 @composite
 def networks(draw: DrawFn, fixed: bool = False, functions: bool = True) -> Network:
-    """Return a random graph of up to five operations behind its inputs.
+    """Return a random graph of up to five operations behind its inputs, with a softmax anywhere if it is ``fixed``.
 
-    ``fixed``: with a softmax anywhere; ``functions``: with those of ``functions.py``.
+    ``functions``: those of ``pipeline.functions`` are among them.
     """
     shape = (draw(st.integers(2, 5)), draw(st.integers(2, 5)), draw(st.integers(1, 4)))
     operations: list[Operation] = [Input(name="in0", shape=shape)]

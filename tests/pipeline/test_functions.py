@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from pipeline.every_function import DATA, function_network
+from pipeline.test_oracle_agreement import Case, agree
 from pipeline.tiny import Json, reals, rows_of, target_with
 
 import hwsim
@@ -215,6 +216,23 @@ def test_pixels_beyond_the_last_one_are_the_last_one() -> None:
     values = reals(5, 2, 3, 4)
     codes = hwsim.run(single(resized), target, values).codes
     np.testing.assert_array_equal(codes[:, 2:], np.repeat(codes[:, 2:3], 4, axis=1))
+
+
+@pytest.mark.parametrize("form", ["table", "interpolated"])
+@pytest.mark.parametrize("width", [2.0**-4, 1.0, 30.0])
+def test_gates_of_16_bits_are_those_of_the_oracle(width: float, form: str) -> None:
+    operations = (
+        INPUTS[0],
+        Curve(name="s", inputs=("x",), function="sigmoid"),
+        Curve(name="t", inputs=("x",), function="tanh"),
+        Curve(name="twice", inputs=("t",), function="tanh"),
+    )
+    network = Network(name="gates", operations=operations, outputs=("s", "twice"))
+    wide: Json = {"bits": 16, "symmetric": True, "step": "power_of_two" if width == 1.0 else "uniform"}
+    target = target_with(activations=wide, curve={"gates": "fixed", "form": form})
+    data = reals(5, 2, 3, 4, width=width)
+    result = hwsim.run(network, target, data, reference=False)
+    agree(Case(network, target, result.plan, result.program, [data], 2))
 
 
 def test_everything_is_counted_once_for_each_value() -> None:

@@ -121,6 +121,20 @@ def sloped() -> Build:
     return layer
 
 
+def part(x: Any) -> Any:
+    """Return some rows, every other column, and all channels but the first."""
+    return x[:, 1:5, ::2, 1:]
+
+
+def averaged(**arguments: Any) -> Build:
+    """Return the mean along axes."""
+
+    def build(x: Any) -> Any:
+        return keras.ops.mean(x, **arguments)
+
+    return build
+
+
 def of_rows(x: Any) -> Any:
     """Return the products of rows of two layers."""
     return keras.ops.matmul(layers.Dense(5)(x), keras.ops.transpose(layers.Dense(5)(x), (0, 2, 1)))
@@ -189,7 +203,7 @@ OPERATORS: Mapping[str, tuple[Shape, Build]] = {
     "transposed conv valid, relu": (IMAGE, layers.Conv2DTranspose(5, (2, 3), strides=(1, 2), activation="relu")),
     "bilinear": (IMAGE, chain(conv(), layers.UpSampling2D((2, 3), interpolation="bilinear"))),
     "transpose": (IMAGE, chain(conv(), layers.Permute((2, 3, 1)))),
-    "slice": (IMAGE, chain(conv(), lambda x: x[:, 1:5, ::2, 1:])),
+    "slice": (IMAGE, chain(conv(), part)),
     "split": (IMAGE, chain(conv(), swapped_halves)),
     "crop": (IMAGE, chain(conv(), layers.Cropping2D(((1, 0), (1, 2))))),
     "pad channels": (IMAGE, chain(conv(), around(constant_values=0.5))),
@@ -197,8 +211,8 @@ OPERATORS: Mapping[str, tuple[Shape, Build]] = {
     "matmul": ((4, 6), of_rows),
     "squeeze and excite": (IMAGE, chain(conv(filters=6), excited)),
     "prelu": (IMAGE, chain(conv(), sloped(), conv())),
-    "mean of channels": (IMAGE, chain(conv(), lambda x: keras.ops.mean(x, axis=-1))),
-    "mean of rows": (IMAGE, chain(conv(), lambda x: keras.ops.mean(x, axis=1, keepdims=True))),
+    "mean of channels": (IMAGE, chain(conv(), averaged(axis=-1))),
+    "mean of rows": (IMAGE, chain(conv(), averaged(axis=1, keepdims=True))),
     "batch normalisation": (IMAGE, chain(layers.BatchNormalization(), layers.ReLU())),
     "conv of rows": ((12, 3), layers.Conv1D(4, 3, padding="same", activation="relu")),
 }

@@ -83,8 +83,8 @@ def test_most_is_equal_on_the_float_runs_ranges(
 ) -> None:
     """Scales are off by some steps of float32, zero points, biases and codes by 1 where that meets a tie."""
     share, furthest = Share({}, {}), 0
-    for name, (model, samples) in models.items():
-        path, codes, wanted = files[name]
+    for name in ALL:
+        (model, samples), (path, codes, wanted) = models[name], files[name]
         found = pair(model, samples, path)
         differing = counted(share, found, codes, wanted)
         steps, stored = found.scale_steps(), found.stored_codes()

@@ -28,7 +28,16 @@ def chain(*parts: Build) -> Build:
 
 def activated(*names: str) -> Build:
     """Return the same convolution under several activations, joined."""
-    return lambda x: layers.Concatenate()([layers.Conv2D(3, 1, activation=name)(x) for name in names])
+
+    def build(x: Any) -> Any:
+        return layers.Concatenate()([layers.Conv2D(3, 1, activation=name)(x) for name in names])
+
+    return build
+
+
+def difference(x: Any) -> Any:
+    """Return a dense layer less another."""
+    return layers.Subtract()([layers.Dense(3)(x), layers.Dense(3)(x)])
 
 
 IMAGE, LINE = (8, 8, 6), (12, 4)
@@ -48,7 +57,7 @@ MODELS: Mapping[str, tuple[tuple[int, ...], Build]] = {
     "moving lines": (LINE, chain(layers.UpSampling1D(2), layers.ZeroPadding1D(1), layers.Cropping1D((1, 0)))),
     "constants": (LINE, chain(lambda x: x * 2.0 + 1.0, lambda x: 3.0 - x, lambda x: x / 4.0)),
     "constant images": (LINE, chain(lambda x: x + np.linspace(-1, 1, 48, dtype="f4").reshape(12, 4), layers.Dense(2))),
-    "differences": (LINE, lambda x: layers.Subtract()([layers.Dense(3)(x), layers.Dense(3)(x)])),
+    "differences": (LINE, difference),
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from hwsim.errors import PlanError
@@ -64,28 +67,39 @@ def lower_apart(operation: Activation, function: Relu, context: Context) -> Sum:
         part.clip(*ends)
         real = real_ratio(source, output, settings, slope)
         part.rescale(Ratio.of(operation.name, real, settings.requantize, output.scales), prefix="input")
-    total = Fit(bits=64)
+    return Sum(**meeting(operation, parts, function.max_value, (source, output), context))
+
+
+def meeting(
+    operation: Activation | Prelu,
+    parts: Sequence[Pipeline],
+    limit: float | None,
+    tensors: tuple[Tensor, Tensor],
+    context: Context,
+) -> dict[str, Any]:
+    """Return the fields of the sum of two parts of one tensor, lowered to a real limit, if there is one."""
+    (source, output), settings, total = tensors, context.settings(operation), Fit(bits=64)
     low, high = widest(parts)
     bound = 2 * min(low, 0), 2 * max(high, 0)
     point, wide = running_sum(operation.name, total, output.scales, 2, bound)
     pipeline = Pipeline(layer=operation.name, bound=point.leaving(bound), unit=output.scales)
-    pipeline.limit(function.max_value, settings.activation, output.scales)
+    pipeline.limit(limit, settings.activation, output.scales)
     pipeline.output(output, settings.output.overflow)
     points = (*shared_points(parts), point, *pipeline.points)
-    return Sum(
-        name=operation.name,
-        layer=operation.name,
-        kind=operation.kind,
-        inputs=(source.name, source.name),
-        output=output,
-        points=points,
-        wide=wide or any(one.wide for one in (*parts, pipeline)),
-        narrow=point.proven and all(one.narrow for one in (*parts, pipeline)),
-        input_steps=tuple(tuple(one.steps) for one in parts),
-        field=np.array(fit_field(total), np.int64),
-        steps=tuple(pipeline.steps),
-        draws=context.draws(operation, points),
-    )
+    return {
+        "name": operation.name,
+        "layer": operation.name,
+        "kind": operation.kind,
+        "inputs": (source.name, source.name),
+        "output": output,
+        "points": points,
+        "wide": wide or any(one.wide for one in (*parts, pipeline)),
+        "narrow": point.proven and all(one.narrow for one in (*parts, pipeline)),
+        "input_steps": tuple(tuple(one.steps) for one in parts),
+        "field": np.array(fit_field(total), np.int64),
+        "steps": tuple(pipeline.steps),
+        "draws": context.draws(operation, points),
+    }
 
 
 def lower_prelu(operation: Prelu, context: Context) -> list[SlopedSum]:
@@ -105,40 +119,16 @@ def lower_prelu(operation: Prelu, context: Context) -> list[SlopedSum]:
     negative.multiply(np.abs(codes).tolist())
     negative.negate((codes < 0).astype(np.int64))
     scales = np.broadcast_to(np.asarray(entry.scale, np.float64), (channels,))
-    slopes = (float(one) for one in scales)
-    ratios = np.concatenate([real_ratio(source, output, settings, slope)[:1] for slope in slopes])
-    if output.shift:
-        ratios = ratios * output.scales[0] / output.scales
+    ratios = real_ratio(source, output, settings, scales)
     negative.rescale(Ratio.of(operation.name, ratios, settings.requantize, output.scales), prefix="input")
-    parts = [positive, negative]
-    total = Fit(bits=64)
-    ends = widest(parts)
-    point, wide = running_sum(operation.name, total, output.scales, 2, (2 * min(ends[0], 0), 2 * max(ends[1], 0)))
-    pipeline = Pipeline(layer=operation.name, bound=ends, unit=output.scales)
-    pipeline.output(output, settings.output.overflow)
-    points = (weight, *shared_points(parts), point, *pipeline.points)
-    initial = counting.new_counts(len(points), channels)
+    fields = meeting(operation, (positive, negative), None, (source, output), context)
+    fields["points"] = (weight, *fields["points"])
+    initial = counting.new_counts(len(fields["points"]), channels)
     initial[0] = lost
-    return [
-        SlopedSum(
-            name=operation.name,
-            layer=operation.name,
-            kind=operation.kind,
-            inputs=(source.name, source.name),
-            output=output,
-            points=points,
-            wide=wide or any(one.wide for one in (*parts, pipeline)),
-            narrow=all(one.narrow for one in (*parts, pipeline)),
-            input_steps=tuple(tuple(one.steps) for one in parts),
-            field=np.array(fit_field(total), np.int64),
-            steps=tuple(pipeline.steps),
-            draws=context.draws(operation, points),
-            initial=initial,
-        )
-    ]
+    return [SlopedSum(**fields, initial=initial)]
 
 
-def real_ratio(source: Tensor, output: Tensor, settings: Settings, slope: float | None) -> Reals:
+def real_ratio(source: Tensor, output: Tensor, settings: Settings, slope: Reals | float | None) -> Reals:
     """Return the ratio (channels,) of two scales, times a function's slope; None: only from one scale to the other."""
     if slope is not None and goes_in_float32(settings.requantize):
         return float_ratio(output.name, source.scale, slope, output.scales, 0)

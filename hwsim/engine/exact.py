@@ -49,7 +49,7 @@ def stage_points(one: MultiplyAccumulate) -> tuple[Point, ...]:
     return one.points[first : first + len(one.stages)]
 
 
-def first_stage(one: MultiplyAccumulate) -> int:
+def first_stage(one: MultiplyAccumulate | MatrixProduct) -> int:
     """Return the index of the first stage's point; that of products, if there is one, stands before it."""
     return next(number for number, point in enumerate(one.points) if point.stage)
 

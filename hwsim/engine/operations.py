@@ -183,10 +183,10 @@ def lane_steps(
     return known[key]
 
 
-_exact: WeakKeyDictionary[MultiplyAccumulate, list[tuple[int, int]]] = WeakKeyDictionary()
+_exact: WeakKeyDictionary[IntOperation, list[tuple[int, int]]] = WeakKeyDictionary()
 
 
-def count_exact(one: MultiplyAccumulate, rows: int, tally: Tally) -> None:
+def count_exact(one: MultiplyAccumulate | MatrixProduct, rows: int, tally: Tally) -> None:
     """Count the fits and sums that ``rows`` positions take where nothing is lost."""
     first = first_stage(one)
     if one not in _exact:
@@ -195,7 +195,7 @@ def count_exact(one: MultiplyAccumulate, rows: int, tally: Tally) -> None:
         tally.counts[first + level, counting.VALUES] += fits * rows
         tally.counts[first + level, counting.SUMS] += handed * rows
     if has_product(one):
-        tally.counts[first - 1, counting.VALUES] += one.weights.shape[1] * rows
+        tally.counts[first - 1, counting.VALUES] += one.ends.shape[1] * rows
 
 
 def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: Tally) -> Ints:
@@ -388,7 +388,7 @@ def matmul(one: MatrixProduct, inputs: Sequence[Array], tally: Tally, out: Codes
         sums = np.matmul(first.astype(np.float64) - zero, second.astype(np.float64) - zero_too)
         found = sums.reshape(-1, one.channels).astype(np.int64)
         count_sums(found, counts[-1], histogram)
-        count_proved(one, first.shape[2], len(found), tally, products)
+        count_exact(one, len(found), tally)
         finish(one, in_words(found, one.wide), "accumulator", tally, out)
         return
     product = tally.counts[0] if products else new_counts(one.channels)
@@ -414,15 +414,6 @@ def matmul(one: MatrixProduct, inputs: Sequence[Array], tally: Tally, out: Codes
             into[...] = made
     rows = values.reshape(len(values), -1, one.channels)
     finish(one, rows if one.wide_sums else in_words(rows[0], one.wide), "accumulator", tally, out)
-
-
-def count_proved(one: MatrixProduct, steps: int, rows: int, tally: Tally, products: int) -> None:
-    """Count the fits and sums that ``rows`` positions take where nothing is lost."""
-    for level, (fits, handed) in enumerate(fits_and_sums(one.stages, one.ends)):
-        tally.counts[products + level, counting.VALUES] += fits * rows
-        tally.counts[products + level, counting.SUMS] += handed * rows
-    if products:
-        tally.counts[0, counting.VALUES] += steps * rows
 
 
 def join(one: Join, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:

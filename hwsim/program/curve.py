@@ -92,7 +92,7 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
         else:
             found = operation.real(reals) / scale
     found = np.clip(np.nan_to_num(found, nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
-    fixed = fixed_point(operation.function, source, scale, unit)
+    fixed = fixed_point(operation, source, scale, unit)
     if fixed is not None:
         exact = [fixed(distance) for distance in (codes - source.zero_point).tolist()]
         table = np.array([min(max(one, -LARGEST), LARGEST) for one in exact], np.int64)
@@ -103,17 +103,17 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
 
 
 def in_fixed_point(operation: Curve, unit: CurveUnit) -> bool:
-    """Whether the entries of a function come from fixed-point arithmetic of its own."""
+    """Whether the entries of `hard_silu` come from fixed-point arithmetic of 8-bit codes."""
     return operation.function == "hard_silu" and unit.hard_silu == "fixed"
 
 
-def fixed_point(function: str, source: Tensor, scale: float, unit: CurveUnit) -> Callable[[int], int] | None:
+def fixed_point(operation: Curve, source: Tensor, scale: float, unit: CurveUnit) -> Callable[[int], int] | None:
     """Return what computes a function of a code less its zero point in integers; None where floats do."""
-    if function == "hard_silu" and unit.hard_silu == "fixed":
+    if in_fixed_point(operation, unit):
         return lambda code: hard_silu(code, source.scale, scale)
     wide = source.format is not None and source.format.bits == WIDE and source.zero_point == 0
-    if function in GATES and unit.gates == "fixed" and wide:
-        return lambda code: GATES[function](code, source.scale)
+    if operation.function in GATES and unit.gates == "fixed" and wide:
+        return lambda code: GATES[operation.function](code, source.scale)
     return None
 
 

@@ -41,7 +41,8 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
     finer = np.maximum(-coarser, 0)
     total = np.ldexp(unit, -finer)
     check_fixed_scale(operation.name, settings, total, output)
-    real = np.ldexp(ratio_of(operation.name, settings, source.scale, entry, unit, output.scales), -finer)
+    scales = np.asarray(entry.scale, np.float64)
+    real = np.ldexp(ratio_of(operation.name, settings, source.scale, scales, unit, output.scales), -finer)
     ratio = Ratio.of(operation.name, real, settings.requantize, output.scales)
     weight_codes, weight_point, weight_counts = quantize_weights(kernel, entry, settings)
     bias_codes, bias_point, bias_counts = quantize_bias(
@@ -121,10 +122,10 @@ def check_fixed_scale(layer: str, settings: Settings, unit: Reals, output: Tenso
             )
 
 
-def ratio_of(layer: str, settings: Settings, source: float, weights: WeightPlan, unit: Reals, output: Reals) -> Reals:
-    """Return the real ratio (channels,) from the last stage's LSB to the output's."""
+def ratio_of(layer: str, settings: Settings, source: float, weights: Reals, unit: Reals, output: Reals) -> Reals:
+    """Return the real ratio (channels,) from the last stage's LSB to the output's; ``weights`` are their scales."""
     rules = {getattr(step, "rule", "") for step in settings.requantize.expanded()}
-    scales = np.broadcast_to(np.asarray(weights.scale, np.float64), unit.shape)
+    scales = np.broadcast_to(weights, unit.shape)
     if "float_ratio" in rules:
         return float_ratio(layer, source, scales, output, dropped_bits(settings))
     if "float_product" in rules:

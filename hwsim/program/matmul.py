@@ -7,12 +7,11 @@ import numpy as np
 from hwsim.network import MatMul
 from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context
-from hwsim.program.mac import check_fixed_scale, ends_of, operand_range
+from hwsim.program.mac import check_fixed_scale, ends_of, operand_range, ratio_of
 from hwsim.program.pipeline import Pipeline
-from hwsim.program.ratio import Ratio, Reals, float_product, float_ratio
+from hwsim.program.ratio import Ratio
 from hwsim.program.records import MatrixProduct, Tensor
 from hwsim.quantize.decide import dropped_bits
-from hwsim.target import Settings
 from hwsim_kernels.order import steps_in_order
 
 
@@ -35,7 +34,7 @@ def lower_matmul(operation: MatMul, context: Context) -> list[MatrixProduct]:
     )
     proof = prove_stages(operation.name, settings.mac, sums, unit)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
-    real = ratio_of(operation.name, settings, first, second, unit, output.scales)
+    real = ratio_of(operation.name, settings, first.scale, np.array([second.scale]), unit, output.scales)
     pipeline.finish(None, settings, output, Ratio.of(operation.name, real, settings.requantize, output.scales))
     points = (*proof.points, *pipeline.points)
     return [
@@ -66,13 +65,3 @@ def largest(source: Tensor) -> int:
     """Return the largest magnitude of a code less its zero point."""
     low, high = operand_range(source)
     return max(-low, high)
-
-
-def ratio_of(layer: str, settings: Settings, first: Tensor, second: Tensor, unit: Reals, output: Reals) -> Reals:
-    """Return the real ratio (channels,) from the last stage's LSB to the output's."""
-    rules = {getattr(step, "rule", "") for step in settings.requantize.expanded()}
-    if "float_ratio" in rules:
-        return float_ratio(layer, first.scale, second.scale, output, dropped_bits(settings))
-    if "float_product" not in rules:
-        return unit / output
-    return float_product(first.scale, np.full(unit.size, second.scale), output, dropped_bits(settings))

@@ -160,7 +160,7 @@ def _way(  # noqa: PLR0911, PLR0912
             return "", "the quotient must be a code, so its rounding belongs to the format of the output"
         case "interpolation":
             return "", "a pixel must be a code, so its rounding belongs to the format of the output"
-        case "curve" if settings.curve.form == "table" and settings.curve.hard_silu == "table":
+        case "curve" if {settings.curve.form, settings.curve.hard_silu, settings.curve.gates} == {"table"}:
             return "", "an entry must be a code, so its rounding belongs to the format of the output"
         case "curve":
             return "an entry for each code, from float64", ""
@@ -210,7 +210,9 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:  # noqa:
             else exact
         )
     if name == "curve":
-        return {"curve": {"form": "table", "hard_silu": "table", "precision": 64, "rounding": "half_even"}}
+        return {
+            "curve": {"form": "table", "hard_silu": "table", "gates": "table", "precision": 64, "rounding": "half_even"}
+        }
     if name == "product":
         return {"mac" if isinstance(operation, Weighted | MatMul) else "multiplication": {"product": None}}
     if isinstance(operation, Weighted | MatMul):

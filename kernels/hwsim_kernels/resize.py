@@ -45,7 +45,8 @@ def interpolate(
                     fraction, sticky = shift_fraction(total, shift)
                     quotient = total >> shift
                     draw = draw_at(draws, (y * width + x) * channels + c)
-                    up = round_up(fraction, sticky, total < 0, quotient & 1 != 0, mode, draw)
+                    negative, odd = total < 0, quotient & 1 != 0
+                    up = round_up(fraction, sticky, negative, odd, mode, draw) if shift > 0 else np.int64(0)
                     count_rounding(counts, c, fraction, sticky, up)
                     quotient += up
                     count_range(counts, c, quotient)

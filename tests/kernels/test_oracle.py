@@ -661,7 +661,7 @@ SETTINGS: Json = {
     "bias": {"bits": 32, "position": "first", "rounding": "half_even", "overflow": "saturate"},
     "requantize": requantize("fixed"),
     "multiplication": {"product": None},
-    "activation": {"position": "after_requantize", "multiplier_bits": 16, "rounding": "half_up"},
+    "activation": {"position": "after_requantize", "multiplier_bits": 16, "rounding": "half_up", "slope": "after"},
     "output": {"overflow": "saturate"},
     "pooling": {"accumulator": fit_section(), "rounding": "half_away", "zero_point": "removed"},
     "addition": {"left_shift": 8, "accumulator": fit_section()},

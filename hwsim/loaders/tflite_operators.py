@@ -150,8 +150,9 @@ def dequantize(draft: Draft, operator: FileOperator) -> None:
 
 def mean(draft: Draft, operator: FileOperator) -> None:
     """Import MEAN over rows and columns."""
-    name, _, output = _over_image(draft, operator)
-    _flat(draft, output, lambda own: Mean(name=own, inputs=(name,)))
+    name, source, output = _over_image(draft, operator)
+    kept = len(draft.shape(output)) == len(draft.shape(source))
+    _flat(draft, output, lambda own: Mean(name=own, inputs=(name,), kept=kept))
 
 
 def _over_image(draft: Draft, operator: FileOperator) -> tuple[str, FileTensor, FileTensor]:

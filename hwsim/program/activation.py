@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hwsim.network import Activation
 from hwsim.program.context import Context
 from hwsim.program.merge import from_code, refuse_unscaled, rescales
@@ -14,11 +16,16 @@ def lower_activation(operation: Activation, context: Context) -> list[Rescale]:
     settings = context.settings(operation)
     source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     pipeline = from_code(operation.name, source, output.shape[-1])
-    if not rescales(settings):
-        refuse_unscaled(operation.name, [source], output, settings)
-    unit = output.scales
-    ratio = Ratio.of(operation.name, pipeline.unit / unit, settings.requantize, unit)
-    pipeline.finish(operation.function, settings, output, ratio)
+    if operation.function and operation.function.max_value is not None and settings.activation.bounded == "clamped":
+        pipeline.activate(operation.function, settings.activation, pipeline.unit)
+        pipeline.add(np.full(pipeline.channels, source.zero_point, np.int64))
+        pipeline.output(output, settings.output.overflow, add_zero_point=False)
+    else:
+        if not rescales(settings):
+            refuse_unscaled(operation.name, [source], output, settings)
+        unit = output.scales
+        ratio = Ratio.of(operation.name, pipeline.unit / unit, settings.requantize, unit)
+        pipeline.finish(operation.function, settings, output, ratio)
     points = tuple(pipeline.points)
     return [
         Rescale(

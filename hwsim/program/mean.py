@@ -11,8 +11,9 @@ from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.mac import ends_of, operand_range
 from hwsim.program.pipeline import Pipeline
-from hwsim.program.ratio import Ratio
-from hwsim.program.records import MultiplyAccumulate, Point
+from hwsim.program.ratio import Ratio, float_mean, folded_mean, forming_rule
+from hwsim.program.records import MultiplyAccumulate, Point, Tensor
+from hwsim.target import Settings
 from hwsim.target.settings import Mac, Stage
 from hwsim_kernels import counting
 from hwsim_kernels.order import steps_in_order
@@ -26,9 +27,11 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
     count = height * width
     mac = Mac(stages=(Stage(name="accumulator", **settings.pooling.accumulator.model_dump()),))
     taps = steps_in_order(height, width, 1, mac.order, None)
+    form = (settings.pooling.mean_kept if operation.kept else None) or settings.pooling.mean
+    zero_point = 0 if form == "folded" else source.zero_point
     sums = Sums(
         weights=np.ones((channels, count, 1), np.int32),
-        operands=operand_range(source),
+        operands=operand_range(replace(source, zero_point=zero_point)),
         ends=ends_of(mac, taps),
         start=np.zeros(channels, np.int64),
         start_level=0,
@@ -36,13 +39,13 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
     unit = np.full(channels, source.scale / count)
     proof = prove_stages(operation.name, mac, sums, unit)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
-    divided = settings.pooling.mean == "divided"
-    real = np.full(channels, source.scale / output.scale)
-    behind = np.full(channels, output.scale)
-    ratio = Ratio.of(
-        operation.name, real if divided else real / count, settings.requantize, behind, count if divided else 1
-    )
-    pipeline.finish(None, settings, output, ratio)
+    ratio = mean_ratio(operation.name, source, output, settings, count, form)
+    if form == "folded":
+        pipeline.rescale(ratio)
+        pipeline.add(np.full(channels, -folded_zero_point(source, output), np.int64))
+        pipeline.output(output, settings.output.overflow)
+    else:
+        pipeline.finish(None, settings, output, ratio)
     constant = Point(name="weight", unit=np.ones(channels), once=True)
     points = (constant, replace(constant, name="bias"), *proof.points, *pipeline.points)
     return [
@@ -55,7 +58,7 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
             points=points,
             view=(height, width, channels),
             output_view=(1, 1, channels),
-            zero_point=source.zero_point,
+            zero_point=zero_point,
             outside=0,
             taps=taps,
             strides=np.ones(2, np.int64),
@@ -75,3 +78,20 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
             initial=counting.new_counts(len(points), channels),
         )
     ]
+
+
+def mean_ratio(layer: str, source: Tensor, output: Tensor, settings: Settings, count: int, form: str) -> Ratio:
+    """Return what brings a sum of ``count`` codes to the output's scale."""
+    behind = np.full(source.shape[-1], output.scale)
+    if form == "folded":
+        return Ratio.of(layer, folded_mean(layer, source.scale, behind, count), settings.requantize, behind)
+    if forming_rule(settings.requantize) == "float_ratio":
+        return Ratio.of(layer, float_mean(layer, source.scale, behind, count), settings.requantize, behind)
+    real, divided = source.scale / behind, form == "divided"
+    return Ratio.of(layer, real if divided else real / count, settings.requantize, behind, count if divided else 1)
+
+
+def folded_zero_point(source: Tensor, output: Tensor) -> int:
+    """Return the input's zero point in LSBs of the output, in float32, a half away from 0 and cut off."""
+    scaled = np.float32(source.zero_point) * np.float32(source.scale) / np.float32(output.scale)
+    return int(scaled + np.float32(0.5) if scaled > 0 else scaled - np.float32(0.5))

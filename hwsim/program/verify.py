@@ -41,6 +41,7 @@ from hwsim.program.records import (
     ShiftLeft,
     Step,
     Sum,
+    TableSoftmax,
     Tensor,
 )
 from hwsim_kernels.counting import COLUMNS
@@ -149,6 +150,17 @@ def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
     need(one.powers.shape == (256,), f"{one.name}: its table has the shape {one.powers.shape}")
     inside = bool(((one.powers >= -1) & (one.powers < 1 << 31)).all())
     need(inside and int(one.powers[0]) == (1 << 31) - 1, f"{one.name}: its table holds no powers")
+
+
+def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats and the table of a softmax by a table."""
+    check_alike(one, inputs)
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    for tensor in (inputs[0], one.output):
+        need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax by a table has codes of 8 bits")
+    need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")
+    inside = bool(((one.table >= 0) & (one.table <= 1)).all())
+    need(inside and one.table[0] == 1, f"{one.name}: its table holds no exponentials")
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
@@ -413,5 +425,6 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     Quantize: check_quantize,
     Relabel: check_relabel,
     Sum: check_sum,
+    TableSoftmax: check_table_softmax,
 }
 """What is asked of each kind of operation; of all others, that they keep their input's shape."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from hwsim.target.mistake import Location, Mistake
 from hwsim.target.settings import Settings, TensorFormat
-from hwsim.target.steps import RATIO, MultiplyStep, goes_by_ratio, shifts_alone
+from hwsim.target.steps import FORMED, RATIO, MultiplyStep, goes_by_ratio, shifts_alone
 
 Found = Iterator[Mistake]
 
@@ -35,7 +35,8 @@ def rule_has_its_kind(settings: Settings) -> Found:
         sentence = "reduced, but fixed_double multiplies by 32 bits and reduced makes fewer; use `kind: fixed_reduced`"
         yield Mistake(_RULE, sentence, (_KIND,))
     redundant = rule == "nearest" or (kind, rule) == ("fixed_reduced", "reduced")
-    if kind not in ("fixed", "fixed_double") and not redundant:
+    formed = kind in ("float32", "float64") and rule in FORMED
+    if kind not in ("fixed", "fixed_double") and not redundant and not formed:
         remedy = "give it to the step multiply" if kind == "steps" else "leave it out"
         sentence = f"{rule}, but only fixed and fixed_double have a rule, and the kind is {kind}; {remedy}"
         yield Mistake(_RULE, sentence, (_KIND,))

@@ -13,7 +13,12 @@ from pydantic_core import PydanticCustomError
 from hwsim.formats import Overflow, Rounding
 from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Spelling
 
-Rule = Literal["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
+Rule = Literal[
+    "nearest", "half_down", "truncate", "reduced", "float_product", "float_product_layer", "float_ratio", "saturated"
+]
+
+FORMED = ("float_product", "float_product_layer", "float_ratio")
+"""The rules that say how the ratio is formed, not how a multiplier is derived from it."""
 
 RATIO = "ratio"
 """The word for an amount that follows from the scales."""
@@ -101,6 +106,8 @@ class MultiplyFloatStep(Section):
     """Width of the float, in bits."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How the product becomes an integer."""
+    rule: Literal["nearest", "float_product", "float_product_layer", "float_ratio"] = "nearest"
+    """How the ratio is formed before it is rounded to the float: `nearest`: in float64."""
     name: PointName | None = None
     """The step's name in the ledger; `multiply_float` without it."""
 
@@ -215,7 +222,10 @@ def expand(kind: str, bits: int, rounding: Rounding, rule: Rule, steps: tuple[St
             )
         case "float32" | "float64":
             precision: Literal[32, 64] = 32 if kind == "float32" else 64
-            step = MultiplyFloatStep(step="multiply_float", precision=precision, rounding=rounding, name="requantize")
+            formed = rule if rule in FORMED else "nearest"
+            step = MultiplyFloatStep(
+                step="multiply_float", precision=precision, rounding=rounding, rule=formed, name="requantize"
+            )
             return (step,)
         case "power_of_two":
             return (last,)

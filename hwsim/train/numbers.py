@@ -83,7 +83,7 @@ class Numbers:
         source = self.scale(operation.inputs[0])
         output = np.broadcast_to(np.asarray(self.channel_scale(operation.name)), (channels,))
         unit = np.broadcast_to(self.unit(operation), (channels,)).copy()
-        real = ratio_of(settings, source, entry, unit, output)
+        real = ratio_of(operation.name, settings, source, entry, unit, output)
         ratio = Ratio.of(operation.name, real, settings.requantize, output)
         form = IntFormat(bits=settings.bias.bits)
         worth = bias_unit(settings, ratio, unit)

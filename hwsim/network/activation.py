@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
 from hwsim.network.operation import Operation, Shape
 
 
@@ -20,8 +18,12 @@ class Relu:
 class Activation(Operation):
     """An activation function that stands alone because it could not be fused; None: only another scale."""
 
-    kind: ClassVar[str] = "activation"
     function: Relu | None
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """``activation``, or ``rescale`` where there is no function."""
+        return "activation" if self.function else "rescale"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the input."""

@@ -42,8 +42,10 @@ class Conv2D(Weighted):
 
     @property
     def kind(self) -> str:  # type: ignore[override]
-        """``depthwise_conv2d`` where every input channel is a group of its own, else ``conv2d``."""
-        return "depthwise_conv2d" if self.groups > 1 and self.kernel.shape[2] == 1 else "conv2d"
+        """``depthwise_conv2d`` where every input channel is a group of its own, else ``grouped_conv2d`` or ``conv2d``."""
+        if self.groups == 1:
+            return "conv2d"
+        return "depthwise_conv2d" if self.kernel.shape[2] == 1 else "grouped_conv2d"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (oh, ow, outputs)."""

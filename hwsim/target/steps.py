@@ -14,7 +14,7 @@ from hwsim.formats import Overflow, Rounding
 from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Spelling
 
 Rule = Literal[
-    "nearest", "half_down", "truncate", "reduced", "float_product", "float_product_layer", "float_ratio", "saturated"
+    "nearest", "half_down", "truncate", "reduced", "float_product", "float_product_layer", "float_ratio", "saturated", "fraction"
 ]
 
 FORMED = ("float_product", "float_product_layer", "float_ratio")

@@ -84,6 +84,12 @@ def by_channel(x: Any) -> Any:
     return layers.Multiply()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)])
 
 
+def beside_softmax(x: Any) -> Any:
+    """Return two convolutions side by side, one behind a softmax, whose scale is not the other's."""
+    first = layers.Softmax()(layers.Conv2D(4, 3)(x))
+    return layers.Concatenate()([first, layers.Conv2D(4, 3)(x)])
+
+
 IMAGE = (9, 8, 3)
 CASES: Mapping[str, tuple[Shape, Build]] = {
     "conv": (IMAGE, conv()),
@@ -124,4 +130,5 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "reshape": (IMAGE, chain(conv(), layers.Reshape((6, -1)))),
     "softmax": ((10,), chain(layers.Dense(6), layers.Softmax())),
     "softmax of pixels": (IMAGE, chain(conv(filters=6), layers.Softmax())),
+    "softmax, quantize": (IMAGE, beside_softmax),
 }

@@ -81,17 +81,18 @@ def compare(path: Path, codes: Any, wanted: dict[str, Any], target: str = "tflit
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Any, dict[str, Any]]]:
+def files(
+    converted: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, Any, dict[str, Any]]]:
     """Return the file, the samples and the interpreter's tensors of each case."""
-    folder = tmp_path_factory.mktemp("lite")
-    contents = {name: convert(shape, build) for name, (shape, build) in CASES.items()}
-    contents |= {f"{name}, any batch": convert(*CASES[name], any_batch=True) for name in SHAPES}
-    paths = [folder / f"{number}.tflite" for number in range(len(contents))]
-    for path, content in zip(paths, contents.values(), strict=True):
-        path.write_bytes(content)
+    folder, named = tmp_path_factory.mktemp("lite"), dict(converted)
+    for number, name in enumerate(SHAPES):
+        named[f"{name}, any batch"] = folder / f"{number}.tflite"
+        named[f"{name}, any batch"].write_bytes(convert(*CASES[name], any_batch=True))
+    paths = list(named.values())
     samples = [codes_for(path, 6) for path in paths]
     made = zip(paths, samples, judged(paths, samples), strict=True)
-    return dict(zip(contents, made, strict=True))
+    return dict(zip(named, made, strict=True))
 
 
 @pytest.mark.parametrize("name", [*CASES, *(f"{name}, any batch" for name in SHAPES)])

@@ -224,6 +224,10 @@ def sum_bound(
             codes = settings.activations.integer_format()
             value = Interval(low=codes.minimum, high=codes.maximum)
         value = value.sum_of(prod(operation.window))
+    elif settings.addition.kind == "weighted":
+        section = settings.addition.accumulator
+        largest = 1 << (settings.addition.multiplier_bits - 1)
+        value = value.times(Interval(low=0, high=largest)).sum_of(len(network.by_name[operation.name].inputs))
     else:
         section = settings.addition.accumulator
         # an input is at most half of the common scale, which is twice the largest of the inputs'

@@ -87,6 +87,15 @@ def percent_has_its_method(settings: Settings) -> Found:
             )
 
 
+def sums_have_their_kind(settings: Settings) -> Found:
+    """Keys of a weighted sum would be ignored without a word where no kind is given."""
+    given = settings.addition.model_fields_set
+    for key in ("multiplier_bits", "rounding"):
+        if key in given and "kind" not in given:
+            sentence = f"no effect without `kind: weighted`; add the kind, or leave {key} out"
+            yield Mistake(("addition", key), sentence, (("addition", "kind"),))
+
+
 def bias_fits_where_it_starts(settings: Settings) -> Found:
     """An accumulator can start from a bias only if it holds every bias."""
     bias = settings.bias
@@ -166,6 +175,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     narrow_formats_saturate,
     stored_values_round_deterministically,
     percent_has_its_method,
+    sums_have_their_kind,
     binary_points_are_fixed_without_zero_points,
     *spacing.RULES,
     *post.GENERAL_RULES,

@@ -9,7 +9,7 @@ from oracle.ledger import Point
 from oracle.levels import Entry, scales_of, shifts_of
 from oracle.mac import Product
 from oracle.overflow import Format
-from oracle.rescale import Unit
+from oracle.rescale import Unit, product_unit, sum_weights
 from oracle.tensor import Layer, Made, Shape, Tensor, coordinates, index_of, place_of, size_of
 
 
@@ -21,6 +21,10 @@ class Addition:
         channels = layer.inputs[0].shape[-1]
         self.inputs = layer.inputs
         self.rescaling = InputRescaling(layer.settings, channels)
+        self.weights: list[int] = []
+        if layer.settings["addition"].get("kind", "rescaled") == "weighted":
+            self._weigh(layer)
+            return
         self.scaled = self.rescaling.by_ratio
         self.left_shift: int = layer.settings["addition"]["left_shift"] if self.scaled else 0
         largest = max(one.scale for one in layer.inputs)
@@ -33,10 +37,27 @@ class Addition:
         self.finish = Finish(layer.operation.get("activation"), layer.settings, layer.plan, channels)
         self.points = [*(self.rescaling.points if self.scaled else []), self.sums, *self.finish.points]
 
+    def _weigh(self, layer: Layer) -> None:
+        """Begin an addition whose inputs have integer weights, with one shift behind it."""
+        section, scale = layer.settings["addition"], layer.plan["scale"]
+        self.weights, shift = sum_weights([one.scale for one in layer.inputs], scale, section["multiplier_bits"])
+        step = {"step": "shift_right", "by": shift, "rounding": section["rounding"], "name": "requantize"}
+        settings = {**layer.settings, "requantize": {"kind": "steps", "steps": [{**step, "guard_bits": None}]}}
+        channels = layer.inputs[0].shape[-1]
+        self.unit = Unit(scale / 2.0**shift)
+        self.format = Format.of(section["accumulator"])
+        self.sums = Point("accumulator", channels, last=True)
+        self.finish = Finish(layer.operation.get("activation"), settings, layer.plan, channels)
+        self.points = [self.sums, *self.finish.points]
+
     def run(self, sample: int, number: int) -> int:
         """Return the code of one output."""
         place = place_of(sample, number, self.inputs[0].shape)
-        values = []
+        values: list[int] = []
+        if self.weights:
+            for weight, one in zip(self.weights, self.inputs, strict=True):
+                values.append(weight * (one.samples[sample][number] - one.zero_point))
+            return self.finish.run(self.sums.add_up(values, self.format, place), self.unit, number, place)
         for one in self.inputs:
             x = (one.samples[sample][number] - one.zero_point) * 2**self.left_shift
             values.append(self.rescaling.rescale(x, (one.scale, self.common), number, place) if self.scaled else x)
@@ -61,7 +82,7 @@ def multiply(layer: Layer) -> Made:
     shape = tuple(max(sizes) for sizes in zip(a.shape, b.shape, strict=True))
     product = Product(layer.settings["multiplication"]["product"], layer.settings["random"], shape[-1])
     finish = Finish(layer.operation.get("activation"), layer.settings, layer.plan, shape[-1])
-    unit = Unit(a.scale * b.scale * 2.0**product.shift)
+    unit = product_unit(a.scale, b.scale, product.shift)
     made = Made(shape, [], [*product.points, *finish.points])
     for sample in range(len(a.samples)):
         stored = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,8 +128,9 @@ class Parameters:
         mac = self.layer.settings["mac"]
         shift = sum(stage["shift"] for stage in mac["stages"])
         shift += mac["product"]["shift"] if mac["product"] else 0
-        scale = per_channel(self.layer.weights["scale"], channel)
-        return accumulator_unit(self.layer.inputs[0].scale, scale, shift)
+        scales = self.layer.weights["scale"]
+        alone = not isinstance(scales, Sequence) or len(scales) == 1
+        return accumulator_unit(self.layer.inputs[0].scale, per_channel(scales, channel), shift, alone=alone)
 
     def _weights(self, geo: Geometry) -> list[int]:
         """Return the weights in the kernel's row-major order."""

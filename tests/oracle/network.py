@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oracle import merge
-from oracle.finish import Finish
+from oracle.activation import Relu
+from oracle.finish import Finish, Output
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
 from oracle.movement import crop, pad, reshape
@@ -33,8 +34,11 @@ class Result:
 
 def activation(layer: Layer) -> Made:
     """Compute an activation that stands alone."""
-    source = layer.inputs[0]
-    finish = Finish(layer.operation["function"], layer.settings, layer.plan, source.shape[-1])
+    source, function = layer.inputs[0], layer.operation["function"]
+    clamped = layer.settings["activation"].get("bounded", "rescaled") == "clamped"
+    if clamped and function is not None and function.get("max_value") is not None:
+        return clamped_codes(layer)
+    finish = Finish(function, layer.settings, layer.plan, source.shape[-1])
     made = Made(source.shape, [], finish.points)
     unit = Unit(source.scale)
     for sample, codes in enumerate(source.samples):
@@ -44,6 +48,22 @@ def activation(layer: Layer) -> Made:
                 for number, code in enumerate(codes)
             ]
         )
+    return made
+
+
+def clamped_codes(layer: Layer) -> Made:
+    """Limit codes as they are, by the scale and the zero point of the input."""
+    source, channels = layer.inputs[0], layer.inputs[0].shape[-1]
+    relu = Relu(layer.operation["function"], layer.settings, channels)
+    output = Output(layer.settings, layer.plan, channels)
+    made = Made(source.shape, [], [*relu.points, output.point])
+    for sample, codes in enumerate(source.samples):
+        stored = []
+        for number, code in enumerate(codes):
+            place = place_of(sample, number, source.shape)
+            limited = relu.apply(code - source.zero_point, source.scale, number, place)
+            stored.append(output.store_as_is(limited + source.zero_point, place))
+        made.samples.append(stored)
     return made
 
 

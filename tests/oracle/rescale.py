@@ -15,27 +15,51 @@ FLOAT_LIMIT = 2**120
 
 
 class Unit(NamedTuple):
-    """What an LSB is worth; an accumulator's also in parts: the scales of inputs and weights, and the bits dropped."""
+    """What an LSB is worth; a product's also in parts: the two scales, and the bits dropped.
+
+    ``rules`` are those that form its ratio in float32.
+    """
 
     value: float
-    parts: tuple[float, float, int] | None = None
+    parts: tuple[float, float, int] = (0.0, 0.0, 0)
+    rules: tuple[str, ...] = ()
 
     def ratio(self, scale: float, rule: str = "nearest") -> float:
-        """Return the ratio to a scale; ``float_product`` forms that of an accumulator in float32.
+        """Return the ratio to a scale, formed by a rule.
 
-        >>> Unit(1 + 2.0**-23, (1 + 2.0**-23, 1.0, 0)).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
+        >>> unit = accumulator_unit(1 + 2.0**-23, 1.0, 0)
+        >>> unit.ratio(1 + 2.0**-30, "float_product") == unit.ratio(1 + 2.0**-30, "float_ratio") == 1 + 2.0**-23
         True
         """
-        if rule != "float_product" or self.parts is None:
+        if rule not in self.rules:
             return self.value / scale
-        input_scale, weight_scale, shift = self.parts
-        single = to_float32(Fraction(as_float32(input_scale)) * Fraction(as_float32(weight_scale)))
+        first, second, shift = self.parts
+        single = to_float32(Fraction(as_float32(first)) * Fraction(as_float32(second)))
+        if rule == "float_ratio":
+            return float(to_float32(single / Fraction(as_float32(scale)))) * 2.0**shift
         return float(single) * 2.0**shift / as_float32(scale)
 
 
-def accumulator_unit(input_scale: float, weight_scale: float, shift: int) -> Unit:
-    """Return the unit of a multiply-accumulate that drops ``shift`` bits."""
-    return Unit(input_scale * weight_scale * 2.0**shift, (input_scale, weight_scale, shift))
+def accumulator_unit(input_scale: float, weight_scale: float, shift: int, *, alone: bool = True) -> Unit:
+    """Return the unit of a multiply-accumulate that drops ``shift`` bits; ``alone``: its weights have one scale."""
+    rules = ("float_product", "float_ratio", *(("float_product_layer",) if alone else ()))
+    return Unit(input_scale * weight_scale * 2.0**shift, (input_scale, weight_scale, shift), rules)
+
+
+def product_unit(first: float, second: float, shift: int) -> Unit:
+    """Return the unit of an element-wise product that drops ``shift`` bits."""
+    return Unit(first * second * 2.0**shift, (first, second, shift), ("float_ratio",))
+
+
+def sum_weights(sources: list[float], output: float, bits: int) -> tuple[list[int], int]:
+    """Return integers and the one shift behind them that bring scales to that of an output.
+
+    >>> sum_weights([1.0, 0.5], 4.0, 4)
+    ([4, 2], 4)
+    """
+    ratios = [to_float32(Fraction(as_float32(one)) / Fraction(as_float32(output))) for one in sources]
+    shift = bits - 1 - frexp(max(ratios))[1]
+    return [round_fraction(one * Fraction(2) ** shift, "half_even") for one in ratios], shift
 
 
 class Multiplier(NamedTuple):
@@ -52,7 +76,7 @@ QUOTIENT_ROUNDING = {"half_down": "half_down", "truncate": "floor"}
 
 @lru_cache(maxsize=4096)
 def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
-    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_product differs in the ratio alone).
+    """Return the fixed-point form of ``ratio`` by a rule (``derive``; those with float differ in the ratio alone).
 
     >>> multiplier(0.25, 32)
     Multiplier(q=1073741824, n=32, e=-1)
@@ -60,6 +84,8 @@ def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
     (Multiplier(q=19661, n=16, e=-1), Multiplier(q=19660, n=16, e=-1), Multiplier(q=19661, n=16, e=-1))
     >>> multiplier(1 - 2.0**-20, 16), multiplier(1 - 2.0**-20, 16, "reduced")
     (Multiplier(q=16384, n=14, e=1), Multiplier(q=32767, n=15, e=0))
+    >>> multiplier(0.3, 9, "fraction"), multiplier(300.0, 9, "fraction")
+    (Multiplier(q=77, n=8, e=0), Multiplier(q=76800, n=8, e=0))
     >>> multiplier(2.0**40, 32, "saturated")
     Multiplier(q=2147483647, n=1, e=30)
     """
@@ -67,6 +93,9 @@ def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
         raise ValueError(f"ratio {ratio}")
     if rule == "reduced":
         return _reduced(multiplier(ratio, 32), bits)
+    if rule == "fraction":
+        scaled = to_float32(Fraction(ratio)) * 2 ** (bits - 1)
+        return Multiplier(min(round_fraction(scaled, "half_even"), 2**31 - 1), bits - 1, 0)
     m, e = frexp(ratio)
     q = round_fraction(Fraction(m) * 2 ** (bits - 1), QUOTIENT_ROUNDING.get(rule, "half_away"))
     if q == 2 ** (bits - 1):

@@ -38,8 +38,8 @@ def expand(requantize: Mapping[str, Any]) -> list[Step]:
             _shift_right("ratio", "half_away", "requantize"),
         ],
         "power_of_two": [last],
-        "float32": [_multiply_float(32, rounding)],
-        "float64": [_multiply_float(64, rounding)],
+        "float32": [_multiply_float(32, rounding, rule)],
+        "float64": [_multiply_float(64, rounding, rule)],
     }
     return lists[kind]
 
@@ -48,8 +48,8 @@ def _multiply(bits: int | None, rule: str | None) -> Step:
     return {"step": "multiply", "by": "ratio", "bits": bits, "rule": rule}
 
 
-def _multiply_float(precision: int, rounding: str | None) -> Step:
-    return {"step": "multiply_float", "precision": precision, "rounding": rounding, "name": "requantize"}
+def _multiply_float(precision: int, rounding: str | None, rule: str | None) -> Step:
+    return {"step": "multiply_float", "precision": precision, "rounding": rounding, "rule": rule, "name": "requantize"}
 
 
 def _shift_right(by: int | str, rounding: str | None, name: str) -> Step:
@@ -118,7 +118,8 @@ def resolve(steps: Sequence[Step], unit: Unit, scale: float) -> list[Step]:
     constant = prod(one["by"] for one in steps if one["step"] == "multiply" and one["by"] != "ratio")
     dropped = _constant_shift(steps, "shift_right") - _constant_shift(steps, "shift_left")
     multiply, float_multiply = by_ratio(steps, "multiply"), by_ratio(steps, "multiply_float")
-    left_over = unit.ratio(scale) / constant
+    forming = (float_multiply[0].get("rule") if float_multiply else None) or "nearest"
+    left_over = unit.ratio(scale, forming) / constant
     q, n = 1, dropped
     if multiply and float_multiply:
         raise ValueError("a multiply by ratio and a multiply_float in one list")

@@ -32,6 +32,7 @@ from hwsim.network import (
 from hwsim.quantize import Profile, Statistics
 from hwsim.target import Target
 
+FORMED = ("float_product", "float_product_layer", "float_ratio")
 ROUNDINGS = [str(mode) for mode in Rounding]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
@@ -141,8 +142,20 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("fixed", "fixed_reduced"):
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
-        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", "float_product", "saturated"]))
+        found["rule"] = draw(st.sampled_from(["nearest", "half_down", "truncate", *FORMED, "saturated"]))
+    if kind in ("float32", "float64"):
+        found["rule"] = draw(st.sampled_from(["nearest", *FORMED]))
     return found
+
+
+@composite
+def additions(draw: DrawFn) -> Json:
+    """Return how tensors are added."""
+    accumulator = draw(fits(6, 30))
+    if draw(st.booleans()):
+        return {"left_shift": draw(st.integers(0, 12)), "accumulator": accumulator}
+    bits, rounding = draw(st.integers(14, 32)), draw(st.sampled_from(ROUNDINGS))
+    return {"kind": "weighted", "multiplier_bits": bits, "rounding": rounding, "accumulator": accumulator}
 
 
 @composite
@@ -151,9 +164,9 @@ def step_lists(draw: DrawFn) -> list[Json]:
     before = draw(st.lists(small_steps(), max_size=2))
     if draw(st.integers(0, 3)) == 0:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
-        core[0]["rounding"] = draw(st.sampled_from(ROUNDINGS))
+        core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(["nearest", *FORMED]))}
     else:
-        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", "float_product", "saturated"]))
+        rule = draw(st.sampled_from(["nearest", "half_down", "truncate", "reduced", *FORMED, "saturated"]))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),
@@ -320,6 +333,7 @@ def targets(draw: DrawFn) -> Target:
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
                 "limit_rounding": draw(st.sampled_from(STEADY)),
                 "limit_precision": draw(st.sampled_from([32, 64])),
+                "bounded": draw(st.sampled_from(["rescaled", "rescaled", "clamped"])),
             },
             "output": {
                 "overflow": draw(
@@ -345,7 +359,7 @@ def targets(draw: DrawFn) -> Target:
                     )
                 )
             },
-            "addition": {"left_shift": draw(st.integers(0, 12)), "accumulator": draw(fits(6, 30))},
+            "addition": draw(additions()),
             "random": draw(generators()),
         }
     )

@@ -21,6 +21,9 @@ SHIPPED = [
     "shared-exponent-int8",
     "tflite-int16x8",
     "tflite-int8",
+    "tflite-int8-optimized",
+    "tflite-int8-single-rounding",
+    "tflite-int8-xnnpack",
     "tflite-micro-int8",
 ]
 

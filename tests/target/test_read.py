@@ -247,7 +247,7 @@ KEYS = {
     "at the top instead of in its section": (
         "name: t\nmultiplier_bits: 16\n",
         "2: multiplier_bits: no such key; did you mean requantize.multiplier_bits or "
-        "activation.multiplier_bits?; "
+        "activation.multiplier_bits or addition.multiplier_bits?; "
         "allowed here: name, description, weights, activations, mac, bias, requantize, activation, output, "
         "pooling, "
         "addition, multiplication, softmax, random, operations, layers",
@@ -273,8 +273,8 @@ KEYS = {
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
         "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, conv2d, "
-        "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, multiply, "
-        "concatenate, activation, reshape, pad, crop, softmax",
+        "depthwise_conv2d, grouped_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, "
+        "multiply, concatenate, activation, rescale, reshape, pad, crop, softmax",
     ),
     "a layer without a name": (
         "name: t\nlayers:\n  '': {weights: {bits: 4}}\n",

@@ -94,8 +94,9 @@ def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
     if rule == "reduced":
         return _reduced(multiplier(ratio, 32), bits)
     if rule == "fraction":
-        scaled = to_float32(Fraction(ratio)) * 2 ** (bits - 1)
-        return Multiplier(min(round_fraction(scaled, "half_even"), 2**31 - 1), bits - 1, 0)
+        scaled = to_float32(min(Fraction(ratio), Fraction(2**31))) * 2 ** (bits - 1)
+        q = min(round_fraction(scaled, "half_even"), 2**31 - 1)
+        return Multiplier(q, bits - 1, 0) if q else Multiplier(0, 0, 0)
     m, e = frexp(ratio)
     q = round_fraction(Fraction(m) * 2 ** (bits - 1), QUOTIENT_ROUNDING.get(rule, "half_away"))
     if q == 2 ** (bits - 1):

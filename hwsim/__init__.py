@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from hwsim.formats import IntFormat, Overflow, Rounding
     from hwsim.improve import TECHNIQUES
+    from hwsim.lite import Implementations, compare_implementations
     from hwsim.loaders import load
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
@@ -58,6 +59,7 @@ _HOME = {
     "DatapathOverflow": "errors",
     "Execution": "engine",
     "HwsimError": "errors",
+    "Implementations": "lite",
     "IntFormat": "formats",
     "Ledger": "engine",
     "ModelError": "errors",
@@ -86,6 +88,7 @@ _HOME = {
     "agree": "train",
     "analyse": "quantize",
     "characteristics": "process",
+    "compare_implementations": "lite",
     "compare_techniques": "techniques",
     "decide": "quantize",
     "execute": "engine",
@@ -113,6 +116,7 @@ __all__ = [
     "DatapathOverflow",
     "Execution",
     "HwsimError",
+    "Implementations",
     "IntFormat",
     "Ledger",
     "ModelError",
@@ -142,6 +146,7 @@ __all__ = [
     "agree",
     "analyse",
     "characteristics",
+    "compare_implementations",
     "compare_techniques",
     "decide",
     "execute",

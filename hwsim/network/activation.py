@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from hwsim.network.operation import Operation, Shape
 
 

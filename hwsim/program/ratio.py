@@ -121,7 +121,7 @@ def float_ratio(layer: str, first: float, second: Reals, output: Reals, dropped:
     ``dropped`` bits are gone before. Raises PlanError where float32 cannot hold it.
     """
     with np.errstate(all="ignore"):
-        ratio = np.float32(first) * second.astype(np.float32) / output.astype(np.float32)
+        ratio = np.multiply(second, first, dtype=np.float32) / output.astype(np.float32)
     return within_float32(layer, ratio) * 2.0**dropped
 
 
@@ -151,7 +151,8 @@ def folded_mean(layer: str, source: float, output: Reals, count: int) -> Reals:
     Raises PlanError where float32 cannot hold it.
     """
     with np.errstate(all="ignore"):
-        ratio = np.float32(source) / (np.float32(count) * output.astype(np.float32))
+        sums: NDArray[np.float32] = output.astype(np.float32) * np.float32(count)
+        ratio: NDArray[np.float32] = np.float32(source) / sums
     return within_float32(layer, ratio)
 
 

@@ -15,9 +15,7 @@ from hwsim.target.settings import Settings, TensorFormat
 Found = Iterator[Mistake]
 Rule = Callable[[Settings], Found]
 
-MAC_KINDS = frozenset(
-    {"conv2d", "depthwise_conv2d", "grouped_conv2d", "conv2d_transpose", "dense", "scale_shift"}
-)
+MAC_KINDS = frozenset({"conv2d", "depthwise_conv2d", "grouped_conv2d", "conv2d_transpose", "dense", "scale_shift"})
 """Operations that have weights, a multiply-accumulate datapath and a bias."""
 
 

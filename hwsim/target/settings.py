@@ -210,8 +210,8 @@ class ActivationFunction(Section):
     limit_precision: Literal[32, 64] = 64
     """Width of the float in which that limit is divided by its unit, in bits."""
     bounded: Literal["rescaled", "clamped"] = "rescaled"
-    """A bounded ReLU that stands alone: `rescaled`: to the output's scale, as any other. `clamped`: codes are limited by
-    the input's scale and zero point and pass as they are, whatever the output's (TensorFlow Lite Micro)."""
+    """A bounded ReLU that stands alone: `rescaled`: to the output's scale, as any other. `clamped`: codes are limited
+    by the input's scale and zero point and pass as they are, whatever the output's (TensorFlow Lite Micro)."""
 
 
 class Output(Section):
@@ -242,8 +242,9 @@ class Addition(Section):
     """Element-wise addition."""
 
     kind: Literal["rescaled", "weighted"] = "rescaled"
-    """`rescaled`: inputs are shifted left, rescaled to a common scale and added, and the sum is requantised. `weighted`:
-    each input is multiplied by an integer, and the sum is shifted right once, whatever `requantize` says."""
+    """`rescaled`: inputs are shifted left, rescaled to a common scale and added, and the sum is requantised.
+    `weighted`: each input is multiplied by an integer, and the sum is shifted right once, whatever `requantize` says
+    (XNNPACK)."""
     multiplier_bits: MultiplierBits = 22
     """With `weighted`: width of the larger signed multiplier, in bits."""
     rounding: Rounding = Rounding.HALF_UP

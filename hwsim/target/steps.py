@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -14,10 +14,24 @@ from hwsim.formats import Overflow, Rounding
 from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Spelling
 
 Rule = Literal[
-    "nearest", "half_down", "truncate", "reduced", "float_product", "float_product_layer", "float_ratio", "saturated", "fraction"
+    "nearest",
+    "half_down",
+    "truncate",
+    "reduced",
+    "float_product",
+    "float_product_layer",
+    "float_ratio",
+    "saturated",
+    "fraction",
 ]
 
-FORMED = ("float_product", "float_product_layer", "float_ratio")
+Formed = Literal["nearest", "float_product", "float_product_layer", "float_ratio"]
+
+FORMED = (
+    "float_product",
+    "float_product_layer",
+    "float_ratio",
+)
 """The rules that say how the ratio is formed, not how a multiplier is derived from it."""
 
 RATIO = "ratio"
@@ -106,7 +120,7 @@ class MultiplyFloatStep(Section):
     """Width of the float, in bits."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How the product becomes an integer."""
-    rule: Literal["nearest", "float_product", "float_product_layer", "float_ratio"] = "nearest"
+    rule: Formed = "nearest"
     """How the ratio is formed before it is rounded to the float: `nearest`: in float64."""
     name: PointName | None = None
     """The step's name in the ledger; `multiply_float` without it."""
@@ -222,7 +236,7 @@ def expand(kind: str, bits: int, rounding: Rounding, rule: Rule, steps: tuple[St
             )
         case "float32" | "float64":
             precision: Literal[32, 64] = 32 if kind == "float32" else 64
-            formed = rule if rule in FORMED else "nearest"
+            formed = cast("Formed", rule if rule in FORMED else "nearest")
             step = MultiplyFloatStep(
                 step="multiply_float", precision=precision, rounding=rounding, rule=formed, name="requantize"
             )

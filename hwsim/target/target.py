@@ -102,7 +102,8 @@ class Target(Settings):
         """Return what holds for ``layer``, an operation of ``kind``; raise TargetError if that is wrong.
 
         Mappings merge key by key, lists are replaced whole. First the target's own keys, then
-        those of ``operations`` (a general kind's before a special one's), then of each matching pattern of ``layers`` in the file's order.
+        those of ``operations`` (a general kind's before a special one's), then of each matching
+        pattern of ``layers`` in the file's order.
 
         >>> target = Target.from_dict({"name": "t", "layers": {"*stem*": {"weights": {"bits": 4}}}})
         >>> target.settings("conv2d", "stem_1").weights.bits, target.settings("conv2d", "body").weights.bits

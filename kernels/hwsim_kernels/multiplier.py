@@ -112,8 +112,8 @@ def multiplier_of(ratio: float, bits: int = 32, rule: str = "nearest") -> tuple[
     """Return (multiplier, shift) of a real ratio above 0, which is about ``multiplier / 2**shift``, for `requantize`.
 
     bits: 2 to 32, the multiplier's width, sign included. rule: `nearest`, `half_down`, `truncate`, `reduced` (below 32
-    bits), `saturated` or `fraction`, see docs/arithmetic.md section 5. A negative shift is to the left; both are 0 for ratios too
-    small. ``requantize_double`` takes the exponent ``31 - shift``.
+    bits), `saturated` or `fraction`, see docs/arithmetic.md section 5. A negative shift is to the left; both are 0 for
+    ratios too small. ``requantize_double`` takes the exponent ``31 - shift``.
 
     >>> multiplier_of(0.25), multiplier_of(3.0, 16), multiplier_of(2.0**-40)
     ((1073741824, 32), (24576, 13), (0, 0))

@@ -18,11 +18,19 @@ Shape = tuple[int, ...]
 
 
 def convert(
-    shape: Shape, build: Build, *, wide: bool = False, real: bool = False, any_batch: bool = False, seed: int = 0
+    shape: Shape,
+    build: Build,
+    *,
+    wide: bool = False,
+    real: bool = False,
+    any_batch: bool = False,
+    one_scale: bool = False,
+    seed: int = 0,
 ) -> bytes:
     """Return a quantised file of a network; ``wide`` asks for 16-bit feature maps, ``real`` for real values outside.
 
-    With ``any_batch``, for a batch of any size, the file works out its shapes as it runs.
+    With ``one_scale``, the weights of a dense layer share one, as in older files. With ``any_batch``, for a batch of
+    any size, the file works out its shapes as it runs.
     """
     keras.utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
@@ -31,6 +39,7 @@ def convert(
     for weight in model.weights:
         weight.assign(weight.numpy() + 0.2 * generator.standard_normal(weight.shape))
     converter: Any = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = one_scale
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     converter.target_spec.supported_ops = [kind if wide else tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -100,6 +109,7 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "conv in groups": ((6, 6, 4), conv(groups=2)),
     "depthwise": (IMAGE, depthwise()),
     "depthwise times 2, same, stride 2": (IMAGE, depthwise(padding="same", strides=2, depth_multiplier=2)),
+    "depthwise of one channel": ((9, 8, 1), depthwise(depth_multiplier=4)),
     "depthwise dilated": (IMAGE, depthwise(dilation_rate=2, padding="same")),
     "dense": ((10,), layers.Dense(7)),
     "dense relu, dense": ((10,), chain(layers.Dense(7, activation="relu"), layers.Dense(3))),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras import layers
 from lite.converted import CASES, convert
 from lite.outputs import with_every_output
 from lite.test_interpreter import codes_for, compare
@@ -103,6 +104,17 @@ def test_judges_that_can_fail(files: tuple[str, dict[str, Judged]]) -> None:
             except AssertionError:
                 differ += 1
         assert differ, other
+
+
+@pytest.mark.parametrize("target", JUDGES)
+def test_dense_layers_whose_weights_have_one_scale(target: str, tmp_path: Path) -> None:
+    """Kernels form the ratio of such a layer in float32 or in float64: seed 2 tells them apart."""
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(convert((30,), layers.Dense(64), one_scale=True, seed=2))
+    assert len(read_graph(path).operators[0].inputs[1].scale) == 1  # type: ignore[union-attr]
+    codes = codes_for(path, 3000, 1)
+    (wanted,) = judged(target, [path], [codes])
+    assert compare(path, codes, wanted, target) == 1
 
 
 @pytest.mark.parametrize("target", JUDGES)

@@ -25,7 +25,6 @@ from oracle.rounding import round_fraction
 from oracle.table_softmax import table_softmax
 
 
-
 def entry(scale: float, zero_point: int = 0) -> TensorPlan:
     """Return how a tensor is stored."""
     return TensorPlan(bits=8, signed=True, scale=scale, zero_point=zero_point)
@@ -66,7 +65,9 @@ def test_a_softmax_by_a_table_wants_shares_of_256() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("target", "form"), [("tflite-int8-optimized", folded_mean), ("tflite-int8-xnnpack", float_mean)])
+@pytest.mark.parametrize(
+    ("target", "form"), [("tflite-int8-optimized", folded_mean), ("tflite-int8-xnnpack", float_mean)]
+)
 def test_means(target: str, form: Any, seed: int) -> None:
     generator = random.Random(seed)
     height, width = generator.randrange(1, 8), generator.randrange(1, 8)
@@ -116,7 +117,7 @@ def test_a_bounded_activation_that_clamps_codes(seed: int) -> None:
 def single(x: int, ratio: float) -> int:
     """Multiply with one rounding: (x * m + 2^(30 - s)) >> (31 - s)."""
     m, n, _ = multiplier(ratio, 32)
-    return (x * m + 2 ** (n - 1)) >> n
+    return int((x * m + 2 ** (n - 1)) >> n)
 
 
 def test_a_quarter_with_a_single_rounding() -> None:
@@ -132,12 +133,16 @@ def test_a_quarter_with_a_single_rounding() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_sums_with_a_single_rounding(seed: int) -> None:
     generator = random.Random(seed)
-    source, made, weight = drawn(generator), drawn(generator, 0.1, 3.0), float(np.float32(generator.uniform(0.001, 0.1)))
+    source, made, weight = (
+        drawn(generator),
+        drawn(generator, 0.1, 3.0),
+        float(np.float32(generator.uniform(0.001, 0.1))),
+    )
     weights = [generator.randrange(-127, 128) for _ in range(6)]
     rows = [[generator.randrange(-128, 128) for _ in weights] for _ in range(100)]
     kernel = np.array([[weight * one] for one in weights], np.float32)
     dense = Dense(name="y", inputs=("x",), kernel=kernel, bias=np.zeros(1))
-    ratio = float(np.float32(source.scale) * np.float32(weight)) / made.scale
+    ratio = source.scale * weight / made.scale
     sums = [sum(w * (code - source.zero_point) for w, code in zip(weights, row, strict=True)) for row in rows]
     wanted = [min(max(single(one, ratio) + made.zero_point, -128), 127) for one in sums]
     assert codes_of(load_target("tflite-int8-single-rounding"), rows, source, dense, made, weight) == wanted

@@ -40,4 +40,4 @@ def softmax_by_table(codes: NDArray[Any], table: NDArray[np.float32], out: NDArr
         factor = np.float32(np.float32(1) / np.float32(total * np.float32(0.00390625)))
         for i in range(size):
             share = np.float32(table[largest - np.int64(codes[row, i])] * factor)
-            out[row, i] = min(np.int64(np.rint(share)) - 128, 127)
+            out[row, i] = min(np.int64(np.floor(np.float64(share) + 0.5)) - 128, 127)

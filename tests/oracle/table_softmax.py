@@ -20,7 +20,7 @@ def table_softmax(codes: list[int], scale: float) -> list[int]:
     for one in powers:
         total = to_float32(total + one)
     factor = to_float32(1 / (total / 256))
-    return [min(round_fraction(to_float32(one * factor), "half_even") - 128, 127) for one in powers]
+    return [min(round_fraction(to_float32(one * factor), "half_away") - 128, 127) for one in powers]
 
 
 def _power(difference: int, scale: float) -> Fraction:

@@ -121,8 +121,8 @@ def float_ratio(layer: str, first: float, second: Reals, output: Reals, dropped:
     ``dropped`` bits are gone before. Raises PlanError where float32 cannot hold it.
     """
     with np.errstate(all="ignore"):
-        product: NDArray[np.float32] = np.asarray(np.float32(first) * second.astype(np.float32), np.float32)
-        ratio: NDArray[np.float32] = product / output.astype(np.float32)
+        product = np.float32(first) * second.astype(np.float32)
+        ratio = np.asarray(product / output.astype(np.float32), np.float32)
     return within_float32(layer, ratio) * 2.0**dropped
 
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -27,11 +28,11 @@ Rule = Literal[
 
 Formed = Literal["nearest", "float_product", "float_product_layer", "float_ratio"]
 
-FORMED = (
-    "float_product",
-    "float_product_layer",
-    "float_ratio",
-)
+FORMED: Mapping[str, Formed] = {
+    "float_product": "float_product",
+    "float_product_layer": "float_product_layer",
+    "float_ratio": "float_ratio",
+}
 """The rules that say how the ratio is formed, not how a multiplier is derived from it."""
 
 RATIO = "ratio"
@@ -236,7 +237,7 @@ def expand(kind: str, bits: int, rounding: Rounding, rule: Rule, steps: tuple[St
             )
         case "float32" | "float64":
             precision: Literal[32, 64] = 32 if kind == "float32" else 64
-            formed = cast("Formed", rule if rule in FORMED else "nearest")
+            formed = FORMED.get(rule, "nearest")
             step = MultiplyFloatStep(
                 step="multiply_float", precision=precision, rounding=rounding, rule=formed, name="requantize"
             )

@@ -26,7 +26,7 @@ def test_rows_count_the_codes_that_differ(converted: dict[str, Path]) -> None:
     assert {row.layer for row in found.rows} == set(base) - {one.name for one in hwsim.load(path).inputs}
     for row in found.rows:
         gap = np.abs(ran(path, codes, row.target).codes[row.layer].astype(int) - base[row.layer].astype(int))
-        assert (row.codes, row.differing, row.largest) == (gap.size, np.count_nonzero(gap), gap.max())
+        assert (row.codes, row.differing, row.largest) == (gap.size, int(np.count_nonzero(gap)), int(gap.max()))
     assert any(row.differing for row in found.rows)
     assert len(found.to_frame()) == len(found.rows)
 

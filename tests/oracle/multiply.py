@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +129,7 @@ class Parameters:
         shift = sum(stage["shift"] for stage in mac["stages"])
         shift += mac["product"]["shift"] if mac["product"] else 0
         scales = self.layer.weights["scale"]
-        alone = not isinstance(scales, Sequence) or len(scales) == 1
+        alone = not isinstance(scales, list) or len(scales) == 1
         return accumulator_unit(self.layer.inputs[0].scale, per_channel(scales, channel), shift, alone=alone)
 
     def _weights(self, geo: Geometry) -> list[int]:

@@ -14,7 +14,7 @@ from hwsim.network import Conv2D, Conv2DTranspose, Dense, Weighted
 from hwsim.program.accumulator import Bounds, Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.pipeline import Pipeline
-from hwsim.program.ratio import Ratio, float_product, float_ratio
+from hwsim.program.ratio import Ratio, float_product, float_ratio, forming_rule
 from hwsim.program.records import Codes, Ints, MultiplyAccumulate, Point, Reals, Tensor
 from hwsim.program.stored import divided, quantize_reals, quantize_weights
 from hwsim.quantize.decide import accumulator_unit, dropped_bits, kernel_of
@@ -122,14 +122,17 @@ def check_fixed_scale(layer: str, settings: Settings, unit: Reals, output: Tenso
 
 
 def ratio_of(layer: str, settings: Settings, source: float, weights: WeightPlan, unit: Reals, output: Reals) -> Reals:
-    """Return the real ratio (channels,) from the last stage's LSB to the output's."""
-    rules = {getattr(step, "rule", "") for step in settings.requantize.expanded()}
-    scales = np.broadcast_to(np.asarray(weights.scale, np.float64), unit.shape)
-    if "float_ratio" in rules:
-        return float_ratio(layer, source, scales, output, dropped_bits(settings))
-    if "float_product" in rules:
-        return float_product(source, scales, output, dropped_bits(settings))
-    return unit / output
+    """Return the real ratio (channels,) from the last stage's LSB to the output's.
+
+    Raises PlanError where float32 cannot hold what a rule forms.
+    """
+    rule = forming_rule(settings.requantize)
+    own = np.asarray(weights.scale, np.float64)
+    if rule == "nearest" or (rule == "float_product_layer" and own.size > 1):
+        return unit / output
+    scales = np.broadcast_to(own, unit.shape)
+    form = float_ratio if rule == "float_ratio" else float_product
+    return form(layer, source, scales, output, dropped_bits(settings))
 
 
 def operand_range(source: Tensor) -> Bounds:

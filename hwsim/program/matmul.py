@@ -9,7 +9,7 @@ from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, ends_of, operand_range
 from hwsim.program.pipeline import Pipeline
-from hwsim.program.ratio import Ratio, Reals, float_product, float_ratio
+from hwsim.program.ratio import Ratio, Reals, float_product, float_ratio, forming_rule
 from hwsim.program.records import MatrixProduct, Tensor
 from hwsim.quantize.decide import dropped_bits
 from hwsim.target import Settings
@@ -70,9 +70,9 @@ def largest(source: Tensor) -> int:
 
 def ratio_of(layer: str, settings: Settings, first: Tensor, second: Tensor, unit: Reals, output: Reals) -> Reals:
     """Return the real ratio (channels,) from the last stage's LSB to the output's."""
-    rules = {getattr(step, "rule", "") for step in settings.requantize.expanded()}
-    if "float_ratio" in rules:
+    rule = forming_rule(settings.requantize)
+    if rule == "float_ratio":
         return float_ratio(layer, first.scale, second.scale, output, dropped_bits(settings))
-    if "float_product" not in rules:
+    if rule == "nearest":
         return unit / output
-    return float_product(first.scale, np.full(unit.size, second.scale), output, dropped_bits(settings))
+    return float_product(layer, first.scale, np.full(unit.size, second.scale), output, dropped_bits(settings))

@@ -120,7 +120,7 @@ class Numbers:
     def quantizer(self, operation: Operation) -> Grid:
         """The grid that an operation's result is brought to."""
         settings = self.settings(operation)
-        if isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
+        if isinstance(operation, Softmax) and settings.softmax.run_on != "host":
             return grid_of(self.tensor(operation.name), Rounding.HALF_AWAY)
         enters = isinstance(operation, Input | Softmax)
         mode = settings.activations.rounding if enters else last_rounding(settings.requantize.expanded())

@@ -285,11 +285,13 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         ],
     ),
     "codes as stored in whole windows": (
-        {"pooling": {"division": "dpu", "zero_point": "kept", "mean": "divided"}},
+        {"pooling": {"division": "dpu", "zero_point": "kept", "mean": "divided", "mean_kept": "folded"}},
         [
             "pooling.division: dpu, but zero_point is kept, so that positions outside would not count as 0; use "
             "`zero_point: removed`",
             "pooling.division: dpu, but mean is divided, which divides by the number of codes; use `mean: ratio`",
+            "pooling.division: dpu, but mean_kept is folded, which divides by the number of codes; use "
+            "`mean_kept: ratio`",
         ],
     ),
     "a bias before bits are dropped": (

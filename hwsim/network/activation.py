@@ -37,8 +37,12 @@ class Prelu(Operation):
 class Activation(Operation):
     """An activation function that stands alone because it could not be fused; None: only another scale."""
 
-    kind: ClassVar[str] = "activation"
     function: Relu | None
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """``activation``, or ``rescale`` where there is no function."""
+        return "activation" if self.function else "rescale"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the input."""

@@ -533,17 +533,24 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     """Compute a softmax of the dequantised codes in float64, on the host."""
     axis = one.axis + 1
     real = one.scale * (inputs[0].astype(np.float64) - one.zero_point)
+    if one.mask is not None:
+        real[:, ~one.mask] = -np.inf
     powers = np.exp(real - real.max(axis=axis, keepdims=True))
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
+
+
+def taking_part(one: FixedSoftmax | TableSoftmax) -> NDArray[np.bool_]:
+    """Return the mask of a softmax, of the sample's shape."""
+    return np.ones(one.output.shape, np.bool_) if one.mask is None else one.mask
 
 
 def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes in fixed point."""
     shape = one.output.shape
     size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
-    lines, made = (codes.reshape(-1, size, inner) for codes in (inputs[0], out))
+    lines, made, mask = (codes.reshape(-1, size, inner) for codes in (inputs[0], out, taking_part(one)))
     first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
-    softmax_in_fixed_point(lines, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
+    softmax_in_fixed_point(lines, mask, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
 
 
 def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -552,7 +559,8 @@ def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out:
     rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
     made = np.empty_like(rows)
     size = rows.shape[-1]
-    softmax_by_table(rows.reshape(-1, size), one.table.astype(np.float32), made.reshape(-1, size))
+    mask = np.ascontiguousarray(np.moveaxis(taking_part(one), one.axis, -1)).reshape(-1, size)
+    softmax_by_table(rows.reshape(-1, size), mask, one.table.astype(np.float32), made.reshape(-1, size))
     out[...] = np.moveaxis(made, -1, axis)
 
 

@@ -7,6 +7,12 @@ from math import prod
 from typing import Any
 
 from hwsim.loaders.keras_activation import activation_layer, function_layer, prelu, sample_axis
+from hwsim.loaders.keras_attention import (
+    additive_attention,
+    attention,
+    grouped_query_attention,
+    multi_head_attention,
+)
 from hwsim.loaders.keras_constant import (
     add_constant,
     divide_constant,
@@ -15,7 +21,8 @@ from hwsim.loaders.keras_constant import (
     residual_scale,
     subtract_constant,
 )
-from hwsim.loaders.keras_draft import Call, NoIntegerForm
+from hwsim.loaders.keras_draft import Call, NoIntegerForm, Several
+from hwsim.loaders.keras_einsum import einsum, einsum_dense, matmul
 from hwsim.loaders.keras_line import LINES
 from hwsim.loaders.keras_moves import (
     cropping_1d,
@@ -46,7 +53,7 @@ from hwsim.loaders.keras_window import (
 )
 from hwsim.network import Add, Concatenate, Multiply, Operation, Reshape, Subtract
 
-Importer = Callable[[Call], tuple[Operation, ...]]
+Importer = Callable[[Call], tuple[Operation, ...] | Several]
 """Returns a chain of operations, whose last one makes the layer's result; empty if the input passes on."""
 
 
@@ -122,7 +129,9 @@ IMPORTERS: Mapping[str, Importer] = {
     "Activation": activation_layer,
     "ActivityRegularization": nothing,
     "Add": add,
+    "AdditiveAttention": additive_attention,
     "AlphaDropout": nothing,
+    "Attention": attention,
     "AveragePooling2D": average_pooling,
     "BatchNormalization": batch_normalization,
     "Concatenate": concatenate,
@@ -134,12 +143,14 @@ IMPORTERS: Mapping[str, Importer] = {
     "Dense": dense,
     "DepthwiseConv2D": depthwise_conv2d,
     "Dropout": nothing,
+    "EinsumDense": einsum_dense,
     "ELU": function_layer,
     "Flatten": flatten,
     "GaussianDropout": nothing,
     "GaussianNoise": nothing,
     "GlobalAveragePooling2D": global_average_pooling,
     "GlobalMaxPooling2D": global_max_pooling,
+    "GroupedQueryAttention": grouped_query_attention,
     "GroupNormalization": group_normalization,
     "Identity": nothing,
     "InputLayer": nothing,
@@ -147,6 +158,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "LayerScale": layer_scale,
     "LeakyReLU": function_layer,
     "MaxPooling2D": max_pooling,
+    "MultiHeadAttention": multi_head_attention,
     "Multiply": multiply,
     "Normalization": normalization,
     "PReLU": prelu,
@@ -172,6 +184,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.Cos": function_layer,
     "ops.Divide": divide,
     "ops.TrueDivide": divide,
+    "ops.Einsum": einsum,
     "ops.Elu": function_layer,
     "ops.Exp": function_layer,
     "ops.Gelu": function_layer,
@@ -181,6 +194,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.HardTanh": function_layer,
     "ops.Log": function_layer,
     "ops.LogSigmoid": function_layer,
+    "ops.Matmul": matmul,
     "ops.Mish": function_layer,
     "ops.Multiply": multiply,
     "ops.Negative": function_layer,
@@ -207,7 +221,19 @@ IMPORTERS: Mapping[str, Importer] = {
 """One importer for each class of keras.layers and, under ``ops.``, for each operation of keras.ops."""
 
 
-MERGES = (add, concatenate, multiply, residual_scale, subtract)
+MERGES = (
+    add,
+    additive_attention,
+    attention,
+    concatenate,
+    einsum,
+    grouped_query_attention,
+    matmul,
+    multi_head_attention,
+    multiply,
+    residual_scale,
+    subtract,
+)
 """Importers of layers that take several tensors."""
 
 

@@ -60,6 +60,7 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
         inputs=(source.name,),
         output=result,
         axis=operation.axis,
+        mask=operation.mask,
         scale=source.scale,
         zero_point=source.zero_point,
     )
@@ -90,6 +91,7 @@ def lower_fixed_softmax(operation: Softmax, source: Tensor, context: Context) ->
         output=output,
         points=softmax_points(output),
         axis=operation.axis,
+        mask=operation.mask,
         multiplier=multiplier,
         shift=shift,
     )
@@ -141,6 +143,7 @@ def lower_table_softmax(operation: Softmax, source: Tensor, context: Context) ->
         inputs=(source.name,),
         output=shares(operation, source, context, "by a table"),
         axis=operation.axis,
+        mask=operation.mask,
         table=exponentials(source.scale),
     )
 

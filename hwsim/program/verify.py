@@ -150,10 +150,18 @@ def check_encode(one: Encode, inputs: Sequence[Tensor]) -> None:
     need([point.name for point in one.points] == ["encode"], f"{one.name}: its points are wrong")
 
 
+def check_lines(one: HostSoftmax | FixedSoftmax | TableSoftmax) -> None:
+    """Check the axis of a softmax, and that a mask leaves each line something."""
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    if one.mask is not None:
+        need(one.mask.shape == one.output.shape, f"{one.name}: its mask has the shape {one.mask.shape}")
+        need(bool(one.mask.any(axis=one.axis).all()), f"{one.name}: its mask leaves nothing of a line")
+
+
 def check_host_softmax(one: HostSoftmax, inputs: Sequence[Tensor]) -> None:
     """Check the axis and the scale of a softmax on the host."""
     check_alike(one, inputs)
-    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    check_lines(one)
     same = (one.scale, one.zero_point) == (inputs[0].scale, inputs[0].zero_point)
     need(same, f"{one.name}: reads its input with another scale or zero point")
 
@@ -161,7 +169,7 @@ def check_host_softmax(one: HostSoftmax, inputs: Sequence[Tensor]) -> None:
 def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
     """Check the formats, the size, the multiplier and the points of a softmax in fixed point."""
     check_alike(one, inputs)
-    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    check_lines(one)
     need(one.output.shape[one.axis] <= MOST_VALUES, f"{one.name}: takes more than {MOST_VALUES} values")
     for tensor in (inputs[0], one.output):
         need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax in fixed point has codes of 8 bits")
@@ -176,7 +184,7 @@ def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
 def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
     """Check the formats and the table of a softmax by a table."""
     check_alike(one, inputs)
-    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    check_lines(one)
     for tensor in (inputs[0], one.output):
         need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax by a table has codes of 8 bits")
     need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")

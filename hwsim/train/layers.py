@@ -341,6 +341,8 @@ def _reshape(operation: Reshape, values: Any) -> Any:
 
 
 def _softmax(operation: Softmax, values: Any) -> Any:
+    if operation.mask is not None:
+        values = tensorflow().where(operation.mask, values, -np.inf)
     return tensorflow().nn.softmax(values, operation.axis + 1)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
+from typing import Any
 
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
@@ -86,11 +87,16 @@ class FixedSoftmax:
         self.product, self.output = Point("product", channels), Point("output", channels, histogram=True)
         self.points = [self.difference, self.sum, self.product, self.output]
 
-    def line(self, codes: Sequence[int], places: Sequence[Place]) -> list[int]:
-        """Return the output codes of a line of codes."""
+    def line(self, codes: Sequence[int], places: Sequence[Place], mask: Sequence[bool] | None = None) -> list[int]:
+        """Return the output codes of a line of codes, of which those take part that a mask leaves."""
         if len(codes) > MOST:
             raise ValueError(f"a line of {len(codes)} codes")
-        powers = [self._power(code - max(codes), place) for code, place in zip(codes, places, strict=True)]
+        taken = mask or [True] * len(codes)
+        largest = max(code for code, there in zip(codes, taken, strict=True) if there)
+        powers = [
+            self._power(code - largest, place) if there else None
+            for code, place, there in zip(codes, places, taken, strict=True)
+        ]
         total = 0
         for power, place in zip(powers, places, strict=True):
             if power is not None:
@@ -118,6 +124,13 @@ class FixedSoftmax:
         return self.output.fit(x - 128, CODES, place)
 
 
+def flat_mask(mask: Any, size: int) -> list[bool]:
+    """Return a nested list of flags, flat; without one all are set."""
+    if mask is None:
+        return [True] * size
+    return [flag for part in mask for flag in flat_mask(part, 0)] if isinstance(mask, list) else [bool(mask)]
+
+
 def fixed_softmax(layer: Layer) -> Made:
     """Compute the softmax along an axis of 8-bit codes."""
     source, shape = layer.inputs[0], layer.inputs[0].shape
@@ -132,12 +145,14 @@ def fixed_softmax(layer: Layer) -> Made:
         at = coordinates(number, shape)
         lines.setdefault(at[:axis] + at[axis + 1 :], []).append(number)
     softmax = FixedSoftmax(source.scale, shape[-1])
+    mask = flat_mask(layer.operation.get("mask"), size_of(shape))
     made = Made(shape, [], softmax.points)
     for sample, codes in enumerate(source.samples):
         stored = [0] * len(codes)
         for line in lines.values():
             places = [place_of(sample, number, shape) for number in line]
-            for number, code in zip(line, softmax.line([codes[i] for i in line], places), strict=True):
+            shares = softmax.line([codes[i] for i in line], places, [mask[i] for i in line])
+            for number, code in zip(line, shares, strict=True):
                 stored[number] = code
         made.samples.append(stored)
     return made

@@ -9,7 +9,7 @@ from typing import Any
 from oracle import merge
 from oracle.alone import activation
 from oracle.curve import curve
-from oracle.fixed_softmax import fixed_softmax
+from oracle.fixed_softmax import fixed_softmax, flat_mask
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
 from oracle.matmul import matmul
@@ -21,7 +21,7 @@ from oracle.pooling import average_pool, max_pool
 from oracle.quantize import Quantizer
 from oracle.resize import resize
 from oracle.softmax import softmax
-from oracle.tensor import Layer, Made, Shape, Tensor, flat, place_of, shape_of
+from oracle.tensor import Layer, Made, Shape, Tensor, flat, place_of, shape_of, size_of
 
 Json = dict[str, Any]
 
@@ -104,7 +104,8 @@ def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
         name = operation["name"]
         sources = [tensors[one] for one in operation.get("inputs", ())]
         if operation["op"] == "Softmax" and settings[name]["softmax"]["run_on"] == "host":
-            result.codes[name] = flat(softmax(decoded(sources[0]), operation["axis"]))
+            mask = flat_mask(operation.get("mask"), size_of(sources[0].shape))
+            result.codes[name] = flat(softmax(decoded(sources[0]), operation["axis"], mask))
             result.ledger[name] = {}
             continue
         entry = plan["tensors"][name]

@@ -114,6 +114,26 @@ def _heads(
     return _results(given, steps, projected("output", context), shares)
 
 
+def dot_product_attention(call: Call) -> Several:
+    """Import keras.ops.dot_product_attention of (sequence, heads, size); its factor is a scale of the scores."""
+    given = _arguments(call)
+    if given.get("bias") is not None or call.layer.attn_logits_soft_cap is not None:
+        raise NoIntegerForm("called with bias or attn_logits_soft_cap")
+    query, key, value = _sources(call, [given["query"], given["key"], given["value"]])
+    if any(len(shape) != 3 for shape in call.shapes):
+        raise NoIntegerForm(
+            f"samples of the shapes {', '.join(map(str, call.shapes))}; hwsim wants (sequence, heads, size)"
+        )
+    steps = Steps(dict(zip(call.inputs, call.shapes, strict=True)))
+    scores = steps.contract(f"{call.name}/scores", "btnh,bsnh->bnts", query, key)
+    factor = given.get("scale")
+    factor = steps.shapes[query][-1] ** -0.5 if factor is None else float(factor)
+    scores = steps.add(scaled(replace(call, shapes=(steps.shapes[scores],)), scores, f"{scores}/scaled", factor, 0))
+    mask = _mask(steps.shapes[scores], causal=bool(call.layer.is_causal), window=None)
+    shares = steps.add(_softmax(f"{call.name}/softmax", scores, steps, mask))
+    return _results(given, steps, steps.contract(call.name, "bnts,bsnh->btnh", shares, value), shares)
+
+
 def attention(call: Call) -> Several:
     """Import Attention, whose scores are products (``dot``) or sums of hyperbolic tangents (``concat``)."""
     layer = call.layer

@@ -30,8 +30,8 @@ class Call:
     shapes: tuple[Shape, ...]
     arguments: tuple[Any, ...] = ()
     keywords: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    tensors: tuple[Any, ...] = ()
     reading: Reading = Reading()
+    tensors: tuple[Any, ...] = ()
 
     def place(self, tensor: Any) -> int:
         """Return the number, among the inputs, of a tensor that stands in the arguments."""
@@ -53,9 +53,9 @@ class Call:
         return bool(self.arguments) and not hasattr(self.arguments[0], "_keras_history")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Several:
-    """What a layer with several results becomes: its operations, and the names of those that make the results."""
+    """What a layer with several results is imported as: operations, and the names of those that make the results."""
 
     operations: tuple[Operation, ...]
     results: tuple[str, ...]

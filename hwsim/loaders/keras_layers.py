@@ -10,6 +10,7 @@ from hwsim.loaders.keras_activation import activation_layer, function_layer, pre
 from hwsim.loaders.keras_attention import (
     additive_attention,
     attention,
+    dot_product_attention,
     grouped_query_attention,
     multi_head_attention,
 )
@@ -33,6 +34,7 @@ from hwsim.loaders.keras_moves import (
     zero_padding_1d,
 )
 from hwsim.loaders.keras_normalize import group_normalization, layer_normalization, rms_normalization
+from hwsim.loaders.keras_views import VIEWS
 from hwsim.loaders.keras_weighted import (
     batch_normalization,
     conv2d,
@@ -126,6 +128,7 @@ def _reshaped(call: Call, shape: tuple[int, ...]) -> tuple[Operation, ...]:
 
 IMPORTERS: Mapping[str, Importer] = {
     **LINES,
+    **VIEWS,
     "Activation": activation_layer,
     "ActivityRegularization": nothing,
     "Add": add,
@@ -181,8 +184,10 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.Absolute": function_layer,
     "ops.Add": add,
     "ops.Celu": function_layer,
+    "ops.Concatenate": concatenate,
     "ops.Cos": function_layer,
     "ops.Divide": divide,
+    "ops.DotProductAttention": dot_product_attention,
     "ops.TrueDivide": divide,
     "ops.Einsum": einsum,
     "ops.Elu": function_layer,
@@ -206,6 +211,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.Silu": function_layer,
     "ops.Sin": function_layer,
     "ops.SoftShrink": function_layer,
+    "ops.Softmax": function_layer,
     "ops.Softplus": function_layer,
     "ops.Softsign": function_layer,
     "ops.SparsePlus": function_layer,
@@ -226,6 +232,7 @@ MERGES = (
     additive_attention,
     attention,
     concatenate,
+    dot_product_attention,
     einsum,
     grouped_query_attention,
     matmul,

@@ -212,11 +212,12 @@ def einsum(call: Call) -> tuple[Operation, ...]:
 
 def product(call: Call, equation: str) -> tuple[Operation, ...]:
     """Return what an equation of two operands says; one of them may be a constant."""
+    operands = len(call.arguments)
+    if operands != 2:
+        raise NoIntegerForm(f"equation {equation!r}: hwsim contracts 2 operands, not {operands}")
     if len(call.inputs) == 1:
         kernel = call.constant("contracts").astype(np.float64)
         return weighted(call, equation, kernel, weights=0 if call.constant_first else 1)
-    if len(call.inputs) != 2:
-        raise NoIntegerForm(f"equation {equation!r}: hwsim contracts two tensors, not {len(call.inputs)}")
     terms = contraction(equation, [len(shape) + 1 for shape in call.shapes])
     sizes = sizes_of([terms.first, terms.second], call.shapes)
     return multiplied(call.name, call.inputs, terms, sizes)

@@ -66,7 +66,8 @@ def _moved(move: Callable[[], Any]) -> Any:
 
 def _item(numbers: Ints, layer: Any, call: Call) -> Any:
     key = call.arguments[1] if len(call.arguments) > 1 else call.keywords.get("key")
-    parts = key if isinstance(key, tuple) else (key,)
+    # A file brings the parts of a key as a list; TensorFlow takes both for the same.
+    parts = tuple(key) if isinstance(key, tuple | list) else (key,)
     if not all(one is None or one is Ellipsis or isinstance(one, int | slice) for one in parts):
         raise NoIntegerForm(f"picks by {key!r}; hwsim picks by numbers and slices")
     return numbers[parts]

@@ -34,6 +34,7 @@ TESTS = {
     "lanes": ["test_accumulate.py"],
     "gates": ["test_gates.py"],
     "hard_silu": ["test_hard_silu.py"],
+    "integer_gelu": ["test_integer_gelu.py"],
     "lookup": ["test_steps.py", "test_lookup.py"],
     "measure": ["test_measure.py"],
     "merging": ["test_merging.py"],

@@ -34,6 +34,7 @@ from hwsim.program.records import (
     NormalizeCodes,
     PadCodes,
     PickCodes,
+    PolynomialSoftmax,
     PoolAverage,
     PoolMax,
     Product,
@@ -64,6 +65,7 @@ from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
+from hwsim_kernels.softmax_polynomial import softmax_by_parabola
 from hwsim_kernels.softmax_table import softmax_by_table
 
 Codes = NDArray[Any]
@@ -539,7 +541,7 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
-def taking_part(one: FixedSoftmax | TableSoftmax) -> NDArray[np.bool_]:
+def taking_part(one: FixedSoftmax | PolynomialSoftmax | TableSoftmax) -> NDArray[np.bool_]:
     """Return the mask of a softmax, of the sample's shape."""
     return np.ones(one.output.shape, np.bool_) if one.mask is None else one.mask
 
@@ -551,6 +553,15 @@ def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out:
     lines, made, mask = (codes.reshape(-1, size, inner) for codes in (inputs[0], out, taking_part(one)))
     first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
     softmax_in_fixed_point(lines, mask, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
+
+
+def polynomial_softmax(one: PolynomialSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 8-bit codes by a parabola and shifts."""
+    shape = one.output.shape
+    size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
+    lines, made, mask = (codes.reshape(-1, size, inner) for codes in (inputs[0], out, taking_part(one)))
+    first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
+    softmax_by_parabola(lines, mask, one.numbers, one.channels, first, made, tally.counts, histogram)
 
 
 def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -578,6 +589,7 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     NormalizeCodes: normalize,
     PadCodes: pad,
     PickCodes: pick,
+    PolynomialSoftmax: polynomial_softmax,
     PoolAverage: pool_average,
     PoolMax: pool_max,
     Product: multiply,

@@ -461,6 +461,19 @@ class TableSoftmax(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class PolynomialSoftmax(IntOperation):
+    """A softmax of 8-bit codes over ``axis`` of the sample, by the parabola of ``numbers`` (3,) and shifts.
+
+    ``mask``, of the sample's shape, says which codes take part. Points: those of
+    ``hwsim_kernels.softmax_polynomial.POINTS``.
+    """
+
+    axis: int
+    numbers: Ints
+    mask: Flags | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class HostSoftmax(IntOperation):
     """A softmax over ``axis`` of the sample, computed by the host in float64 from dequantised codes.
 

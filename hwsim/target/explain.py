@@ -59,8 +59,9 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
 
 def _losses(target: Target) -> Iterator[tuple[str, str]]:
     yield from losses(target)
-    if target.settings("softmax", "").softmax.run_on == "fixed":
-        yield "softmax", "; ".join(f"{point}: {text}" for point, text in softmax_losses())
+    told = softmax_losses(target.settings("softmax", "").softmax.run_on)
+    if told:
+        yield "softmax", "; ".join(f"{point}: {text}" for point, text in told)
 
 
 def _formats(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -191,6 +192,7 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
         "softmax",
         {
             "fixed": "8-bit codes, in fixed point",
+            "polynomial": "8-bit codes, by a parabola and shifts",
             "table": "8-bit codes, by a table of exponentials in float32",
             "host": "on the host, in float64",
         }[target.settings("softmax", "").softmax.run_on],

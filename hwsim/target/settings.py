@@ -265,6 +265,8 @@ class CurveUnit(Section):
     """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
     gates: Literal["table", "fixed"] = "table"
     """Sigmoid and tanh of 16-bit codes. `table`: as all functions. `fixed`: by one table of 256 (TensorFlow Lite)."""
+    gelu: Literal["table", "polynomial"] = "table"
+    """GELU. `table`: as all functions. `polynomial`: by a parabola in integers for the error function (I-BERT)."""
 
 
 class Output(Section):
@@ -357,10 +359,11 @@ class Concatenation(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host", "fixed", "table"] = "host"
+    run_on: Literal["host", "fixed", "table", "polynomial"] = "host"
     """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
     the reciprocal in fixed point (TensorFlow Lite's reference kernels). `table`: 8-bit codes, a table of exponentials
-    in float32, summed and divided in float32 (its optimised kernels)."""
+    in float32, summed and divided in float32 (its optimised kernels). `polynomial`: 8-bit codes, exponentials by a
+    parabola and shifts, an integer division (I-BERT)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]

@@ -10,6 +10,7 @@ from typing import Any
 
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
+from oracle.polynomial_softmax import PolynomialSoftmax
 from oracle.rescale import multiplier
 from oracle.rounding import Rounded, rounded_shift
 from oracle.tensor import Layer, Made, coordinates, place_of, size_of
@@ -132,7 +133,7 @@ def flat_mask(mask: Any, size: int) -> list[bool]:
 
 
 def fixed_softmax(layer: Layer) -> Made:
-    """Compute the softmax along an axis of 8-bit codes."""
+    """Compute the softmax along an axis of 8-bit codes, in fixed point or by a parabola."""
     source, shape = layer.inputs[0], layer.inputs[0].shape
     for plan in (source.plan, layer.plan):
         if (plan["bits"], plan["signed"], plan["narrow"]) != (8, True, False):
@@ -144,7 +145,8 @@ def fixed_softmax(layer: Layer) -> Made:
     for number in range(size_of(shape)):
         at = coordinates(number, shape)
         lines.setdefault(at[:axis] + at[axis + 1 :], []).append(number)
-    softmax = FixedSoftmax(source.scale, shape[-1])
+    polynomial = layer.settings["softmax"]["run_on"] == "polynomial"
+    softmax = (PolynomialSoftmax if polynomial else FixedSoftmax)(source.scale, shape[-1])
     mask = flat_mask(layer.operation.get("mask"), size_of(shape))
     made = Made(shape, [], softmax.points)
     for sample, codes in enumerate(source.samples):

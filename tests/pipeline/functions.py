@@ -56,6 +56,7 @@ def curve_units() -> st.SearchStrategy[Json]:
             "precision": st.sampled_from([32, 64]),
             "hard_silu": st.sampled_from(["table", "fixed"]),
             "gates": st.sampled_from(["table", "fixed"]),
+            "gelu": st.sampled_from(["table", "polynomial"]),
         }
     )
 

@@ -395,7 +395,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 "mean": draw(st.sampled_from(["ratio", "divided", "folded"])),
                 **draw(st.sampled_from(POOLINGS)),
             },
-            "softmax": {"run_on": "fixed" if fixed else "host"},
+            "softmax": {"run_on": draw(st.sampled_from(["fixed", "fixed", "polynomial"])) if fixed else "host"},
             "layers": {f"*{SCORES}": {"activations": SCORE_CODES}} if fixed else {},
             "multiplication": {
                 "product": draw(

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from pipeline.test_oracle_agreement import Case, agree
-from pipeline.tiny import Reals, reals
+from pipeline.tiny import Reals, reals, target_with
 
 import hwsim
 from hwsim.network import Input, Network, Softmax
 from hwsim.program import lower
-from hwsim.program.records import FixedSoftmax, HostSoftmax, TableSoftmax
+from hwsim.program.records import FixedSoftmax, HostSoftmax, PolynomialSoftmax, TableSoftmax
 from hwsim.quantize import decide, profile
-from hwsim.target import load_target
+from hwsim.target import Target, load_target
 
+PARABOLAS = target_with(softmax={"run_on": "polynomial"}, curve={"gelu": "polynomial"})
 TARGETS = ("generic-int8", "edge-npu-acc20", "generic-int16")
 
 
@@ -99,29 +100,57 @@ def test_a_transformer_runs_from_end_to_end(name: str, target: str) -> None:
     assert any(row.point.name == "input" and "softmax" in row.layer for row in result.ledger)
 
 
-@pytest.mark.parametrize("target", ["generic-int8", "edge-npu-acc20", "tflite-int8", "nvdla", "pow2-int8"])
-def test_masked_attention_is_the_oracles(target: str) -> None:
+@pytest.mark.parametrize("target", ["generic-int8", "edge-npu-acc20", "tflite-int8", "nvdla", "pow2-int8", PARABOLAS])
+def test_masked_attention_is_the_oracles(target: str | Target) -> None:
     line = keras.Input((4, 6), name="line")
     x = layers.MultiHeadAttention(2, 3, value_dim=2, name="attention")(line, line, use_causal_mask=True)
     y = layers.GroupQueryAttention(2, 2, 1, sliding_window=2, name="shared")(x, line)
-    model = seeded(keras.Model(line, layers.EinsumDense("abc,bcd->abd", (4, 3), name="places")(x + y)))
+    model = seeded(
+        keras.Model(line, layers.EinsumDense("abc,bcd->abd", (4, 3), activation="gelu", name="places")(x + y))
+    )
     network, aim, data = hwsim.load(model), load_target(target), reals(3, 4, 6, seed=8)
     plan = decide(network, profile(network, data), aim)
     agree(Case(network, aim, plan, lower(network, plan, aim), [data], 2))
+
+
+def test_integers_alone() -> None:
+    """The whole transformer without the host: exponentials and GELU by parabolas, as I-BERT has them."""
+    model, data = vision_transformer(), reals(16, 12, 12, 3, seed=5)
+    result = hwsim.run(model, PARABOLAS, data)
+    network = hwsim.load(model)
+    assert {row.point.name for row in result.ledger if row.kind == "softmax"} == {"power", "output"}
+    assert not any(isinstance(one, HostSoftmax) for one in result.program.operations)
+    found = {layer.name: layer for layer in result.report.layers}
+    for name, kind in ((one.name, one.kind) for one in network.operations):
+        if kind in ("softmax", "curve"):
+            assert (found[name].sqnr_local_db or 0) > 20, name
+
+
+def test_a_softmax_by_a_parabola_wants_codes_that_tell_halves_apart() -> None:
+    scores = Input(name="x", shape=(9,))
+    network = Network(name="n", operations=(scores, Softmax(name="y", inputs=("x",), axis=0)), outputs=("y",))
+    target = target_with(softmax={"run_on": "polynomial"})
+    with pytest.raises(hwsim.PlanError, match=r"takes an input scale up to ln\(2\); the plan has"):
+        hwsim.run(network, target, 200 * reals(5, 9))
+    with pytest.raises(hwsim.WidthError, match=r"a sum of 9 powers up to \d+ needs \d\d bits, it has 32"):
+        hwsim.run(network, target, 0.001 * reals(5, 9))
+    coarse = hwsim.run(network, target, reals(5, 9))
+    assert (coarse.outputs >= 0).all()
 
 
 def test_a_masked_softmax_in_a_file(tmp_path: Path) -> None:
     line = keras.Input((4, 6))
     model = seeded(keras.Model(line, layers.MultiHeadAttention(2, 3)(line, line, use_causal_mask=True)))
     data = reals(3, 4, 6)
-    for target in ("generic-int8", "tflite-int8", "tflite-int8-xnnpack"):
+    polynomial = target_with(softmax={"run_on": "polynomial"})
+    for target in ("generic-int8", "tflite-int8", "tflite-int8-xnnpack", polynomial):
         result = hwsim.run(model, target, data)
         result.program.save(tmp_path / "program.hwsim")
         again = hwsim.Program.load(tmp_path / "program.hwsim").run(data)
         assert again.codes[result.program.outputs[0]].tolist() == result.codes.tolist()
         wrong = [
             replace(one, mask=np.zeros_like(one.mask))
-            if isinstance(one, HostSoftmax | FixedSoftmax | TableSoftmax)
+            if isinstance(one, HostSoftmax | FixedSoftmax | PolynomialSoftmax | TableSoftmax)
             else one
             for one in result.program.operations
         ]

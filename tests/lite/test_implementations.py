@@ -54,7 +54,7 @@ def judged(target: str, paths: list[Path], samples: list[Any], *, rewritten: boo
 
 
 @pytest.fixture(scope="session", params=JUDGES)
-def files(request: pytest.FixtureRequest, converted: dict[str, Path]) -> tuple[str, dict[str, Judged]]:
+def runs(request: pytest.FixtureRequest, converted: dict[str, Path]) -> tuple[str, dict[str, Judged]]:
     """Return a target, and the file, the samples and its judge's tensors of each case."""
     target, paths = request.param, list(converted.values())
     samples = [codes_for(path, 20) for path in paths]
@@ -63,14 +63,14 @@ def files(request: pytest.FixtureRequest, converted: dict[str, Path]) -> tuple[s
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_tensor_of_a_small_network(name: str, files: tuple[str, dict[str, Judged]]) -> None:
-    target, made = files
+def test_every_tensor_of_a_small_network(name: str, runs: tuple[str, dict[str, Judged]]) -> None:
+    target, made = runs
     assert compare(*made[name], target) > 0
 
 
-def test_the_operators_left_to_the_built_in_kernels(files: tuple[str, dict[str, Judged]]) -> None:
+def test_the_operators_left_to_the_built_in_kernels(runs: tuple[str, dict[str, Judged]]) -> None:
     """XNNPACK takes all operators but those that the documentation lists."""
-    target, made = files
+    target, made = runs
     if target != "tflite-int8-xnnpack":
         pytest.skip("only XNNPACK leaves operators to others")
     left, taken = set[str](), set[str]()
@@ -94,9 +94,9 @@ def test_outputs_are_those_of_the_file_as_it_was(target: str, converted: dict[st
         assert len(all_of_them) > len(alone)
 
 
-def test_judges_that_can_fail(files: tuple[str, dict[str, Judged]]) -> None:
+def test_judges_that_can_fail(runs: tuple[str, dict[str, Judged]]) -> None:
     """With the arithmetic of every other implementation some tensor is another."""
-    target, made = files
+    target, made = runs
     for other in {*JUDGES, "tflite-int8", "tflite-int8-single-rounding"} - {target}:
         differ = 0
         for name in ("conv 1x1 without bias", "relu6 alone", "multiply by channel"):

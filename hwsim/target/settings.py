@@ -301,6 +301,8 @@ class Resizing(Section):
 
     fraction_bits: Annotated[int, Field(ge=1, le=12, strict=True), Measure(unit="bits", limit="a weight has")] = 10
     """Bits of the weights of two rows, or of two columns, which add up to 1."""
+    positions: Literal["fixed", "float32"] = "fixed"
+    """Where pixels lie between others: by a step of so many bits, or in float32, from which weights are rounded."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the fraction of a weighted sum is dropped."""
     zero_point: Literal["removed", "kept"] = "removed"

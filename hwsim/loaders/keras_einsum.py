@@ -14,14 +14,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsim.loaders.keras_activation import activate, function_name
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
 from hwsim.loaders.keras_weights import array, float32
 from hwsim.network import Add, Constant, Conv2D, Dense, MatMul, Operation, Rearrange, Reshape, Shape
+from hwsim.network.mac import Doubles, Floats
 
-Doubles = NDArray[np.float64]
 Sizes = Mapping[str, int]
 
 
@@ -164,39 +163,43 @@ def weighted(
     if weights == 0:
         terms = replace(terms, first=terms.second, second=terms.first)
     sizes = sizes_of([terms.first, terms.second], [call.shapes[0], kernel.shape])
-    groups, rows, columns, depth = terms.batch, terms.rows, terms.columns, terms.depth
-    arranged = kernel.transpose([terms.second.index(one) for one in groups + depth + columns])
-    arranged = arranged.reshape(size(groups, sizes), size(depth, sizes), size(columns, sizes))
+    groups, rows, order = terms.batch, terms.rows, terms.rows + terms.batch + terms.columns
     out = tuple(sizes[one] for one in terms.result)
     shift = np.zeros(out) if bias is None else np.broadcast_to(array(bias), out)
-    order = rows + groups + columns
     shifts = shift.transpose([terms.result.index(one) for one in order]).reshape(size(rows, sizes), -1)
     alike = bool((shifts == shifts[0]).all())
-    vector = float32(shifts[0] if alike else np.zeros(shifts.shape[1]))
     chain = Chain(call.inputs[0], call.shapes[0])
-    lengths = tuple(sizes[one] for one in rows)
-    if groups:
-        lengths = (size(rows, sizes), 1)
-    shape = (*lengths, size(groups + depth, sizes))
-    chain.bring(f"{call.name}/arranged", terms.first, rows + groups + depth, shape, sizes)
-    if groups:
-        image = float32(arranged.transpose(1, 0, 2).reshape(1, 1, arranged.shape[1], -1))
-        many = len(arranged)
-        chain.add(Conv2D(name=call.name, inputs=(chain.source,), kernel=image, bias=vector, groups=many))
-    else:
-        chain.add(Dense(name=call.name, inputs=(chain.source,), kernel=float32(arranged[0]), bias=vector))
-    word = function_name(function)
-    single = word not in ("softmax", "Softmax")
-    if alike and single:
+    lengths = (size(rows, sizes), 1) if groups else tuple(sizes[one] for one in rows)
+    shape = (*lengths, size(groups + terms.depth, sizes))
+    chain.bring(f"{call.name}/arranged", terms.first, rows + groups + terms.depth, shape, sizes)
+    vector = float32(shifts[0] if alike else np.zeros(shifts.shape[1]))
+    chain.add(_multiplication(call.name, chain.source, _matrices(kernel, terms, sizes), vector, grouped=bool(groups)))
+    early = alike and function_name(function).lower() != "softmax"
+    if early:
         _activate(chain, call, function)
     chain.bring(f"{call.name}/rearranged", order, terms.result, out, sizes)
     if not alike:
         held = Constant(name=f"{call.name}/bias", inputs=call.inputs, values=shift.astype(np.float64))
         chain.operations.append(held)
         chain.add(Add(name=f"{call.name}/biased", inputs=(chain.source, held.name)), out)
-    if not (alike and single):
+    if not early:
         _activate(chain, call, function)
     return tuple(chain.operations)
+
+
+def _matrices(kernel: Doubles, terms: Contraction, sizes: Sizes) -> Doubles:
+    """Return a kernel as (groups, depth, columns)."""
+    parts = (terms.batch, terms.depth, terms.columns)
+    moved = kernel.transpose([terms.second.index(one) for one in "".join(parts)])
+    return moved.reshape([size(part, sizes) for part in parts])
+
+
+def _multiplication(name: str, source: str, matrices: Doubles, bias: Floats, *, grouped: bool) -> Conv2D | Dense:
+    if not grouped:
+        return Dense(name=name, inputs=(source,), kernel=float32(matrices[0]), bias=bias)
+    many, depth, _ = matrices.shape
+    kernel = float32(matrices.transpose(1, 0, 2).reshape(1, 1, depth, -1))
+    return Conv2D(name=name, inputs=(source,), kernel=kernel, bias=bias, groups=many)
 
 
 def _activate(chain: Chain, call: Call, function: Any) -> None:

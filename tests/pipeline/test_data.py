@@ -323,7 +323,8 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "shape in an iterator": (
         lambda: iter([X, X, X[:, :5]]),
-        "element 2 of the data: input 'x' takes samples of shape (6,), the data has shape (11, 5)",
+        "element 2 of the data: input 'x' takes samples of shape (6,), as those before have, the data has shape "
+        "(11, 5)",
     ),
     "labels alone": (
         lambda: ({"y": X, "z": X} for _ in range(3)),

@@ -1,5 +1,8 @@
 """Contractions, attention and views of Keras: over their options each model is what Keras predicts, or refused."""
 
+# Keras ships no types, so what a lambda makes of its tensors has none.
+# pyright: reportUnknownLambdaType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -208,12 +211,12 @@ def test_the_factor_of_the_scores_lies_in_the_querys_weights() -> None:
 
 def test_masks_of_causal_attention_and_of_windows() -> None:
     rows, columns = np.ogrid[:6, :6]
-    for options, wanted in (
-        ({"causal": True}, rows >= columns),
-        ({"sliding_window": 2}, abs(rows - columns) < 2),
-        ({"sliding_window": 3, "causal": True}, (rows >= columns) & (rows - columns < 3)),
+    for build, wanted in (
+        (heads(2, 4, causal=True), rows >= columns),
+        (heads(2, 4, sliding_window=2), abs(rows - columns) < 2),
+        (heads(2, 4, sliding_window=3, causal=True), (rows >= columns) & (rows - columns < 3)),
     ):
-        network = load(model_of((LINE,), heads(2, 4, **options)))
+        network = load(model_of((LINE,), build))
         (softmax,) = [one for one in network.operations if isinstance(one, Softmax)]
         assert softmax.mask is not None
         np.testing.assert_array_equal(softmax.mask, np.broadcast_to(wanted, (2, 6, 6)))

@@ -46,6 +46,7 @@ TESTS = {
     "resize": ["test_resize.py"],
     "rounding": ["test_rounding.py", "test_steps.py"],
     "softmax": ["test_softmax.py"],
+    "softmax_polynomial": ["test_softmax_polynomial.py"],
     "steps": ["test_steps.py"],
     "wide": ["test_wide.py"],
 }

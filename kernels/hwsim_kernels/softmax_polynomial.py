@@ -23,7 +23,7 @@ from hwsim_kernels.counting import (
     count_injected,
     count_range,
 )
-from hwsim_kernels.softmax import count_shifted
+from hwsim_kernels.softmax import count_scaled
 from hwsim_kernels.wide import widen
 
 POINTS = ("power", "output")
@@ -94,7 +94,7 @@ def softmax_by_parabola(
                     powers[i] = whole >> shift
                     total += powers[i]
                     channel = ((one * size + i) * inner + line) % channels
-                    count_shifted(whole, shift, powers[i], powers[i], counts[0], channel)
+                    count_scaled(whole, shift, powers[i], powers[i], counts[0], channel)
             for i in range(size):
                 place = (one * size + i) * inner + line
                 channel = place % channels

@@ -48,8 +48,8 @@ class Resize(Operation):
         """
         inputs, outputs, one = shape[axis], self.size[axis], 1 << bits
         if real:
-            at, low = self._real_places(inputs, outputs)
-            after = np.rint((at - low.astype(np.float32)) * np.float32(one)).astype(np.int64)
+            place, low = self._real_places(inputs, outputs)
+            after = np.rint((place - low.astype(np.float32)) * np.float32(one)).astype(np.int64)
             high = np.minimum(low + 1, inputs - 1)
             return np.stack([low, high], axis=1), np.stack([one - after, after], axis=1)
         if self.align_corners and outputs > 1:

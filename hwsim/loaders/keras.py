@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hwsim.errors import ModelError, UnsupportedError
-from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm
+from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm, Several
 from hwsim.loaders.keras_layers import importer
 from hwsim.loaders.keras_weights import check_finite
 from hwsim.network import Input, Network
@@ -85,32 +85,38 @@ def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) ->
     try:
         if node.arguments.kwargs.get("training"):
             raise NoIntegerForm("called with training=True")
+        if node.arguments.kwargs.get("mask") is not None:
+            raise NoIntegerForm("called with a mask of time steps; hwsim runs every sample over all its steps")
         if graph is not None:
             return _walk(graph, inputs, f"{name}/", draft)
-        return [_import_layer(node, name, inputs, draft)]
+        return _import_layer(node, name, inputs, draft)
     except NoIntegerForm as reason:
         draft.unsupported.append(f"{name} ({type(layer).__name__}: {reason})")
     return _stand_ins(node, name, draft)
 
 
-def _import_layer(node: Any, name: str, inputs: Sequence[str], draft: Draft) -> str:
+def _import_layer(node: Any, name: str, inputs: Sequence[str], draft: Draft) -> list[str]:
     layer = node.operation
     translate = importer(layer, len(inputs))
     check_finite(layer, name)
     shapes = tuple(shape for shape in map(draft.shapes.__getitem__, inputs) if shape is not None)
     if len(shapes) < len(inputs):
-        return _stand_ins(node, name, draft)[0]
+        return _stand_ins(node, name, draft)
     call = Call(
         layer=layer,
         name=name,
         inputs=tuple(inputs),
         shapes=shapes,
         arguments=tuple(node.arguments.args),
+        keywords=node.arguments.kwargs,
         reading=draft.reading,
     )
-    operations = translate(call)
+    made = translate(call)
+    operations = made.operations if isinstance(made, Several) else made
     draft.add(operations)
-    return operations[-1].name if operations else inputs[0]
+    if isinstance(made, Several):
+        return list(made.results)
+    return [operations[-1].name if operations else inputs[0]]
 
 
 def _stand_ins(node: Any, name: str, draft: Draft) -> list[str]:

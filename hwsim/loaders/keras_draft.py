@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Call:
     inputs: tuple[str, ...]
     shapes: tuple[Shape, ...]
     arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reading: Reading = Reading()
 
     def constant(self, name: str) -> np.ndarray:
@@ -44,6 +45,14 @@ class Call:
     def constant_first(self) -> bool:
         """Whether the constant stands before the tensor."""
         return bool(self.arguments) and not hasattr(self.arguments[0], "_keras_history")
+
+
+@dataclass(frozen=True)
+class Several:
+    """What a layer with several results is imported as: operations, and the names of those that make the results."""
+
+    operations: tuple[Operation, ...]
+    results: tuple[str, ...]
 
 
 @dataclass

@@ -15,7 +15,7 @@ from hwsim.loaders.keras_constant import (
     residual_scale,
     subtract_constant,
 )
-from hwsim.loaders.keras_draft import Call, NoIntegerForm
+from hwsim.loaders.keras_draft import Call, NoIntegerForm, Several
 from hwsim.loaders.keras_line import LINES
 from hwsim.loaders.keras_moves import (
     cropping_1d,
@@ -26,6 +26,7 @@ from hwsim.loaders.keras_moves import (
     zero_padding_1d,
 )
 from hwsim.loaders.keras_normalize import group_normalization, layer_normalization, rms_normalization
+from hwsim.loaders.keras_recurrent import bidirectional, recurrent
 from hwsim.loaders.keras_weighted import (
     batch_normalization,
     conv2d,
@@ -46,7 +47,7 @@ from hwsim.loaders.keras_window import (
 )
 from hwsim.network import Add, Concatenate, Multiply, Operation, Reshape, Subtract
 
-Importer = Callable[[Call], tuple[Operation, ...]]
+Importer = Callable[[Call], tuple[Operation, ...] | Several]
 """Returns a chain of operations, whose last one makes the layer's result; empty if the input passes on."""
 
 
@@ -124,6 +125,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "Add": add,
     "AlphaDropout": nothing,
     "AveragePooling2D": average_pooling,
+    "Bidirectional": bidirectional,
     "BatchNormalization": batch_normalization,
     "Concatenate": concatenate,
     "Conv2D": conv2d,
@@ -136,6 +138,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "Dropout": nothing,
     "ELU": function_layer,
     "Flatten": flatten,
+    "GRU": recurrent,
     "GaussianDropout": nothing,
     "GaussianNoise": nothing,
     "GlobalAveragePooling2D": global_average_pooling,
@@ -143,6 +146,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "GroupNormalization": group_normalization,
     "Identity": nothing,
     "InputLayer": nothing,
+    "LSTM": recurrent,
     "LayerNormalization": layer_normalization,
     "LayerScale": layer_scale,
     "LeakyReLU": function_layer,
@@ -151,12 +155,14 @@ IMPORTERS: Mapping[str, Importer] = {
     "Normalization": normalization,
     "PReLU": prelu,
     "Permute": permute,
+    "RNN": recurrent,
     "RMSNormalization": rms_normalization,
     "ReLU": function_layer,
     "RepeatVector": repeat_vector,
     "Rescaling": rescaling,
     "Reshape": reshape,
     "SeparableConv2D": separable_conv2d,
+    "SimpleRNN": recurrent,
     "Softmax": function_layer,
     "SpatialDropout1D": nothing,
     "SpatialDropout2D": nothing,
@@ -207,7 +213,7 @@ IMPORTERS: Mapping[str, Importer] = {
 """One importer for each class of keras.layers and, under ``ops.``, for each operation of keras.ops."""
 
 
-MERGES = (add, concatenate, multiply, residual_scale, subtract)
+MERGES = (add, bidirectional, concatenate, multiply, recurrent, residual_scale, subtract)
 """Importers of layers that take several tensors."""
 
 
@@ -216,6 +222,8 @@ def importer(layer: Any, tensors: int) -> Importer:
     kind, module = type(layer).__name__, type(layer).__module__
     if kind == "Lambda":
         raise NoIntegerForm("runs Python code")
+    if kind == "Masking":
+        raise NoIntegerForm("masks time steps; hwsim runs every sample over all its steps")
     if not module.startswith("keras."):
         raise NoIntegerForm("not a class of Keras")
     found = IMPORTERS.get(f"ops.{kind}" if ".ops." in module else kind)

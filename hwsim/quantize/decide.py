@@ -117,10 +117,10 @@ class _Draft:
     def _measured(self, operation: Operation) -> TensorPlan:
         """The plan of what an operation makes, by the values seen."""
         form = self.target.settings(operation.kind, operation.name).activations
-        seen = self.profile.tensors[operation.name]
+        seen = self.profile.tensors[operation.tensor]
         if form.overwritten == "both" and operation.name in self.overwriters:
             seen = deepcopy(seen)
-            seen.merge(self.profile.tensors[self.overwriters[operation.name]])
+            seen.merge(self.profile.tensors[self.network.by_name[self.overwriters[operation.name]].tensor])
         return plan_tensor(seen, form)
 
     def _passed(self, operation: Operation) -> TensorPlan:

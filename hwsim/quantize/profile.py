@@ -189,7 +189,7 @@ def _sorted_bins() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 @dataclass
 class Profile:
-    """The statistics of every tensor of a network.
+    """The statistics of every tensor of a network; the steps of a loop make the same one (``Operation.tensor``).
 
     If asked for, ``accumulators`` are those of sums before their activation, and ``channels`` those of each channel of
     some tensors. Profiles of the same values are ``==``, in whatever parts they were seen.
@@ -259,16 +259,16 @@ def collect(
     strangers = sorted(set(channels) - set(network.shapes))
     if strangers:
         raise HwsimError(f"{network.name!r} has no tensor {', '.join(strangers)}")
-    found = Profile({name: Statistics() for name in network.shapes})
+    found = Profile({one.tensor: Statistics() for one in network.operations})
     found.channels = {name: [Statistics() for _ in range(network.shapes[name][-1])] for name in channels}
     for block in blocks:
         for operation, inputs, values in walk(network, block):
-            found.tensors[operation.name].add(values)
-            _refuse_beyond(operation, found.tensors[operation.name])
+            found.tensors[operation.tensor].add(values)
+            _refuse_beyond(operation, found.tensors[operation.tensor])
             for number, one in enumerate(found.channels.get(operation.name, ())):
                 one.add(values[..., number : number + 1])
             if accumulators and isinstance(operation, Weighted | Add):
-                sums = found.accumulators.setdefault(operation.name, Statistics())
+                sums = found.accumulators.setdefault(operation.tensor, Statistics())
                 sums.add(run_operation(replace(operation, activation=None), inputs))
                 _refuse_beyond(operation, sums)
     return found

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,19 @@ Block = list[Reals]
 Data = object
 """An array, a list or mapping of arrays, the path of an .npy or .npz file, a tf.data.Dataset or iterable of batches."""
 
-Inputs = Sequence[tuple[str, tuple[int, ...]]]
-"""Name and sample shape of each input."""
+
+class Given(Protocol):
+    """An input; ``shape`` is that of one sample. With ``indices`` its values are whole, from 0 to below that."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def indices(self) -> int: ...  # noqa: D102
+
+
+Inputs = Sequence[Given]
 
 
 class Samples:
@@ -30,7 +41,7 @@ class Samples:
 
     ``codes`` gives type, scale and zero point of inputs whose arrays may hold integers: an array of just that type is
     taken for codes. Iterables are read once as they come; everything else can be read again. Raises DataError for a
-    wrong shape, no samples at all, NaN or infinity.
+    wrong shape, no samples at all, NaN or infinity, and for what is no index where indices are wanted.
     """
 
     def __init__(self, data: Data, inputs: Inputs) -> None:
@@ -95,7 +106,7 @@ class Samples:
             return self._matched([data])
         if isinstance(data, list | tuple) and data and all(map(_is_array, data)):
             several = len(self.inputs) > 1
-            if several or (len(data) == 1 and data[0].shape != self.inputs[0][1]):
+            if several or (len(data) == 1 and data[0].shape != self.inputs[0].shape):
                 return self._matched(data)
         return None
 
@@ -115,7 +126,7 @@ class Samples:
 
     def _named(self, arrays: Mapping[Any, Any], where: str) -> list[Any]:
         """Take the arrays named like the inputs; for a single input also the only array, or `images`, `x`, `data`."""
-        names = [name for name, _ in self.inputs]
+        names = [one.name for one in self.inputs]
         if all(name in arrays for name in names):
             return [arrays[name] for name in names]
         if len(names) == 1:
@@ -129,19 +140,21 @@ class Samples:
     def _matched(self, values: Sequence[Any], where: str = "") -> list[NDArray[Any]]:
         """Return one array for each input, all of its shape and of the same number of samples."""
         if len(values) != len(self.inputs):
-            wanted = ", ".join(name for name, _ in self.inputs)
+            wanted = ", ".join(one.name for one in self.inputs)
             raise DataError(
                 f"{where}the network has {plural(len(self.inputs), 'input')} ({wanted}), "
                 f"the data has {plural(len(values), 'array')}"
             )
-        arrays = [_as_array(one, f"{where}input {name!r}") for (name, _), one in zip(self.inputs, values, strict=True)]
-        for (name, shape), array in zip(self.inputs, arrays, strict=True):
+        pairs = zip(self.inputs, values, strict=True)
+        arrays = [_as_array(array, f"{where}input {one.name!r}") for one, array in pairs]
+        for one, array in zip(self.inputs, arrays, strict=True):
+            name, shape = one.name, one.shape
             if array.shape[1:] != shape or array.ndim == 0:
                 advice = "; a single sample needs an axis in front, data[None]" if array.shape == shape else ""
                 raise DataError(
                     f"{where}input {name!r} takes samples of shape {shape}, the data has shape {array.shape}{advice}"
                 )
-        counts = {name: len(array) for (name, _), array in zip(self.inputs, arrays, strict=True)}
+        counts = {one.name: len(array) for one, array in zip(self.inputs, arrays, strict=True)}
         if len(set(counts.values())) > 1:
             raise DataError(f"{where}the inputs have different numbers of samples: {counts}")
         if not where and not any(counts.values()):
@@ -161,8 +174,7 @@ class Samples:
             parts = [element]
         arrays = [_as_array(part, where) for part in parts]
         single = [
-            array[None] if array.shape == shape else array
-            for array, (_, shape) in zip(arrays, self.inputs, strict=False)
+            array[None] if array.shape == one.shape else array for array, one in zip(arrays, self.inputs, strict=False)
         ]
         return self._matched(single, where)
 
@@ -180,10 +192,10 @@ class Samples:
             shape = np.shape(element)
         except ValueError:
             return not any(map(_is_array, element))
-        return self.inputs[0][1] in (shape, shape[1:])
+        return self.inputs[0].shape in (shape, shape[1:])
 
     def _checked(self, values: Any, number: int, first: int) -> Reals:  # noqa: ANN401
-        name = self.inputs[number][0]
+        name, indices = self.inputs[number].name, self.inputs[number].indices
         kind = np.asarray(values).dtype
         if kind.kind not in "biuf" and not np.can_cast(kind, np.float32):
             raise DataError(f"input {name!r}: data of type {kind} is no number")
@@ -196,6 +208,13 @@ class Samples:
             place = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
             value = float(array[place])
             raise DataError(f"input {name!r}: sample {first + place[0]} holds {value} at {place[1:]}")
+        wrong = (array != np.rint(array)) | (array < 0) | (array >= indices) if indices else np.zeros(1, np.bool_)
+        if wrong.any():
+            place = tuple(int(index) for index in np.argwhere(wrong)[0])
+            raise DataError(
+                f"input {name!r}: sample {first + place[0]} holds {array[place]:.8g} at {place[1:]}, "
+                f"which is no index from 0 to {indices - 1}"
+            )
         return array
 
 
@@ -245,6 +264,8 @@ def _joined(chunks: Sequence[Sequence[NDArray[Any]]]) -> Block:
 
 
 def synthetic(inputs: Inputs, count: int, seed: int = 0) -> list[Reals]:
-    """Return ``count`` seeded random samples, uniform in [0, 1), for each input."""
+    """Return ``count`` seeded random samples for each input: uniform in [0, 1), or any indices."""
     generator = np.random.default_rng(seed)
-    return [generator.random((count, *shape), dtype=np.float32) for _, shape in inputs]
+    drawn = [(generator.random((count, *one.shape), dtype=np.float32), one.indices) for one in inputs]
+    # a product below 2**16 * (1 - 2**-24) cannot round up to the number of indices
+    return [np.floor(values * np.float32(indices)) if indices else values for values, indices in drawn]

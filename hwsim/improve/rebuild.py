@@ -34,7 +34,7 @@ def rebuild(draft: Draft, change: Change, description: str) -> Draft:
     """Return a draft whose weighted operations went through ``change``, from the first to the last.
 
     Operations run in float on weights and activations that were rounded to the plan's codes: the widths of products and
-    accumulators do not count here. The reference stays, and so do the steps of loops, which have their weights in common.
+    accumulators do not count here. The reference stays; so do the steps of loops, which have the same weights.
     """
     plan, target = draft.decision(), draft.target
     data = dict(zip((one.name for one in draft.network.inputs), draft.samples, strict=True))

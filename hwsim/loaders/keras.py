@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hwsim.errors import ModelError, UnsupportedError
+from hwsim.loaders.framework import keras
 from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm, Several
+from hwsim.loaders.keras_embedding import with_indices
 from hwsim.loaders.keras_layers import importer
 from hwsim.loaders.keras_weights import check_finite
 from hwsim.network import Input, Network
@@ -26,9 +28,10 @@ def import_model(model: Any, reading: Reading | None = None) -> Network:
     for tensor in graph.inputs:
         _add_input(tensor, draft)
     outputs = _walk(graph, [operation.name for operation in draft.operations], "", draft)
+    operations = tuple(with_indices(draft))
     if draft.unsupported:
         raise UnsupportedError(draft.unsupported)
-    return Network(name=str(model.name), operations=tuple(draft.operations), outputs=tuple(outputs))
+    return Network(name=str(model.name), operations=operations, outputs=tuple(outputs))
 
 
 def graph_of(model: Any) -> Any:
@@ -66,16 +69,28 @@ def _walk(graph: Any, inputs: Sequence[str], prefix: str, draft: Draft) -> list[
     """Import every call inside ``graph``, fed by the tensors ``inputs``; return the names of its results."""
     names = {id(tensor): name for tensor, name in zip(graph.inputs, inputs, strict=True)}
     for node in _nodes(graph):
-        if all(id(tensor) in names for tensor in node.input_tensors):
-            results = _import_call(node, [names[id(tensor)] for tensor in node.input_tensors], prefix, draft)
+        given = _given(node)
+        if all(id(tensor) in names for tensor in given):
+            results = _import_call(node, [names[id(tensor)] for tensor in given], prefix, draft)
             names.update(zip(map(id, node.outputs), results, strict=True))
     return [names[id(tensor)] for tensor in graph.outputs]
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
-    """Yield the calls in the order in which Keras runs them."""
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        yield from (node for node in graph._nodes_by_depth[depth] if not node.is_input)
+    """Yield the calls in the order in which Keras runs them, without those that make nothing but masks."""
+    depths = sorted(graph._nodes_by_depth, reverse=True)
+    calls = [node for depth in depths for node in graph._nodes_by_depth[depth] if not node.is_input]
+    needed = {id(tensor) for tensor in graph.outputs}
+    for node in reversed(calls):
+        if needed.intersection(map(id, node.outputs)):
+            needed.update(map(id, _given(node)))
+    yield from (node for node in calls if needed.intersection(map(id, node.outputs)))
+
+
+def _given(node: Any) -> list[Any]:
+    """Return the tensors that a call takes, masks left out."""
+    masks = set(map(id, keras().tree.flatten(node.arguments.kwargs.get("mask"))))
+    return [tensor for tensor in node.input_tensors if id(tensor) not in masks]
 
 
 def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) -> list[str]:
@@ -85,7 +100,7 @@ def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) ->
     try:
         if node.arguments.kwargs.get("training"):
             raise NoIntegerForm("called with training=True")
-        if node.arguments.kwargs.get("mask") is not None:
+        if len(inputs) < len(node.input_tensors):
             raise NoIntegerForm("called with a mask of time steps; hwsim runs every sample over all its steps")
         if graph is not None:
             return _walk(graph, inputs, f"{name}/", draft)

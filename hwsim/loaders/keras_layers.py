@@ -16,6 +16,7 @@ from hwsim.loaders.keras_constant import (
     subtract_constant,
 )
 from hwsim.loaders.keras_draft import Call, NoIntegerForm, Several
+from hwsim.loaders.keras_embedding import embedding
 from hwsim.loaders.keras_line import LINES
 from hwsim.loaders.keras_moves import (
     cropping_1d,
@@ -137,6 +138,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "DepthwiseConv2D": depthwise_conv2d,
     "Dropout": nothing,
     "ELU": function_layer,
+    "Embedding": embedding,
     "Flatten": flatten,
     "GRU": recurrent,
     "GaussianDropout": nothing,

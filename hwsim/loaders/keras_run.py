@@ -12,12 +12,14 @@ from hwsim.loaders.framework import keras
 from hwsim.loaders.keras import graph_of
 
 
-def samples(model: Any, count: int, generator: np.random.Generator) -> list[NDArray[Any]]:
+def samples(model: Any, count: int, generator: np.random.Generator, indices: Sequence[int] = ()) -> list[NDArray[Any]]:
     """Return random data (count, …) for each input: uniform in [-1, 1), whole 0 to 127 for integer inputs.
 
-    A model built for a fixed batch size gets that many samples.
+    ``indices``: for each input how many indices it may hold, 0 for one that holds none. A model built for a fixed batch
+    size gets that many samples.
     """
-    return [_sample(tensor, count, generator) for tensor in model.inputs]
+    given = zip(model.inputs, indices or [0] * len(model.inputs), strict=True)
+    return [_sample(tensor, count, limit, generator) for tensor, limit in given]
 
 
 def predict(model: Any, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
@@ -48,8 +50,10 @@ def predict_inside(
     return {name: np.asarray(output, np.float32) for name, output in inside(packed, training=False).items()}
 
 
-def _sample(tensor: Any, count: int, generator: np.random.Generator) -> NDArray[Any]:
+def _sample(tensor: Any, count: int, limit: int, generator: np.random.Generator) -> NDArray[Any]:
     shape = (tensor.shape[0] or count, *tensor.shape[1:])
+    if limit:
+        return generator.integers(0, limit, shape).astype(str(tensor.dtype))
     if "int" in str(tensor.dtype):
         # Images come as int8 or as uint8: these values fit both.
         return generator.integers(0, 128, shape).astype(str(tensor.dtype))

@@ -38,10 +38,14 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Input(Operation):
-    """An input of the network; ``shape`` is that of one sample."""
+    """An input of the network; ``shape`` is that of one sample.
+
+    With ``indices`` its values are no reals but whole numbers, from 0 to below ``indices``, and stored as they are.
+    """
 
     kind: ClassVar[str] = "input"
     shape: Shape
+    indices: int = 0
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the declared shape."""

@@ -293,7 +293,7 @@ def profile(
     for what cannot be read or run, HwsimError for unknown names.
     """
     network = load(model)
-    samples = Samples(data, [(one.name, one.shape) for one in network.inputs])
+    samples = Samples(data, network.inputs)
     with tracked("profiling in float", samples.count) as advance:
 
         def counted() -> Iterator[Sequence[NDArray[np.float32]]]:

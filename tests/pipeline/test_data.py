@@ -17,12 +17,13 @@ from pipeline.tiny import Reals, double_network, reals, vector_network
 
 from hwsim.data import Inputs, Samples, rebatch, synthetic
 from hwsim.errors import DataError
+from hwsim.network import Input
 from hwsim.program import Program, lower
 from hwsim.quantize import Plan, collect, decide
 from hwsim.target import load_target
 
-ONE: Inputs = [("x", (6,))]
-TWO: Inputs = [("a", (4,)), ("b", (3,))]
+ONE: Inputs = [Input(name="x", shape=(6,))]
+TWO: Inputs = [Input(name="a", shape=(4,)), Input(name="b", shape=(3,))]
 
 X = reals(11, 6, seed=1)
 A, B = reals(11, 4, seed=2), reals(11, 3, seed=3)
@@ -396,7 +397,7 @@ def test_wrong_data_for_two_inputs(mistake: str) -> None:
 def test_places_in_images() -> None:
     images = np.zeros((5, 4, 3, 2))
     images[3, 2, 1, 0] = np.nan
-    assert refused(images, [("image", (4, 3, 2))]) == "input 'image': sample 3 holds nan at (2, 1, 0)"
+    assert refused(images, [Input(name="image", shape=(4, 3, 2))]) == "input 'image': sample 3 holds nan at (2, 1, 0)"
 
 
 # Bad files

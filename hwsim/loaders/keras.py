@@ -101,7 +101,7 @@ def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) ->
         if node.arguments.kwargs.get("training"):
             raise NoIntegerForm("called with training=True")
         if len(inputs) < len(node.input_tensors):
-            raise NoIntegerForm("called with a mask of time steps; hwsim runs every sample over all its steps")
+            raise NoIntegerForm("called with a mask; hwsim computes with all values, those of all time steps too")
         if graph is not None:
             return _walk(graph, inputs, f"{name}/", draft)
         return _import_layer(node, name, inputs, draft)

@@ -49,12 +49,13 @@ def integers_of(stored: Tensor, name: str, held: Sequence[int]) -> Tensor:
 
 @dataclass
 class Context:
-    """The state of a lowering; ``tensors`` holds what earlier operations made."""
+    """The state of a lowering; ``tensors`` holds what earlier operations made, ``held`` weights of loops."""
 
     network: Network
     plan: Plan
     target: Target
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    held: dict[str, NDArray[np.int32]] = field(default_factory=dict[str, NDArray[np.int32]])
 
     def settings(self, operation: Operation) -> Settings:
         """What the target says of this operation."""
@@ -125,6 +126,11 @@ class Context:
         if len(entry.scale) not in (1, channels):
             raise PlanError(f"{name}: the plan has {len(entry.scale)} weight scales, the layer {channels} channels")
         return entry
+
+    def once(self, operation: Operation, weights: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the weights of an operation: of the steps of a loop, whose weights are equal, the same array."""
+        held = self.held.setdefault(operation.tensor, weights)
+        return held if np.array_equal(held, weights) else weights
 
     def draws(self, operation: Operation, points: tuple[Point, ...]) -> NDArray[np.int64]:
         """The random numbers of an operation, or one 0 where nothing is rounded at random."""

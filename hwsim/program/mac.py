@@ -50,7 +50,7 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
     )
     refuse_overflow(operation.name, bias_point, bias_counts)
     taps, order = taps_in_order(operation, kernel.shape, settings.mac)
-    weights = arrange_weights(operation, weight_codes, order)
+    weights = context.once(operation, arrange_weights(operation, weight_codes, order))
     removed = settings.mac.input_zero_point == "removed"
     added = bias_codes.astype(object) << np.maximum(coarser, 0)
     if not removed:

@@ -120,14 +120,14 @@ class _Draft:
             self.tensors[operation.name] = self._measured(operation)
 
     def _measured(self, operation: Operation) -> TensorPlan:
-        """The plan of what an operation makes, by the values seen, and by all rows of a table."""
+        """The plan of what an operation makes, by the values seen; of a table's rows by all of them."""
         form = self.target.settings(operation.kind, operation.name).activations
         seen = self.profile.tensors[operation.tensor]
         if form.overwritten == "both" and operation.name in self.overwriters:
             seen = deepcopy(seen)
             seen.merge(self.profile.tensors[self.network.by_name[self.overwriters[operation.name]].tensor])
         if isinstance(operation, Embedding):
-            seen = deepcopy(seen)
+            seen = Statistics()
             seen.add(operation.table)
         return plan_tensor(seen, form)
 

@@ -79,7 +79,9 @@ class Statistics:
             add_moments(rows[first : first + MOST_ROWS], *self._arrays())
 
     def _begin(self, channels: int) -> None:
-        """Make room for so many channels, unless there is."""
+        """Make room for so many channels, unless there is; raise ValueError if there is room for another number."""
+        if len(self.sums) not in (0, channels):
+            raise ValueError(f"statistics of {len(self.sums)} channels take no values of {channels}")
         if not self.sums.size:
             self.channel_minimum, self.channel_maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
             self.sums = np.zeros((channels, SUM_DIGITS), np.int64)

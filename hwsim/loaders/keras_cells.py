@@ -97,7 +97,8 @@ class Gru(Cell):
         self.fed_back = self.none
         if self.reset_after and cell.use_bias:
             self.bias, self.fed_back = (np.ascontiguousarray(row) for row in self.bias)
-        self.of_gates, self.of_candidate = (float32(one) for one in np.split(self.recurrent, [2 * self.units], axis=1))
+        halves = np.split(self.recurrent, [2 * self.units], axis=1)
+        self.of_gates, self.of_candidate = (np.ascontiguousarray(one) for one in halves)
 
     def step(self, loop: Loop, step: int, given: tuple[str, int], states: Sequence[str]) -> tuple[str, ...]:
         """Append a step; see `Cell.step`."""

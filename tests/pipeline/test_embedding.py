@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from keras import layers
 from numpy.typing import NDArray
 from pipeline.test_program import Archive, Change, put, refused
 
@@ -21,6 +20,8 @@ from hwsim.network import Dense, Embedding, Input, Network, Rearrange, Reshape
 from hwsim.process import truncation_points
 from hwsim.reference import run_network
 from hwsim.target import load_target
+
+layers: Any = keras.layers
 
 WORDS, STEPS, WIDTH = 12, 5, 4
 

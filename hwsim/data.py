@@ -6,8 +6,9 @@ import itertools
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,35 @@ Data = object
 OpenShape = tuple[int | None, ...]
 """The shape of a sample, None for a size that the data is free to choose."""
 
-Inputs = Sequence[tuple[str, OpenShape]]
-"""Name and sample shape of each input."""
+
+class Given(Protocol):
+    """An input; ``shape`` is that of one sample. With ``indices`` its values are whole, from 0 to below that."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def shape(self) -> OpenShape: ...  # noqa: D102
+    @property
+    def indices(self) -> int: ...  # noqa: D102
+
+
+class Fixed(Given, Protocol):
+    """An input of which no size is open."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class OpenInput:
+    """An input of a model that may leave sizes open."""
+
+    name: str
+    shape: OpenShape
+    indices: int = 0
+
+
+Inputs = Sequence[Given]
 
 
 def fits(shape: tuple[int, ...], wanted: OpenShape) -> bool:
@@ -42,7 +70,8 @@ class Samples:
 
     ``codes`` gives type, scale and zero point of inputs whose arrays may hold integers: an array of just that type is
     taken for codes. Iterables are read once as they come; everything else can be read again. Sizes that a shape leaves
-    open are for `settle` to find. Raises DataError for a wrong shape, no samples at all, NaN or infinity.
+    open are for `settle` to find. Raises DataError for a wrong shape, no samples at all, NaN or infinity, and for what
+    is no index where indices are wanted.
     """
 
     def __init__(self, data: Data, inputs: Inputs) -> None:
@@ -85,8 +114,8 @@ class Samples:
     def settle(self) -> dict[str, tuple[int, ...]]:
         """Take the open sizes from the first sample, for all that come; return the shape of each input's samples."""
         first = next(self.rereadable(1).blocks(1, 1))
-        found = {name: array.shape[1:] for (name, _), array in zip(self.inputs, first, strict=True)}
-        self.inputs = list(found.items())
+        found = {one.name: array.shape[1:] for one, array in zip(self.inputs, first, strict=True)}
+        self.inputs = [OpenInput(one.name, found[one.name], one.indices) for one in self.inputs]
         return found
 
     def _cut(self, size: int, limit: int | None) -> Iterator[Sequence[Any]]:
@@ -114,7 +143,7 @@ class Samples:
             return self._matched([data])
         if isinstance(data, list | tuple) and data and all(map(_is_array, data)):
             several = len(self.inputs) > 1
-            if several or (len(data) == 1 and not fits(data[0].shape, self.inputs[0][1])):
+            if several or (len(data) == 1 and not fits(data[0].shape, self.inputs[0].shape)):
                 return self._matched(data)
         return None
 
@@ -134,7 +163,7 @@ class Samples:
 
     def _named(self, arrays: Mapping[Any, Any], where: str) -> list[Any]:
         """Take the arrays named like the inputs; for a single input also the only array, or `images`, `x`, `data`."""
-        names = [name for name, _ in self.inputs]
+        names = [one.name for one in self.inputs]
         if all(name in arrays for name in names):
             return [arrays[name] for name in names]
         if len(names) == 1:
@@ -148,18 +177,20 @@ class Samples:
     def _matched(self, values: Sequence[Any], where: str = "", like: str = "") -> list[NDArray[Any]]:
         """Return one array for each input, all of its shape and of the same number of samples."""
         if len(values) != len(self.inputs):
-            wanted = ", ".join(name for name, _ in self.inputs)
+            wanted = ", ".join(one.name for one in self.inputs)
             raise DataError(
                 f"{where}the network has {plural(len(self.inputs), 'input')} ({wanted}), "
                 f"the data has {plural(len(values), 'array')}"
             )
-        arrays = [_as_array(one, f"{where}input {name!r}") for (name, _), one in zip(self.inputs, values, strict=True)]
-        for (name, shape), array in zip(self.inputs, arrays, strict=True):
+        pairs = zip(self.inputs, values, strict=True)
+        arrays = [_as_array(array, f"{where}input {one.name!r}") for one, array in pairs]
+        for one, array in zip(self.inputs, arrays, strict=True):
+            name, shape = one.name, one.shape
             if not fits(array.shape[1:], shape) or array.ndim == 0:
                 advice = "; a single sample needs an axis in front, data[None]" if fits(array.shape, shape) else ""
                 found = f"the data has shape {array.shape}{advice}"
                 raise DataError(f"{where}input {name!r} takes samples of shape {shape}{like}, {found}")
-        counts = {name: len(array) for (name, _), array in zip(self.inputs, arrays, strict=True)}
+        counts = {one.name: len(array) for one, array in zip(self.inputs, arrays, strict=True)}
         if len(set(counts.values())) > 1:
             raise DataError(f"{where}the inputs have different numbers of samples: {counts}")
         if not where and not any(counts.values()):
@@ -179,8 +210,8 @@ class Samples:
             parts = [element]
         arrays = [_as_array(part, where) for part in parts]
         single = [
-            array[None] if fits(array.shape, shape) else array
-            for array, (_, shape) in zip(arrays, self.inputs, strict=False)
+            array[None] if fits(array.shape, one.shape) else array
+            for array, one in zip(arrays, self.inputs, strict=False)
         ]
         return self._matched(single, where, ", as those before have" if number else "")
 
@@ -198,10 +229,10 @@ class Samples:
             shape = np.shape(element)
         except ValueError:
             return not any(map(_is_array, element))
-        return fits(shape, self.inputs[0][1]) or fits(shape[1:], self.inputs[0][1])
+        return fits(shape, self.inputs[0].shape) or fits(shape[1:], self.inputs[0].shape)
 
     def _checked(self, values: Any, number: int, first: int) -> Reals:  # noqa: ANN401
-        name = self.inputs[number][0]
+        name, indices = self.inputs[number].name, self.inputs[number].indices
         kind = np.asarray(values).dtype
         if kind.kind not in "biuf" and not np.can_cast(kind, np.float32):
             raise DataError(f"input {name!r}: data of type {kind} is no number")
@@ -214,6 +245,13 @@ class Samples:
             place = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
             value = float(array[place])
             raise DataError(f"input {name!r}: sample {first + place[0]} holds {value} at {place[1:]}")
+        wrong = (array != np.rint(array)) | (array < 0) | (array >= indices) if indices else np.zeros(1, np.bool_)
+        if wrong.any():
+            place = tuple(int(index) for index in np.argwhere(wrong)[0])
+            raise DataError(
+                f"input {name!r}: sample {first + place[0]} holds {array[place]:.8g} at {place[1:]}, "
+                f"which is no index from 0 to {indices - 1}"
+            )
         return array
 
 
@@ -262,7 +300,9 @@ def _joined(chunks: Sequence[Sequence[NDArray[Any]]]) -> Block:
     return list(chunks[0]) if len(chunks) == 1 else [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
-def synthetic(inputs: Sequence[tuple[str, tuple[int, ...]]], count: int, seed: int = 0) -> list[Reals]:
-    """Return ``count`` seeded random samples, uniform in [0, 1), for each input."""
+def synthetic(inputs: Sequence[Fixed], count: int, seed: int = 0) -> list[Reals]:
+    """Return ``count`` seeded random samples for each input: uniform in [0, 1), or any indices."""
     generator = np.random.default_rng(seed)
-    return [generator.random((count, *shape), dtype=np.float32) for _, shape in inputs]
+    drawn = [(generator.random((count, *one.shape), dtype=np.float32), one.indices) for one in inputs]
+    # a product below 2**16 * (1 - 2**-24) cannot round up to the number of indices
+    return [np.floor(values * np.float32(indices)) if indices else values for values, indices in drawn]

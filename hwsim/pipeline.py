@@ -181,13 +181,13 @@ def simulate(  # noqa: PLR0913  what runs, and how
 
 def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str]]:
     """Return the data as samples, and the report's first lines about it."""
-    inputs = [(one.name, one.shape) for one in network.inputs]
     notes = []
-    samples = Samples(synthetic(inputs, SYNTHETIC_SAMPLES) if data is None else data, inputs)
+    samples = Samples(synthetic(network.inputs, SYNTHETIC_SAMPLES) if data is None else data, network.inputs)
     samples.codes = input_codes(network)
     samples.synthetic = data is None
     if samples.synthetic:
-        notes.append(f"data: {SYNTHETIC_SAMPLES} synthetic samples, uniform in [0, 1), seed 0, since none were given")
+        how = "any indices" if any(one.indices for one in network.inputs) else "uniform in [0, 1)"
+        notes.append(f"data: {SYNTHETIC_SAMPLES} synthetic samples, {how}, seed 0, since none were given")
     if network.import_error is not None:
         notes.append(f"import: the float network differs from Keras by {network.import_error:.2g} at most")
     return samples, notes

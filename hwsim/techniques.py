@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.data import Data, Samples
+from hwsim.data import Data, Inputs, Samples
 from hwsim.errors import HwsimError
 from hwsim.improve import TECHNIQUES, Draft, improve
 from hwsim.improve.stored import with_stored_kernel
@@ -177,7 +177,7 @@ class _Bench:
     """Runs of one model's variants on the same data; the first one's float outputs are what all are held against."""
 
     def __init__(self, network: Network, target: Target, data: Data | None, calibration: Data | None) -> None:
-        inputs = [(one.name, one.shape) for one in network.inputs]
+        inputs = network.inputs
         self.target = target
         self.data, self.calibration = (_held(given, inputs) for given in (data, calibration))
         self.notes: list[str] = []
@@ -250,12 +250,12 @@ def _named(values: Any, result: Result) -> Arrays:  # noqa: ANN401
     return values if isinstance(values, Mapping) else {result.network.outputs[0]: values}
 
 
-def _held(data: Data | None, inputs: Sequence[tuple[str, tuple[int, ...]]]) -> Data | None:
+def _held(data: Data | None, inputs: Inputs) -> Data | None:
     """Return data that can be read again and again."""
     if not isinstance(data, Iterator):
         return data
     blocks = list(Samples(data, inputs).blocks(BATCH_SIZE))
-    return {name: np.concatenate(parts) for (name, _), parts in zip(inputs, zip(*blocks, strict=True), strict=True)}
+    return {one.name: np.concatenate(parts) for one, parts in zip(inputs, zip(*blocks, strict=True), strict=True)}
 
 
 def _plain(value: object) -> object:

@@ -19,6 +19,7 @@ from hwsim.engine.ledger import positions_of
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
+from hwsim.errors import DataError
 from hwsim.program.records import (
     ConstantCodes,
     CropCodes,
@@ -34,6 +35,7 @@ from hwsim.program.records import (
     NormalizeCodes,
     PadCodes,
     PickCodes,
+    PickRows,
     PolynomialSoftmax,
     PoolAverage,
     PoolMax,
@@ -516,6 +518,17 @@ def constant(one: ConstantCodes, inputs: Sequence[Array], tally: Tally, out: Cod
     out[...] = one.codes
 
 
+def pick_rows(one: PickRows, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Read the row of each code; raises DataError for a code that has none."""
+    index = inputs[0].astype(np.int64)
+    wrong = (index < 0) | (index >= len(one.codes))
+    if wrong.any():
+        sample, *at = np.argwhere(wrong)[0].tolist()
+        place = f"sample {tally.first_sample + sample} at {tuple(at)}"
+        raise DataError(f"{one.layer}: {place} asks for row {index[sample, *at]}, the table has {len(one.codes)} rows")
+    out[...] = one.codes[index]
+
+
 def pick(one: PickCodes, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Pick codes by their place in the sample."""
     rows = inputs[0].reshape(len(inputs[0]), -1)
@@ -590,6 +603,7 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     PadCodes: pad,
     PickCodes: pick,
     PolynomialSoftmax: polynomial_softmax,
+    PickRows: pick_rows,
     PoolAverage: pool_average,
     PoolMax: pool_max,
     Product: multiply,

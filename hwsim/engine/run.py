@@ -64,7 +64,7 @@ def execute(  # noqa: PLR0913  one argument for each choice
     ``ledger`` the codes are the same and come a little sooner; the ledger then holds what was lost once, in weights and
     biases, and is of no further meaning. With ``tensors`` the codes of every tensor are kept.
     """
-    samples = Samples(data, [(one.name, one.shape) for one in program.inputs])
+    samples = Samples(data, program.inputs)
     rows, count = Ledger(program), 0
     kept: dict[str, list[Array]] = {name: [] for name in (*(recorded(program) if tensors else ()), *program.outputs)}
     check_batch_size(batch_size)

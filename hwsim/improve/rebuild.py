@@ -34,7 +34,7 @@ def rebuild(draft: Draft, change: Change, description: str) -> Draft:
     """Return a draft whose weighted operations went through ``change``, from the first to the last.
 
     Operations run in float on weights and activations that were rounded to the plan's codes: the widths of products and
-    accumulators do not count here. The reference stays.
+    accumulators do not count here. The reference stays; so do the steps of loops, which have the same weights.
     """
     plan, target = draft.decision(), draft.target
     data = dict(zip((one.name for one in draft.network.inputs), draft.samples, strict=True))
@@ -52,7 +52,8 @@ def rebuild(draft: Draft, change: Change, description: str) -> Draft:
                 one = other = data[operation.name]
             elif isinstance(operation, Weighted) and isinstance(wanted, Weighted):
                 sums = run_operation(replace(wanted, activation=None), given)
-                better = change(operation, Seen(exact=given[0], stored=found[0], sums=sums))
+                seen = Seen(exact=given[0], stored=found[0], sums=sums)
+                better = operation if operation.step_of else change(operation, seen)
                 one = activated(wanted, sums)
                 other = run_operation(with_stored_kernel(better, plan, target), found)
                 new = better

@@ -74,7 +74,7 @@ def load_for_data(
     from hwsim.loaders.keras import inputs_of
 
     inputs = inputs_of(source)
-    if not any(None in shape for _, shape in inputs):
+    if not any(None in one.shape for one in inputs):
         return *load_with_model(source, target=target), kept
     samples = Samples(kept[number], inputs)
     shapes = samples.settle()

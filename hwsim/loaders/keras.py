@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hwsim.data import OpenShape, fits
+from hwsim.data import OpenInput, OpenShape, fits
 from hwsim.errors import ModelError, UnsupportedError
+from hwsim.loaders.framework import keras
 from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm, Several
+from hwsim.loaders.keras_embedding import with_indices
 from hwsim.loaders.keras_layers import importer
 from hwsim.loaders.keras_weights import check_finite
 from hwsim.network import Input, Network, Shape
@@ -22,21 +24,23 @@ def import_model(model: Any, reading: Reading | None = None, shapes: Mapping[str
     form.
     """
     inputs, graph = inputs_of(model), graph_of(model)
-    names = [name for name, _ in inputs]
+    names = [one.name for one in inputs]
     unknown = [name for name in shapes or () if name not in names]
     if unknown:
         raise ModelError(f"shapes are given for {unknown}, the model's inputs are {names}")
     draft = Draft(reading=reading or Reading())
-    for name, shape in inputs:
-        draft.add([Input(name=draft.unique(name), shape=_fixed(name, shape, (shapes or {}).get(name)))])
+    for one in inputs:
+        shape = _fixed(one.name, one.shape, (shapes or {}).get(one.name))
+        draft.add([Input(name=draft.unique(one.name), shape=shape)])
     outputs = _walk(graph, [operation.name for operation in draft.operations], "", draft)
+    operations = tuple(with_indices(draft))
     if draft.unsupported:
         raise UnsupportedError(draft.unsupported)
-    return Network(name=str(model.name), operations=tuple(draft.operations), outputs=tuple(outputs))
+    return Network(name=str(model.name), operations=operations, outputs=tuple(outputs))
 
 
-def inputs_of(model: Any) -> list[tuple[str, OpenShape]]:
-    """Return the name of each input and the shape of its samples, None for sizes that the model leaves open.
+def inputs_of(model: Any) -> list[OpenInput]:
+    """Return the inputs of a model.
 
     Raises ModelError for a model without a graph.
     """
@@ -44,7 +48,9 @@ def inputs_of(model: Any) -> list[tuple[str, OpenShape]]:
     if graph is None:
         raise ModelError(_why_no_graph(model))
     names = Draft()
-    return [(names.unique(str(one._keras_history.operation.name)), tuple(one.shape[1:])) for one in graph.inputs]
+    return [
+        OpenInput(names.unique(str(one._keras_history.operation.name)), tuple(one.shape[1:])) for one in graph.inputs
+    ]
 
 
 def graph_of(model: Any) -> Any:
@@ -86,16 +92,28 @@ def _walk(graph: Any, inputs: Sequence[str], prefix: str, draft: Draft) -> list[
     """Import every call inside ``graph``, fed by the tensors ``inputs``; return the names of its results."""
     names = {id(tensor): name for tensor, name in zip(graph.inputs, inputs, strict=True)}
     for node in _nodes(graph):
-        if all(id(tensor) in names for tensor in node.input_tensors):
-            results = _import_call(node, [names[id(tensor)] for tensor in node.input_tensors], prefix, draft)
+        given = _given(node)
+        if all(id(tensor) in names for tensor in given):
+            results = _import_call(node, [names[id(tensor)] for tensor in given], prefix, draft)
             names.update(zip(map(id, node.outputs), results, strict=True))
     return [names[id(tensor)] for tensor in graph.outputs]
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
-    """Yield the calls in the order in which Keras runs them."""
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        yield from (node for node in graph._nodes_by_depth[depth] if not node.is_input)
+    """Yield the calls in the order in which Keras runs them, without those that make nothing but masks."""
+    depths = sorted(graph._nodes_by_depth, reverse=True)
+    calls = [node for depth in depths for node in graph._nodes_by_depth[depth] if not node.is_input]
+    needed = {id(tensor) for tensor in graph.outputs}
+    for node in reversed(calls):
+        if needed.intersection(map(id, node.outputs)):
+            needed.update(map(id, _given(node)))
+    yield from (node for node in calls if needed.intersection(map(id, node.outputs)))
+
+
+def _given(node: Any) -> list[Any]:
+    """Return the tensors that a call takes, masks left out."""
+    masks = set(map(id, keras().tree.flatten(node.arguments.kwargs.get("mask"))))
+    return [tensor for tensor in node.input_tensors if id(tensor) not in masks]
 
 
 def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) -> list[str]:
@@ -105,6 +123,8 @@ def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) ->
     try:
         if node.arguments.kwargs.get("training"):
             raise NoIntegerForm("called with training=True")
+        if len(inputs) < len(node.input_tensors):
+            raise NoIntegerForm("called with a mask; hwsim computes with all values, those of all time steps too")
         if graph is not None:
             return _walk(graph, inputs, f"{name}/", draft)
         return _import_layer(node, name, inputs, draft)

@@ -24,6 +24,7 @@ from hwsim.loaders.keras_constant import (
 )
 from hwsim.loaders.keras_draft import Call, NoIntegerForm, Several
 from hwsim.loaders.keras_einsum import einsum, einsum_dense, matmul
+from hwsim.loaders.keras_embedding import embedding
 from hwsim.loaders.keras_line import LINES
 from hwsim.loaders.keras_moves import (
     cropping_1d,
@@ -34,6 +35,7 @@ from hwsim.loaders.keras_moves import (
     zero_padding_1d,
 )
 from hwsim.loaders.keras_normalize import group_normalization, layer_normalization, rms_normalization
+from hwsim.loaders.keras_recurrent import bidirectional, recurrent
 from hwsim.loaders.keras_views import VIEWS
 from hwsim.loaders.keras_weighted import (
     batch_normalization,
@@ -136,6 +138,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "AlphaDropout": nothing,
     "Attention": attention,
     "AveragePooling2D": average_pooling,
+    "Bidirectional": bidirectional,
     "BatchNormalization": batch_normalization,
     "Concatenate": concatenate,
     "Conv2D": conv2d,
@@ -148,7 +151,9 @@ IMPORTERS: Mapping[str, Importer] = {
     "Dropout": nothing,
     "EinsumDense": einsum_dense,
     "ELU": function_layer,
+    "Embedding": embedding,
     "Flatten": flatten,
+    "GRU": recurrent,
     "GaussianDropout": nothing,
     "GaussianNoise": nothing,
     "GlobalAveragePooling2D": global_average_pooling,
@@ -157,6 +162,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "GroupNormalization": group_normalization,
     "Identity": nothing,
     "InputLayer": nothing,
+    "LSTM": recurrent,
     "LayerNormalization": layer_normalization,
     "LayerScale": layer_scale,
     "LeakyReLU": function_layer,
@@ -166,12 +172,14 @@ IMPORTERS: Mapping[str, Importer] = {
     "Normalization": normalization,
     "PReLU": prelu,
     "Permute": permute,
+    "RNN": recurrent,
     "RMSNormalization": rms_normalization,
     "ReLU": function_layer,
     "RepeatVector": repeat_vector,
     "Rescaling": rescaling,
     "Reshape": reshape,
     "SeparableConv2D": separable_conv2d,
+    "SimpleRNN": recurrent,
     "Softmax": function_layer,
     "SpatialDropout1D": nothing,
     "SpatialDropout2D": nothing,
@@ -231,6 +239,7 @@ MERGES = (
     add,
     additive_attention,
     attention,
+    bidirectional,
     concatenate,
     dot_product_attention,
     einsum,
@@ -238,6 +247,7 @@ MERGES = (
     matmul,
     multi_head_attention,
     multiply,
+    recurrent,
     residual_scale,
     subtract,
 )
@@ -249,6 +259,8 @@ def importer(layer: Any, tensors: int) -> Importer:
     kind, module = type(layer).__name__, type(layer).__module__
     if kind == "Lambda":
         raise NoIntegerForm("runs Python code")
+    if kind == "Masking":
+        raise NoIntegerForm("masks time steps; hwsim runs every sample over all its steps")
     if not module.startswith("keras."):
         raise NoIntegerForm("not a class of Keras")
     found = IMPORTERS.get(f"ops.{kind}" if ".ops." in module else kind)

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from hwsim.loaders.framework import keras
 from hwsim.loaders.keras import graph_of
-from hwsim.network import Shape
+from hwsim.network import Input
 
 
-def samples(model: Any, count: int, generator: np.random.Generator, shapes: Sequence[Shape]) -> list[NDArray[Any]]:
+def samples(model: Any, count: int, generator: np.random.Generator, inputs: Sequence[Input]) -> list[NDArray[Any]]:
     """Return random data (count, …) for each input: uniform in [-1, 1), whole 0 to 127 for integer inputs.
 
-    ``shapes`` are those of one sample of each. A model built for a fixed batch size gets that many samples.
+    ``inputs`` say what shape a sample of each has, and how many indices it may hold. A model built for a fixed batch
+    size gets that many samples.
     """
-    return [_sample(tensor, count, generator, shape) for tensor, shape in zip(model.inputs, shapes, strict=True)]
+    return [_sample(tensor, count, generator, one) for tensor, one in zip(model.inputs, inputs, strict=True)]
 
 
 def predict(model: Any, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
@@ -49,8 +50,10 @@ def predict_inside(
     return {name: np.asarray(output, np.float32) for name, output in inside(packed, training=False).items()}
 
 
-def _sample(tensor: Any, count: int, generator: np.random.Generator, sample: Shape) -> NDArray[Any]:
-    shape = (tensor.shape[0] or count, *sample)
+def _sample(tensor: Any, count: int, generator: np.random.Generator, one: Input) -> NDArray[Any]:
+    shape = (tensor.shape[0] or count, *one.shape)
+    if one.indices:
+        return generator.integers(0, one.indices, shape).astype(str(tensor.dtype))
     if "int" in str(tensor.dtype):
         # Images come as int8 or as uint8: these values fit both.
         return generator.integers(0, 128, shape).astype(str(tensor.dtype))

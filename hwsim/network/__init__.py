@@ -3,6 +3,7 @@
 from hwsim.network.activation import Activation, Prelu, Relu
 from hwsim.network.constant import Constant
 from hwsim.network.curve import Curve
+from hwsim.network.embedding import Embedding
 from hwsim.network.graph import Network
 from hwsim.network.mac import Conv2D, Conv2DTranspose, Dense, ScaleShift, Weighted
 from hwsim.network.mean import Mean
@@ -25,6 +26,7 @@ __all__ = [
     "Crop",
     "Curve",
     "Dense",
+    "Embedding",
     "Input",
     "MatMul",
     "MaxPool",

@@ -11,7 +11,12 @@ from hwsim.network.operation import Operation
 
 
 def fuse_activation(producer: Operation, consumer: Operation) -> Operation | None:
-    """Give ``producer``, which multiplies or adds, the function of ``consumer`` if it has none of its own."""
+    """Give ``producer``, which multiplies or adds, the function of ``consumer`` if it has none of its own.
+
+    Steps of a loop stay apart: whether a tensor has other readers may differ from step to step.
+    """
+    if producer.step_of:
+        return None
     if not isinstance(consumer, Activation) or not isinstance(producer, Weighted | Add | Multiply):
         return None
     return replace(producer, activation=consumer.function) if producer.activation is None else None

@@ -17,12 +17,19 @@ class Operation:
     """One operation; it makes one tensor, which bears the operation's name.
 
     ``inputs`` are the names of the operations whose tensors it takes. ``kind`` is the word by
-    which a target's ``operations`` section addresses it.
+    which a target's ``operations`` section addresses it. ``step_of``: the tensor of a loop of which this one is what a
+    single step makes. A machine that runs the loop has one place for all of them, with one scale.
     """
 
     kind: ClassVar[str]
     name: str
     inputs: tuple[str, ...] = ()
+    step_of: str = ""
+
+    @property
+    def tensor(self) -> str:
+        """The name of the tensor made, which the steps of a loop share."""
+        return self.step_of or self.name
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of one sample of the result, given those of the inputs."""
@@ -31,10 +38,14 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Input(Operation):
-    """An input of the network; ``shape`` is that of one sample."""
+    """An input of the network; ``shape`` is that of one sample.
+
+    With ``indices`` its values are no reals but whole numbers, from 0 to below ``indices``, and stored as they are.
+    """
 
     kind: ClassVar[str] = "input"
     shape: Shape
+    indices: int = 0
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the declared shape."""

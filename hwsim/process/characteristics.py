@@ -369,7 +369,7 @@ def measured_speed(program: Program, network: Network | None, data: Data, repeat
         raise HwsimError("to measure speed beside float, give the network that the program was lowered from")
     if repeats < 1:
         raise HwsimError(f"repeats must be at least 1, not {repeats}")
-    blocks = list(Samples(data, [(one.name, one.shape) for one in program.inputs]).blocks(block_size(network)))
+    blocks = list(Samples(data, program.inputs).blocks(block_size(network)))
     names = [one.name for one in program.inputs]
 
     def in_integers() -> None:

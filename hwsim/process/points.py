@@ -136,7 +136,7 @@ def truncation_points(model: object, target: str | Path | Target, plan: PlanSour
 
 def neutral_plan(network: Network, target: Target) -> Plan:
     """Return a plan for feature maps from -1 to 1: it has the formats of any other, but scales of no meaning."""
-    ends = {name: Statistics() for name in network.shapes}
+    ends = {one.tensor: Statistics() for one in network.operations}
     for one in ends.values():
         one.add(np.array([-1.0, 1.0], np.float32))
     return decide(network, Profile(ends), target)

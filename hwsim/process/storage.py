@@ -42,11 +42,13 @@ def stored_bits(storage: Storage) -> float:
 
 
 def storages(network: Network, plan: Plan) -> Iterator[Storage]:
-    """Yield what each layer stores, in the order of the network."""
+    """Yield what each layer stores, in the order of the network; the steps of a loop have their weights in common."""
+    held: set[str] = set()
     for operation in network.operations:
         weights, tensor = plan.weights.get(operation.name), plan.tensors.get(operation.name)
         of_weights = {}
-        if isinstance(operation, Weighted) and weights is not None:
+        if isinstance(operation, Weighted) and weights is not None and operation.tensor not in held:
+            held.add(operation.tensor)
             of_weights = {
                 "weights": kernel_of(operation).size,
                 "weight_bits": weights.bits,

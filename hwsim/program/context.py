@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from hwsim.quantize.decide import passed_shift
 from hwsim.quantize.plan import Plan, WeightPlan
 from hwsim.target import Settings, Target
 from hwsim_kernels.lfsr import lfsr
+
+T = TypeVar("T")
 
 TO_ENCODE = "/integers"
 """Behind the name of a tensor whose integers are rounded to levels next."""
@@ -49,12 +52,13 @@ def integers_of(stored: Tensor, name: str, held: Sequence[int]) -> Tensor:
 
 @dataclass
 class Context:
-    """The state of a lowering; ``tensors`` holds what earlier operations made."""
+    """The state of a lowering; ``tensors`` holds what earlier operations made, ``held`` what others may use again."""
 
     network: Network
     plan: Plan
     target: Target
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    held: dict[Hashable, Any] = field(default_factory=dict[Hashable, Any])
 
     def settings(self, operation: Operation) -> Settings:
         """What the target says of this operation."""
@@ -125,6 +129,13 @@ class Context:
         if len(entry.scale) not in (1, channels):
             raise PlanError(f"{name}: the plan has {len(entry.scale)} weight scales, the layer {channels} channels")
         return entry
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made under an equal key before, else make it: the steps of a loop hold the same arrays."""
+        if key not in self.held:
+            self.held[key] = make()
+        made: T = self.held[key]
+        return made
 
     def draws(self, operation: Operation, points: tuple[Point, ...]) -> NDArray[np.int64]:
         """The random numbers of an operation, or one 0 where nothing is rounded at random."""

@@ -51,9 +51,15 @@ def lower_curve(operation: Curve, context: Context) -> list[Rescale]:
         )
     if in_fixed_point(operation, unit):
         refuse_beyond_8_bits(operation, source, scales)
-    tables, errors = zip(*(entries(operation, codes, source, scale, unit) for scale in scales.tolist()), strict=True)
-    lost = NO_ERRORS if shift else np.stack(errors)
-    pipeline.tabulate("curve", np.stack(tables), lost, first, shift, unit.rounding)
+
+    def made() -> tuple[Ints, Ints]:
+        pairs = (entries(operation, codes, source, scale, unit) for scale in scales.tolist())
+        tables, errors = zip(*pairs, strict=True)
+        return np.stack(tables), NO_ERRORS if shift else np.stack(errors)
+
+    form = (source.format, source.scale, source.zero_point)
+    tables, lost = context.once((operation.function, operation.parameters, form, tuple(scales.tolist()), unit), made)
+    pipeline.tabulate("curve", tables, lost, first, shift, unit.rounding)
     pipeline.output(output, settings.output.overflow)
     points = tuple(pipeline.points)
     return [

@@ -55,7 +55,7 @@ RECORDS: dict[str, type] = {
 def save(program: Program, path: Path) -> None:
     """Write a program to one file, whole or not at all."""
     arrays: list[np.ndarray] = []
-    document = {"hwsim_program": FORMAT, "program": _pack(program, arrays)}
+    document = {"hwsim_program": FORMAT, "program": _pack(program, arrays, {})}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, DOCUMENT, json.dumps(document).encode())
@@ -97,22 +97,27 @@ def load(path: Path) -> Program:
 class _Arrays:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
+        self._read: dict[int, np.ndarray] = {}
 
     def __getitem__(self, number: int) -> np.ndarray:
-        with self._archive.open(f"{number}.npy") as member:
-            return np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
+        if number not in self._read:
+            with self._archive.open(f"{number}.npy") as member:
+                self._read[number] = np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
+        return self._read[number]
 
 
-def _pack(value: Any, arrays: list[np.ndarray]) -> Any:  # noqa: ANN401
-    """Turn records into JSON values; arrays go to a list and leave their number behind."""
+def _pack(value: Any, arrays: list[np.ndarray], numbers: dict[int, int]) -> Any:  # noqa: ANN401
+    """Turn records into JSON values; arrays go to a list, once each, and leave their number behind."""
     if isinstance(value, np.ndarray):
-        arrays.append(value)
-        return {"array": len(arrays) - 1}
+        number = numbers.setdefault(id(value), len(arrays))
+        if number == len(arrays):
+            arrays.append(value)
+        return {"array": number}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: _pack(getattr(value, field.name), arrays) for field in dataclasses.fields(value)}
+        fields = {field.name: _pack(getattr(value, field.name), arrays, numbers) for field in dataclasses.fields(value)}
         return {"record": type(value).__name__, **fields}
     if isinstance(value, tuple):
-        return [_pack(one, arrays) for one in value]
+        return [_pack(one, arrays, numbers) for one in value]
     if isinstance(value, Enum):
         return value.value
     return value.item() if isinstance(value, np.generic) else value

@@ -51,8 +51,20 @@ def quantize_to(source: str, operation: Operation, context: Context) -> Quantize
 
 
 def lower_input(operation: Input, context: Context) -> list[IntOperation]:
-    """Lower an input: its real values are quantised."""
-    return [quantize_to(operation.name, operation, context)]
+    """Lower an input: its real values are quantised; indices stay as they are.
+
+    Raises PlanError if the plan does not let them.
+    """
+    made = quantize_to(operation.name, operation, context)
+    form, output = made.output.format, made.output
+    assert form is not None
+    as_given = output.plain and (output.scale, output.zero_point) == (1.0, 0) and form.holds(0, operation.indices - 1)
+    if operation.indices and not as_given:
+        raise PlanError(
+            f"{operation.name}: holds indices below {operation.indices}, so the plan must give it the scale 1, the "
+            f"zero point 0 and a format that holds them, not {output.scale!r}, {output.zero_point} and {form}"
+        )
+    return [made]
 
 
 def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:

@@ -17,6 +17,7 @@ from hwsim.network import (
     Crop,
     Curve,
     Dense,
+    Embedding,
     Input,
     MatMul,
     MaxPool,
@@ -39,6 +40,7 @@ from hwsim.program.activation import lower_activation, lower_prelu
 from hwsim.program.constant import lower_constant
 from hwsim.program.context import Context
 from hwsim.program.curve import lower_curve
+from hwsim.program.embedding import lower_embedding
 from hwsim.program.host import lower_input, lower_softmax
 from hwsim.program.levels import stored_forms
 from hwsim.program.mac import lower_weighted
@@ -66,6 +68,7 @@ LOWERINGS: Mapping[type[Operation], Callable[[Any, Context], Sequence[IntOperati
     Crop: lower_crop,
     Curve: lower_curve,
     Dense: lower_weighted,
+    Embedding: lower_embedding,
     Input: lower_input,
     MatMul: lower_matmul,
     MaxPool: lower_max_pool,
@@ -94,7 +97,7 @@ def lower(network: Network, plan: Plan, target: Target, memory: Memory | None = 
     check_names(network, plan)
     context = Context(network=network, plan=plan, target=target)
     for one in network.inputs:
-        context.tensors[one.name] = Tensor(name=one.name, shape=one.shape, format=None)
+        context.tensors[one.name] = Tensor(name=one.name, shape=one.shape, format=None, indices=one.indices)
     operations: list[IntOperation] = []
     recall = Memory() if memory is None else memory
     for operation in network.operations:

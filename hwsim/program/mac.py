@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -51,6 +52,8 @@ def lower_weighted(operation: Weighted, context: Context) -> list[MultiplyAccumu
     refuse_overflow(operation.name, bias_point, bias_counts)
     taps, order = taps_in_order(operation, kernel.shape, settings.mac)
     weights = arrange_weights(operation, weight_codes, order)
+    if operation.step_of:
+        weights = context.once((operation.step_of, weights.tobytes()), partial(np.asarray, weights))
     removed = settings.mac.input_zero_point == "removed"
     added = bias_codes.astype(object) << np.maximum(coarser, 0)
     if not removed:

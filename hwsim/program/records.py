@@ -26,7 +26,8 @@ class Tensor:
 
     ``shape`` is that of one sample; a code q stands for ``scale * (q - zero_point)``. With ``levels``, one for each
     code from the smallest up, it stands for ``scale * level``; with ``shift``, one for each channel, the channel's
-    scale is ``scale * 2**shift``. Such codes are decoded before they are computed with.
+    scale is ``scale * 2**shift``. Such codes are decoded before they are computed with. What is given for an input with
+    ``indices`` are whole numbers from 0 to below that.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Tensor:
     zero_point: int = 0
     levels: tuple[int, ...] = ()
     shift: tuple[int, ...] = ()
+    indices: int = 0
 
     @property
     def plain(self) -> bool:
@@ -410,6 +412,11 @@ class ConstantCodes(IntOperation):
 
     codes: Ints
     initial: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PickRows(ConstantCodes):
+    """For each code of the input, from 0, the row of ``codes`` (rows, width) with that number."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -35,6 +35,7 @@ from hwsim.program.records import (
     NormalizeCodes,
     PadCodes,
     PickCodes,
+    PickRows,
     PolynomialSoftmax,
     PoolAverage,
     PoolMax,
@@ -83,6 +84,7 @@ def verify(program: Program) -> None:
     made = {one.name: one for one in program.inputs}
     for one in program.inputs:
         need(one.format is None and all(size > 0 for size in one.shape), f"the input {one.name!r} is no real tensor")
+        need(one.indices >= 0, f"the input {one.name!r} has {one.indices} indices")
     names: set[str] = set()
     for operation in program.operations:
         for name in operation.inputs:
@@ -454,12 +456,27 @@ def check_sides(one: PadCodes | CropCodes, inputs: Sequence[Tensor]) -> None:
 
 def check_constant(one: ConstantCodes, inputs: Sequence[Tensor]) -> None:
     """Check that a constant holds codes, and what was lost when they were made."""
-    form = one.output.format
     need(one.codes.shape == one.output.shape, f"{one.name}: its codes have the shape {one.codes.shape}")
+    check_held(one)
+
+
+def check_held(one: ConstantCodes) -> None:
+    """Check codes that stand in the program, and what was lost when they were made."""
+    form = one.output.format
     inside = form is not None and form.holds(int(one.codes.min()), int(one.codes.max()))
     need(inside, f"{one.name}: holds what is no code")
     need([point.name for point in one.points] == ["constant"], f"{one.name}: its points are wrong")
     need(one.initial.shape == (1, COLUMNS, one.channels), f"{one.name}: initial counts do not fit its points")
+
+
+def check_rows(one: PickRows, inputs: Sequence[Tensor]) -> None:
+    """Check that a table holds rows of codes, and is read by codes."""
+    source, width = inputs[0], one.channels
+    need(source.format is not None, f"{one.name}: reads rows by real values")
+    need(one.output.shape == (*source.shape, width), f"{one.name}: does not give the shape {one.output.shape}")
+    need(one.codes.ndim == 2 and one.codes.shape[1] == width, f"{one.name}: has a table of shape {one.codes.shape}")
+    need(len(one.codes) > 0, f"{one.name}: has a table without rows")
+    check_held(one)
 
 
 def check_pick(one: PickCodes, inputs: Sequence[Tensor]) -> None:
@@ -557,6 +574,7 @@ def magnitude(values: NDArray[np.int64]) -> int:
 
 CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     ConstantCodes: check_constant,
+    PickRows: check_rows,
     CropCodes: check_sides,
     Decode: check_decode,
     Encode: check_encode,

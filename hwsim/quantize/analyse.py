@@ -187,13 +187,16 @@ def analyse(
 ) -> Analysis:
     """Analyse the weights of a model and the ``profile`` of its activations for a target's formats.
 
+    The steps of a loop are one layer here, as they have the same weights and one tensor.
+
     Raises ModelError, UnsupportedError and TargetError for what cannot be read.
     """
     aim = load_target(target)
     network = load(model, target=aim)
     findings: list[Findings] = []
     shown: dict[tuple[str, Part], tuple[Reals, NDArray[np.int64]]] = {}
-    for operation in network.operations:
+    first = {one.tensor: one for one in reversed(network.operations) if not isinstance(one, PASS_THROUGH)}
+    for operation in reversed(first.values()):
         for one, values in _of_operation(operation, profile, aim):
             findings.append(one)
             shown[one.layer, one.part] = values
@@ -210,8 +213,7 @@ def _of_operation(
     settings = target.settings(operation.kind, operation.name)
     if isinstance(operation, Weighted):
         yield _of_weights(operation, settings)
-    if not isinstance(operation, PASS_THROUGH):
-        yield _of_tensor(operation, profile.tensors[operation.name], settings)
+    yield _of_tensor(operation, profile.tensors[operation.tensor], settings)
 
 
 def _of_weights(operation: Weighted, settings: Settings) -> tuple[Findings, tuple[Reals, NDArray[np.int64]]]:
@@ -230,7 +232,7 @@ def _of_weights(operation: Weighted, settings: Settings) -> tuple[Findings, tupl
     uneven = settings.weights.step in NON_UNIFORM
     choices = {name: sqnr(keys) for name, keys in _possible("weights", settings)}
     wasted = 0.0 if uneven or not waste.size else float(waste.mean())
-    return _findings(operation.name, "weights", statistics, wasted, (sqnr({}), choices))
+    return _findings(operation.tensor, "weights", statistics, wasted, (sqnr({}), choices))
 
 
 def _of_tensor(
@@ -249,7 +251,7 @@ def _of_tensor(
     plain = not entry.levels and not entry.shift and used > 0
     wasted = math.log2(covered / used) if plain else 0.0
     choices = {name: sqnr(keys) for name, keys in _possible("activations", settings)}
-    return _findings(operation.name, "activations", statistics, wasted, (sqnr({}), choices))
+    return _findings(operation.tensor, "activations", statistics, wasted, (sqnr({}), choices))
 
 
 def _by_channel(statistics: Statistics, entry: TensorPlan) -> float:

@@ -17,6 +17,8 @@ from hwsim.network import (
     Conv2D,
     Conv2DTranspose,
     Dense,
+    Embedding,
+    Input,
     MatMul,
     Mean,
     Multiply,
@@ -103,7 +105,10 @@ class _Draft:
             self.weights[operation.name] = (
                 self._with_bias(operation, entry, settings) if isinstance(operation, Weighted) else entry
             )
-        if operation.name in self.shared:
+        if isinstance(operation, Input) and operation.indices:
+            bits = max((operation.indices - 1).bit_length(), 1)
+            self.tensors[operation.name] = TensorPlan(bits=bits, signed=False, scale=1.0)
+        elif operation.name in self.shared:
             self.tensors[operation.name] = self._measured(self.network.by_name[self.shared[operation.name]])
         elif passes(operation, self.network, self.target) and operation.inputs[0] in self.tensors:
             self.tensors[operation.name] = self._passed(operation)
@@ -115,12 +120,15 @@ class _Draft:
             self.tensors[operation.name] = self._measured(operation)
 
     def _measured(self, operation: Operation) -> TensorPlan:
-        """The plan of what an operation makes, by the values seen."""
+        """The plan of what an operation makes, by the values seen; of a table's rows by all of them."""
         form = self.target.settings(operation.kind, operation.name).activations
-        seen = self.profile.tensors[operation.name]
+        seen = self.profile.tensors[operation.tensor]
         if form.overwritten == "both" and operation.name in self.overwriters:
             seen = deepcopy(seen)
-            seen.merge(self.profile.tensors[self.overwriters[operation.name]])
+            seen.merge(self.profile.tensors[self.network.by_name[self.overwriters[operation.name]].tensor])
+        if isinstance(operation, Embedding):
+            seen = Statistics()
+            seen.add(operation.table)
         return plan_tensor(seen, form)
 
     def _passed(self, operation: Operation) -> TensorPlan:

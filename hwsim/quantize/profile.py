@@ -79,7 +79,9 @@ class Statistics:
             add_moments(rows[first : first + MOST_ROWS], *self._arrays())
 
     def _begin(self, channels: int) -> None:
-        """Make room for so many channels, unless there is."""
+        """Make room for so many channels, unless there is; raise ValueError if there is room for another number."""
+        if len(self.sums) not in (0, channels):
+            raise ValueError(f"statistics of {len(self.sums)} channels take no values of {channels}")
         if not self.sums.size:
             self.channel_minimum, self.channel_maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
             self.sums = np.zeros((channels, SUM_DIGITS), np.int64)
@@ -189,7 +191,7 @@ def _sorted_bins() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 @dataclass
 class Profile:
-    """The statistics of every tensor of a network.
+    """The statistics of every tensor of a network; the steps of a loop make the same one (``Operation.tensor``).
 
     If asked for, ``accumulators`` are those of sums before their activation, and ``channels`` those of each channel of
     some tensors. Profiles of the same values are ``==``, in whatever parts they were seen.
@@ -259,16 +261,16 @@ def collect(
     strangers = sorted(set(channels) - set(network.shapes))
     if strangers:
         raise HwsimError(f"{network.name!r} has no tensor {', '.join(strangers)}")
-    found = Profile({name: Statistics() for name in network.shapes})
+    found = Profile({one.tensor: Statistics() for one in network.operations})
     found.channels = {name: [Statistics() for _ in range(network.shapes[name][-1])] for name in channels}
     for block in blocks:
         for operation, inputs, values in walk(network, block):
-            found.tensors[operation.name].add(values)
-            _refuse_beyond(operation, found.tensors[operation.name])
+            found.tensors[operation.tensor].add(values)
+            _refuse_beyond(operation, found.tensors[operation.tensor])
             for number, one in enumerate(found.channels.get(operation.name, ())):
                 one.add(values[..., number : number + 1])
             if accumulators and isinstance(operation, Weighted | Add):
-                sums = found.accumulators.setdefault(operation.name, Statistics())
+                sums = found.accumulators.setdefault(operation.tensor, Statistics())
                 sums.add(run_operation(replace(operation, activation=None), inputs))
                 _refuse_beyond(operation, sums)
     return found
@@ -293,7 +295,7 @@ def profile(
     for what cannot be read or run, HwsimError for unknown names.
     """
     network, _, (data,) = load_for_data(model, (data,))
-    samples = Samples(data, [(one.name, one.shape) for one in network.inputs])
+    samples = Samples(data, network.inputs)
     with tracked("profiling in float", samples.count) as advance:
 
         def counted() -> Iterator[Sequence[NDArray[np.float32]]]:

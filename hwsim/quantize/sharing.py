@@ -39,10 +39,13 @@ def shared_with(network: Network, target: Target) -> Mapping[str, str]:
     """Return for each tensor that is stored as a concatenation wants it the name of that concatenation.
 
     Where `concatenation.input_scales` is `output`, what is concatenated has the output's scale, and so has whatever
-    that gets its scale from. Later concatenations win. Source: ``RemoveRedundantStatsOps`` and ``QuantizationDriver``
-    of TensorFlow's MLIR quantizer.
+    that gets its scale from. Later concatenations win. The steps of a loop have one scale, so they share it together.
+    Source: ``RemoveRedundantStatsOps`` and ``QuantizationDriver`` of TensorFlow's MLIR quantizer.
     """
     source: dict[str, str] = {}
+    steps: dict[str, list[str]] = {}
+    for one in network.operations:
+        steps.setdefault(one.tensor, []).append(one.name)
     for operation in reversed(network.operations):
         if not _asks(operation, target):
             continue
@@ -53,6 +56,8 @@ def shared_with(network: Network, target: Target) -> Mapping[str, str]:
             if name in source or isinstance(maker, Softmax):
                 continue
             source[name] = wanted
+            if len(steps[maker.tensor]) > 1:
+                waiting += steps[maker.tensor]
             if passes(maker, network, target) or _asks(maker, target):
                 waiting += maker.inputs
     return source

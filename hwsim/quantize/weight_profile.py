@@ -64,7 +64,7 @@ def profile_weights(model: keras.Model | Network | str | Path) -> WeightProfile:
     Raises ModelError and UnsupportedError for what cannot be read.
     """
     network = load(model)
-    return WeightProfile({one.name: kernel_of(one) for one in network.operations if isinstance(one, Weighted)})
+    return WeightProfile({one.tensor: kernel_of(one) for one in network.operations if isinstance(one, Weighted)})
 
 
 def _statistics(kernel: NDArray[np.float32]) -> Statistics:

@@ -7,7 +7,19 @@ from functools import singledispatch
 
 from hwsim.network import Operation
 from hwsim.network.mac import Floats
-from hwsim.reference import activation, constant, curve, mac, merge, normalize, pooling, resize, shape, softmax
+from hwsim.reference import (
+    activation,
+    constant,
+    curve,
+    embedding,
+    mac,
+    merge,
+    normalize,
+    pooling,
+    resize,
+    shape,
+    softmax,
+)
 
 
 @singledispatch
@@ -24,6 +36,7 @@ run_operation.register(activation.activation)
 run_operation.register(activation.prelu)
 run_operation.register(constant.constant)
 run_operation.register(curve.curve)
+run_operation.register(embedding.embedding)
 run_operation.register(mac.conv2d)
 run_operation.register(mac.conv2d_transpose)
 run_operation.register(mac.dense)

@@ -35,7 +35,7 @@ def prove_import(network: Network, model: Any, seed: int = 0) -> Network:
     if model is None:
         return network
     generator = np.random.default_rng(seed)
-    inputs = samples(model, SAMPLES, generator, [one.shape for one in network.inputs])
+    inputs = samples(model, SAMPLES, generator, network.inputs)
     wanted = predict(model, inputs)
     inside = predict_inside(model, comparable(network), inputs)
     tensors = run_network(network, inputs, keep={*network.outputs, *inside})
@@ -44,7 +44,10 @@ def prove_import(network: Network, model: Any, seed: int = 0) -> Network:
     try:
         differences = [difference(name, tensors[name], output) for name, output in (*alike.items(), *results)]
     except ModelError:
-        shaken = [one * (1 + SHAKE * generator.choice([-1, 1], one.shape)).astype(np.float32) for one in inputs]
+        shaken = [
+            values if one.indices else values * (1 + SHAKE * generator.choice([-1, 1], values.shape)).astype(np.float32)
+            for values, one in zip(inputs, network.inputs, strict=True)
+        ]
         moved = predict_inside(model, list(alike), shaken)
         ends = predict(model, shaken)
         room = {name: SHAKEN_LIMIT * _largest(moved[name], output) for name, output in alike.items()}

@@ -22,6 +22,7 @@ from hwsim.target.short import expand
 Kind = Literal[
     "input",
     "constant",
+    "embedding",
     "conv2d",
     "depthwise_conv2d",
     "grouped_conv2d",

@@ -106,7 +106,7 @@ def agree(model: Any, program: Any, data: Data) -> Agreement:
     names = [name for name in layers if name in tensors]
     inside = KERAS.Model(model.inputs, [layers[name].output for name in names])
     rows, samples = {name: _Row(name) for name in names}, 0
-    given = Samples(data, [(one.name, one.shape) for one in wanted.inputs])
+    given = Samples(data, wanted.inputs)
     with tracked("comparing", given.count) as advance:
         for block in given.blocks(BATCH):
             found = inside(block, training=False)

@@ -70,7 +70,7 @@ def planned(network: Network, plan: Any, target: Target, data: Data | None) -> P
         return plan
     if data is None:
         raise PlanError(f"{network.name}: without a plan, data is needed to choose the ranges of its tensors")
-    samples = Samples(data, [(one.name, one.shape) for one in network.inputs])
+    samples = Samples(data, network.inputs)
     return decide(network, collect(network, samples.blocks(32, CALIBRATION_SAMPLES)), target)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hwsim.errors import HwsimError
-from hwsim.network import Activation, Add, MatMul, Mean, Network, Operation, Resize, Softmax, Weighted
+from hwsim.network import Activation, Add, Input, MatMul, Mean, Network, Operation, Resize, Softmax, Weighted
 from hwsim.network.pooling import Pool
 from hwsim.program import Program
 from hwsim.quantize import Plan
@@ -152,6 +152,8 @@ def _way(  # noqa: PLR0911, PLR0912
 ) -> tuple[str, str]:
     """Return how points are lifted, and what stands against it: one of them is empty."""
     match name:
+        case "input" if isinstance(operation, Input) and operation.indices:
+            return "", "indices are stored as they are"
         case "weight" | "input" | "output" | "constant" if not isinstance(operation, Pool | Resize):
             return f"{STORED_BITS}-bit codes for twice the range", ""
         case "output":

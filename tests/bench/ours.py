@@ -101,7 +101,7 @@ def program_run_without_ledger(program: Program, data: Array) -> Prepared:
 
 def simulation(network: Network, program: Program, data: Array) -> Callable[[], None]:
     """Prepare the streaming part of ``hwsim.run``: integers beside float, every layer measured against it."""
-    inputs = [(one.name, one.shape) for one in network.inputs]
+    inputs = network.inputs
     return lambda: Simulation(network, program, Samples(data, inputs)).run(BATCH, (), reference=True)
 
 

@@ -49,6 +49,16 @@ def constant(layer: Layer) -> Made:
     return Made(shape, once.samples * len(layer.inputs[0].samples), once.points)
 
 
+def embedding(layer: Layer) -> Made:
+    """Quantise a table, once, and read the row of each code."""
+    table, source = layer.operation["table"], layer.inputs[0]
+    width = len(table[0])
+    once = coded(layer, Point("constant", width), shape_of(table), [table])
+    rows = [once.samples[0][first : first + width] for first in range(0, len(table) * width, width)]
+    samples = [[code for index in indices for code in rows[index]] for indices in source.samples]
+    return Made((*source.shape, width), samples, once.points)
+
+
 def coded(layer: Layer, point: Point, shape: Shape, data: list[Any]) -> Made:
     """Quantise real values, one nested list for each sample."""
     rounding = layer.settings["activations"]["rounding"]
@@ -70,6 +80,7 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Subtract": merge.add,
     "Constant": constant,
     "Curve": curve,
+    "Embedding": embedding,
     "MatMul": matmul,
     "Rearrange": rearrange,
     "Resize": resize,

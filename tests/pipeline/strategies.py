@@ -20,6 +20,7 @@ from hwsim.network import (
     Conv2DTranspose,
     Crop,
     Dense,
+    Embedding,
     Input,
     MaxPool,
     Mean,
@@ -27,6 +28,7 @@ from hwsim.network import (
     Network,
     Operation,
     Pad,
+    Rearrange,
     Relu,
     Reshape,
     ScaleShift,
@@ -450,7 +452,11 @@ def networks(draw: DrawFn, fixed: bool = False, functions: bool = True) -> Netwo
     operations: list[Operation] = [Input(name="in0", shape=shape)]
     if draw(st.integers(0, 3)) == 0:
         operations.append(Input(name="in1", shape=shape))
-    shapes: dict[str, tuple[int, ...]] = {one.name: shape for one in operations}
+    if draw(st.integers(0, 5)) == 0:
+        operations.extend(rows_by_index(draw, shape))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for one in operations:
+        shapes[one.name] = one.output_shape(*(shapes[name] for name in one.inputs))
     for number in range(draw(st.integers(1, 5))):
         source = draw(st.sampled_from(sorted(name for name, one in shapes.items() if len(one) == 3)))
         for one in draw_operations(draw, f"op{number}", source, shapes, fixed=fixed, functions=functions):
@@ -462,6 +468,20 @@ def networks(draw: DrawFn, fixed: bool = False, functions: bool = True) -> Netwo
     used = {name for one in operations for name in one.inputs}
     outputs = tuple(one.name for one in operations if one.name not in used and not isinstance(one, Input))
     return Network(name="random", operations=tuple(operations), outputs=outputs)
+
+
+def rows_by_index(draw: DrawFn, shape: tuple[int, ...]) -> list[Operation]:
+    """Return an input of indices, perhaps turned, and a table whose rows make an image of ``shape`` of them."""
+    height, width, channels = shape
+    rows = draw(st.sampled_from([1, 2, 5, 300]))
+    turned = draw(st.booleans())
+    index = np.ascontiguousarray(np.arange(height * width, dtype=np.int64).reshape(width, height).T)
+    moves: list[Operation] = [Rearrange(name="turned", inputs=("index",), index=index)] if turned else []
+    return [
+        Input(name="index", shape=(width, height) if turned else (height, width), indices=rows),
+        *moves,
+        Embedding(name="rows", inputs=("turned" if turned else "index",), table=reals(draw, rows, channels)),
+    ]
 
 
 def head(draw: DrawFn, source: str, shapes: dict[str, tuple[int, ...]]) -> list[Operation]:
@@ -612,4 +632,17 @@ def profiles(draw: DrawFn, network: Network) -> Profile:
 
 def data_for(draw: DrawFn, network: Network, samples: int) -> list[np.ndarray]:
     """Return one array of samples for each input."""
-    return [reals(draw, samples, *one.shape) * np.float32(2) for one in network.inputs]
+    return [
+        indices(draw, one.indices, samples, *one.shape)
+        if one.indices
+        else reals(draw, samples, *one.shape) * np.float32(2)
+        for one in network.inputs
+    ]
+
+
+def indices(draw: DrawFn, rows: int, *shape: int) -> np.ndarray:
+    """Return random indices of a table, the last one among them."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    found = generator.integers(0, rows, shape)
+    found.flat[0] = rows - 1
+    return found.astype(np.float32)

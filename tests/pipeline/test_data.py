@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline.tiny import Reals, double_network, reals, vector_network
 
-from hwsim.data import Samples, rebatch, synthetic
+from hwsim.data import Inputs, Samples, rebatch, synthetic
 from hwsim.errors import DataError
+from hwsim.network import Input
 from hwsim.program import Program, lower
 from hwsim.quantize import Plan, collect, decide
 from hwsim.target import load_target
 
-ONE = [("x", (6,))]
-TWO = [("a", (4,)), ("b", (3,))]
+ONE = [Input(name="x", shape=(6,))]
+TWO = [Input(name="a", shape=(4,)), Input(name="b", shape=(3,))]
 
 X = reals(11, 6, seed=1)
 A, B = reals(11, 4, seed=2), reals(11, 3, seed=3)
@@ -264,7 +265,7 @@ def test_synthetic_data_repeats() -> None:
 # Bad data
 
 
-def refused(data: Any, inputs: Sequence[tuple[str, tuple[int, ...]]] = ONE) -> str:
+def refused(data: Any, inputs: Inputs = ONE) -> str:
     """Return what is said of data that nothing can be done with."""
     with pytest.raises(DataError) as caught:
         list(Samples(data, inputs).blocks(4))
@@ -397,7 +398,7 @@ def test_wrong_data_for_two_inputs(mistake: str) -> None:
 def test_places_in_images() -> None:
     images = np.zeros((5, 4, 3, 2))
     images[3, 2, 1, 0] = np.nan
-    assert refused(images, [("image", (4, 3, 2))]) == "input 'image': sample 3 holds nan at (2, 1, 0)"
+    assert refused(images, [Input(name="image", shape=(4, 3, 2))]) == "input 'image': sample 3 holds nan at (2, 1, 0)"
 
 
 # Bad files

@@ -260,7 +260,7 @@ REFUSED: Mapping[str, tuple[Shapes, Build, str]] = {
     "a mask of the dot": (
         (LINE, (6,)),
         lambda x, m: layers.Attention()([x, x], mask=[m, m]),
-        "called with mask; hwsim masks by use_causal_mask",
+        "called with a mask; hwsim computes with all values",
     ),
     "a mask of the softmax": ((LINE, LINE), layers.Softmax(), "perhaps a mask"),
     "causal over an image": (

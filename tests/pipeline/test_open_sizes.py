@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import hwsim
 from hwsim.cli import app
-from hwsim.data import Samples
+from hwsim.data import OpenInput, Samples
 
 IMAGES = reals(5, 8, 9, 3)
 
@@ -172,7 +172,7 @@ def test_commands(tmp_path: Path) -> None:
 
 
 def test_samples_settle_once() -> None:
-    samples = Samples(iter([IMAGES[0], IMAGES[1]]), [("image", (None, 9, None))])
+    samples = Samples(iter([IMAGES[0], IMAGES[1]]), [OpenInput("image", (None, 9, None))])
     assert samples.settle() == {"image": (8, 9, 3)}
-    assert samples.inputs == [("image", (8, 9, 3))]
+    assert samples.inputs == [OpenInput("image", (8, 9, 3))]
     assert [len(block[0]) for block in samples.blocks(8)] == [2]

@@ -223,3 +223,12 @@ def test_channels_of_weights_are_told_as_those_of_layers() -> None:
 def test_an_unknown_granularity_is_refused() -> None:
     with pytest.raises(HwsimError, match="not by 'tap'"):
         hwsim.profile_weights(network()).to_frame("tap")  # type: ignore[arg-type]
+
+
+def test_values_of_another_number_of_channels_are_refused() -> None:
+    """Their moments have no place."""
+    found = statistics(values(5, 3))
+    with pytest.raises(ValueError, match="statistics of 3 channels take no values of 4"):
+        found.add(values(5, 4))
+    with pytest.raises(ValueError, match="statistics of 3 channels take no values of 2"):
+        found.merge(statistics(values(5, 2)))

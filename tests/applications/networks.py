@@ -48,7 +48,9 @@ SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 USUAL_SMALLEST = 32
 
 FULL = {
-    **dict(zip((f"EfficientNetB{number}" for number in range(8)), (224, 240, 260, 300, 380, 456, 528, 600), strict=True)),
+    **dict(
+        zip((f"EfficientNetB{number}" for number in range(8)), (224, 240, 260, 300, 380, 456, 528, 600), strict=True)
+    ),
     "EfficientNetV2B1": 240,
     "EfficientNetV2B2": 260,
     "EfficientNetV2B3": 300,

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +120,6 @@ def run_on(network: Any, label: str, data: Any) -> dict[str, Any]:
     report, output = result.report, result.report.outputs[0]
     local = [one.sqnr_local_db for one in report.layers if one.sqnr_local_db is not None]
     points = [one for one in report.points if one.kind_of_point != "once"]
-    outputs = [one for one in points if one.point == "output"]
     return {
         "run_seconds": taken,
         "seconds": alone / len(data),
@@ -127,15 +127,9 @@ def run_on(network: Any, label: str, data: Any) -> dict[str, Any]:
         "top1": output.top1_agreement,
         "worst_layer_db": min(local),
         "clamped": sum(one.hits for one in points) / max(sum(one.values for one in points), 1),
-        "round_off": mean_root(outputs),
+        "round_off": median(one.round_off for one in report.layer_losses() if one.round_off),
         "peak": peak(),
     }
-
-
-def mean_root(points: list[Any]) -> float:
-    """Return the root mean square of the rounding error over all outputs of layers, in LSB."""
-    values = sum(one.values for one in points)
-    return (sum(one.round_rms_lsb**2 * one.values for one in points) / max(values, 1)) ** 0.5
 
 
 def peak() -> int:
@@ -172,6 +166,8 @@ def rows_of(one: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return the rows of a network: its own figures stand in the first alone."""
     if "targets" not in one:
         return [(one["network"], *["–"] * (len(HEADERS) - 1))]
+    from hwsim.report.wording import percent
+
     size = f"{one['input']}²"
     head = (
         one["network"],
@@ -183,7 +179,7 @@ def rows_of(one: dict[str, Any]) -> list[tuple[str, ...]]:
     rows = []
     for index, (target, found) in enumerate(one["targets"].items()):
         ratios = (f"{found['sqnr_db']:.1f}", f"{found['worst_layer_db']:.1f}", f"{100 * found['top1']:.0f} %")
-        losses = (f"{100 * found['clamped']:.3f}", f"{found['round_off']:.3f}", f"{found['peak'] / 1e9:.1f}")
+        losses = (percent(found["clamped"]), f"{found['round_off']:.2f}", f"{found['peak'] / 1e9:.1f}")
         rows.append((*(head if index == 0 else [""] * len(head)), target, number(found["seconds"]), *ratios, *losses))
     return rows
 

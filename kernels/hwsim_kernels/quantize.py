@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints, Reals
 from hwsim_kernels.counting import VALUES, count_injected_wide, count_range, count_range_wide, count_rounding
@@ -50,9 +48,7 @@ def quantize(
     """
     rows, channels = values.shape
     plain = field[0] <= PLAIN_BITS
-    low_limit, high_limit = np.int64(0), np.int64(0)
-    if plain:
-        low_limit, high_limit = lowest(field[0], field[1], field[2]), ones(field[0] - field[1])
+    low_limit, high_limit = lowest(field[0], field[1], field[2]), ones(field[0] - field[1])
     for row in range(rows):
         key = position[0] * position[1] + row
         for c in range(channels):

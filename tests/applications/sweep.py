@@ -58,7 +58,7 @@ def main() -> int:
 
 def in_child(name: str, given: argparse.Namespace) -> bool:
     """Let a process of its own run a network unless its file is there; return whether it is there in the end."""
-    path = given.out / f"{name}.json"
+    path: Path = given.out / f"{name}.json"
     if path.exists():
         return True
     command = [sys.executable, str(Path(__file__)), "--child", name, "--images", str(given.images)]

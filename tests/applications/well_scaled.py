@@ -21,8 +21,8 @@ def well_scaled(model: Any, data: Floats, seed: int = 0) -> Any:
 
     Kernels are normal and then scaled so that the layer's result has unit variance before its activation, as the
     layer-sequential unit-variance initialisation does (Mishkin and Matas, "All you need is a good init", 2015).
-    Batch-normalisation holds the batch's own mean per channel and its own variance, both shaken; its factors and those
-    of other normalisations and of layer scales are near 1, offsets and biases near 0, all different.
+    Batch-normalisations hold variances about the batch's own and means near 0; their factors and those of other
+    normalisations and of layer scales are near 1, offsets and biases near 0, all different.
     """
     _through(model, np.random.default_rng(seed), keras.ops.convert_to_tensor(data))
     return model
@@ -30,10 +30,10 @@ def well_scaled(model: Any, data: Floats, seed: int = 0) -> Any:
 
 def _through(model: Any, generator: np.random.Generator, inputs: Any) -> Any:
     graph = getattr(model, "_functional", model)
-    return graph._run_through_graph(inputs, operation_fn=lambda layer: partial(_call, layer, generator))
+    return graph._run_through_graph(inputs, operation_fn=partial(partial, _call, generator))
 
 
-def _call(layer: Any, generator: np.random.Generator, *arguments: Any, **named: Any) -> Any:
+def _call(generator: np.random.Generator, layer: Any, *arguments: Any, **named: Any) -> Any:
     """Give a layer its weights, then let it run."""
     if isinstance(layer, keras.Model):
         return _through(layer, generator, arguments[0])
@@ -47,15 +47,16 @@ def _call(layer: Any, generator: np.random.Generator, *arguments: Any, **named: 
 
 
 def _normalise(layer: Any, generator: np.random.Generator, values: Floats) -> None:
-    """Let a batch-normalisation undo what its input has, but not quite, and add factors and offsets of its own.
+    """Let a batch-normalisation bring its input to about unit size, and add factors and offsets of its own.
 
-    One variance holds for all channels: of a few values a channel's own would be chance, and 0 where it is dead.
+    Its means are near 0, not those of the few samples: to take large means off enlarges whatever lies off these
+    samples, and after a hundred layers nothing else would be left. One size holds for all channels: of a few values a
+    channel's own would be chance, and 0 where it is dead.
     """
     channels = values.shape[-1]
-    means = (values.reshape(-1, channels).mean(axis=0) + values.mean()) / 2
-    variance = float(np.mean(np.square(values - means)))
-    layer.moving_mean.assign(means + generator.normal(0, 0.1 * np.sqrt(variance), channels))
-    layer.moving_variance.assign(variance * generator.uniform(0.7, 1.4, channels) + 1e-9)
+    square = float(np.mean(np.square(values)))
+    layer.moving_mean.assign(generator.normal(0, 0.1 * np.sqrt(square), channels))
+    layer.moving_variance.assign(square * generator.uniform(0.7, 1.4, channels) + 1e-9)
     _vary(layer.trainable_weights, generator)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from hwsim.formats import IntFormat, Overflow, Rounding
     from hwsim.improve import TECHNIQUES
+    from hwsim.lite import Implementations, compare_implementations
     from hwsim.loaders import load
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
@@ -60,6 +61,7 @@ _HOME = {
     "Diff": "divergence",
     "Execution": "engine",
     "HwsimError": "errors",
+    "Implementations": "lite",
     "IntFormat": "formats",
     "Ledger": "engine",
     "ModelError": "errors",
@@ -88,6 +90,7 @@ _HOME = {
     "agree": "train",
     "analyse": "quantize",
     "characteristics": "process",
+    "compare_implementations": "lite",
     "compare_techniques": "techniques",
     "decide": "quantize",
     "diff": "divergence",
@@ -117,6 +120,7 @@ __all__ = [
     "Diff",
     "Execution",
     "HwsimError",
+    "Implementations",
     "IntFormat",
     "Ledger",
     "ModelError",
@@ -146,6 +150,7 @@ __all__ = [
     "agree",
     "analyse",
     "characteristics",
+    "compare_implementations",
     "compare_techniques",
     "decide",
     "diff",

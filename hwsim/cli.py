@@ -321,6 +321,20 @@ def techniques(
 
 
 @app.command()
+def lite(
+    model: Annotated[Path, typer.Argument(help="A quantised .tflite file of 8 bits.")],
+    data: Inputs = None,
+    against: Annotated[str, typer.Option(help="The target that the others are held against.")] = "tflite-int8",
+    as_json: AsJson = False,
+) -> None:
+    """Show how many codes of each layer differ between the implementations that run .tflite files."""
+    with errors_in_words():
+        check_files(model, data)
+        found = hwsim.compare_implementations(model, data, against=against)
+        typer.echo(found.to_json() if as_json else str(found))
+
+
+@app.command()
 def targets(
     target: Annotated[str | None, typer.Argument(help="Explain this one: a shipped name, or a YAML file.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of target files.")] = False,

@@ -43,6 +43,7 @@ from hwsim.program.records import (
     SlopedSum,
     Step,
     Sum,
+    TableSoftmax,
 )
 from hwsim_kernels import counting, merging
 from hwsim_kernels import levels as nearest
@@ -63,6 +64,7 @@ from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
+from hwsim_kernels.softmax_table import softmax_by_table
 
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -544,6 +546,16 @@ def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out:
     softmax_in_fixed_point(lines, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
 
 
+def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 8-bit codes by a table of float32 numbers."""
+    axis = one.axis + 1
+    rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
+    made = np.empty_like(rows)
+    size = rows.shape[-1]
+    softmax_by_table(rows.reshape(-1, size), one.table.astype(np.float32), made.reshape(-1, size))
+    out[...] = np.moveaxis(made, -1, axis)
+
+
 RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     ConstantCodes: constant,
     CropCodes: crop,
@@ -566,4 +578,5 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     Rescale: rescale,
     SlopedSum: add,
     Sum: add,
+    TableSoftmax: table_softmax,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,13 @@ def conv2d(call: Call) -> tuple[Operation, ...]:
 def depthwise_conv2d(call: Call) -> tuple[Operation, ...]:
     """Import DepthwiseConv2D: kernel (kh, kw, c, m) becomes (kh, kw, 1, c * m) in c groups."""
     kernel, groups = _depthwise(array(call.layer.kernel))
-    return _activated(call, _convolution(call, call.name, kernel, groups))
+    return _activated(call, replace(_convolution(call, call.name, kernel, groups), depthwise=True))
 
 
 def separable_conv2d(call: Call) -> tuple[Operation, ...]:
     """Import SeparableConv2D as ``name/depthwise`` without bias and ``name/pointwise`` with all the rest."""
     kernel, groups = _depthwise(array(call.layer.depthwise_kernel))
-    depthwise = _convolution(call, f"{call.name}/depthwise", kernel, groups, biased=False)
+    depthwise = replace(_convolution(call, f"{call.name}/depthwise", kernel, groups, biased=False), depthwise=True)
     point = array(call.layer.pointwise_kernel)
     pointwise = Conv2D(
         name=f"{call.name}/pointwise",

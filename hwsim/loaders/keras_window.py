@@ -55,7 +55,7 @@ def global_max_pooling(call: Call) -> tuple[Operation, ...]:
 def global_average_pooling(call: Call) -> tuple[Operation, ...]:
     """Import GlobalAveragePooling2D."""
     if call.reading.global_average == "mean":
-        return _flat(call, Mean(name=call.name, inputs=call.inputs))
+        return _flat(call, Mean(name=call.name, inputs=call.inputs, kept=call.layer.keepdims))
     window = pair(call.shapes[0][:2])
     return _flat(call, AveragePool(name=call.name, inputs=call.inputs, window=window, strides=(1, 1)))
 

@@ -254,9 +254,10 @@ def mean(draft: Draft, operator: FileOperator) -> None:
         name = inner
     own, shape = draft.name(output), draft.shape(output)
     if (1, 1, index.shape[2]) == shape:
-        draft.add(Mean(name=own, inputs=(name,)), output)
+        image = axes == [1, 2] and numbers.ndim == 4  # noqa: PLR2004
+        draft.add(Mean(name=own, inputs=(name,), kept=image and len(shape) == len(draft.shape(source))), output)
         return
-    draft.add_inner(Mean(name=f"{own}/image", inputs=(name,)), codes(output))
+    draft.add_inner(Mean(name=f"{own}/image", inputs=(name,), kept=False), codes(output))
     draft.add(Reshape(name=own, inputs=(f"{own}/image",), shape=shape), output)
 
 

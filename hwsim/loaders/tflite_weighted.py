@@ -59,6 +59,7 @@ def _window(draft: Draft, operator: FileOperator, kernel: Floats, stored: Codes,
         dilation=dilation,
         padding=sides(padding_of(operator), shape, window, strides, dilation),
         groups=groups,
+        depthwise=depthwise,
     )
     draft.add(convolved, output)
     draft.weights[own] = stored

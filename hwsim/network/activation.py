@@ -37,8 +37,14 @@ class Prelu(Operation):
 class Activation(Operation):
     """An activation function that stands alone because it could not be fused; None: only another scale."""
 
-    kind: ClassVar[str] = "activation"
     function: Relu | None
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """``activation``; ``leaky_relu`` where negative values count; ``rescale`` where there is no function."""
+        if self.function is None:
+            return "rescale"
+        return "leaky_relu" if self.function.negative_slope else "activation"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the input."""

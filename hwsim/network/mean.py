@@ -10,8 +10,12 @@ from hwsim.network.operation import Operation, Shape
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mean(Operation):
-    """The mean of each channel over all rows and columns of (h, w, c)."""
+    """The mean of each channel over all rows and columns of (h, w, c).
 
+    ``kept`` says that what was read keeps rows and columns of size 1: some runtimes then compute in another way.
+    """
+
+    kept: bool = True
     kind: ClassVar[str] = "mean"
 
     def output_shape(self, *inputs: Shape) -> Shape:

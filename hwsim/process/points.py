@@ -240,6 +240,10 @@ def sum_bound(
     elif isinstance(operation, Mean):
         section = settings.pooling.accumulator
         value = value.sum_of(prod(network.shapes[operation.inputs[0]][:2]))
+    elif settings.addition.kind == "weighted":
+        section = settings.addition.accumulator
+        largest = 1 << (settings.addition.multiplier_bits - 1)
+        value = value.times(Interval(low=0, high=largest)).sum_of(len(network.by_name[operation.name].inputs))
     else:
         section = settings.addition.accumulator
         # an input is at most half of the common scale, which is twice the largest of the inputs'

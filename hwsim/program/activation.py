@@ -28,11 +28,16 @@ def lower_activation(operation: Activation, context: Context) -> list[Rescale] |
         return [lower_apart(operation, function, context)]
     source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     pipeline = from_code(operation.name, source, output.shape[-1])
-    if not rescales(settings):
-        refuse_unscaled(operation.name, [source], output, settings)
-    real = real_ratio(source, output, settings, 1.0 if function else None)
-    ratio = Ratio.of(operation.name, real, settings.requantize, output.scales)
-    pipeline.finish(function, settings, output, ratio)
+    if function and function.max_value is not None and settings.activation.bounded == "clamped":
+        pipeline.activate(function, settings.activation, pipeline.unit)
+        pipeline.add(np.full(pipeline.channels, source.zero_point, np.int64))
+        pipeline.output(output, settings.output.overflow, add_zero_point=False)
+    else:
+        if not rescales(settings):
+            refuse_unscaled(operation.name, [source], output, settings)
+        real = real_ratio(source, output, settings, 1.0 if function else None)
+        ratio = Ratio.of(operation.name, real, settings.requantize, output.scales)
+        pipeline.finish(function, settings, output, ratio)
     points = tuple(pipeline.points)
     return [
         Rescale(

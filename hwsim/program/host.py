@@ -8,8 +8,9 @@ from hwsim.errors import PlanError, WidthError
 from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.network import Input, Operation, Softmax
 from hwsim.program.context import Context
-from hwsim.program.records import FixedSoftmax, HostSoftmax, IntOperation, Point, Quantize, Tensor
+from hwsim.program.records import FixedSoftmax, HostSoftmax, IntOperation, Point, Quantize, TableSoftmax, Tensor
 from hwsim_kernels.softmax import FRACTION_BITS, LEAST_SCALE, MOST_VALUES, POINTS, SUM_SHIFT, multiplier_of_scale
+from hwsim_kernels.softmax_table import exponentials
 
 
 def quantize_to(source: str, operation: Operation, context: Context) -> Quantize:
@@ -46,8 +47,11 @@ def lower_input(operation: Input, context: Context) -> list[IntOperation]:
 def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
     """Lower a softmax on the host; where later operations read it, its results are quantised again."""
     source = context.codes(operation.inputs[0])
-    if context.settings(operation).softmax.run_on == "fixed":
+    run_on = context.settings(operation).softmax.run_on
+    if run_on == "fixed":
         return [lower_fixed_softmax(operation, source, context)]
+    if run_on == "table":
+        return [lower_table_softmax(operation, source, context)]
     result = Tensor(name=operation.name, shape=context.shape(operation.name), format=None)
     host = HostSoftmax(
         name=operation.name,
@@ -69,15 +73,7 @@ def lower_fixed_softmax(operation: Softmax, source: Tensor, context: Context) ->
     Raises PlanError for other formats and for an input scale that needs no multiplier above 1, WidthError for lines
     whose powers do not fit the sum.
     """
-    output = context.planned(operation.name)
-    form = IntFormat(bits=8)
-    plain = source.plain and output.plain
-    if not plain or (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
-        raise PlanError(
-            f"{operation.name}: a softmax in fixed point takes codes of {form} and gives codes of {form} with the "
-            f"scale 1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
-            f"{output.zero_point}"
-        )
+    output = shares(operation, source, context, "in fixed point")
     if not source.scale > LEAST_SCALE:
         raise PlanError(
             f"{operation.name}: a softmax in fixed point takes an input scale above 2^-{FRACTION_BITS}; the plan has "
@@ -134,3 +130,30 @@ def softmax_points(output: Tensor) -> tuple[Point, ...]:
         zero_point=output.zero_point,
     )
     return (*inside, made)
+
+
+def lower_table_softmax(operation: Softmax, source: Tensor, context: Context) -> TableSoftmax:
+    """Lower a softmax by a table of exponentials: 8-bit codes in, shares of 1/256 out."""
+    return TableSoftmax(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=shares(operation, source, context, "by a table"),
+        axis=operation.axis,
+        table=exponentials(source.scale),
+    )
+
+
+def shares(operation: Softmax, source: Tensor, context: Context, how: str) -> Tensor:
+    """Return the output of a softmax of codes; raise PlanError unless the plan has what TensorFlow Lite asks for."""
+    output = context.planned(operation.name)
+    form = IntFormat(bits=8)
+    plain = source.plain and output.plain
+    if not plain or (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
+        raise PlanError(
+            f"{operation.name}: a softmax {how} takes codes of {form} and gives codes of {form} with the "
+            f"scale 1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
+            f"{output.zero_point}"
+        )
+    return output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwsim.network import Mean
@@ -10,8 +12,9 @@ from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, ends_of, operand_range
 from hwsim.program.pipeline import Pipeline
 from hwsim.program.pooling import dpu_share
-from hwsim.program.ratio import Ratio
-from hwsim.program.records import MultiplyAccumulate
+from hwsim.program.ratio import Ratio, float_mean, folded_mean, forming_rule
+from hwsim.program.records import Ints, MultiplyAccumulate, Tensor
+from hwsim.target import Settings
 from hwsim.target.settings import Mac, Stage
 from hwsim_kernels import counting
 from hwsim_kernels.order import steps_in_order
@@ -28,9 +31,11 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
     count = height * width
     mac = Mac(stages=(Stage(name="accumulator", **settings.pooling.accumulator.model_dump()),))
     taps = steps_in_order(height, width, 1, mac.order, None)
+    form = (settings.pooling.mean_kept if operation.kept else None) or settings.pooling.mean
+    zero_point = 0 if form == "folded" else source.zero_point
     sums = Sums(
         weights=np.ones((channels, count, 1), np.int32),
-        operands=operand_range(source),
+        operands=operand_range(replace(source, zero_point=zero_point)),
         ends=ends_of(mac, taps),
         start=np.zeros(channels, np.int64),
         start_level=0,
@@ -39,12 +44,13 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
     check_fixed_scale(operation.name, settings, unit, output)
     proof = prove_stages(operation.name, mac, sums, unit)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=unit)
-    scales = source.scale / output.scales
-    share = scales * dpu_share(height, width) if settings.pooling.division == "dpu" else scales / count
-    whole, divisor = (scales, count) if settings.pooling.mean == "divided" else (share, 1)
-    pipeline.finish(
-        None, settings, output, Ratio.of(operation.name, whole, settings.requantize, output.scales, divisor)
-    )
+    ratio = mean_ratio(operation.name, source, output, settings, form)
+    if form == "folded":
+        pipeline.rescale(ratio)
+        pipeline.add(-folded_zero_points(source, output))
+        pipeline.output(output, settings.output.overflow)
+    else:
+        pipeline.finish(None, settings, output, ratio)
     points = (*proof.points, *pipeline.points)
     return [
         MultiplyAccumulate(
@@ -56,7 +62,7 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
             points=points,
             view=(height, width, channels),
             output_view=(1, 1, channels),
-            zero_point=source.zero_point,
+            zero_point=zero_point,
             outside=0,
             taps=taps,
             strides=np.ones(2, np.int64),
@@ -76,3 +82,29 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
             initial=counting.new_counts(len(points), channels),
         )
     ]
+
+
+def mean_ratio(layer: str, source: Tensor, output: Tensor, settings: Settings, form: str) -> Ratio:
+    """Return what brings a sum over an image (rows, columns, channels) to the output's scale.
+
+    Raises PlanError where float32 cannot hold a ratio that is formed in it.
+    """
+    height, width, _ = source.shape
+    count, scales = height * width, source.scale / output.scales
+    whole, divisor = scales / count, 1
+    if form == "folded":
+        whole = folded_mean(layer, source.scale, output.scales, count)
+    elif forming_rule(settings.requantize) == "float_ratio":
+        whole = float_mean(layer, source.scale, output.scales, count)
+    elif form == "divided":
+        whole, divisor = scales, count
+    elif settings.pooling.division == "dpu":
+        whole = scales * dpu_share(height, width)
+    return Ratio.of(layer, whole, settings.requantize, output.scales, divisor)
+
+
+def folded_zero_points(source: Tensor, output: Tensor) -> Ints:
+    """Return the input's zero point in LSBs of the output (channels,), in float32, a half away from 0 and cut off."""
+    scaled = np.float32(source.zero_point) * np.float32(source.scale) / output.scales.astype(np.float32)
+    half = np.float32(0.5)
+    return np.where(scaled > 0, scaled + half, scaled - half).astype(np.int64)

@@ -13,11 +13,12 @@ from hwsim.program.accumulator import product_field, product_point
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, operand_range
 from hwsim.program.pipeline import ONE_WORD, Pipeline, fit_field, running_sum
-from hwsim.program.ratio import Ratio, Reals, float_ratio, goes_in_float32
+from hwsim.program.ratio import Ratio, Reals, float_ratio, forming_rule, sum_weights
 from hwsim.program.records import Join, Point, Product, Sum, Tensor
 from hwsim.quantize.decide import product_unit
 from hwsim.target import Settings
-from hwsim.target.steps import fixed_scale, goes_by_ratio
+from hwsim.target.settings import Requantize
+from hwsim.target.steps import ShiftRightStep, fixed_scale, goes_by_ratio
 
 
 def widest(pipelines: Sequence[Pipeline]) -> tuple[int, int]:
@@ -65,20 +66,15 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
     settings = context.settings(operation)
     sources = [context.codes(name) for name in operation.inputs]
     output = context.made(operation.name)
-    channels = output.shape[-1]
-    common = 2 * max(source.scale for source in sources)
-    unit = np.full(channels, common / 2.0**settings.addition.left_shift)
-    if not rescales(settings):
-        refuse_unscaled(operation.name, sources, output, settings)
-        unit = np.full(channels, sources[0].scale)
-    inputs = [bring_to_common(operation.name, source, common, unit, settings) for source in sources]
+    weighted = settings.addition.kind == "weighted"
+    inputs, ratio = (weigh if weighted else bring_to_common)(operation.name, sources, output, settings)
+    unit = inputs[0].unit
     if isinstance(operation, Subtract):
         inputs[1].negate()
     low, high = widest(inputs)
     sums = min(low, 0) * len(sources), max(high, 0) * len(sources)
     point, wide = running_sum(operation.name, settings.addition.accumulator, unit, len(sources), sums)
     pipeline = Pipeline(layer=operation.name, bound=point.leaving(sums), unit=unit)
-    ratio = Ratio.of(operation.name, unit / output.scales, settings.requantize, output.scales)
     pipeline.finish(operation.activation, settings, output, ratio)
     points = (*shared_points(inputs), point, *pipeline.points)
     return [
@@ -99,14 +95,37 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
     ]
 
 
-def bring_to_common(layer: str, source: Tensor, common: float, unit: np.ndarray, settings: Settings) -> Pipeline:
-    """Bring one input of a sum to the unit in which the inputs are added."""
-    pipeline = from_code(layer, source, unit.size)
-    if rescales(settings):
-        pipeline.shift_left([settings.addition.left_shift] * unit.size)
-        real = np.full(unit.size, source.scale / common)
+def bring_to_common(
+    layer: str, sources: Sequence[Tensor], output: Tensor, settings: Settings
+) -> tuple[list[Pipeline], Ratio]:
+    """Bring the inputs of a sum to a common scale; return them and what brings the sum to the output's scale."""
+    channels, left_shift = output.shape[-1], settings.addition.left_shift
+    common = 2 * max(source.scale for source in sources)
+    unit = np.full(channels, common / 2.0**left_shift)
+    if not rescales(settings):
+        refuse_unscaled(layer, sources, output, settings)
+        unit = np.full(channels, sources[0].scale)
+    inputs = [from_code(layer, source, channels) for source in sources]
+    for pipeline, source in zip(inputs, sources, strict=True) if rescales(settings) else ():
+        pipeline.shift_left([left_shift] * channels)
+        real = np.full(channels, source.scale / common)
         pipeline.rescale(Ratio.of(layer, real, settings.requantize, unit), prefix="input")
-    return pipeline
+    for pipeline in inputs:
+        pipeline.unit = unit
+    return inputs, Ratio.of(layer, unit / output.scales, settings.requantize, output.scales)
+
+
+def weigh(layer: str, sources: Sequence[Tensor], output: Tensor, settings: Settings) -> tuple[list[Pipeline], Ratio]:
+    """Multiply the inputs of a sum by integers; return them and the one shift behind the sum."""
+    channels, addition = output.shape[-1], settings.addition
+    weights, shift = sum_weights(layer, [source.scale for source in sources], output.scale, addition.multiplier_bits)
+    inputs = [from_code(layer, source, channels) for source in sources]
+    for pipeline, weight in zip(inputs, weights, strict=True):
+        pipeline.multiply([weight] * channels)
+        pipeline.unit = output.scales / 2.0**shift
+    last = ShiftRightStep(step="shift_right", by=shift, rounding=addition.rounding, name="requantize")
+    listed = Requantize(kind="steps", steps=(last,))
+    return inputs, Ratio.of(layer, np.full(channels, 2.0**-shift), listed, output.scales)
 
 
 def rescales(settings: Settings) -> bool:
@@ -162,8 +181,11 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
 
 
 def product_ratio(layer: str, scales: tuple[float, float], output: Tensor, settings: Settings) -> Reals:
-    """Return the real ratios (channels,) from the product's LSB to the output's."""
-    if not goes_in_float32(settings.requantize):
+    """Return the real ratios (channels,) from the product's LSB to the output's.
+
+    Raises PlanError where float32 cannot hold what the rule `float_ratio` forms.
+    """
+    if forming_rule(settings.requantize) != "float_ratio":
         return product_unit(*scales, settings) / output.scales
     product = settings.multiplication.product
     return float_ratio(layer, *scales, output.scales, product.shift if product else 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,8 @@ from hwsim.target.settings import Requantize
 from hwsim_kernels.multiplier import RULES, power_of_two_shift, shared
 
 Reals = NDArray[np.float64]
+
+LARGEST_SHIFT = 62
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,16 +110,22 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: in
     return 1, shift
 
 
+def forming_rule(requantize: Requantize) -> str:
+    """Return by which rule a list forms its real ratio: `nearest` in float64, or another of `FLOAT_RULES`."""
+    rules = (getattr(step, "rule", "nearest") for step in requantize.expanded())
+    return next((rule for rule in rules if rule != "nearest" and rule in post.FLOAT_RULES), "nearest")
+
+
 def goes_in_float32(requantize: Requantize) -> bool:
     """Whether ratios are formed in float32: the rule `float_ratio`."""
-    return any(getattr(step, "rule", "") == "float_ratio" for step in requantize.expanded())
+    return forming_rule(requantize) == "float_ratio"
 
 
 def float_ratio(layer: str, first: float, second: Reals | float, output: Reals, dropped: int) -> Reals:
     """Return the ratio (channels,) of a product's scales to the output's, formed in float32 all through.
 
-    So do ONNX Runtime's QLinearConv and QLinearMatMul and TensorFlow Lite's MUL; ``dropped`` bits are gone before.
-    Raises PlanError where float32 cannot hold the ratio.
+    So do ONNX Runtime's QLinearConv and QLinearMatMul, TensorFlow Lite's MUL and XNNPACK; ``dropped`` bits are gone
+    before. Raises PlanError where float32 cannot hold the ratio.
     """
     with np.errstate(all="ignore"):
         ratio = np.float32(first) * np.asarray(second, np.float32) / output.astype(np.float32)
@@ -125,10 +135,54 @@ def float_ratio(layer: str, first: float, second: Reals | float, output: Reals, 
     return np.asarray(ratio, np.float64) * 2.0**dropped
 
 
-def float_product(source: float, weights: Reals, output: Reals, dropped: int) -> Reals:
+def float_product(layer: str, source: float, weights: Reals, output: Reals, dropped: int) -> Reals:
     """Return the ratio (channels,) of three scales, the product of input's and weights' in float32.
 
     TensorFlow Lite's fully connected layers with one scale form it so; ``dropped`` bits are gone before.
     """
-    product = (np.float32(source) * weights.astype(np.float32)).astype(np.float64)
+    with np.errstate(all="ignore"):
+        product = within_float32(layer, np.float32(source) * weights.astype(np.float32))
     return product * 2.0**dropped / output.astype(np.float32).astype(np.float64)
+
+
+def float_mean(layer: str, source: float, output: Reals, count: int) -> Reals:
+    """Return the ratio (channels,) of a mean over ``count`` codes, formed in float32 all through: XNNPACK.
+
+    Raises PlanError where float32 cannot hold it.
+    """
+    with np.errstate(all="ignore"):
+        ratio = np.float32(source) / output.astype(np.float32) * (np.float32(1) / np.float32(count))
+    return within_float32(layer, ratio)
+
+
+def folded_mean(layer: str, source: float, output: Reals, count: int) -> Reals:
+    """Return the ratio (channels,) of a mean as TensorFlow Lite's optimised kernels form it, in float32.
+
+    Raises PlanError where float32 cannot hold it.
+    """
+    with np.errstate(all="ignore"):
+        sums: NDArray[np.float32] = output.astype(np.float32) * np.float32(count)
+        ratio: NDArray[np.float32] = np.float32(source) / sums
+    return within_float32(layer, ratio)
+
+
+def sum_weights(layer: str, sources: Sequence[float], output: float, bits: int) -> tuple[tuple[int, ...], int]:
+    """Return integers, of which the largest has ``bits`` bits with its sign, and a shift: XNNPACK's sums.
+
+    An integer / 2^shift is about the ratio of one of the scales ``sources`` to that of the output. Raises PlanError
+    where float32 cannot hold a ratio, or where the shift is below 0 or above 62.
+    """
+    with np.errstate(all="ignore"):
+        ratios = within_float32(layer, np.asarray(sources, np.float32) / np.float32(output))
+    shift = bits - 1 - math.frexp(ratios.max())[1]
+    if not 0 <= shift <= LARGEST_SHIFT:
+        raise PlanError(f"{layer}: weights of {bits} bits need a shift by {shift} bits, it is 0 to {LARGEST_SHIFT}")
+    return tuple(int(one) for one in np.rint(np.ldexp(ratios, shift))), shift
+
+
+def within_float32(layer: str, values: NDArray[np.float32]) -> Reals:
+    """Return values in float64; raise PlanError if one left the range of float32."""
+    if not np.all((values > 0) & np.isfinite(values)):
+        worst = next(float(one) for one in values.flat if not (one > 0 and np.isfinite(one)))
+        raise PlanError(f"{layer}: the ratio of its scales is {worst} in float32")
+    return np.asarray(values, np.float64)

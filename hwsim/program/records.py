@@ -447,6 +447,14 @@ class FixedSoftmax(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class TableSoftmax(IntOperation):
+    """A softmax of 8-bit codes over ``axis`` of the sample; ``table`` (256,) holds float32 exponentials."""
+
+    axis: int
+    table: Reals
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class HostSoftmax(IntOperation):
     """A softmax over ``axis`` of the sample, computed by the host in float64 from dequantised codes."""
 

@@ -47,6 +47,7 @@ from hwsim.program.records import (
     SlopedSum,
     Step,
     Sum,
+    TableSoftmax,
     Tensor,
 )
 from hwsim_kernels.counting import COLUMNS
@@ -170,6 +171,17 @@ def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
     need(1 << 30 <= one.multiplier < 1 << 31, f"{one.name}: its multiplier is {one.multiplier}")
     need(1 <= one.shift <= 31, f"{one.name}: shifts to the left by {one.shift} bits, 1 to 31 are possible")
     need(tuple(point.name for point in one.points) == POINTS, f"{one.name}: its points are wrong")
+
+
+def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats and the table of a softmax by a table."""
+    check_alike(one, inputs)
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    for tensor in (inputs[0], one.output):
+        need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax by a table has codes of 8 bits")
+    need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")
+    inside = bool(((one.table >= 0) & (one.table <= 1)).all())
+    need(inside and one.table[0] == 1, f"{one.name}: its table holds no exponentials")
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
@@ -538,5 +550,6 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     Relabel: check_relabel,
     SlopedSum: check_sloped_sum,
     Sum: check_sum,
+    TableSoftmax: check_table_softmax,
 }
 """What is asked of each kind of operation; of all others, that they keep their input's shape."""

@@ -109,7 +109,7 @@ class _Draft:
             self.tensors[operation.name] = self._passed(operation)
         elif isinstance(operation, UNSCALED) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
-        elif isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
+        elif isinstance(operation, Softmax) and settings.softmax.run_on != "host":
             self.tensors[operation.name] = SHARES
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = self._measured(operation)

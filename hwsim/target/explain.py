@@ -149,8 +149,8 @@ def _short(requantize: Requantize) -> str:
         "fixed": f"times a {bits}-bit integer{rule}, one shift rounded {rounding}",
         "fixed_double": f"times a 32-bit integer{rule}, high half rounded half_up, then a shift rounded half_away",
         "fixed_reduced": f"times a {bits}-bit integer reduced from 32, one shift rounded {rounding}, wrap at 32 bits",
-        "float32": f"times a float32 in float32, rounded {rounding}",
-        "float64": f"times a float64 in float64, rounded {rounding}",
+        "float32": f"times a float32{rule} in float32, rounded {rounding}",
+        "float64": f"times a float64{rule} in float64, rounded {rounding}",
         "power_of_two": f"a shift alone, rounded {rounding}",
         "none": "the sum itself is the output",
     }[requantize.kind]
@@ -168,10 +168,12 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     yield "resize", f"codes {codes}, weights of {resize.fraction_bits} bits, sum rounded {resize.rounding}"
     addition = target.settings("add", "").addition
     width = format_name(addition.accumulator.bits, addition.accumulator.signed)
-    yield (
-        "add",
-        f"inputs times 2^{addition.left_shift}, rescaled, sum {width} {addition.accumulator.overflow}",
-    )
+    how = f"times 2^{addition.left_shift}, rescaled"
+    end = ""
+    if addition.kind == "weighted":
+        how = f"times integers of {addition.multiplier_bits} bits"
+        end = f", one shift rounded {addition.rounding}"
+    yield "add", f"inputs {how}, sum {width} {addition.accumulator.overflow}{end}"
     norm = target.settings("normalize", "").normalization
     yield (
         "normalize",
@@ -185,8 +187,14 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     entries = lines if curve.form == "interpolated" else "an entry for each code"
     yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}"
     yield "mean", _mean(target.settings("mean", ""))
-    fixed = target.settings("softmax", "").softmax.run_on == "fixed"
-    yield "softmax", "8-bit codes, in fixed point" if fixed else "on the host, in float64"
+    yield (
+        "softmax",
+        {
+            "fixed": "8-bit codes, in fixed point",
+            "table": "8-bit codes, by a table of exponentials in float32",
+            "host": "on the host, in float64",
+        }[target.settings("softmax", "").softmax.run_on],
+    )
     if _draws(target):
         random = target.random
         taps = ", ".join(map(str, random.taps))
@@ -196,9 +204,12 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
 def _mean(settings: Settings) -> str:
     accumulator = settings.pooling.accumulator
     width = format_name(accumulator.bits, accumulator.signed)
-    divided = settings.pooling.mean == "divided"
+    form = settings.pooling.mean
+    codes = "codes as they are stored" if form == "folded" else "codes less their zero point"
+    divided = form == "divided"
     how = "requantised by a multiplier divided by their number" if divided else "requantised with their number"
-    return f"codes less their zero point, sum {width} {accumulator.overflow}, {how}"
+    how += ", less the zero point, rescaled" if form == "folded" else ""
+    return f"{codes}, sum {width} {accumulator.overflow}, {how}"
 
 
 def _draws(target: Target) -> bool:

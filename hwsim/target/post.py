@@ -69,9 +69,11 @@ def whole_windows_hold_zeros(settings: Settings) -> Found:
             "dpu, but zero_point is kept, so that positions outside would not count as 0; use `zero_point: removed`"
         )
         yield Mistake(("pooling", "division"), sentence, (("pooling", "zero_point"),))
-    if pooling.division == "dpu" and pooling.mean == "divided":
-        sentence = "dpu, but mean is divided, which divides by the number of codes; use `mean: ratio`"
-        yield Mistake(("pooling", "division"), sentence, (("pooling", "mean"),))
+    for key in ("mean", "mean_kept"):
+        form = getattr(pooling, key)
+        if pooling.division == "dpu" and form in ("divided", "folded"):
+            sentence = f"dpu, but {key} is {form}, which divides by the number of codes; use `{key}: ratio`"
+            yield Mistake(("pooling", "division"), sentence, (("pooling", key),))
 
 
 def double_rounding_multiplies_by_32_bits(settings: Settings) -> Found:

@@ -15,7 +15,7 @@ from hwsim.target.settings import Settings, TensorFormat
 Found = Iterator[Mistake]
 Rule = Callable[[Settings], Found]
 
-MAC_KINDS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose", "dense", "scale_shift"})
+MAC_KINDS = frozenset({"conv2d", "depthwise_conv2d", "grouped_conv2d", "conv2d_transpose", "dense", "scale_shift"})
 """Operations that have weights, a multiply-accumulate datapath and a bias."""
 
 
@@ -100,6 +100,15 @@ def percent_has_its_method(settings: Settings) -> Found:
                 "given without `method: percentile`, and minmax covers every value; add the method",
                 ((section, "range", "method"),),
             )
+
+
+def sums_have_their_kind(settings: Settings) -> Found:
+    """Keys of a weighted sum would be ignored without a word where no kind is given."""
+    given = settings.addition.model_fields_set
+    for key in ("multiplier_bits", "rounding"):
+        if key in given and "kind" not in given:
+            sentence = f"no effect without `kind: weighted`; add the kind, or leave {key} out"
+            yield Mistake(("addition", key), sentence, (("addition", "kind"),))
 
 
 def bias_fits_where_it_starts(settings: Settings) -> Found:
@@ -204,6 +213,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     narrow_formats_saturate,
     stored_values_round_deterministically,
     percent_has_its_method,
+    sums_have_their_kind,
     binary_points_are_fixed_without_zero_points,
     *spacing.RULES,
     *post.GENERAL_RULES,

@@ -214,8 +214,9 @@ class Requantize(Section):
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction is dropped (`fixed_double` has roundings of its own)."""
     rule: Rule = "nearest"
-    """How `fixed` and `fixed_double` derive the multiplier from the real ratio, and how `float32` and `float64` form
-    that ratio (`docs/arithmetic.md` section 5)."""
+    """How `fixed` and `fixed_double` derive the multiplier from the real ratio (`docs/arithmetic.md` section 5);
+    `float_product`, `float_product_layer` and `float_ratio` say how that ratio is formed, for `float32` and `float64`
+    too."""
     steps: tuple[Step, ...] | None = None
     """With `kind: steps`: what happens to the sum, one step after another. Activation and output zero point stand where
     `activation` and `zero_point` do, otherwise where `activation.position` says, and at the end."""
@@ -244,6 +245,9 @@ class ActivationFunction(Section):
     scale_behind_pooling: Literal["own", "input"] = "own"
     """The scale of an activation that alone reads what a pooling makes: `own`, or its `input`'s, as where the two are
     one operation."""
+    bounded: Literal["rescaled", "clamped"] = "rescaled"
+    """A bounded ReLU that stands alone: `rescaled`: to the output's scale, as any other. `clamped`: codes are limited
+    by the input's scale and zero point and pass as they are, whatever the output's (TensorFlow Lite Micro)."""
 
 
 class CurveUnit(Section):
@@ -280,9 +284,12 @@ class Pooling(Section):
     division: Literal["count", "dpu"] = "count"
     """`count`: by the number of codes inside the window. `dpu`: times N / 2^M of the whole window, 7 / 64 for 3 x 3,
     as the Xilinx DPU does (`docs/arithmetic.md` section 6)."""
-    mean: Literal["ratio", "divided"] = "ratio"
+    mean: Literal["ratio", "divided", "folded"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
-    divided by the count, without its fraction (TensorFlow Lite)."""
+    divided by the count, without its fraction (TensorFlow Lite). `folded`: derived from scales and count; codes are
+    summed as they are stored, and the input's zero point, rescaled and rounded, comes off behind."""
+    mean_kept: Literal["ratio", "divided", "folded"] | None = None
+    """The same for a `mean` whose result keeps its rows and columns of size 1; without it `mean` holds."""
     zero_point: Literal["removed", "kept"] = "removed"
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
 
@@ -292,6 +299,8 @@ class Resizing(Section):
 
     fraction_bits: Annotated[int, Field(ge=1, le=12, strict=True), Measure(unit="bits", limit="a weight has")] = 10
     """Bits of the weights of two rows, or of two columns, which add up to 1."""
+    positions: Literal["fixed", "float32"] = "fixed"
+    """Where pixels lie between others: by a step of so many bits, or in float32, from which weights are rounded."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the fraction of a weighted sum is dropped."""
     zero_point: Literal["removed", "kept"] = "removed"
@@ -316,6 +325,14 @@ class Normalization(Section):
 class Addition(Section):
     """Element-wise addition."""
 
+    kind: Literal["rescaled", "weighted"] = "rescaled"
+    """`rescaled`: inputs are shifted left, rescaled to a common scale and added, and the sum is requantised.
+    `weighted`: each input is multiplied by an integer, and the sum is shifted right once, whatever `requantize` says
+    (XNNPACK)."""
+    multiplier_bits: MultiplierBits = 22
+    """With `weighted`: width of the larger signed multiplier, in bits."""
+    rounding: Rounding = Rounding.HALF_UP
+    """With `weighted`: how the shift drops bits."""
     left_shift: Annotated[
         int, Field(ge=0, le=30, strict=True), Measure(unit="bits", limit="a shift to the left has")
     ] = 8
@@ -342,9 +359,10 @@ class Concatenation(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host", "fixed"] = "host"
+    run_on: Literal["host", "fixed", "table"] = "host"
     """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
-    the reciprocal in fixed point (TensorFlow Lite's reference kernels)."""
+    the reciprocal in fixed point (TensorFlow Lite's reference kernels). `table`: 8-bit codes, a table of exponentials
+    in float32, summed and divided in float32 (its optimised kernels)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]

@@ -55,9 +55,8 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
         case MultiplyStep():
             return f"times {step.by}"
         case MultiplyFloatStep():
-            return (
-                f"times a float{step.precision}{by_rule(step.rule)} in float{step.precision}, rounded {step.rounding}"
-            )
+            rule = by_rule(step.rule)
+            return f"times a float{step.precision}{rule} in float{step.precision}, rounded {step.rounding}"
         case FitStep():
             return f"to {format_name(step.bits, step.signed)}: {step.overflow}{kept(step)}"
         case ClipStep():

@@ -13,8 +13,18 @@ from pydantic_core import PydanticCustomError
 from hwsim.formats import Overflow, Rounding
 from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Shift, Spelling
 
-Rule = Literal["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
-FloatRule = Literal["nearest", "float_product", "float_ratio"]
+Rule = Literal[
+    "nearest",
+    "half_down",
+    "truncate",
+    "reduced",
+    "float_product",
+    "float_product_layer",
+    "float_ratio",
+    "saturated",
+    "fraction",
+]
+FloatRule = Literal["nearest", "float_product", "float_product_layer", "float_ratio"]
 
 FLOAT_RULES: tuple[FloatRule, ...] = get_args(FloatRule)
 """Rules that say how the ratio itself is formed, so that a multiplication in float has them too."""

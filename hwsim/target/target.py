@@ -24,6 +24,7 @@ Kind = Literal[
     "constant",
     "conv2d",
     "depthwise_conv2d",
+    "grouped_conv2d",
     "conv2d_transpose",
     "dense",
     "scale_shift",
@@ -39,6 +40,8 @@ Kind = Literal[
     "activation",
     "prelu",
     "curve",
+    "leaky_relu",
+    "rescale",
     "reshape",
     "resize",
     "pad",
@@ -47,6 +50,13 @@ Kind = Literal[
     "softmax",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+
+GENERAL_KIND: Mapping[str, str] = {
+    "grouped_conv2d": "conv2d",
+    "leaky_relu": "activation",
+    "rescale": "activation",
+}
+"""Special kinds, and the kind whose overrides hold for them, too; their own come on top."""
 
 _USED_BY: Mapping[str, frozenset[str]] = {
     "weights": MAC_KINDS | {"prelu"},
@@ -111,7 +121,8 @@ class Target(Settings):
         """Return what holds for ``layer``, an operation of ``kind``; raise TargetError if that is wrong.
 
         Mappings merge key by key, lists are replaced whole. First the target's own keys, then
-        those of ``operations``, then of each matching pattern of ``layers`` in the file's order.
+        those of ``operations`` (a general kind's before a special one's), then of each matching
+        pattern of ``layers`` in the file's order.
 
         >>> target = Target.from_dict({"name": "t", "layers": {"*stem*": {"weights": {"bits": 4}}}})
         >>> target.settings("conv2d", "stem_1").weights.bits, target.settings("conv2d", "body").weights.bits
@@ -143,7 +154,8 @@ class Target(Settings):
         """Merge the keys given for all operations, for ``kind`` and under each of ``patterns``."""
         own = {"name", "description", "network", "operations", "layers"}
         merged: dict[str, object] = self.model_dump(exclude_unset=True, exclude=own)
-        overrides = [settings for name, settings in self.operations.items() if name == kind]
+        named = (GENERAL_KIND.get(kind), kind)
+        overrides = [self.operations[name] for name in named if name in self.operations]
         overrides += [self.layers[pattern] for pattern in patterns]
         for settings in overrides:
             merged = merge(merged, settings.model_dump(exclude_unset=True))

@@ -14,7 +14,7 @@ from hwsim.formats import IntFormat, Rounding
 from hwsim.network import Add, Input, Multiply, Network, Operation, Relu, Softmax, Weighted
 from hwsim.program.mac import bias_unit, ratio_of
 from hwsim.program.pipeline import limits
-from hwsim.program.ratio import Ratio
+from hwsim.program.ratio import Ratio, sum_weights
 from hwsim.quantize import Plan, TensorPlan, WeightPlan
 from hwsim.quantize.decide import accumulator_unit, product_unit
 from hwsim.target import Settings, Target
@@ -72,9 +72,13 @@ class Numbers:
     def common_unit(self, operation: Add) -> float | None:
         """The unit to which an addition brings its inputs; None where they keep their own."""
         settings = self.settings(operation)
+        scales, addition = [self.scale(name) for name in operation.inputs], settings.addition
+        if addition.kind == "weighted":
+            output = self.scale(operation.name)
+            return output / 2.0 ** sum_weights(operation.name, scales, output, addition.multiplier_bits)[1]
         if not goes_by_ratio(settings.requantize.expanded()):
             return None
-        return 2 * max(self.scale(name) for name in operation.inputs) / 2.0**settings.addition.left_shift
+        return 2 * max(scales) / 2.0**addition.left_shift
 
     def sums(self, operation: Weighted) -> dict[str, Any]:
         """The grids of weights and bias."""
@@ -116,7 +120,7 @@ class Numbers:
     def quantizer(self, operation: Operation) -> Grid:
         """The grid that an operation's result is brought to."""
         settings = self.settings(operation)
-        if isinstance(operation, Softmax) and settings.softmax.run_on == "fixed":
+        if isinstance(operation, Softmax) and settings.softmax.run_on != "host":
             return grid_of(self.tensor(operation.name), Rounding.HALF_AWAY)
         enters = isinstance(operation, Input | Softmax)
         mode = settings.activations.rounding if enters else last_rounding(settings.requantize.expanded())

@@ -205,7 +205,7 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:  # noqa:
     if name == "requantize":
         exact = {"requantize": {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}}
         return (
-            {**exact, "addition": {"left_shift": _finest_shift(operation, settings)}}
+            {**exact, "addition": {"kind": "rescaled", "left_shift": _finest_shift(operation, settings)}}
             if isinstance(operation, Add)
             else exact
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from hwsim_kernels.convert import known, whole
 
 MAX_SHIFT = 62
@@ -15,6 +17,9 @@ MAX_SHIFT = 62
 
 MAX_EXPONENT = 30
 """The largest exponent of TensorFlow Lite built with single rounding."""
+
+LARGEST = float((1 << 31) - 1)
+"""The largest multiplier that keeps its binary point."""
 
 Derivation = tuple[int, int]
 """A multiplier of b bits, sign included, and an exponent e: the ratio is multiplier * 2**(e - (b - 1)), or (0, 0)."""
@@ -60,6 +65,17 @@ def saturated(ratio: float, bits: int) -> Derivation:
     return (multiplier, exponent) if exponent <= MAX_EXPONENT else ((1 << (bits - 1)) - 1, MAX_EXPONENT)
 
 
+def fraction(ratio: float, bits: int) -> Derivation:
+    """``bits - 1`` bits behind the binary point, whatever the ratio, rounded half to even from float32: XNNPACK.
+
+    >>> fraction(0.25, 9), fraction(3.0, 9)
+    ((64, 0), (768, 0))
+    """
+    with np.errstate(over="ignore"):
+        scaled = float(np.ldexp(np.float32(ratio), bits - 1))
+    return int(np.rint(min(scaled, LARGEST))), 0
+
+
 def normal(multiplier: int, exponent: int, bits: int) -> Derivation:
     """Bring a mantissa that was rounded up to one back into range; what would need a longer shift becomes 0."""
     if multiplier == 1 << (bits - 1):
@@ -85,8 +101,10 @@ RULES: Mapping[str, Callable[[float, int], Derivation]] = {
     "truncate": truncate,
     "reduced": reduced,
     "float_product": nearest,  # the ratio is another one, not the way from it to a multiplier
+    "float_product_layer": nearest,
     "float_ratio": nearest,
     "saturated": saturated,
+    "fraction": fraction,
 }
 
 
@@ -94,8 +112,8 @@ def multiplier_of(ratio: float, bits: int = 32, rule: str = "nearest") -> tuple[
     """Return (multiplier, shift) of a real ratio above 0, which is about ``multiplier / 2**shift``, for `requantize`.
 
     bits: 2 to 32, the multiplier's width, sign included. rule: `nearest`, `half_down`, `truncate`, `reduced` (below 32
-    bits) or `saturated`, see docs/arithmetic.md section 5. A negative shift is to the left; both are 0 for ratios too
-    small. ``requantize_double`` takes the exponent ``31 - shift``.
+    bits), `saturated` or `fraction`, see docs/arithmetic.md section 5. A negative shift is to the left; both are 0 for
+    ratios too small. ``requantize_double`` takes the exponent ``31 - shift``.
 
     >>> multiplier_of(0.25), multiplier_of(3.0, 16), multiplier_of(2.0**-40)
     ((1073741824, 32), (24576, 13), (0, 0))

@@ -31,3 +31,9 @@ def files(
     samples = [codes_for(path, 6) for path in paths]
     made = zip(paths, samples, judged(paths, samples), strict=True)
     return dict(zip(contents, made, strict=True))
+
+
+@pytest.fixture(scope="session")
+def small(files: dict[str, tuple[Path, Any, dict[str, Any]]]) -> dict[str, Path]:
+    """Return the path of the file of each small network."""
+    return {name: files[name][0] for name in (*CASES, *OPERATORS)}

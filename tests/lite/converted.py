@@ -18,13 +18,21 @@ Shape = tuple[int, ...]
 
 
 def convert(
-    shape: Shape, build: Build, *, wide: bool = False, real: bool = False, any_batch: bool = False, seed: int = 0
+    shape: Shape,
+    build: Build,
+    *,
+    wide: bool = False,
+    real: bool = False,
+    any_batch: bool = False,
+    one_scale: bool = False,
+    seed: int = 0,
 ) -> bytes:
     """Return a quantised file of a network; ``wide`` asks for 16-bit feature maps, ``real`` for real values outside.
 
-    With ``any_batch``, for a batch of any size, the file works out its shapes as it runs.
+    With ``one_scale``, the weights of a dense layer share one, as in older files. With ``any_batch``, for a batch of
+    any size, the file works out its shapes as it runs.
     """
-    return convert_model(*made(shape, build, any_batch=any_batch, seed=seed), wide=wide, real=real)
+    return convert_model(*made(shape, build, any_batch=any_batch, seed=seed), wide=wide, real=real, one_scale=one_scale)
 
 
 def made(shape: Shape, build: Build, *, any_batch: bool = False, seed: int = 0) -> tuple[Any, list[Any]]:
@@ -40,9 +48,12 @@ def made(shape: Shape, build: Build, *, any_batch: bool = False, seed: int = 0) 
     return model, [generator.normal(0.1, 1, (1, *shape)).astype(np.float32) for _ in range(8)]
 
 
-def convert_model(model: Any, samples: Sequence[Any], *, wide: bool = False, real: bool = False) -> bytes:
+def convert_model(
+    model: Any, samples: Sequence[Any], *, wide: bool = False, real: bool = False, one_scale: bool = False
+) -> bytes:
     """Return a quantised file of a Keras model that is calibrated with ``samples``."""
     converter: Any = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = one_scale
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     converter.target_spec.supported_ops = [kind if wide else tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -146,6 +157,12 @@ def excited(x: Any) -> Any:
     return layers.Multiply()([x, layers.Dense(6, activation="sigmoid")(gates)])
 
 
+def beside_softmax(x: Any) -> Any:
+    """Return two convolutions side by side, one behind a softmax, whose scale is not the other's."""
+    first = layers.Softmax()(layers.Conv2D(4, 3)(x))
+    return layers.Concatenate()([first, layers.Conv2D(4, 3)(x)])
+
+
 IMAGE = (9, 8, 3)
 CASES: Mapping[str, tuple[Shape, Build]] = {
     "conv": (IMAGE, conv()),
@@ -156,6 +173,7 @@ CASES: Mapping[str, tuple[Shape, Build]] = {
     "conv in groups": ((6, 6, 4), conv(groups=2)),
     "depthwise": (IMAGE, depthwise()),
     "depthwise times 2, same, stride 2": (IMAGE, depthwise(padding="same", strides=2, depth_multiplier=2)),
+    "depthwise of one channel": ((9, 8, 1), depthwise(depth_multiplier=4)),
     "depthwise dilated": (IMAGE, depthwise(dilation_rate=2, padding="same")),
     "dense": ((10,), layers.Dense(7)),
     "dense relu, dense": ((10,), chain(layers.Dense(7, activation="relu"), layers.Dense(3))),
@@ -215,6 +233,7 @@ OPERATORS: Mapping[str, tuple[Shape, Build]] = {
     "mean of rows": (IMAGE, chain(conv(), averaged(axis=1, keepdims=True))),
     "batch normalisation": (IMAGE, chain(layers.BatchNormalization(), layers.ReLU())),
     "conv of rows": ((12, 3), layers.Conv1D(4, 3, padding="same", activation="relu")),
+    "softmax, quantize": (IMAGE, beside_softmax),
 }
 
 SHAPES = ("flatten, dense", "reshape", "multiply by channel")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracle.activation import limit
+from oracle.activation import Relu, limit
 from oracle.finish import Finish, InputRescaling, Output
 from oracle.ledger import Place, Point
 from oracle.levels import scales_of
@@ -14,9 +14,11 @@ from oracle.tensor import Layer, Made, place_of
 def activation(layer: Layer) -> Made:
     """Compute an activation; without a function, bring codes to another scale."""
     function = layer.operation["function"]
+    clamped = function and function["max_value"] is not None
+    clamped = clamped and layer.settings["activation"].get("bounded", "rescaled") == "clamped"
     apart = function and function.get("negative_slope", 0.0) != 0 and layer.settings["activation"]["slope"] == "apart"
     source = layer.inputs[0]
-    made_by = Apart(layer) if apart else Whole(layer)
+    made_by = Apart(layer) if apart else Clamped(layer) if clamped else Whole(layer)
     samples = [
         [
             made_by.run(code - source.zero_point, number, place_of(sample, number, source.shape))
@@ -40,6 +42,22 @@ class Whole:
     def run(self, d: int, number: int, place: Place) -> int:
         """Return the code of ``d``, a code less its zero point."""
         return self.finish.run(d, self.unit, number, place)
+
+
+class Clamped:
+    """Limits codes as they are, by the scale and the zero point of the input (``activation.bounded: clamped``)."""
+
+    def __init__(self, layer: Layer) -> None:
+        """Begin an empty ledger."""
+        self.source, channels = layer.inputs[0], layer.inputs[0].shape[-1]
+        self.relu = Relu(layer.operation["function"], layer.settings, channels)
+        self.output = Output(layer.settings, layer.plan, channels)
+        self.points = [*self.relu.points, self.output.point]
+
+    def run(self, d: int, number: int, place: Place) -> int:
+        """Return the code of ``d``, a code less its zero point."""
+        limited = self.relu.apply(d, self.source.scale, number, place)
+        return self.output.store_as_is(limited + self.source.zero_point, place)
 
 
 class Apart:

@@ -9,7 +9,7 @@ from oracle.ledger import Point
 from oracle.levels import Entry, scales_of, shifts_of
 from oracle.mac import Product
 from oracle.overflow import Format
-from oracle.rescale import Unit, product_unit
+from oracle.rescale import Unit, product_unit, sum_weights
 from oracle.tensor import Layer, Made, Shape, Tensor, coordinates, index_of, place_of, size_of
 
 
@@ -23,6 +23,10 @@ class Addition:
         self.signs = [1, -1] if layer.operation["op"] == "Subtract" else [1] * len(layer.inputs)
         channels = self.shape[-1]
         self.rescaling = InputRescaling(layer.settings, channels)
+        self.weights: list[int] = []
+        if layer.settings["addition"].get("kind", "rescaled") == "weighted":
+            self._weigh(layer)
+            return
         self.scaled = self.rescaling.by_ratio
         self.left_shift: int = layer.settings["addition"]["left_shift"] if self.scaled else 0
         largest = max(one.scale for one in layer.inputs)
@@ -35,13 +39,30 @@ class Addition:
         self.finish = Finish(layer.operation.get("activation"), layer.settings, layer.plan, channels)
         self.points = [*(self.rescaling.points if self.scaled else []), self.sums, *self.finish.points]
 
+    def _weigh(self, layer: Layer) -> None:
+        """Begin an addition whose inputs have integer weights, with one shift behind it."""
+        section, scale = layer.settings["addition"], layer.plan["scale"]
+        self.weights, shift = sum_weights([one.scale for one in layer.inputs], scale, section["multiplier_bits"])
+        step = {"step": "shift_right", "by": shift, "rounding": section["rounding"], "name": "requantize"}
+        settings = {**layer.settings, "requantize": {"kind": "steps", "steps": [{**step, "guard_bits": None}]}}
+        channels = self.shape[-1]
+        self.unit = Unit(scale / 2.0**shift)
+        self.format = Format.of(section["accumulator"])
+        self.sums = Point("accumulator", channels, last=True)
+        self.finish = Finish(layer.operation.get("activation"), settings, layer.plan, channels)
+        self.points = [self.sums, *self.finish.points]
+
     def run(self, sample: int, number: int) -> int:
         """Return the code of one output."""
         place = place_of(sample, number, self.shape)
         values = []
-        for one, sign in zip(self.inputs, self.signs, strict=True):
-            x = repeated(one, sample, number, self.shape) * 2**self.left_shift
-            v = self.rescaling.rescale(x, (one.scale, self.common), number, place) if self.scaled else x
+        for index, (one, sign) in enumerate(zip(self.inputs, self.signs, strict=True)):
+            d = repeated(one, sample, number, self.shape)
+            if self.weights:
+                v = self.weights[index] * d
+            else:
+                x = d * 2**self.left_shift
+                v = self.rescaling.rescale(x, (one.scale, self.common), number, place) if self.scaled else x
             values.append(sign * v)
         total = self.sums.add_up(values, self.format, place)
         return self.finish.run(total, self.unit, number, place)

@@ -139,8 +139,9 @@ class Parameters:
         mac = self.layer.settings["mac"]
         shift = sum(stage["shift"] for stage in mac["stages"])
         shift += mac["product"]["shift"] if mac["product"] else 0
-        scale = per_channel(self.layer.weights["scale"], channel)
-        return accumulator_unit(self.layer.inputs[0].scale, scale, shift)
+        scales = self.layer.weights["scale"]
+        alone = not isinstance(scales, list) or len(scales) == 1
+        return accumulator_unit(self.layer.inputs[0].scale, per_channel(scales, channel), shift, alone=alone)
 
     def _above(self, unit: float) -> int:
         """Return how many bits an LSB of a bias code is above that of the sum."""

@@ -38,6 +38,7 @@ class AccumulatorUnit(Unit):
     input_scale: float
     weight_scale: float
     shift: int
+    alone: bool
 
     def ratio(self, scale: float, rule: str = "nearest") -> float:
         """Return the ratio to a scale; ``float_product`` forms the product of scales in float32.
@@ -47,7 +48,7 @@ class AccumulatorUnit(Unit):
         >>> accumulator_unit(1.0, 1.0, 2).ratio(3.0, "float_ratio") == 4 * (11184811 / 2**25)
         True
         """
-        if rule not in ("float_product", "float_ratio"):
+        if rule not in ("float_product", "float_ratio") and not (rule == "float_product_layer" and self.alone):
             return super().ratio(scale)
         single = to_float32(Fraction(as_float32(self.input_scale)) * Fraction(as_float32(self.weight_scale)))
         if rule == "float_ratio":
@@ -55,9 +56,9 @@ class AccumulatorUnit(Unit):
         return float(single) * 2.0**self.shift / as_float32(scale)
 
 
-def accumulator_unit(input_scale: float, weight_scale: float, shift: int) -> Unit:
-    """Return the unit of a multiply-accumulate that drops ``shift`` bits."""
-    return AccumulatorUnit(input_scale * weight_scale * 2.0**shift, input_scale, weight_scale, shift)
+def accumulator_unit(input_scale: float, weight_scale: float, shift: int, *, alone: bool = True) -> Unit:
+    """Return the unit of a multiply-accumulate that drops ``shift`` bits; ``alone``: its weights have one scale."""
+    return AccumulatorUnit(input_scale * weight_scale * 2.0**shift, input_scale, weight_scale, shift, alone)
 
 
 @dataclass(frozen=True)
@@ -88,24 +89,48 @@ def product_unit(a: float, b: float, shift: int) -> Unit:
 
 @dataclass(frozen=True)
 class MeanUnit(Unit):
-    """The unit of a sum of ``count`` codes that becomes their mean; ``divided``: integers are divided by the count."""
+    """The unit of a sum of ``count`` codes that becomes their mean.
+
+    ``form`` is `pooling.mean`: with `divided`, integers are divided by the count.
+    """
 
     input_scale: float
     count: int
-    divided: bool
+    form: str
     share: float | None = None
+    float_ratio: bool = False
 
     def ratio(self, scale: float, rule: str = "nearest") -> float:
-        """Return the ratio to a scale, as far as it goes into integers that are not yet divided."""
+        """Return the ratio to a scale, as far as it goes into integers that are not yet divided.
+
+        >>> MeanUnit(1.0, 1.0, 3, "ratio", None, True).ratio(1.0) == 11184811 / 2**25
+        True
+        """
+        source, output = Fraction(as_float32(self.input_scale)), Fraction(as_float32(scale))
+        if self.form == "folded":
+            return float(to_float32(source / to_float32(self.count * output)))
+        if self.float_ratio:
+            return float(to_float32(to_float32(source / output) * to_float32(Fraction(1, self.count))))
         whole = self.input_scale / scale
-        if self.divided:
+        if self.form == "divided":
             return whole
         return whole / self.count if self.share is None else whole * self.share
 
     @property
     def divisor(self) -> int:
         """By what the integers of the ratio are to be divided."""
-        return self.count if self.divided else 1
+        return self.count if self.form == "divided" and not self.float_ratio else 1
+
+
+def sum_weights(sources: list[float], output: float, bits: int) -> tuple[list[int], int]:
+    """Return integers and the one shift behind them that bring scales to that of an output.
+
+    >>> sum_weights([1.0, 0.5], 4.0, 4)
+    ([4, 2], 4)
+    """
+    ratios = [to_float32(Fraction(as_float32(one)) / Fraction(as_float32(output))) for one in sources]
+    shift = bits - 1 - frexp(max(ratios))[1]
+    return [round_fraction(one * Fraction(2) ** shift, "half_even") for one in ratios], shift
 
 
 class Multiplier(NamedTuple):
@@ -135,7 +160,7 @@ QUOTIENT_ROUNDING = {"half_down": "half_down", "truncate": "floor"}
 
 @lru_cache(maxsize=4096)
 def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
-    """Return the fixed-point form of ``ratio`` by a rule (``derive``; float_ rules differ in the ratio alone).
+    """Return the fixed-point form of ``ratio`` by a rule (``derive``; those with float differ in the ratio alone).
 
     >>> multiplier(0.25, 32)
     Multiplier(q=1073741824, n=32, e=-1)
@@ -143,6 +168,8 @@ def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
     (Multiplier(q=19661, n=16, e=-1), Multiplier(q=19660, n=16, e=-1), Multiplier(q=19661, n=16, e=-1))
     >>> multiplier(1 - 2.0**-20, 16), multiplier(1 - 2.0**-20, 16, "reduced")
     (Multiplier(q=16384, n=14, e=1), Multiplier(q=32767, n=15, e=0))
+    >>> multiplier(0.3, 9, "fraction"), multiplier(300.0, 9, "fraction")
+    (Multiplier(q=77, n=8, e=0), Multiplier(q=76800, n=8, e=0))
     >>> multiplier(2.0**40, 32, "saturated")
     Multiplier(q=2147483647, n=1, e=30)
     """
@@ -150,6 +177,10 @@ def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
         raise ValueError(f"ratio {ratio}")
     if rule == "reduced":
         return _reduced(multiplier(ratio, 32), bits)
+    if rule == "fraction":
+        scaled = to_float32(min(Fraction(ratio), Fraction(2**31))) * 2 ** (bits - 1)
+        q = min(round_fraction(scaled, "half_even"), 2**31 - 1)
+        return Multiplier(q, bits - 1, 0) if q else Multiplier(0, 0, 0)
     m, e = frexp(ratio)
     q = round_fraction(Fraction(m) * 2 ** (bits - 1), QUOTIENT_ROUNDING.get(rule, "half_away"))
     if q == 2 ** (bits - 1):

@@ -49,13 +49,7 @@ def _multiply(bits: int | None, rule: str | None) -> Step:
 
 
 def _multiply_float(precision: int, rounding: str | None, rule: str | None) -> Step:
-    return {
-        "step": "multiply_float",
-        "precision": precision,
-        "rounding": rounding,
-        "rule": rule,
-        "name": "requantize",
-    }
+    return {"step": "multiply_float", "precision": precision, "rounding": rounding, "rule": rule, "name": "requantize"}
 
 
 def _shift_right(by: int | str, rounding: str | None, name: str) -> Step:

@@ -65,6 +65,7 @@ def resizings() -> st.SearchStrategy[Json]:
     return st.fixed_dictionaries(
         {
             "fraction_bits": st.one_of(st.integers(1, 12), st.just(10)),
+            "positions": st.sampled_from(["fixed", "float32"]),
             "rounding": st.sampled_from(ROUNDINGS),
             "zero_point": st.sampled_from(["removed", "kept"]),
         }

@@ -39,7 +39,16 @@ DIVISIONS = ["float64", "float64", "float32_reciprocal"]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
 
-RULES = ["nearest", "half_down", "truncate", "reduced", "float_product", "float_ratio", "saturated"]
+RULES = [
+    "nearest",
+    "half_down",
+    "truncate",
+    "reduced",
+    "float_product",
+    "float_product_layer",
+    "float_ratio",
+    "saturated",
+]
 
 KINDS = [
     "conv",
@@ -59,7 +68,7 @@ KINDS = [
     "crop",
 ]
 
-FLOAT_RULES = ["nearest", "float_product", "float_ratio"]
+FLOAT_RULES = ["nearest", "float_product", "float_product_layer", "float_ratio"]
 
 Json = dict[str, Any]
 
@@ -154,6 +163,16 @@ def requantizations(draw: DrawFn) -> Json:
     if kind in ("float32", "float64"):
         found["rule"] = draw(st.sampled_from(FLOAT_RULES))
     return found
+
+
+@composite
+def additions(draw: DrawFn) -> Json:
+    """Return how tensors are added."""
+    accumulator = draw(fits(6, 30))
+    if draw(st.booleans()):
+        return {"left_shift": draw(st.integers(0, 12)), "accumulator": accumulator}
+    bits, rounding = draw(st.integers(14, 32)), draw(st.sampled_from(ROUNDINGS))
+    return {"kind": "weighted", "multiplier_bits": bits, "rounding": rounding, "accumulator": accumulator}
 
 
 @composite
@@ -362,6 +381,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 "slope": draw(st.sampled_from(["after", "apart"])),
                 "limit_rounding": draw(st.sampled_from(STEADY)),
                 "limit_precision": draw(st.sampled_from([32, 64])),
+                "bounded": draw(st.sampled_from(["rescaled", "rescaled", "clamped"])),
             },
             "output": {
                 "overflow": draw(
@@ -371,7 +391,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
             "pooling": {
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
-                "mean": draw(st.sampled_from(["ratio", "divided"])),
+                "mean": draw(st.sampled_from(["ratio", "divided", "folded"])),
                 **draw(st.sampled_from(POOLINGS)),
             },
             "softmax": {"run_on": "fixed" if fixed else "host"},
@@ -390,7 +410,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                     )
                 )
             },
-            "addition": {"left_shift": draw(st.integers(0, 12)), "accumulator": draw(fits(6, 30))},
+            "addition": draw(additions()),
             "curve": draw(curve_units()),
             "resize": draw(resizings()),
             "random": draw(generators()),

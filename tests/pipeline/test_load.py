@@ -179,7 +179,7 @@ def test_dilated_convolutions(padding: str, dilation: Any, kernel: int) -> None:
 def test_grouped_convolutions(channels: int, groups: int, filters: int, strides: Any) -> None:
     conv = layers.Conv2D(filters, 3, strides=strides, groups=groups, padding="same", name="conv")
     network = checked(sequential((6, 7, channels), conv))
-    assert network.by_name["conv"].kind == ("depthwise_conv2d" if groups == channels else "conv2d")
+    assert network.by_name["conv"].kind == ("depthwise_conv2d" if groups == channels else "grouped_conv2d")
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

@@ -251,7 +251,7 @@ KEYS = {
     "at the top instead of in its section": (
         "name: t\nmultiplier_bits: 16\n",
         "2: multiplier_bits: no such key; did you mean requantize.multiplier_bits or "
-        "activation.multiplier_bits?; "
+        "activation.multiplier_bits or addition.multiplier_bits?; "
         "allowed here: name, description, weights, activations, mac, bias, requantize, activation, curve, output, "
         "pooling, resize, normalization, "
         "addition, multiplication, concatenation, softmax, random, network, operations, layers",
@@ -280,9 +280,9 @@ KEYS = {
     "an unknown operation": (
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
         "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, constant, conv2d, "
-        "depthwise_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, subtract, "
-        "multiply, matmul, normalize, concatenate, activation, prelu, curve, reshape, resize, pad, crop, rearrange, "
-        "softmax",
+        "depthwise_conv2d, grouped_conv2d, conv2d_transpose, dense, scale_shift, average_pool, max_pool, mean, add, "
+        "subtract, multiply, matmul, normalize, concatenate, activation, prelu, curve, rescale, reshape, resize, pad, "
+        "crop, rearrange, softmax",
     ),
     "a layer without a name": (
         "name: t\nlayers:\n  '': {weights: {bits: 4}}\n",

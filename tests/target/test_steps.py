@@ -66,7 +66,7 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         {"requantize": {"kind": "float64", "rule": "truncate"}},
         [
             "requantize.rule: truncate, but float64 has no multiplier to derive, only a ratio to form; "
-            "use one of nearest, float_product, float_ratio"
+            "use one of nearest, float_product, float_product_layer, float_ratio"
         ],
     ),
     "a rule of a kind with its own": (

@@ -53,7 +53,7 @@ def quantize(
         key = position[0] * position[1] + row
         for c in range(channels):
             value = divide_clipped(values[row, c], scale[c])
-            if plain and abs(value) < PLAIN_REAL and abs(zero_point[c]) < PLAIN_LIMIT:
+            if plain and abs(value) < PLAIN_REAL and -PLAIN_LIMIT < zero_point[c] < PLAIN_LIMIT:
                 whole, fraction, sticky = floor_of(value)
                 up = round_up(fraction, sticky, value < 0, whole & 1 != 0, field[4], 0)
                 code = whole + up + zero_point[c]

@@ -83,10 +83,13 @@ def images(name: str, size: int, count: int, seed: int = 0) -> Floats:
     return pixels * np.float32(255) if name.startswith(RAW) else pixels * np.float32(2) - np.float32(1)
 
 
-def build(name: str, size: int, classes: int, seed: int = 0, samples: int = 4) -> Any:
-    """Return a network for images of a size, with well-scaled random weights (``well_scaled``)."""
-    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=classes)
-    return well_scaled(model, images(name, size, samples, seed + 1), seed)
+def build(name: str, data: Floats, classes: int, seed: int = 0) -> Any:
+    """Return a network for images of this size, with random weights that are well scaled for these images.
+
+    For others they are not: without training, a deep network with swish enlarges whatever is larger than these.
+    """
+    model = getattr(keras.applications, name)(weights=None, input_shape=data.shape[1:], classes=classes)
+    return well_scaled(model, data, seed)
 
 
 def smallest(name: str) -> int:

@@ -83,8 +83,8 @@ def run_one(name: str, full: bool, count: int, out: Path) -> None:
 
     size = full_size(name) if full else smallest(name)
     keras.utils.set_random_seed(0)
-    model = build(name, size, 1000, samples=2)
     data = images(name, size, count)
+    model = build(name, data, 1000)
     model.predict(data, verbose=0)
     started = time.perf_counter()
     model.predict(data, verbose=0)

@@ -79,7 +79,8 @@ def images(name: str, size: int, count: int, seed: int = 0) -> Floats:
     generator = np.random.default_rng(seed)
     coarse = generator.random((count, -(-size // 8), -(-size // 8), 3), np.float32)
     smooth = coarse.repeat(8, axis=1).repeat(8, axis=2)[:, :size, :size]
-    pixels: Floats = np.float32(0.7) * smooth + np.float32(0.3) * generator.random((count, size, size, 3), np.float32)
+    noise = generator.random((count, size, size, 3), np.float32)
+    pixels = np.asarray(0.7 * smooth + 0.3 * noise, np.float32)
     return pixels * np.float32(255) if name.startswith(RAW) else pixels * np.float32(2) - np.float32(1)
 
 

@@ -189,8 +189,15 @@ def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str
         how = "any indices" if any(one.indices for one in network.inputs) else "uniform in [0, 1)"
         notes.append(f"data: {SYNTHETIC_SAMPLES} synthetic samples, {how}, seed 0, since none were given")
     if network.import_error is not None:
-        notes.append(f"import: the float network differs from Keras by {network.import_error:.2g} at most")
+        notes.append(f"import: {imported(network)} differs from Keras by {network.import_error:.2g} at most")
     return samples, notes
+
+
+def imported(network: Network) -> str:
+    """Say what was compared with Keras."""
+    if not network.import_in_pieces:
+        return "the float network"
+    return "each piece of the float network (whose whole enlarges rounding: such a model is hardly of use)"
 
 
 def input_codes(network: Network) -> dict[str, tuple[str, float, int]]:

@@ -112,8 +112,7 @@ class Row:
     @cached_property
     def seen(self) -> tuple[int, int] | None:
         """The smallest and the largest value that was looked at, or None."""
-        ends = [end for both in counting.value_range(self.counts) for end in both if end is not None]
-        return (min(ends), max(ends)) if ends else None
+        return counting.whole_range(self.counts)
 
     @property
     def bits_needed(self) -> int | None:

@@ -16,14 +16,15 @@ class Network:
     """A graph of operations, each after all that it takes from; immutable.
 
     ``outputs`` names the operations whose tensors are the network's results. ``import_error`` is the
-    largest absolute difference to the framework the model came from, where that was measured. ``stored`` is what a
-    quantised file says of its integers.
+    largest absolute difference to the framework the model came from, where that was measured; ``import_in_pieces`` says
+    that each piece was fed with the framework's own values. ``stored`` is what a quantised file says of its integers.
     """
 
     name: str
     operations: tuple[Operation, ...]
     outputs: tuple[str, ...]
     import_error: float | None = None
+    import_in_pieces: bool = False
     stored: Stored | None = None
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from hwsim.program.records import Ints, Reals, Rescale, Tensor
 from hwsim.target.settings import CurveUnit
 from hwsim_kernels import gates, integer_gelu
 from hwsim_kernels.hard_silu import hard_silu
-from hwsim_kernels.rounding import round_float
+from hwsim_kernels.rounding import round_floats
 
 GATES: Mapping[str, Callable[[int, float], int]] = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}
 GELUS = ("gelu", "gelu_tanh")
@@ -104,7 +104,8 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
         exact = [fixed(distance) for distance in (codes - source.zero_point).tolist()]
         table = np.array([min(max(one, -LARGEST), LARGEST) for one in exact], np.int64)
     else:
-        table = np.array([_rounded(one, unit) for one in found.tolist()], np.int64)
+        table = np.empty(found.shape, np.int64)
+        round_floats(found, unit.rounding.code, table)
     errors = (table << 16) - np.floor(found * 65536).astype(np.int64)
     return table, np.clip(errors, -LARGEST_ERROR, LARGEST_ERROR)
 
@@ -129,8 +130,3 @@ def fixed_point(operation: Curve, source: Tensor, scale: float, unit: CurveUnit)
 def single(values: Reals) -> Reals:
     """Return values rounded to float32, in float64."""
     return values.astype(np.float32).astype(np.float64)
-
-
-def _rounded(value: float, unit: CurveUnit) -> int:
-    high, low = round_float(value, unit.rounding.code)
-    return (int(high) << 62) + int(low)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,14 @@ from hwsim.network.mac import Floats
 from hwsim.reference.operation import run_operation
 
 
-def walk(network: Network, inputs: Sequence[NDArray[Any]]) -> Iterator[tuple[Operation, list[Floats], Floats]]:
+def walk(
+    network: Network, inputs: Sequence[NDArray[Any]], instead: Mapping[str, Floats] | None = None
+) -> Iterator[tuple[Operation, list[Floats], Floats]]:
     """Yield each operation with its inputs and its result (batch, …), in order; tensors live while they are still read.
 
-    ``inputs`` go to ``network.inputs`` in order, as float32. Raises DataError for inputs of another number or shape,
-    ModelError for a network that makes no sense.
+    What reads an operation named in ``instead`` gets that array, not the result. ``inputs`` go to ``network.inputs`` in
+    order, as float32. Raises DataError for inputs of another number or shape, ModelError for a network that makes no
+    sense.
     """
     tensors = _given(network, inputs)
     readers = Counter(name for operation in network.operations for name in operation.inputs)
@@ -29,7 +32,7 @@ def walk(network: Network, inputs: Sequence[NDArray[Any]]) -> Iterator[tuple[Ope
         if result.shape[1:] != (shape := network.shapes[operation.name]):
             # TensorFlow returns anything at all where a window does not fit into its input
             raise ModelError(f"{operation.name}: has shape {shape}, but the float run gives {result.shape[1:]}")
-        tensors[operation.name] = result
+        tensors[operation.name] = result if instead is None else instead.get(operation.name, result)
         yield operation, given, result
         del given, result  # as callers should: else they would live while the next operation runs
         readers.subtract(operation.inputs)
@@ -39,15 +42,18 @@ def walk(network: Network, inputs: Sequence[NDArray[Any]]) -> Iterator[tuple[Ope
 
 
 def run_network(
-    network: Network, inputs: Sequence[NDArray[Any]], keep: Collection[str] | None = None
+    network: Network,
+    inputs: Sequence[NDArray[Any]],
+    keep: Collection[str] | None = None,
+    instead: Mapping[str, Floats] | None = None,
 ) -> dict[str, Floats]:
     """Return the tensors named in ``keep`` (all by default), each (batch, …), in the order of the operations.
 
-    Raises DataError for inputs of another number or shape.
+    ``instead`` as in ``walk``. Raises DataError for inputs of another number or shape.
     """
     wanted = set(network.by_name if keep is None else keep)
     kept: dict[str, Floats] = {}
-    for one, given, result in walk(network, inputs):
+    for one, given, result in walk(network, inputs, instead):
         if one.name in wanted:
             kept[one.name] = result
         del given, result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +30,9 @@ def prove_import(network: Network, model: Any, seed: int = 0) -> Network:
 
     Both run on the same few seeded samples, and layers inside are compared too where they can be. Without a model
     (None) the network returns as it is. Raises ModelError where a result differs by more than `RELATIVE_LIMIT` of its
-    largest magnitude, and by more than Keras' own result does when its samples change in their last bits: a wrong
-    import must not pass silently.
+    largest magnitude, and by more than Keras' own result does when its samples change in their last bits, and so does a
+    piece of the network that is fed with what Keras has there (``import_in_pieces``): a wrong import must not pass
+    silently.
     """
     if model is None:
         return network
@@ -40,22 +42,35 @@ def prove_import(network: Network, model: Any, seed: int = 0) -> Network:
     inside = predict_inside(model, comparable(network), inputs)
     tensors = run_network(network, inputs, keep={*network.outputs, *inside})
     alike = {name: output for name, output in inside.items() if output.shape == tensors[name].shape}
-    results = list(zip(network.outputs, wanted, strict=True))
+    results = dict(zip(network.outputs, wanted, strict=True))
+    pairs = [*alike.items(), *results.items()]
+    pieces = False
     try:
-        differences = [difference(name, tensors[name], output) for name, output in (*alike.items(), *results)]
+        _compare(tensors, pairs)
     except ModelError:
         shaken = [
             values if one.indices else values * (1 + SHAKE * generator.choice([-1, 1], values.shape)).astype(np.float32)
             for values, one in zip(inputs, network.inputs, strict=True)
         ]
         moved = predict_inside(model, list(alike), shaken)
-        ends = predict(model, shaken)
-        room = {name: SHAKEN_LIMIT * _largest(moved[name], output) for name, output in alike.items()}
-        room |= {name: SHAKEN_LIMIT * _largest(end, output) for (name, output), end in zip(results, ends, strict=True)}
-        differences = [
-            difference(name, tensors[name], output, room[name]) for name, output in (*alike.items(), *results)
-        ]
-    return replace(network, import_error=max(differences[-len(results) :]))
+        moved |= zip(network.outputs, predict(model, shaken), strict=True)
+        room = {name: SHAKEN_LIMIT * _largest(moved[name], output) for name, output in pairs}
+        try:
+            _compare(tensors, pairs, room)
+        except ModelError:
+            pieces = True
+            tensors = run_network(network, inputs, [name for name, _ in pairs], instead=alike)
+            _compare(tensors, pairs)
+    error = max(_largest(tensors[name], output) for name, output in results.items())
+    return replace(network, import_error=error, import_in_pieces=pieces)
+
+
+def _compare(
+    tensors: Mapping[str, Floats], pairs: Sequence[tuple[str, Floats]], room: Mapping[str, float] | None = None
+) -> None:
+    """Raise ModelError for the first of ``pairs`` that differs too much from the tensor of its name."""
+    for name, output in pairs:
+        difference(name, tensors[name], output, room[name] if room else 0.0)
 
 
 def _largest(one: Floats, other: Floats) -> float:

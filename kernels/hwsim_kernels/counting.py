@@ -140,6 +140,16 @@ def value_range(counts: Counts) -> list[tuple[int | None, int | None]]:
     return found
 
 
+def whole_range(counts: Counts) -> tuple[int, int] | None:
+    """Return the smallest and the largest value noted in all channels of (COLUMNS, channels); None for none."""
+    if (counts[WIDE_MINIMUM] != NEVER).any() or (counts[WIDE_MAXIMUM] != -NEVER).any():
+        ends = [end for both in value_range(counts) for end in both if end is not None]
+    else:
+        both = (int(counts[MINIMUM].min()), int(counts[MAXIMUM].max()))
+        ends = [end for end in both if abs(end) != NEVER]
+    return (min(ends), max(ends)) if ends else None
+
+
 @njit
 def count_range(counts: Counts, channel: Int, value: Int) -> None:
     """Note a value within ±2**62 in the minimum and maximum of its channel."""

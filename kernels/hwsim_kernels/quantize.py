@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Ints, Reals
-from hwsim_kernels.counting import VALUES, count_injected_wide, count_range_wide, count_rounding
+from hwsim_kernels._types import Int, Ints, Reals
+from hwsim_kernels.counting import VALUES, count_injected_wide, count_range, count_range_wide, count_rounding
+from hwsim_kernels.overflow import lowest, ones
 from hwsim_kernels.register import fitted
 from hwsim_kernels.rounding import round_up
-from hwsim_kernels.wide import from_float, narrow, plus, widen
+from hwsim_kernels.wide import floor_of, from_float, narrow, plus, widen
 
 REAL_LIMIT = 2.0**100
 """Quotients are clipped to this magnitude."""
+
+PLAIN_BITS = 32
+"""Formats that are no wider, and quotients and zero points inside, need one word alone: nearly all that there are."""
+PLAIN_REAL = 2.0**PLAIN_BITS
+PLAIN_LIMIT = 1 << PLAIN_BITS
 
 
 @njit
@@ -41,19 +47,38 @@ def quantize(
     position: (2,) number of the first sample in the run, and rows per sample. counts: (COLUMNS, channels).
     """
     rows, channels = values.shape
+    plain = field[0] <= PLAIN_BITS
+    low_limit, high_limit = lowest(field[0], field[1], field[2]), ones(field[0] - field[1])
     for row in range(rows):
         key = position[0] * position[1] + row
         for c in range(channels):
             value = divide_clipped(values[row, c], scale[c])
-            high, low, fraction, sticky = from_float(value)
-            up = round_up(fraction, sticky, value < 0, low & 1 != 0, field[4], 0)
-            count_rounding(counts, c, fraction, sticky, up)
-            high, low = plus(high, low, 0, up)
-            zero_high, zero_low = widen(zero_point[c])
-            high, low = plus(high, low, zero_high, zero_low)
-            count_range_wide(counts, c, high, low)
-            high, low, lost_high, lost_low = fitted(high, low, field[0], field[1], field[2], field[3], c, key, counts)
-            count_injected_wide(counts, c, lost_high, lost_low)
-            out[row, c] = narrow(high, low)
+            if plain and abs(value) < PLAIN_REAL and -PLAIN_LIMIT < zero_point[c] < PLAIN_LIMIT:
+                whole, fraction, sticky = floor_of(value)
+                up = round_up(fraction, sticky, value < 0, whole & 1 != 0, field[4], 0)
+                code = whole + up + zero_point[c]
+                if low_limit <= code <= high_limit:
+                    count_rounding(counts, c, fraction, sticky, up)
+                    count_range(counts, c, code)
+                    out[row, c] = code
+                    continue
+            _quantize_wide(value, zero_point[c], field, c, key, row, out, counts)
     for c in range(channels):
         counts[VALUES, c] += rows
+
+
+@njit
+def _quantize_wide(
+    value: float, zero_point: Int, field: Ints, channel: Int, key: Int, row: Int, out: Ints, counts: Ints
+) -> None:
+    """Quantise one value in two words."""
+    high, low, fraction, sticky = from_float(value)
+    up = round_up(fraction, sticky, value < 0, low & 1 != 0, field[4], 0)
+    count_rounding(counts, channel, fraction, sticky, up)
+    high, low = plus(high, low, 0, up)
+    zero_high, zero_low = widen(zero_point)
+    high, low = plus(high, low, zero_high, zero_low)
+    count_range_wide(counts, channel, high, low)
+    high, low, lost_high, lost_low = fitted(high, low, field[0], field[1], field[2], field[3], channel, key, counts)
+    count_injected_wide(counts, channel, lost_high, lost_low)
+    out[row, channel] = narrow(high, low)

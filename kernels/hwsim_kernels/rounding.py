@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Flag, Int, Ints
+from hwsim_kernels._types import Flag, Int, Ints, Reals
 from hwsim_kernels.wide import divided, from_float, narrow, plus, shifted_right, widen
 
 FLOOR = 0
@@ -130,3 +130,11 @@ def round_float(value: float, mode: Int, draw: Int = 0) -> tuple[Int, Int]:
     """
     high, low, fraction, sticky = from_float(value)
     return plus(high, low, 0, round_up(fraction, sticky, value < 0, low & 1 != 0, mode, draw))
+
+
+@njit
+def round_floats(values: Reals, mode: Int, out: Ints) -> None:
+    """Round each of ``values`` (n,), of magnitudes below 2**62, in ``mode``."""
+    for index in range(values.size):
+        high, low = round_float(values[index], mode)
+        out[index] = narrow(high, low)

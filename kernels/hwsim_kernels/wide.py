@@ -180,3 +180,18 @@ def from_float(value: float) -> tuple[Int, Int, Int, Int]:
         return high, low, np.int64(0), np.int64(0)
     high, low = minus(high, low, 0, 1)
     return high, low, (np.int64(1) << 32) - fraction - sticky, sticky
+
+
+@njit
+def floor_of(value: float) -> tuple[Int, Int, Int]:
+    """Return floor(value), |value| < 2**62, and the fraction as ``from_float`` does."""
+    size = abs(value)
+    whole: Int = np.int64(size)
+    scaled = (size - whole) * 4294967296.0
+    fraction = np.int64(scaled)
+    sticky = np.int64(1) if scaled != fraction else np.int64(0)
+    if value >= 0:
+        return whole, fraction, sticky
+    if scaled == 0:
+        return -whole, np.int64(0), np.int64(0)
+    return -whole - 1, (np.int64(1) << 32) - fraction - sticky, sticky

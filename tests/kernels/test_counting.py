@@ -301,6 +301,7 @@ wide_values = st.sampled_from([*BESIDE_ONE_WORD, 2**124 - 1, 1 - 2**124]) | inte
 def test_ranges_of_two_words(values: list[int]) -> None:
     wanted = (min(values, default=None), max(values, default=None))
     assert counting.value_range(ranged(values)) == [(None, None), wanted]
+    assert counting.whole_range(ranged(values)) == (wanted if values else None)
 
 
 @examples(300)

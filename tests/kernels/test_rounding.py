@@ -16,7 +16,15 @@ from kernels.plain import COMPILED, STEADY, aligned, code_of, examples, integers
 import hwsim_kernels as kernels
 from hwsim.formats import Overflow, Rounding
 from hwsim_kernels import wide
-from hwsim_kernels.rounding import guarded, round_divide, round_float, round_shift, round_up, shift_fraction
+from hwsim_kernels.rounding import (
+    guarded,
+    round_divide,
+    round_float,
+    round_floats,
+    round_shift,
+    round_up,
+    shift_fraction,
+)
 from oracle import overflow, rounding
 
 ARITHMETIC = (Path(__file__).parents[2] / "docs" / "arithmetic.md").read_text()
@@ -276,6 +284,14 @@ def test_round_float_at_the_edges(mode: Rounding) -> None:
         for drawn in ((0, 3), (3, 3), (4, 3), (7, 3), (1, 20), (2**20 - 1, 20)):
             wanted = rounding.round_fraction(clipped(value), mode.value, *drawn)
             assert float_rounded(value, mode.code, aligned(*drawn)) == wanted, (value, drawn)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in Rounding if not mode.stochastic])
+def test_round_floats(mode: Rounding) -> None:
+    values = [value for value in REALS if abs(value) < 2.0**62]
+    found = np.empty(len(values), np.int64)
+    round_floats(np.array(values), mode.code, found)
+    assert found.tolist() == [rounding.round_fraction(clipped(value), mode.value, 0, 3) for value in values]
 
 
 @examples(400)

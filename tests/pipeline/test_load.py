@@ -19,12 +19,13 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+import hwsim
 from hwsim.errors import ModelError, UnsupportedError
 from hwsim.loaders import load, load_with_model
 from hwsim.loaders.keras import import_model
 from hwsim.loaders.keras_config import without_unknown_arguments
 from hwsim.network import Conv2D, Conv2DTranspose, Multiply, Network, ScaleShift
-from hwsim.reference import prove_import, run_network
+from hwsim.reference import proof, prove_import, run_network
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 
@@ -797,6 +798,40 @@ def test_a_wrong_import_is_noticed_where_the_outputs_say_nothing() -> None:
     network, _ = load_with_model(model)
     model.get_layer("conv").set_weights([np.full((3, 3, 3, 4), 0.1, np.float32), np.zeros(4, np.float32)])
     with pytest.raises(ModelError, match="pool: the import is wrong, its result differs from Keras by"):
+        prove_import(network, model)
+
+
+def chaotic() -> Any:
+    """Return a model that carries any difference of its samples on, many times larger after each block."""
+    keras.utils.set_random_seed(0)
+    generator = np.random.default_rng(0)
+    x = inputs = keras.Input((16,))
+    for number in range(20):
+        branch = layers.Dense(16, kernel_initializer=keras.initializers.RandomNormal(stddev=1.0))(x)
+        normalised = layers.BatchNormalization(gamma_initializer=keras.initializers.RandomUniform(0.9, 1.1))(branch)
+        shift = layers.Dense(16, "tanh")(x)
+        x = layers.Add(name=f"sum_{number}")([layers.Activation("tanh")(normalised), shift])
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.moving_variance.assign(generator.uniform(0.5, 1.5, 16))
+    return model
+
+
+def test_a_model_that_enlarges_rounding_is_compared_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = chaotic()
+    network, _ = load_with_model(model)
+    monkeypatch.setattr(proof, "RELATIVE_LIMIT", 1e-5)  # so that this small model's differences count as large
+    monkeypatch.setattr(proof, "SHAKEN_LIMIT", 0)
+    proven = prove_import(network, model)
+    assert proven.import_error is not None
+    assert proven.import_in_pieces
+    assert proven.import_error < 1e-4
+    note = "import: each piece of the float network (whose whole enlarges rounding"
+    assert any(line.startswith(note) for line in hwsim.run(model, "generic-int8").report.notes)
+    layer = next(one for one in model.layers if isinstance(one, layers.Dense))
+    layer.kernel.assign(layer.kernel * 1.01)
+    with pytest.raises(ModelError, match="sum_0: the import is wrong, its result differs from Keras by"):
         prove_import(network, model)
 
 

@@ -233,7 +233,7 @@ def finish(one: Finished, values: Ints, name: str, tally: Tally, out: Codes) -> 
 
 def pool_max(one: PoolMax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Take the largest code of each window."""
-    max_pool(inputs[0], one.window, out)
+    max_pool(inputs[0], one.window, one.outside, out)
 
 
 def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:

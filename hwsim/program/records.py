@@ -265,9 +265,10 @@ class MultiplyAccumulate(IntOperation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoolMax(IntOperation):
-    """The largest code of each window."""
+    """The largest code of each window. ``outside``: what positions outside count as; the smallest code: as nothing."""
 
     window: Ints
+    outside: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -343,6 +343,10 @@ def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
         last = (one.output.shape[axis] - 1) * stride - before
         inside = before < size and last < source.shape[axis]
         need(inside, f"{one.name}: a window lies outside its input")
+    if isinstance(one, PoolMax):
+        form = one.output.format
+        held = form is not None and form.minimum <= one.outside <= form.maximum
+        need(held, f"{one.name}: what its windows hold outside is no code")
     if isinstance(one, PoolAverage):
         check_field(one, one.field, 5)
         need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")

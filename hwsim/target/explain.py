@@ -160,9 +160,16 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     pooling = target.settings("average_pool", "").pooling
     width = format_name(pooling.accumulator.bits, pooling.accumulator.signed)
     codes = "less their zero point" if pooling.zero_point == "removed" else "as they are stored"
-    divided = "times N / 2^M of its window" if pooling.division == "dpu" else "quotient"
+    divided = {
+        "count": "quotient",
+        "dpu": "times N / 2^M of its window",
+        "reciprocals": "times 2^16 / width, then times 2^16 / height of its window, each",
+    }[pooling.division]
     text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, {divided} rounded {pooling.rounding}"
     yield "average_pool", text
+    padding = target.settings("max_pool", "").pooling.max_padding
+    if padding == "zero":
+        yield "max_pool", "positions outside the image are 0"
     resize = target.settings("resize", "").resize
     codes = "less their zero point" if resize.zero_point == "removed" else "as they are stored"
     yield "resize", f"codes {codes}, weights of {resize.fraction_bits} bits, sum rounded {resize.rounding}"

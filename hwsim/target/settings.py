@@ -275,15 +275,19 @@ class Output(Section):
 
 
 class Pooling(Section):
-    """Average pooling, and the mean over a whole image."""
+    """Pooling, and the mean over a whole image."""
 
     accumulator: Fit = Fit()
     """The running sum, fitted after every addition."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the quotient of sum and count is rounded."""
-    division: Literal["count", "dpu"] = "count"
+    division: Literal["count", "dpu", "reciprocals"] = "count"
     """`count`: by the number of codes inside the window. `dpu`: times N / 2^M of the whole window, 7 / 64 for 3 x 3,
-    as the Xilinx DPU does (`docs/arithmetic.md` section 6)."""
+    as the Xilinx DPU does. `reciprocals`: times 2^16 / width of the whole window, rounded, then times 2^16 / height,
+    rounded, as NVDLA does (`docs/arithmetic.md` section 6)."""
+    max_padding: Literal["skipped", "zero"] = "skipped"
+    """Positions outside the image in a `max_pool`: `skipped`: they take no part. `zero`: they are 0 (Gemmini,
+    MAX78000)."""
     mean: Literal["ratio", "divided", "folded"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
     divided by the count, without its fraction (TensorFlow Lite). `folded`: derived from scales and count; codes are
@@ -411,7 +415,7 @@ class Settings(Section):
     output: Output = Output()
     """How the final value becomes a stored code."""
     pooling: Pooling = Pooling()
-    """Average pooling, and the mean over a whole image."""
+    """Pooling, and the mean over a whole image."""
     resize: Resizing = Resizing()
     """Interpolation between pixels."""
     normalization: Normalization = Normalization()

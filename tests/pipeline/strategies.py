@@ -318,7 +318,12 @@ def generators() -> SearchStrategy[Json]:
 SCORES = "scores"
 """What the names of layers end with whose outputs a softmax takes."""
 
-POOLINGS = [{"zero_point": "removed"}, {"zero_point": "kept"}, {"division": "dpu", "mean": "ratio"}]
+POOLINGS: list[Json] = [
+    {"zero_point": "removed"},
+    {"zero_point": "kept"},
+    {"division": "dpu", "mean": "ratio"},
+    {"division": "reciprocals", "mean": "ratio"},
+]
 
 SCORE_CODES = {
     "bits": 8,
@@ -392,6 +397,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
                 "mean": draw(st.sampled_from(["ratio", "divided", "folded"])),
+                "max_padding": draw(st.sampled_from(["skipped", "zero"])),
                 **draw(st.sampled_from(POOLINGS)),
             },
             "softmax": {"run_on": "fixed" if fixed else "host"},

@@ -29,6 +29,7 @@ from hwsim.program.records import (
     Interpolate,
     IntOperation,
     Join,
+    LineSoftmax,
     MatrixProduct,
     MultiplyAccumulate,
     NormalizeCodes,
@@ -64,6 +65,7 @@ from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
+from hwsim_kernels.softmax_lines import softmax_by_lines
 from hwsim_kernels.softmax_table import softmax_by_table
 
 Codes = NDArray[Any]
@@ -546,6 +548,16 @@ def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out:
     softmax_in_fixed_point(lines, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
 
 
+def line_softmax(one: LineSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 16-bit codes by two tables with lines between their entries."""
+    shape = one.output.shape
+    size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
+    lines, made = (codes.reshape(-1, size, inner) for codes in (inputs[0], out))
+    first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
+    ways = one.multiplier, one.exponent, one.powers, one.reciprocals
+    softmax_by_lines(lines, *ways, one.channels, first, made, tally.counts, histogram)
+
+
 def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes by a table of float32 numbers."""
     axis = one.axis + 1
@@ -565,6 +577,7 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     HostSoftmax: softmax,
     Interpolate: resize,
     Join: join,
+    LineSoftmax: line_softmax,
     MatrixProduct: matmul,
     MultiplyAccumulate: multiply_accumulate,
     NormalizeCodes: normalize,

@@ -8,7 +8,17 @@ from hwsim.errors import PlanError, WidthError
 from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.network import Input, Operation, Softmax
 from hwsim.program.context import Context
-from hwsim.program.records import FixedSoftmax, HostSoftmax, IntOperation, Point, Quantize, TableSoftmax, Tensor
+from hwsim.program.records import (
+    FixedSoftmax,
+    HostSoftmax,
+    IntOperation,
+    LineSoftmax,
+    Point,
+    Quantize,
+    TableSoftmax,
+    Tensor,
+)
+from hwsim_kernels import softmax_lines
 from hwsim_kernels.softmax import FRACTION_BITS, LEAST_SCALE, MOST_VALUES, POINTS, SUM_SHIFT, multiplier_of_scale
 from hwsim_kernels.softmax_table import exponentials
 
@@ -52,6 +62,8 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
         return [lower_fixed_softmax(operation, source, context)]
     if run_on == "table":
         return [lower_table_softmax(operation, source, context)]
+    if run_on == "interpolated":
+        return [lower_line_softmax(operation, source, context)]
     result = Tensor(name=operation.name, shape=context.shape(operation.name), format=None)
     host = HostSoftmax(
         name=operation.name,
@@ -145,15 +157,91 @@ def lower_table_softmax(operation: Softmax, source: Tensor, context: Context) ->
     )
 
 
-def shares(operation: Softmax, source: Tensor, context: Context, how: str) -> Tensor:
+def lower_line_softmax(operation: Softmax, source: Tensor, context: Context) -> LineSoftmax:
+    """Lower a softmax by two tables with lines: 16-bit codes in, shares of 1/32768 out.
+
+    Raises PlanError for other formats and for an input scale that its multiplier does not reach, WidthError for lines
+    whose powers do not fit the sum.
+    """
+    output = shares(operation, source, context, "by lines of two tables", SHARES_OF_16_BITS)
+    multiplier, exponent = softmax_lines.multiplier_of_scale(source.scale)
+    least, most = softmax_lines.LEAST_SHIFT, softmax_lines.MOST_SHIFT
+    if not least <= exponent <= most:
+        raise PlanError(
+            f"{operation.name}: a softmax by lines of two tables multiplies differences of codes by less than "
+            f"2^{most} and at least 2^{least - 1}; the plan has an input scale of {source.scale!r}, which asks for "
+            f"{source.scale * 6553.5:.6g}"
+        )
+    size = output.shape[operation.axis]
+    if size > softmax_lines.MOST_VALUES:
+        raise WidthError(f"{operation.name}: a sum of {size} powers, {softmax_lines.MOST_VALUES} fit 32 bits")
+    return LineSoftmax(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=output,
+        points=line_points(output, source.scale),
+        axis=operation.axis,
+        multiplier=multiplier,
+        exponent=exponent,
+        powers=softmax_lines.powers(),
+        reciprocals=softmax_lines.reciprocals(),
+    )
+
+
+def line_points(output: Tensor, scale: float) -> tuple[Point, ...]:
+    """Return the points of a softmax by lines of two tables; ``scale`` is its input's."""
+    channels = output.shape[-1]
+    word = {"format": IntFormat(bits=16), "overflow": Overflow.SATURATE}
+    wide = 1 << 15
+    unit, line = np.full(channels, 1 / wide), {"rounding": Rounding.HALF_UP, "shift": 7, "bound": (0, wide - 1)}
+    least = -int(scale * 6553.5 * 65535) - 2 + 32767
+    names = iter(softmax_lines.POINTS)
+    return (
+        Point(
+            name=next(names),
+            unit=np.full(channels, 10 / 65535),
+            **word,
+            rounding=Rounding.HALF_AWAY,
+            bound=(min(least, 0), 32767),
+            zero_point=32767,
+        ),
+        Point(name=next(names), unit=unit, **line),
+        Point(
+            name=next(names),
+            unit=unit / 2,
+            **word,
+            rounding=Rounding.HALF_UP,
+            shift=14,
+            bound=(-wide, wide),
+            zero_point=-softmax_lines.RECENTRE,
+        ),
+        Point(name=next(names), unit=unit, **line),
+        Point(name=next(names), unit=unit, **word, rounding=Rounding.HALF_UP, shift=30, bound=(0, 2 * wide)),
+    )
+
+
+SHARES_OF_8_BITS = IntFormat(bits=8), 2.0**-8, -128
+SHARES_OF_16_BITS = IntFormat(bits=16), 2.0**-15, 0
+"""Format, scale and zero point of what a softmax gives; its input has the format."""
+
+
+def shares(
+    operation: Softmax,
+    source: Tensor,
+    context: Context,
+    how: str,
+    wanted: tuple[IntFormat, float, int] = SHARES_OF_8_BITS,
+) -> Tensor:
     """Return the output of a softmax of codes; raise PlanError unless the plan has what TensorFlow Lite asks for."""
     output = context.planned(operation.name)
-    form = IntFormat(bits=8)
-    plain = source.plain and output.plain
-    if not plain or (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
+    form, scale, zero_point = wanted
+    plain = source.plain and output.plain and source.format == form
+    if not plain or (output.format, output.scale, output.zero_point) != wanted:
         raise PlanError(
             f"{operation.name}: a softmax {how} takes codes of {form} and gives codes of {form} with the "
-            f"scale 1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
-            f"{output.zero_point}"
+            f"scale 1/{round(1 / scale)} and the zero point {zero_point}; the plan has {source.format}, "
+            f"{output.format}, {output.scale!r} and {output.zero_point}"
         )
     return output

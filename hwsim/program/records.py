@@ -448,6 +448,21 @@ class FixedSoftmax(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class LineSoftmax(IntOperation):
+    """A softmax of 16-bit codes over ``axis`` of the sample, by two tables (513,) with lines between their entries.
+
+    A difference of codes times ``multiplier`` * 2**``exponent`` / 2**31 counts 10 / 65535. Points: those of
+    ``hwsim_kernels.softmax_lines.POINTS``.
+    """
+
+    axis: int
+    multiplier: int
+    exponent: int
+    powers: Ints
+    reciprocals: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TableSoftmax(IntOperation):
     """A softmax of 8-bit codes over ``axis`` of the sample; ``table`` (256,) holds float32 exponentials."""
 

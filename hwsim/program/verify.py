@@ -28,6 +28,7 @@ from hwsim.program.records import (
     Interpolate,
     IntOperation,
     Join,
+    LineSoftmax,
     LookUp,
     MatrixProduct,
     MultiplyAccumulate,
@@ -50,6 +51,7 @@ from hwsim.program.records import (
     TableSoftmax,
     Tensor,
 )
+from hwsim_kernels import softmax_lines
 from hwsim_kernels.counting import COLUMNS
 from hwsim_kernels.fields import (
     BITS,
@@ -171,6 +173,27 @@ def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
     need(1 << 30 <= one.multiplier < 1 << 31, f"{one.name}: its multiplier is {one.multiplier}")
     need(1 <= one.shift <= 31, f"{one.name}: shifts to the left by {one.shift} bits, 1 to 31 are possible")
     need(tuple(point.name for point in one.points) == POINTS, f"{one.name}: its points are wrong")
+
+
+def check_line_softmax(one: LineSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats, the size, the multiplier, the tables and the points of a softmax by lines of two tables."""
+    check_alike(one, inputs)
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    most = softmax_lines.MOST_VALUES
+    need(one.output.shape[one.axis] <= most, f"{one.name}: takes more than {most} values")
+    for tensor in (inputs[0], one.output):
+        need(tensor.format == IntFormat(bits=16), f"{one.name}: a softmax by lines has codes of 16 bits")
+    need(inputs[0].plain and one.output.plain, f"{one.name}: a softmax by lines has codes that are integers")
+    shares = (one.output.scale, one.output.zero_point) == (2.0**-15, 0)
+    need(shares, f"{one.name}: a softmax by lines gives shares of 1/32768")
+    need(1 << 30 <= one.multiplier < 1 << 31, f"{one.name}: its multiplier is {one.multiplier}")
+    within = softmax_lines.LEAST_SHIFT <= one.exponent <= softmax_lines.MOST_SHIFT
+    need(within, f"{one.name}: the exponent of its multiplier is {one.exponent}")
+    for table in (one.powers, one.reciprocals):
+        need(table.shape == (softmax_lines.STEPS + 1,), f"{one.name}: a table has the shape {table.shape}")
+        need(bool(((table >= 0) & (table < 1 << 15)).all()), f"{one.name}: a table has entries beyond 0 to 32767")
+    need(int(one.powers[-2:].min()) >= 1 << 14, f"{one.name}: its table holds no powers")
+    need(tuple(point.name for point in one.points) == softmax_lines.POINTS, f"{one.name}: its points are wrong")
 
 
 def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
@@ -542,6 +565,7 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     HostSoftmax: check_host_softmax,
     Interpolate: check_interpolate,
     Join: check_join,
+    LineSoftmax: check_line_softmax,
     MatrixProduct: check_matrix_product,
     MultiplyAccumulate: check_multiply,
     NormalizeCodes: check_normalize,

@@ -45,8 +45,11 @@ Ints = NDArray[np.int64]
 UNSCALED = (Weighted, Multiply, MatMul, Mean)
 """Operations whose output has the unit of their sums where a target does not requantise by a ratio."""
 
-SHARES = TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128)
-"""What a softmax in fixed point gives: shares from 0 to 255 / 256."""
+SHARES = {
+    8: TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128),
+    16: TensorPlan(bits=16, signed=True, scale=2.0**-15),
+}
+"""What a softmax of codes of so many bits gives: shares from 0 to 255 / 256, or to 32767 / 32768."""
 
 
 def decide(
@@ -110,7 +113,7 @@ class _Draft:
         elif isinstance(operation, UNSCALED) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif isinstance(operation, Softmax) and settings.softmax.run_on != "host":
-            self.tensors[operation.name] = SHARES
+            self.tensors[operation.name] = SHARES[16 if settings.softmax.run_on == "interpolated" else 8]
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = self._measured(operation)
 

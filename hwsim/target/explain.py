@@ -11,7 +11,7 @@ import yaml
 from hwsim.formats import bits_needed
 from hwsim.target.bounds import exact_product
 from hwsim.target.drawing import WIDTH, drawing
-from hwsim.target.losses import losses, range_name, softmax_losses
+from hwsim.target.losses import line_softmax_losses, losses, range_name, softmax_losses
 from hwsim.target.mistake import Location, dotted
 from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
 from hwsim.target.step_words import activated, by_rule, format_name, in_full, kept, sentence
@@ -59,8 +59,11 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
 
 def _losses(target: Target) -> Iterator[tuple[str, str]]:
     yield from losses(target)
-    if target.settings("softmax", "").softmax.run_on == "fixed":
-        yield "softmax", "; ".join(f"{point}: {text}" for point, text in softmax_losses())
+    told = {"fixed": softmax_losses, "interpolated": line_softmax_losses}.get(
+        target.settings("softmax", "").softmax.run_on
+    )
+    if told:
+        yield "softmax", "; ".join(f"{point}: {text}" for point, text in told())
 
 
 def _formats(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -191,7 +194,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
     curve = target.settings("curve", "").curve
     lines = f"{curve.index_bits} bits of a code choose an entry, lines between them"
-    entries = lines if curve.form == "interpolated" else "an entry for each code"
+    corrected = f"{lines}, each entry less half of the error in the middle of its line"
+    entries = {"interpolated": lines, "corrected": corrected, "table": "an entry for each code"}[curve.form]
     yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}"
     yield "mean", _mean(target.settings("mean", ""))
     yield (
@@ -199,6 +203,7 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
         {
             "fixed": "8-bit codes, in fixed point",
             "table": "8-bit codes, by a table of exponentials in float32",
+            "interpolated": "16-bit codes, by two tables with lines between their entries",
             "host": "on the host, in float64",
         }[target.settings("softmax", "").softmax.run_on],
     )

@@ -47,6 +47,15 @@ def softmax_losses() -> Iterator[tuple[str, str]]:
     yield "output", "possible: saturate at 8 bits, a share of 1 | 23 to 34 bits, half_away"
 
 
+def line_softmax_losses() -> Iterator[tuple[str, str]]:
+    """Yield the same of a softmax by lines of two tables."""
+    yield "difference", "possible: saturate at 16 bits, exponents below -10 | half_up at 31 bits, then half_away"
+    yield "power", "impossible | 7 bits, half_up"
+    yield "sum", "possible: saturate at 16 bits, by 1 | 14 bits, half_up"
+    yield "reciprocal", "impossible | 7 bits, half_up"
+    yield "output", "possible: saturate at 16 bits, a share of 1 | 14 to 30 bits, half_up"
+
+
 def _stored(tensor: TensorFormat, otherwise: str) -> str:
     """Tell of the way from real values to codes; ``otherwise`` is said of a range without tails."""
     clamped = otherwise

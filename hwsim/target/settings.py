@@ -253,10 +253,13 @@ class ActivationFunction(Section):
 class CurveUnit(Section):
     """Activation functions that are no ReLU, as sigmoid, tanh and swish: read from tables."""
 
-    form: Literal["table", "interpolated"] = "table"
-    """`table`: an entry for each code of the input. `interpolated`: entries apart from each other, lines between."""
+    form: Literal["table", "interpolated", "corrected"] = "table"
+    """`table`: an entry for each code of the input. `interpolated`: entries apart from each other, lines between.
+    `corrected`: the same, entries less half of the error in the middle of their lines, which are rounded half up
+    (TensorFlow Lite, functions of 16-bit codes)."""
     index_bits: Annotated[int, Field(ge=1, le=15, strict=True), Measure(unit="bits", limit="an index has")] = 9
-    """With `interpolated`: the most significant bits of a code that choose an entry; shorter codes have one each."""
+    """With `interpolated` and `corrected`: the most significant bits of a code that choose an entry; shorter codes have
+    one each."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How entries, and values between them, become integers; deterministic modes only."""
     precision: Literal[32, 64] = 64
@@ -361,10 +364,11 @@ class Concatenation(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host", "fixed", "table"] = "host"
+    run_on: Literal["host", "fixed", "table", "interpolated"] = "host"
     """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
     the reciprocal in fixed point (TensorFlow Lite's reference kernels). `table`: 8-bit codes, a table of exponentials
-    in float32, summed and divided in float32 (its optimised kernels)."""
+    in float32, summed and divided in float32 (its optimised kernels). `interpolated`: 16-bit codes, exponentials and
+    the reciprocal from tables of 513 entries with lines between (TensorFlow Lite)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]

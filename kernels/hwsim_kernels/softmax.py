@@ -129,7 +129,7 @@ def reciprocal(a: Int) -> Int:
 
 
 @njit
-def _count(exact: Int, shift: Int, rounded: Int, held: Int, counts: Ints, channel: Int) -> None:
+def count_scaled(exact: Int, shift: Int, rounded: Int, held: Int, counts: Ints, channel: Int) -> None:
     """Count one value: exact / 2^shift has become ``rounded``, and a register holds ``held``."""
     error = (np.int64(rounded) << 16) - (exact >> (shift - 16) if shift >= 16 else exact << (16 - shift))
     counts[VALUES, channel] += 1
@@ -172,10 +172,10 @@ def softmax(
                     channel = ((one * size + i) * inner + line) % channels
                     exact = -(np.int64(difference) << shift) * multiplier
                     scaled = high_product(-(np.int64(difference) << shift), multiplier)
-                    _count(exact, 31, scaled, scaled, counts[0], channel)
+                    count_scaled(exact, 31, scaled, scaled, counts[0], channel)
                     part = halved(power, SUM_SHIFT)
                     total += part
-                    _count(power, SUM_SHIFT, part, total, counts[1], channel)
+                    count_scaled(power, SUM_SHIFT, part, total, counts[1], channel)
             headroom = np.int64(0)
             while (total << headroom) < (1 << 31):
                 headroom += 1
@@ -188,9 +188,9 @@ def softmax(
                 product: Int = np.int64(0)
                 if power != SKIPPED:
                     product = high_product(factor, power)
-                    _count(factor * power, 31, product, product, counts[2], channel)
+                    count_scaled(factor * power, 31, product, product, counts[2], channel)
                 share = halved(product, dropped)
-                _count(product, dropped, share, share - 128, counts[3], channel)
+                count_scaled(product, dropped, share, share - 128, counts[3], channel)
                 count_bits(histogram, share)
                 if share - 128 > 127:
                     high, low = widen(share - 128)

@@ -12,6 +12,7 @@ from oracle.curve import curve
 from oracle.fixed_softmax import fixed_softmax
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
+from oracle.line_softmax import line_softmax
 from oracle.matmul import matmul
 from oracle.mean import mean
 from oracle.movement import crop, pad, rearrange, reshape
@@ -84,9 +85,12 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Pad": pad,
     "Reshape": reshape,
     "ScaleShift": multiply,
-    "Softmax": fixed_softmax,
+    "Softmax": lambda layer: SOFTMAX[layer.settings["softmax"]["run_on"]](layer),
 }
 
+
+SOFTMAX = {"fixed": fixed_softmax, "interpolated": line_softmax}
+"""Softmaxes of codes, by where they run."""
 
 MOVES = ("Crop", "MaxPool", "Pad", "Rearrange", "Reshape")
 """Operations that take stored codes as they are."""

@@ -337,9 +337,10 @@ SCORE_CODES = {
 
 @composite
 def targets(draw: DrawFn, fixed: bool = False) -> Target:
-    """Return a target with any mixture of modes; its softmax is in fixed point or on the host."""
+    """Return a target with any mixture of modes; its softmax is of codes (``fixed``) or on the host."""
     mac = draw(macs())
     last = mac["stages"][-1]
+    softmax, bits = draw(st.sampled_from([("fixed", 8), ("interpolated", 16)])) if fixed else ("host", 8)
     activations = draw(tensor_formats(["layer"]))
     narrow = activations["narrow"]
     requantize = draw(requantizations())
@@ -400,8 +401,8 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 "max_padding": draw(st.sampled_from(["skipped", "zero"])),
                 **draw(st.sampled_from(POOLINGS)),
             },
-            "softmax": {"run_on": "fixed" if fixed else "host"},
-            "layers": {f"*{SCORES}": {"activations": SCORE_CODES}} if fixed else {},
+            "softmax": {"run_on": softmax},
+            "layers": {f"*{SCORES}": {"activations": {**SCORE_CODES, "bits": bits}}} if fixed else {},
             "multiplication": {
                 "product": draw(
                     st.one_of(
@@ -485,7 +486,7 @@ def head(draw: DrawFn, source: str, shapes: dict[str, tuple[int, ...]]) -> list[
 
 
 def shares(draw: DrawFn, name: str, source: str) -> list[Operation]:
-    """Return a softmax along any axis, behind an activation that makes 8-bit codes for it."""
+    """Return a softmax along any axis, behind an activation that makes codes for it."""
     scores = Activation(name=f"{name}_{SCORES}", inputs=(source,), function=relus(draw))
     return [scores, Softmax(name=name, inputs=(scores.name,), axis=draw(st.integers(0, 2)))]
 

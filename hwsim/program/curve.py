@@ -119,7 +119,7 @@ def corrected_entries(operation: Curve, source: Tensor, output: Tensor, scale: f
     """
     assert source.format is not None
     assert output.format is not None
-    form = np.float32 if unit.precision == 32 else np.float64
+    form: Any = np.float32 if unit.precision == 32 else np.float64
     many = 1 << unit.index_bits
     low, high = (form(source.scale) * form(end - source.zero_point) for end in ends(source.format))
     least, most = (form(scale) * form(end - output.zero_point) for end in ends(output.format))
@@ -129,8 +129,8 @@ def corrected_entries(operation: Curve, source: Tensor, output: Tensor, scale: f
     def real(places: NDArray[Any]) -> Reals:
         with np.errstate(all="ignore"):
             found = operation.real(places.astype(np.float64)).astype(form) * inverse
-        found = np.nan_to_num(found.astype(np.float64), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
-        return np.clip(found, -LARGEST, LARGEST)
+        whole: Reals = np.nan_to_num(found.astype(np.float64), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
+        return np.clip(whole, -LARGEST, LARGEST)
 
     def rounded(values: Reals) -> Ints:
         return np.array([_rounded(one, unit) for one in values.tolist()], np.int64)

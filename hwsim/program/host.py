@@ -192,33 +192,27 @@ def lower_line_softmax(operation: Softmax, source: Tensor, context: Context) -> 
 
 def line_points(output: Tensor, scale: float) -> tuple[Point, ...]:
     """Return the points of a softmax by lines of two tables; ``scale`` is its input's."""
-    channels = output.shape[-1]
-    word = {"format": IntFormat(bits=16), "overflow": Overflow.SATURATE}
-    wide = 1 << 15
-    unit, line = np.full(channels, 1 / wide), {"rounding": Rounding.HALF_UP, "shift": 7, "bound": (0, wide - 1)}
-    least = -int(scale * 6553.5 * 65535) - 2 + 32767
-    names = iter(softmax_lines.POINTS)
-    return (
+    wide, word, lines = 1 << 15, IntFormat(bits=16), (0, (1 << 15) - 1)
+    least = 32766 - int(scale * 6553.5 * 65535)
+    made = (
+        (10 / 65535, word, Rounding.HALF_AWAY, 31, (min(least, 0), 32767), 32767),
+        (1 / wide, None, Rounding.HALF_UP, 7, lines, 0),
+        (0.5 / wide, word, Rounding.HALF_UP, 14, (-wide, wide), -softmax_lines.RECENTRE),
+        (1 / wide, None, Rounding.HALF_UP, 7, lines, 0),
+        (1 / wide, word, Rounding.HALF_UP, 30, (0, 2 * wide), 0),
+    )
+    return tuple(
         Point(
-            name=next(names),
-            unit=np.full(channels, 10 / 65535),
-            **word,
-            rounding=Rounding.HALF_AWAY,
-            bound=(min(least, 0), 32767),
-            zero_point=32767,
-        ),
-        Point(name=next(names), unit=unit, **line),
-        Point(
-            name=next(names),
-            unit=unit / 2,
-            **word,
-            rounding=Rounding.HALF_UP,
-            shift=14,
-            bound=(-wide, wide),
-            zero_point=-softmax_lines.RECENTRE,
-        ),
-        Point(name=next(names), unit=unit, **line),
-        Point(name=next(names), unit=unit, **word, rounding=Rounding.HALF_UP, shift=30, bound=(0, 2 * wide)),
+            name=name,
+            unit=np.full(output.shape[-1], unit),
+            format=form,
+            overflow=None if form is None else Overflow.SATURATE,
+            rounding=rounding,
+            shift=shift,
+            bound=bound,
+            zero_point=zero_point,
+        )
+        for name, (unit, form, rounding, shift, bound, zero_point) in zip(softmax_lines.POINTS, made, strict=True)
     )
 
 

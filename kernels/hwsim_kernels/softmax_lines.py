@@ -78,7 +78,8 @@ def away(value: float) -> int:
 def exact_line(lines: Ints, place: Int) -> Int:
     """Return 128 times what a table has at ``place``, of 16 bits."""
     index, rest = 256 + (place >> 7), place & 127
-    return (np.int64(lines[index]) << 7) + (lines[index + 1] - lines[index]) * rest
+    entry, after = np.int64(lines[index]), np.int64(lines[index + 1])
+    return (entry << 7) + (after - entry) * rest
 
 
 @njit
@@ -104,7 +105,7 @@ def softmax_by_lines(
     its first code. histogram: (BINS,) of outputs.
     """
     outer, size, inner = codes.shape
-    left, right = max(np.int64(exponent), 0), max(-np.int64(exponent), 0)
+    left, right = np.int64(max(exponent, 0)), np.int64(max(-exponent, 0))
     taken = np.empty(size, np.int64)
     for one in range(outer):
         for line in range(inner):
@@ -145,9 +146,9 @@ def softmax_by_lines(
 @njit
 def fitted(value: Int, key: Int, counts: Ints, channel: Int) -> Int:
     """Saturate to 16 bits; ``key`` orders the places of hits."""
-    held = min(max(np.int64(value), -32768), 32767)
+    held = np.int64(min(max(value, -32768), 32767))
     if held != value:
         high, low = widen(value)
-        count_hit(counts, channel, high, low, value < held, key)
+        count_hit(counts, channel, high, low, value < 0, key)
         count_injected(counts, channel, held - value)
     return held

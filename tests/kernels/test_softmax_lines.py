@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hwsim_kernels import counting, softmax_lines
 from oracle.ledger import Place
-from oracle.line_softmax import POWERS, RECIPROCALS, LineSoftmax
+from oracle.line_softmax import POWERS, RECIPROCALS, LineSoftmax, line
 
 Codes = NDArray[np.int16]
 
@@ -32,12 +32,12 @@ def agrees(codes: Codes, scale: float, channels: int, positions: int, first_samp
     oracle, wanted = LineSoftmax(scale, channels), np.zeros_like(codes)
     places = np.arange(codes.size).reshape(codes.shape)
     for one in range(codes.shape[0]):
-        for line in range(codes.shape[2]):
+        for column in range(codes.shape[2]):
             at = [
                 Place(first_sample + i // channels // positions, i // channels % positions, i % channels)
-                for i in places[one, :, line].tolist()
+                for i in places[one, :, column].tolist()
             ]
-            wanted[one, :, line] = oracle.line(codes[one, :, line].tolist(), at)
+            wanted[one, :, column] = oracle.line(codes[one, :, column].tolist(), at)
     assert out.tolist() == wanted.tolist()
     for point, name, count in zip(oracle.points, softmax_lines.POINTS, carried(counts), strict=True):
         assert point.name == name
@@ -73,7 +73,15 @@ def test_against_the_oracle(data: st.DataObject, scale: float) -> None:
 
 def test_the_longest_line() -> None:
     """65536 powers of almost 1 fit 31 bits."""
-    agrees(np.full((1, softmax_lines.MOST_VALUES, 1), 32767, np.int16), 1e-4, 1, softmax_lines.MOST_VALUES)
+    agrees(np.full((1, 1 << 10, 1), 32767, np.int16), 1e-4, 1, 1 << 10)
+    size = softmax_lines.MOST_VALUES
+    out, counts = np.zeros((1, size, 1), np.int16), counting.new_counts(len(softmax_lines.POINTS), 1)
+    ways = *softmax_lines.multiplier_of_scale(1e-4), softmax_lines.powers(), softmax_lines.reciprocals()
+    histogram = np.zeros(counting.BINS, np.int64)
+    softmax_lines.softmax_by_lines(np.full_like(out, 32767), *ways, 1, 0, out, counts, histogram)
+    power = line(POWERS, 32767).value
+    factor = line(RECIPROCALS, ((power * size + (1 << 13)) >> 14) - 98304).value
+    assert set(out.ravel().tolist()) == {(power * factor + (1 << 29)) >> 30}
 
 
 def test_what_is_clamped() -> None:

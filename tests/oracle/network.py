@@ -64,6 +64,11 @@ def coded(layer: Layer, point: Point, shape: Shape, data: list[Any]) -> Made:
     return Made(shape, samples, [point])
 
 
+def softmax_of_codes(layer: Layer) -> Made:
+    """Compute a softmax of codes as its settings say."""
+    return line_softmax(layer) if layer.settings["softmax"]["run_on"] == "interpolated" else fixed_softmax(layer)
+
+
 OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Activation": activation,
     "Add": merge.add,
@@ -85,12 +90,9 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Pad": pad,
     "Reshape": reshape,
     "ScaleShift": multiply,
-    "Softmax": lambda layer: SOFTMAX[layer.settings["softmax"]["run_on"]](layer),
+    "Softmax": softmax_of_codes,
 }
 
-
-SOFTMAX = {"fixed": fixed_softmax, "interpolated": line_softmax}
-"""Softmaxes of codes, by where they run."""
 
 MOVES = ("Crop", "MaxPool", "Pad", "Rearrange", "Reshape")
 """Operations that take stored codes as they are."""

@@ -268,6 +268,9 @@ class CurveUnit(Section):
     """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
     gates: Literal["table", "fixed"] = "table"
     """Sigmoid and tanh of 16-bit codes. `table`: as all functions. `fixed`: by one table of 256 (TensorFlow Lite)."""
+    output: Literal["measured", "fixed"] = "measured"
+    """The scale of what sigmoid and tanh make. `measured`: by the values seen. `fixed`: from 0 to 1 and from -1 to 1,
+    whatever is seen: 1/256 and 1/128 with 8 bits (TensorFlow Lite's converter)."""
 
 
 class Output(Section):

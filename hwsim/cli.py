@@ -190,15 +190,18 @@ def analyse(model: Model, target: Datapath, data: Inputs = None) -> None:
     """Say how ranges differ, which bits are wasted, which distribution it is, and what would help."""
     with errors_in_words():
         check_files(model, data)
-        aim, network = hwsim.load_target(target), hwsim.load(model)
+        from hwsim.loaders import load_for_data
+
+        aim, network = hwsim.load_target(target), load_for_data(model, (data,))[0]
         typer.echo(str(hwsim.analyse(network, float_profile(network, data), aim)))
 
 
 def float_profile(model: Path | hwsim.Network, data: Path | None, accumulators: bool = False) -> hwsim.Profile:
     """Return the profile of a model, on synthetic data if none is given."""
+    from hwsim.loaders import load_for_data
     from hwsim.pipeline import read_samples
 
-    network = hwsim.load(model)
+    network = load_for_data(model, (data,))[0]
     samples, notes = read_samples(network, data)
     for note in notes if data is None else ():
         typer.echo(note, err=True)

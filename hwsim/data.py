@@ -21,16 +21,28 @@ Block = list[Reals]
 Data = object
 """An array, a list or mapping of arrays, the path of an .npy or .npz file, a tf.data.Dataset or iterable of batches."""
 
-Inputs = Sequence[tuple[str, tuple[int, ...]]]
+OpenShape = tuple[int | None, ...]
+"""The shape of a sample, None for a size that the data is free to choose."""
+
+Inputs = Sequence[tuple[str, OpenShape]]
 """Name and sample shape of each input."""
+
+
+def fits(shape: tuple[int, ...], wanted: OpenShape) -> bool:
+    """Whether a shape is the one wanted, where that leaves nothing open.
+
+    >>> fits((8, 9, 3), (None, None, 3)), fits((8, 3), (None, None, 3))
+    (True, False)
+    """
+    return len(shape) == len(wanted) and all(b in (None, a) for a, b in zip(shape, wanted, strict=True))
 
 
 class Samples:
     """Data for the inputs of a network, delivered in blocks of a wanted size.
 
     ``codes`` gives type, scale and zero point of inputs whose arrays may hold integers: an array of just that type is
-    taken for codes. Iterables are read once as they come; everything else can be read again. Raises DataError for a
-    wrong shape, no samples at all, NaN or infinity.
+    taken for codes. Iterables are read once as they come; everything else can be read again. Sizes that a shape leaves
+    open are for `settle` to find. Raises DataError for a wrong shape, no samples at all, NaN or infinity.
     """
 
     def __init__(self, data: Data, inputs: Inputs) -> None:
@@ -70,6 +82,13 @@ class Samples:
         again.codes = self.codes
         return again
 
+    def settle(self) -> dict[str, tuple[int, ...]]:
+        """Take the open sizes from the first sample, for all that come; return the shape of each input's samples."""
+        first = next(self.rereadable(1).blocks(1, 1))
+        found = {name: array.shape[1:] for (name, _), array in zip(self.inputs, first, strict=True)}
+        self.inputs = list(found.items())
+        return found
+
     def _cut(self, size: int, limit: int | None) -> Iterator[Sequence[Any]]:
         if self.arrays is not None:
             stop = min(len(self.arrays[0]), limit or len(self.arrays[0]))
@@ -95,7 +114,7 @@ class Samples:
             return self._matched([data])
         if isinstance(data, list | tuple) and data and all(map(_is_array, data)):
             several = len(self.inputs) > 1
-            if several or (len(data) == 1 and data[0].shape != self.inputs[0][1]):
+            if several or (len(data) == 1 and not fits(data[0].shape, self.inputs[0][1])):
                 return self._matched(data)
         return None
 
@@ -126,7 +145,7 @@ class Samples:
                 return [arrays[candidates[0]]]
         raise DataError(f"{where} holds arrays named {list(arrays)}, the network's inputs are {names}")
 
-    def _matched(self, values: Sequence[Any], where: str = "") -> list[NDArray[Any]]:
+    def _matched(self, values: Sequence[Any], where: str = "", like: str = "") -> list[NDArray[Any]]:
         """Return one array for each input, all of its shape and of the same number of samples."""
         if len(values) != len(self.inputs):
             wanted = ", ".join(name for name, _ in self.inputs)
@@ -136,11 +155,10 @@ class Samples:
             )
         arrays = [_as_array(one, f"{where}input {name!r}") for (name, _), one in zip(self.inputs, values, strict=True)]
         for (name, shape), array in zip(self.inputs, arrays, strict=True):
-            if array.shape[1:] != shape or array.ndim == 0:
-                advice = "; a single sample needs an axis in front, data[None]" if array.shape == shape else ""
-                raise DataError(
-                    f"{where}input {name!r} takes samples of shape {shape}, the data has shape {array.shape}{advice}"
-                )
+            if not fits(array.shape[1:], shape) or array.ndim == 0:
+                advice = "; a single sample needs an axis in front, data[None]" if fits(array.shape, shape) else ""
+                found = f"the data has shape {array.shape}{advice}"
+                raise DataError(f"{where}input {name!r} takes samples of shape {shape}{like}, {found}")
         counts = {name: len(array) for (name, _), array in zip(self.inputs, arrays, strict=True)}
         if len(set(counts.values())) > 1:
             raise DataError(f"{where}the inputs have different numbers of samples: {counts}")
@@ -161,10 +179,10 @@ class Samples:
             parts = [element]
         arrays = [_as_array(part, where) for part in parts]
         single = [
-            array[None] if array.shape == shape else array
+            array[None] if fits(array.shape, shape) else array
             for array, (_, shape) in zip(arrays, self.inputs, strict=False)
         ]
-        return self._matched(single, where)
+        return self._matched(single, where, ", as those before have" if number else "")
 
     def _is_inputs(self, part: object) -> bool:
         """Whether the first part of an element holds the inputs alone, so that labels stand behind it."""
@@ -180,7 +198,7 @@ class Samples:
             shape = np.shape(element)
         except ValueError:
             return not any(map(_is_array, element))
-        return self.inputs[0][1] in (shape, shape[1:])
+        return fits(shape, self.inputs[0][1]) or fits(shape[1:], self.inputs[0][1])
 
     def _checked(self, values: Any, number: int, first: int) -> Reals:  # noqa: ANN401
         name = self.inputs[number][0]
@@ -244,7 +262,7 @@ def _joined(chunks: Sequence[Sequence[NDArray[Any]]]) -> Block:
     return list(chunks[0]) if len(chunks) == 1 else [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
-def synthetic(inputs: Inputs, count: int, seed: int = 0) -> list[Reals]:
+def synthetic(inputs: Sequence[tuple[str, tuple[int, ...]]], count: int, seed: int = 0) -> list[Reals]:
     """Return ``count`` seeded random samples, uniform in [0, 1), for each input."""
     generator = np.random.default_rng(seed)
     return [generator.random((count, *shape), dtype=np.float32) for _, shape in inputs]

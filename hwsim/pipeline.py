@@ -22,7 +22,7 @@ from hwsim.engine.storage import as_given
 from hwsim.engine.tiers import tier_for
 from hwsim.engine.walk import walk_exactly
 from hwsim.improve import Draft, improve
-from hwsim.loaders import load_with_model
+from hwsim.loaders import load_for_data
 from hwsim.network import Network, Operation
 from hwsim.program import Program, lower
 from hwsim.program.records import IntOperation
@@ -103,7 +103,8 @@ def run(  # noqa: PLR0913  one argument for each choice
     model: a keras.Model, the path of a .keras, .h5 or quantised .tflite file, or a Network.
     target: the name of a shipped target, the path of a YAML file, or a Target.
     data: an array (n, …), a mapping of arrays, the path of an .npy or .npz file, a tf.data.Dataset or an iterable of
-        batches; without it, seeded synthetic inputs, and the report says so. For a .tflite file, integers of exactly
+        batches; without it, seeded synthetic inputs, and the report says so. Sizes that a Keras model leaves open are
+        those of the data's first sample (without data, of the calibration's). For a .tflite file, integers of exactly
         the type of the file's input are its codes; all other numbers are real values.
     calibration: data that chooses the ranges of the activations; by default the first samples of ``data``, or, for a
         .tflite file, none: the file's own scales hold.
@@ -119,7 +120,7 @@ def run(  # noqa: PLR0913  one argument for each choice
     """
     check_batch_size(batch_size)
     chosen = load_target(target)
-    network, keras_model = load_with_model(model, target=chosen)
+    network, keras_model, (data, calibration) = load_for_data(model, (data, calibration), target=chosen)
     network = prove_import(network, keras_model)
     samples, notes = read_samples(network, data)
     draft = improve(drafted(network, chosen, samples, (calibration, plan), notes, looks=bool(techniques)), techniques)

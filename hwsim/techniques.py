@@ -18,7 +18,7 @@ from hwsim.errors import HwsimError
 from hwsim.improve import TECHNIQUES, Draft, improve
 from hwsim.improve.stored import with_stored_kernel
 from hwsim.improve.techniques import chosen
-from hwsim.loaders import load_with_model
+from hwsim.loaders import load_for_data, load_with_model
 from hwsim.network import Network, ScaleShift, Weighted
 from hwsim.network.equalise import find_pairs, without_bounds
 from hwsim.network.rewrite import simplify
@@ -130,14 +130,15 @@ def compare_techniques(
     Raises HwsimError for what is wrong with the arguments; what only the target does not allow is noted in its row.
     """
     aim = load_target(target)
-    loaded, keras_model = load_with_model(model, target=aim)
+    loaded, keras_model, (data, calibration) = load_for_data(model, (data, calibration), target=aim)
     network = prove_import(loaded, keras_model)
     bench = _Bench(network, aim, data, calibration)
     wanted = fitting(network) if techniques is None else [tuple(one.split("+")) for one in techniques]
     for names in wanted:
         chosen(names)
     usual = {name for names in wanted for name in names if techniques is not None or TECHNIQUES[name].usual}
-    plain = None if keras_model is None else load_with_model(keras_model, fold=False, target=aim)[0]
+    shapes = {one.name: one.shape for one in network.inputs}
+    plain = None if keras_model is None else load_with_model(keras_model, fold=False, target=aim, shapes=shapes)[0]
     runs: list[tuple[str, Network, tuple[str, ...]]] = [("none", network, ())]
     runs += [("not folded", plain, ())] if plain is not None and foldable(plain) else []
     runs += [("+".join(names), network, names) for names in wanted]

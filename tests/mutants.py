@@ -34,6 +34,7 @@ TESTS = {
     "lanes": ["test_accumulate.py"],
     "gates": ["test_gates.py"],
     "hard_silu": ["test_hard_silu.py"],
+    "integer_gelu": ["test_integer_gelu.py"],
     "lookup": ["test_steps.py", "test_lookup.py"],
     "measure": ["test_measure.py"],
     "merging": ["test_merging.py"],
@@ -45,6 +46,7 @@ TESTS = {
     "resize": ["test_resize.py"],
     "rounding": ["test_rounding.py", "test_steps.py"],
     "softmax": ["test_softmax.py"],
+    "softmax_polynomial": ["test_softmax_polynomial.py"],
     "steps": ["test_steps.py"],
     "wide": ["test_wide.py"],
 }

@@ -35,6 +35,7 @@ from hwsim.program.records import (
     NormalizeCodes,
     PadCodes,
     PickCodes,
+    PolynomialSoftmax,
     PoolAverage,
     PoolMax,
     Product,
@@ -66,6 +67,7 @@ from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
 from hwsim_kernels.softmax_lines import softmax_by_lines
+from hwsim_kernels.softmax_polynomial import softmax_by_parabola
 from hwsim_kernels.softmax_table import softmax_by_table
 
 Codes = NDArray[Any]
@@ -535,27 +537,43 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     """Compute a softmax of the dequantised codes in float64, on the host."""
     axis = one.axis + 1
     real = one.scale * (inputs[0].astype(np.float64) - one.zero_point)
+    if one.mask is not None:
+        real[:, ~one.mask] = -np.inf
     powers = np.exp(real - real.max(axis=axis, keepdims=True))
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
+
+
+def taking_part(one: FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax) -> NDArray[np.bool_]:
+    """Return the mask of a softmax, of the sample's shape."""
+    return np.ones(one.output.shape, np.bool_) if one.mask is None else one.mask
 
 
 def fixed_softmax(one: FixedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes in fixed point."""
     shape = one.output.shape
     size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
-    lines, made = (codes.reshape(-1, size, inner) for codes in (inputs[0], out))
+    lines, made, mask = (codes.reshape(-1, size, inner) for codes in (inputs[0], out, taking_part(one)))
     first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
-    softmax_in_fixed_point(lines, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
+    softmax_in_fixed_point(lines, mask, one.multiplier, one.shift, one.channels, first, made, tally.counts, histogram)
+
+
+def polynomial_softmax(one: PolynomialSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 8-bit codes by a parabola and shifts."""
+    shape = one.output.shape
+    size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
+    lines, made, mask = (codes.reshape(-1, size, inner) for codes in (inputs[0], out, taking_part(one)))
+    first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
+    softmax_by_parabola(lines, mask, one.numbers, one.channels, first, made, tally.counts, histogram)
 
 
 def line_softmax(one: LineSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 16-bit codes by two tables with lines between their entries."""
     shape = one.output.shape
     size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
-    lines, made = (codes.reshape(-1, size, inner) for codes in (inputs[0], out))
+    lines, made, mask = (codes.reshape(-1, size, inner) for codes in (inputs[0], out, taking_part(one)))
     first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
     ways = one.multiplier, one.exponent, one.powers, one.reciprocals
-    softmax_by_lines(lines, *ways, one.channels, first, made, tally.counts, histogram)
+    softmax_by_lines(lines, mask, *ways, one.channels, first, made, tally.counts, histogram)
 
 
 def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -564,7 +582,8 @@ def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out:
     rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
     made = np.empty_like(rows)
     size = rows.shape[-1]
-    softmax_by_table(rows.reshape(-1, size), one.table.astype(np.float32), made.reshape(-1, size))
+    mask = np.ascontiguousarray(np.moveaxis(taking_part(one), one.axis, -1)).reshape(-1, size)
+    softmax_by_table(rows.reshape(-1, size), mask, one.table.astype(np.float32), made.reshape(-1, size))
     out[...] = np.moveaxis(made, -1, axis)
 
 
@@ -583,6 +602,7 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     NormalizeCodes: normalize,
     PadCodes: pad,
     PickCodes: pick,
+    PolynomialSoftmax: polynomial_softmax,
     PoolAverage: pool_average,
     PoolMax: pool_max,
     Product: multiply,

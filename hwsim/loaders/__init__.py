@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hwsim.data import Data, Samples
 from hwsim.errors import ModelError
-from hwsim.network import Network
+from hwsim.network import Network, Shape
 from hwsim.network.rewrite import simplify
 from hwsim.target import Target, load_target
 from hwsim.target.settings import Reading
@@ -15,44 +17,85 @@ from hwsim.target.settings import Reading
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["load", "load_with_model"]
+__all__ = ["load", "load_for_data", "load_with_model"]
 
 SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite")
 
 
 def load(
-    model: keras.Model | Network | str | Path, *, fold: bool = True, target: str | Path | Target | None = None
+    model: keras.Model | Network | str | Path,
+    *,
+    fold: bool = True,
+    target: str | Path | Target | None = None,
+    shapes: Mapping[str, Shape] | None = None,
 ) -> Network:
     """Return the network of a Keras model, of a ``.keras``, ``.h5`` or ``.tflite`` file, or the network given.
 
     The network of a quantised ``.tflite`` file holds the file's own scales as ``Network.stored``. In all others, batch
     normalisations are folded (unless ``fold`` is False: they stay as a scale and a shift of their own) and activations
     fused where that is exact in real numbers. A
-    ``target`` says how that is done, in its section `network`. Raises ModelError for what cannot be read or is refused,
+    ``target`` says how that is done, in its section `network`. ``shapes`` gives the shape of a sample for inputs of a
+    Keras model that leave sizes open, by their names. Raises ModelError for what cannot be read or is refused,
     UnsupportedError (all layers at once) for layers without an integer form.
     """
-    return load_with_model(model, fold=fold, target=target)[0]
+    return load_with_model(model, fold=fold, target=target, shapes=shapes)[0]
 
 
 def load_with_model(
-    model: keras.Model | Network | str | Path, *, fold: bool = True, target: str | Path | Target | None = None
+    model: object,
+    *,
+    fold: bool = True,
+    target: str | Path | Target | None = None,
+    shapes: Mapping[str, Shape] | None = None,
 ) -> tuple[Network, Any]:
     """Return what `load` returns, and the Keras model it came from (None for a Network)."""
+    source = read(model)
+    if isinstance(source, Network):
+        return source, None
+    from hwsim.loaders.keras import import_model
+
+    reading = Reading() if target is None else load_target(target).network
+    network = import_model(source, reading, shapes)
+    return simplify(network, fold=fold, folding=reading.folding), source
+
+
+def load_for_data(
+    model: object, given: Sequence[Data | None], *, target: str | Path | Target | None = None
+) -> tuple[Network, Any, list[Data | None]]:
+    """Return what `load_with_model` returns, and the data ``given``: for a run, for a calibration and so on.
+
+    Sizes that the model leaves open are those of the first data that is not None. What is read of an iterator for that
+    comes again from the object returned in its place.
+    """
+    source, kept = read(model), list(given)
+    number = next((number for number, one in enumerate(kept) if one is not None), None)
+    if isinstance(source, Network) or number is None:
+        return *load_with_model(source, target=target), kept
+    from hwsim.loaders.keras import inputs_of
+
+    inputs = inputs_of(source)
+    if not any(None in shape for _, shape in inputs):
+        return *load_with_model(source, target=target), kept
+    samples = Samples(kept[number], inputs)
+    shapes = samples.settle()
+    kept[number] = samples.source
+    return *load_with_model(source, target=target, shapes=shapes), kept
+
+
+def read(model: object) -> Any:
+    """Return the Keras model that is given, or in a file, or else a network: no file is read twice."""
     if isinstance(model, Network):
-        return model, None
+        return model
     if isinstance(model, str | Path) and Path(model).suffix == ".tflite":
         from hwsim.loaders.tflite import import_tflite
 
-        return import_tflite(_existing(Path(model))), None
+        return import_tflite(_existing(Path(model)))
     source: Any = _read(Path(model)) if isinstance(model, str | Path) else model
     if not _is_keras_model(source):
         kind = f"{type(source).__module__}.{type(source).__qualname__}"
         allowed = f"a keras.Model, a hwsim.Network or a path ending in {_suffixes()}"
         raise ModelError(f"a model is {allowed}, not a {kind}")
-    from hwsim.loaders.keras import import_model
-
-    reading = Reading() if target is None else load_target(target).network
-    return simplify(import_model(source, reading), fold=fold, folding=reading.folding), source
+    return source
 
 
 def _read(path: Path) -> Any:

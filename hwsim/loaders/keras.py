@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hwsim.data import OpenShape, fits
 from hwsim.errors import ModelError, UnsupportedError
-from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm
+from hwsim.loaders.keras_draft import Call, Draft, NoIntegerForm, Several
 from hwsim.loaders.keras_layers import importer
 from hwsim.loaders.keras_weights import check_finite
-from hwsim.network import Input, Network
+from hwsim.network import Input, Network, Shape
 from hwsim.target.settings import Reading
 
 
-def import_model(model: Any, reading: Reading | None = None) -> Network:
+def import_model(model: Any, reading: Reading | None = None, shapes: Mapping[str, Shape] | None = None) -> Network:
     """Return the network of a Functional or built Sequential model, nested models included, read as a target asks for.
 
-    Raises ModelError for other models, for inputs of unknown size and for weights that are not finite;
-    UnsupportedError with all layers that have no integer form.
+    ``shapes`` gives the shape of a sample for inputs that leave sizes open. Raises ModelError for other models, for
+    inputs of unknown size and for weights that are not finite; UnsupportedError with all layers that have no integer
+    form.
     """
-    graph = graph_of(model)
-    if graph is None:
-        raise ModelError(_why_no_graph(model))
+    inputs, graph = inputs_of(model), graph_of(model)
+    names = [name for name, _ in inputs]
+    unknown = [name for name in shapes or () if name not in names]
+    if unknown:
+        raise ModelError(f"shapes are given for {unknown}, the model's inputs are {names}")
     draft = Draft(reading=reading or Reading())
-    for tensor in graph.inputs:
-        _add_input(tensor, draft)
+    for name, shape in inputs:
+        draft.add([Input(name=draft.unique(name), shape=_fixed(name, shape, (shapes or {}).get(name)))])
     outputs = _walk(graph, [operation.name for operation in draft.operations], "", draft)
     if draft.unsupported:
         raise UnsupportedError(draft.unsupported)
     return Network(name=str(model.name), operations=tuple(draft.operations), outputs=tuple(outputs))
+
+
+def inputs_of(model: Any) -> list[tuple[str, OpenShape]]:
+    """Return the name of each input and the shape of its samples, None for sizes that the model leaves open.
+
+    Raises ModelError for a model without a graph.
+    """
+    graph = graph_of(model)
+    if graph is None:
+        raise ModelError(_why_no_graph(model))
+    names = Draft()
+    return [(names.unique(str(one._keras_history.operation.name)), tuple(one.shape[1:])) for one in graph.inputs]
 
 
 def graph_of(model: Any) -> Any:
@@ -51,15 +67,19 @@ def _why_no_graph(model: Any) -> str:
     return f"{model.name}: {type(model).__name__} is a subclassed model, a Python program; {advice}"
 
 
-def _add_input(tensor: Any, draft: Draft) -> None:
-    name = draft.unique(str(tensor._keras_history.operation.name))
-    shape = tuple(tensor.shape[1:])
-    if None in shape:
+def _fixed(name: str, shape: OpenShape, given: Shape | None) -> Shape:
+    """Return the shape of an input's samples, its open sizes as ``given``."""
+    found = tuple(int(size) for size in (given or ()))
+    if given is not None and not (fits(found, shape) and min(found, default=1) > 0):
+        raise ModelError(f"{name}: the shape {found} is given for an input of the shape {shape}")
+    whole = tuple(size for size in shape if size is not None)
+    if given is None and len(whole) < len(shape):
+        example = ", ".join("32" if size is None else str(size) for size in shape)
         raise ModelError(
-            f"{name}: the input shape {tuple(tensor.shape)} leaves sizes open; "
-            "build the model with a fixed input shape, as in keras.Input((224, 224, 3))"
+            f"{name}: the input shape {shape} leaves sizes open: give data or calibration data that has them, or the "
+            f"network hwsim.load(model, shapes={{{name!r}: ({example})}})"
         )
-    draft.add([Input(name=name, shape=shape)])
+    return whole if given is None else found
 
 
 def _walk(graph: Any, inputs: Sequence[str], prefix: str, draft: Draft) -> list[str]:
@@ -87,30 +107,36 @@ def _import_call(node: Any, inputs: Sequence[str], prefix: str, draft: Draft) ->
             raise NoIntegerForm("called with training=True")
         if graph is not None:
             return _walk(graph, inputs, f"{name}/", draft)
-        return [_import_layer(node, name, inputs, draft)]
+        return _import_layer(node, name, inputs, draft)
     except NoIntegerForm as reason:
         draft.unsupported.append(f"{name} ({type(layer).__name__}: {reason})")
     return _stand_ins(node, name, draft)
 
 
-def _import_layer(node: Any, name: str, inputs: Sequence[str], draft: Draft) -> str:
+def _import_layer(node: Any, name: str, inputs: Sequence[str], draft: Draft) -> list[str]:
     layer = node.operation
     translate = importer(layer, len(inputs))
     check_finite(layer, name)
     shapes = tuple(shape for shape in map(draft.shapes.__getitem__, inputs) if shape is not None)
     if len(shapes) < len(inputs):
-        return _stand_ins(node, name, draft)[0]
+        return _stand_ins(node, name, draft)
     call = Call(
         layer=layer,
         name=name,
         inputs=tuple(inputs),
         shapes=shapes,
         arguments=tuple(node.arguments.args),
+        keywords=dict(node.arguments.kwargs),
+        tensors=tuple(node.input_tensors),
         reading=draft.reading,
     )
-    operations = translate(call)
+    made = translate(call)
+    operations = made.operations if isinstance(made, Several) else made
+    results = made.results if isinstance(made, Several) else [operations[-1].name if operations else inputs[0]]
+    if len(results) != len(node.outputs):
+        raise NoIntegerForm(f"called for {len(node.outputs)} results")
     draft.add(operations)
-    return operations[-1].name if operations else inputs[0]
+    return list(results)
 
 
 def _stand_ins(node: Any, name: str, draft: Draft) -> list[str]:

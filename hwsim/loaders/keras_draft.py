@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ class NoIntegerForm(Exception):
 class Call:
     """One call of a layer: the tensors it takes (with the shape of one sample) and a name for its result.
 
+    ``arguments`` and ``keywords`` are those of the call in Keras, ``tensors`` the inputs as they stand in them.
     ``reading`` says which of several forms it takes, as a target asks for.
     """
 
@@ -28,7 +29,13 @@ class Call:
     inputs: tuple[str, ...]
     shapes: tuple[Shape, ...]
     arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict[str, Any])
     reading: Reading = Reading()
+    tensors: tuple[Any, ...] = ()
+
+    def place(self, tensor: Any) -> int:
+        """Return the number, among the inputs, of a tensor that stands in the arguments."""
+        return next(number for number, one in enumerate(self.tensors) if one is tensor)
 
     def constant(self, name: str) -> np.ndarray:
         """Return the one argument that is no tensor of the graph, in float32; ``name`` says what is done with it."""
@@ -44,6 +51,14 @@ class Call:
     def constant_first(self) -> bool:
         """Whether the constant stands before the tensor."""
         return bool(self.arguments) and not hasattr(self.arguments[0], "_keras_history")
+
+
+@dataclass(frozen=True)
+class Several:
+    """What a layer with several results is imported as: operations, and the names of those that make the results."""
+
+    operations: tuple[Operation, ...]
+    results: tuple[str, ...]
 
 
 @dataclass

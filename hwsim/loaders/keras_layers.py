@@ -7,6 +7,13 @@ from math import prod
 from typing import Any
 
 from hwsim.loaders.keras_activation import activation_layer, function_layer, prelu, sample_axis
+from hwsim.loaders.keras_attention import (
+    additive_attention,
+    attention,
+    dot_product_attention,
+    grouped_query_attention,
+    multi_head_attention,
+)
 from hwsim.loaders.keras_constant import (
     add_constant,
     divide_constant,
@@ -15,7 +22,8 @@ from hwsim.loaders.keras_constant import (
     residual_scale,
     subtract_constant,
 )
-from hwsim.loaders.keras_draft import Call, NoIntegerForm
+from hwsim.loaders.keras_draft import Call, NoIntegerForm, Several
+from hwsim.loaders.keras_einsum import einsum, einsum_dense, matmul
 from hwsim.loaders.keras_line import LINES
 from hwsim.loaders.keras_moves import (
     cropping_1d,
@@ -26,6 +34,7 @@ from hwsim.loaders.keras_moves import (
     zero_padding_1d,
 )
 from hwsim.loaders.keras_normalize import group_normalization, layer_normalization, rms_normalization
+from hwsim.loaders.keras_views import VIEWS
 from hwsim.loaders.keras_weighted import (
     batch_normalization,
     conv2d,
@@ -46,7 +55,7 @@ from hwsim.loaders.keras_window import (
 )
 from hwsim.network import Add, Concatenate, Multiply, Operation, Reshape, Subtract
 
-Importer = Callable[[Call], tuple[Operation, ...]]
+Importer = Callable[[Call], tuple[Operation, ...] | Several]
 """Returns a chain of operations, whose last one makes the layer's result; empty if the input passes on."""
 
 
@@ -119,10 +128,13 @@ def _reshaped(call: Call, shape: tuple[int, ...]) -> tuple[Operation, ...]:
 
 IMPORTERS: Mapping[str, Importer] = {
     **LINES,
+    **VIEWS,
     "Activation": activation_layer,
     "ActivityRegularization": nothing,
     "Add": add,
+    "AdditiveAttention": additive_attention,
     "AlphaDropout": nothing,
+    "Attention": attention,
     "AveragePooling2D": average_pooling,
     "BatchNormalization": batch_normalization,
     "Concatenate": concatenate,
@@ -134,12 +146,14 @@ IMPORTERS: Mapping[str, Importer] = {
     "Dense": dense,
     "DepthwiseConv2D": depthwise_conv2d,
     "Dropout": nothing,
+    "EinsumDense": einsum_dense,
     "ELU": function_layer,
     "Flatten": flatten,
     "GaussianDropout": nothing,
     "GaussianNoise": nothing,
     "GlobalAveragePooling2D": global_average_pooling,
     "GlobalMaxPooling2D": global_max_pooling,
+    "GroupedQueryAttention": grouped_query_attention,
     "GroupNormalization": group_normalization,
     "Identity": nothing,
     "InputLayer": nothing,
@@ -147,6 +161,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "LayerScale": layer_scale,
     "LeakyReLU": function_layer,
     "MaxPooling2D": max_pooling,
+    "MultiHeadAttention": multi_head_attention,
     "Multiply": multiply,
     "Normalization": normalization,
     "PReLU": prelu,
@@ -169,9 +184,12 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.Absolute": function_layer,
     "ops.Add": add,
     "ops.Celu": function_layer,
+    "ops.Concatenate": concatenate,
     "ops.Cos": function_layer,
     "ops.Divide": divide,
+    "ops.DotProductAttention": dot_product_attention,
     "ops.TrueDivide": divide,
+    "ops.Einsum": einsum,
     "ops.Elu": function_layer,
     "ops.Exp": function_layer,
     "ops.Gelu": function_layer,
@@ -181,6 +199,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.HardTanh": function_layer,
     "ops.Log": function_layer,
     "ops.LogSigmoid": function_layer,
+    "ops.Matmul": matmul,
     "ops.Mish": function_layer,
     "ops.Multiply": multiply,
     "ops.Negative": function_layer,
@@ -192,6 +211,7 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.Silu": function_layer,
     "ops.Sin": function_layer,
     "ops.SoftShrink": function_layer,
+    "ops.Softmax": function_layer,
     "ops.Softplus": function_layer,
     "ops.Softsign": function_layer,
     "ops.SparsePlus": function_layer,
@@ -207,7 +227,20 @@ IMPORTERS: Mapping[str, Importer] = {
 """One importer for each class of keras.layers and, under ``ops.``, for each operation of keras.ops."""
 
 
-MERGES = (add, concatenate, multiply, residual_scale, subtract)
+MERGES = (
+    add,
+    additive_attention,
+    attention,
+    concatenate,
+    dot_product_attention,
+    einsum,
+    grouped_query_attention,
+    matmul,
+    multi_head_attention,
+    multiply,
+    residual_scale,
+    subtract,
+)
 """Importers of layers that take several tensors."""
 
 

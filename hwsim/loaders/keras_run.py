@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from hwsim.loaders.framework import keras
 from hwsim.loaders.keras import graph_of
+from hwsim.network import Shape
 
 
-def samples(model: Any, count: int, generator: np.random.Generator) -> list[NDArray[Any]]:
+def samples(model: Any, count: int, generator: np.random.Generator, shapes: Sequence[Shape]) -> list[NDArray[Any]]:
     """Return random data (count, …) for each input: uniform in [-1, 1), whole 0 to 127 for integer inputs.
 
-    A model built for a fixed batch size gets that many samples.
+    ``shapes`` are those of one sample of each. A model built for a fixed batch size gets that many samples.
     """
-    return [_sample(tensor, count, generator) for tensor in model.inputs]
+    return [_sample(tensor, count, generator, shape) for tensor, shape in zip(model.inputs, shapes, strict=True)]
 
 
 def predict(model: Any, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
@@ -48,8 +49,8 @@ def predict_inside(
     return {name: np.asarray(output, np.float32) for name, output in inside(packed, training=False).items()}
 
 
-def _sample(tensor: Any, count: int, generator: np.random.Generator) -> NDArray[Any]:
-    shape = (tensor.shape[0] or count, *tensor.shape[1:])
+def _sample(tensor: Any, count: int, generator: np.random.Generator, sample: Shape) -> NDArray[Any]:
+    shape = (tensor.shape[0] or count, *sample)
     if "int" in str(tensor.dtype):
         # Images come as int8 or as uint8: these values fit both.
         return generator.integers(0, 128, shape).astype(str(tensor.dtype))

@@ -43,7 +43,7 @@ def _window(draft: Draft, operator: FileOperator, kernel: Floats, stored: Codes,
     if len(shape) != 3 or shape[2] % kernel.shape[2]:  # noqa: PLR2004
         raise RefusedError(f"takes the shape {source.shape} with weights for {kernel.shape[2]} channels")
     groups = shape[2] // kernel.shape[2]
-    if kernel.shape[3] % groups or not (groups == 1 or depthwise or kernel.shape[2] > 1):
+    if kernel.shape[3] % groups:
         raise RefusedError(f"has {kernel.shape[3]} outputs for {groups} groups of channels")
     strides = pair_of(operator, "StrideH", "StrideW")
     dilation = pair_of(operator, "DilationHFactor", "DilationWFactor")

@@ -41,8 +41,10 @@ class Activation(Operation):
 
     @property
     def kind(self) -> str:  # type: ignore[override]
-        """``activation``, or ``rescale`` where there is no function."""
-        return "activation" if self.function else "rescale"
+        """``activation``; ``leaky_relu`` where negative values count; ``rescale`` where there is no function."""
+        if self.function is None:
+            return "rescale"
+        return "leaky_relu" if self.function.negative_slope else "activation"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the input."""

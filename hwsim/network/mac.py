@@ -31,8 +31,8 @@ class Conv2D(Weighted):
     """A 2-D convolution of (h, w, c) by ``kernel`` (kh, kw, c / groups, outputs), zeros padded outside.
 
     Output channel o belongs to group o // (outputs / groups) and reads the input channels
-    group * (c / groups) onwards. A depthwise convolution has as many groups as input channels;
-    ``depthwise`` tells that of a single channel from a convolution.
+    group * (c / groups) onwards. A depthwise convolution has as many groups as input channels, if ``depthwise`` does
+    not say what it is: True tells that of a single channel from a convolution, False one in groups of single channels.
     """
 
     kernel: Floats
@@ -40,12 +40,13 @@ class Conv2D(Weighted):
     dilation: tuple[int, int] = (1, 1)
     padding: Sides = ((0, 0), (0, 0))
     groups: int = 1
-    depthwise: bool = False
+    depthwise: bool | None = None
 
     @property
     def kind(self) -> str:  # type: ignore[override]
         """``depthwise_conv2d`` where every input channel is a group of its own, else ``grouped_conv2d``, ``conv2d``."""
-        if self.depthwise or (self.groups > 1 and self.kernel.shape[2] == 1):
+        single = self.groups > 1 and self.kernel.shape[2] == 1
+        if single if self.depthwise is None else self.depthwise:
             return "depthwise_conv2d"
         return "conv2d" if self.groups == 1 else "grouped_conv2d"
 

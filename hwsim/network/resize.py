@@ -39,13 +39,19 @@ class Resize(Operation):
             raise ValueError(f"{self.name}: resize needs an input (h, w, c), got {inputs[0]}")
         return (*self.size, inputs[0][2])
 
-    def taps(self, shape: Shape, axis: int, bits: int) -> tuple[Ints, Ints]:
+    def taps(self, shape: Shape, axis: int, bits: int, *, real: bool = False) -> tuple[Ints, Ints]:
         """Return the two places (outputs, 2) along ``axis`` between which each output lies, and their weights.
 
         Weights are in 1/2**bits and add up to 1 (TensorFlow Lite, internal/reference/resize_bilinear.h, which leaves
-        the image where the rounded step carries beyond it; here the outermost pixel goes on).
+        the image where the rounded step carries beyond it; here the outermost pixel goes on). ``real``: places are
+        worked out in float32, and only weights are rounded (XNNPACK, src/indirection.c).
         """
         inputs, outputs, one = shape[axis], self.size[axis], 1 << bits
+        if real:
+            place, low = self._real_places(inputs, outputs)
+            after = np.rint((place - low.astype(np.float32)) * np.float32(one)).astype(np.int64)
+            high = np.minimum(low + 1, inputs - 1)
+            return np.stack([low, high], axis=1), np.stack([one - after, after], axis=1)
         if self.align_corners and outputs > 1:
             step = ((inputs - 1) * one + (outputs - 1) // 2) // (outputs - 1)
         else:
@@ -56,3 +62,13 @@ class Resize(Operation):
         low, after = np.divmod(np.clip(at, 0, (inputs - 1) * one), one)
         high = np.minimum(low + 1, inputs - 1)
         return np.stack([low, high], axis=1), np.stack([one - after, after], axis=1)
+
+    def _real_places(self, inputs: int, outputs: int) -> tuple[NDArray[np.float32], Ints]:
+        """Return where outputs lie between inputs, in float32, and these places without their fraction."""
+        fewer = 1 if self.align_corners and outputs > 1 else 0
+        step, half = np.float32(inputs - fewer) / np.float32(outputs - fewer), np.float32(0.5)
+        at = np.arange(outputs, dtype=np.float32) * step
+        if self.half_pixel:
+            at += half * step - half
+        at = np.clip(at, np.float32(0), np.float32(inputs - 1))
+        return at, at.astype(np.int64)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hwsim.data import Block, Data, Samples
 from hwsim.errors import DataError, HwsimError
-from hwsim.loaders import load
+from hwsim.loaders import load_for_data
 from hwsim.network import Network
 from hwsim.pipeline import PlanSource, Result, block_size, profiled, read_samples
 from hwsim.quantize import Plan, Profile, decide
@@ -62,7 +62,7 @@ def case_of(
     if isinstance(model, Result):
         network, plan = model.network, plan or model.plan
     else:
-        network = load(model, target=chosen)
+        network, _, (data, calibration) = load_for_data(model, (data, calibration), target=chosen)
     samples, notes = read_samples(network, data)
     statistics = None
     if plan is None:

@@ -16,11 +16,12 @@ from hwsim.program.pipeline import NO_ERRORS, Pipeline
 from hwsim.program.ratio import float_ratio
 from hwsim.program.records import Ints, Reals, Rescale, Tensor
 from hwsim.target.settings import CurveUnit
-from hwsim_kernels import gates
+from hwsim_kernels import gates, integer_gelu
 from hwsim_kernels.hard_silu import hard_silu
 from hwsim_kernels.rounding import round_float
 
 GATES: Mapping[str, Callable[[int, float], int]] = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}
+GELUS = ("gelu", "gelu_tanh")
 WIDE = 16
 
 LARGEST = 1 << 30
@@ -159,6 +160,8 @@ def fixed_point(operation: Curve, source: Tensor, scale: float, unit: CurveUnit)
     """Return what computes a function of a code less its zero point in integers; None where floats do."""
     if in_fixed_point(operation, unit):
         return lambda code: hard_silu(code, source.scale, scale)
+    if operation.function in GELUS and unit.gelu == "polynomial":
+        return lambda code: integer_gelu.gelu(code, source.scale, scale, unit.rounding.code)
     wide = source.format is not None and source.format.bits == WIDE and source.zero_point == 0
     if operation.function in GATES and unit.gates == "fixed" and wide:
         return lambda code: GATES[operation.function](code, source.scale)

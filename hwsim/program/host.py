@@ -14,12 +14,15 @@ from hwsim.program.records import (
     IntOperation,
     LineSoftmax,
     Point,
+    PolynomialSoftmax,
     Quantize,
     TableSoftmax,
     Tensor,
 )
 from hwsim_kernels import softmax_lines
 from hwsim_kernels.softmax import FRACTION_BITS, LEAST_SCALE, MOST_VALUES, POINTS, SUM_SHIFT, multiplier_of_scale
+from hwsim_kernels.softmax_polynomial import MOST_SCALE, SUM_BITS, largest_power, parabola
+from hwsim_kernels.softmax_polynomial import POINTS as PARABOLA_POINTS
 from hwsim_kernels.softmax_table import exponentials
 
 
@@ -64,6 +67,8 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
         return [lower_table_softmax(operation, source, context)]
     if run_on == "interpolated":
         return [lower_line_softmax(operation, source, context)]
+    if run_on == "polynomial":
+        return [lower_polynomial_softmax(operation, source, context)]
     result = Tensor(name=operation.name, shape=context.shape(operation.name), format=None)
     host = HostSoftmax(
         name=operation.name,
@@ -72,6 +77,7 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
         inputs=(source.name,),
         output=result,
         axis=operation.axis,
+        mask=operation.mask,
         scale=source.scale,
         zero_point=source.zero_point,
     )
@@ -102,6 +108,7 @@ def lower_fixed_softmax(operation: Softmax, source: Tensor, context: Context) ->
         output=output,
         points=softmax_points(output),
         axis=operation.axis,
+        mask=operation.mask,
         multiplier=multiplier,
         shift=shift,
     )
@@ -153,7 +160,54 @@ def lower_table_softmax(operation: Softmax, source: Tensor, context: Context) ->
         inputs=(source.name,),
         output=shares(operation, source, context, "by a table"),
         axis=operation.axis,
+        mask=operation.mask,
         table=exponentials(source.scale),
+    )
+
+
+def lower_polynomial_softmax(operation: Softmax, source: Tensor, context: Context) -> PolynomialSoftmax:
+    """Lower a softmax by a parabola and shifts: 8-bit codes in, shares of 1/256 out.
+
+    Raises PlanError for an input scale above ln(2), WidthError for lines whose powers do not fit the sum.
+    """
+    output = shares(operation, source, context, "by a parabola")
+    if source.scale > MOST_SCALE:
+        raise PlanError(
+            f"{operation.name}: a softmax by a parabola takes an input scale up to ln(2); the plan has {source.scale!r}"
+        )
+    most, size = largest_power(source.scale), output.shape[operation.axis]
+    if most * size >= 1 << SUM_BITS:
+        raise WidthError(
+            f"{operation.name}: a sum of {size} powers up to {most} needs {(most * size).bit_length() + 1} bits, "
+            f"it has {SUM_BITS + 1}; the powers shrink with the square of the input scale, {source.scale!r}"
+        )
+    power = Point(
+        name=PARABOLA_POINTS[0],
+        unit=np.full(output.shape[-1], 0.3585 * source.scale**2),
+        rounding=Rounding.FLOOR,
+        shift=SUM_BITS,
+        bound=(0, most),
+    )
+    made = Point(
+        name=PARABOLA_POINTS[1],
+        unit=output.scales,
+        format=output.format,
+        overflow=Overflow.SATURATE,
+        rounding=Rounding.FLOOR,
+        shift=SUM_BITS,
+        bound=(-128, 128),
+        zero_point=output.zero_point,
+    )
+    return PolynomialSoftmax(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=output,
+        points=(power, made),
+        axis=operation.axis,
+        mask=operation.mask,
+        numbers=np.array(parabola(source.scale), np.int64),
     )
 
 
@@ -185,6 +239,7 @@ def lower_line_softmax(operation: Softmax, source: Tensor, context: Context) -> 
         axis=operation.axis,
         multiplier=multiplier,
         exponent=exponent,
+        mask=operation.mask,
         powers=softmax_lines.powers(),
         reciprocals=softmax_lines.reciprocals(),
     )

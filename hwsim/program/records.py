@@ -1,7 +1,7 @@
 """What a program is made of: operations on integers, their steps and their truncation points.
 
 Everything a machine needs and nothing else: no real weights, no framework. Records are frozen and hold plain values
-and int64, int32 or float64 arrays, so that a program can be saved and loaded as it is.
+and int64, int32, float64 or bool arrays, so that a program can be saved and loaded as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hwsim.formats import IntFormat, Overflow, Rounding
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Reals = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -439,20 +440,21 @@ class FixedSoftmax(IntOperation):
     """A softmax of 8-bit codes over ``axis`` of the sample.
 
     A difference of codes times ``multiplier`` * 2**``shift`` / 2**31 has 26 bits behind the point. Points: those of
-    ``hwsim_kernels.softmax.POINTS``.
+    ``hwsim_kernels.softmax.POINTS``. ``mask``, of the sample's shape, says which codes take part.
     """
 
     axis: int
     multiplier: int
     shift: int
+    mask: Flags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LineSoftmax(IntOperation):
     """A softmax of 16-bit codes over ``axis`` of the sample, by two tables (513,) with lines between their entries.
 
-    A difference of codes times ``multiplier`` * 2**``exponent`` / 2**31 counts 10 / 65535. Points: those of
-    ``hwsim_kernels.softmax_lines.POINTS``.
+    A difference of codes times ``multiplier`` * 2**``exponent`` / 2**31 counts 10 / 65535. ``mask``, of the sample's
+    shape, says which codes take part. Points: those of ``hwsim_kernels.softmax_lines.POINTS``.
     """
 
     axis: int
@@ -460,20 +462,42 @@ class LineSoftmax(IntOperation):
     exponent: int
     powers: Ints
     reciprocals: Ints
+    mask: Flags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TableSoftmax(IntOperation):
-    """A softmax of 8-bit codes over ``axis`` of the sample; ``table`` (256,) holds float32 exponentials."""
+    """A softmax of 8-bit codes over ``axis`` of the sample; ``table`` (256,) holds float32 exponentials.
+
+    ``mask``, of the sample's shape, says which codes take part.
+    """
 
     axis: int
     table: Reals
+    mask: Flags | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PolynomialSoftmax(IntOperation):
+    """A softmax of 8-bit codes over ``axis`` of the sample, by the parabola of ``numbers`` (3,) and shifts.
+
+    ``mask``, of the sample's shape, says which codes take part. Points: those of
+    ``hwsim_kernels.softmax_polynomial.POINTS``.
+    """
+
+    axis: int
+    numbers: Ints
+    mask: Flags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HostSoftmax(IntOperation):
-    """A softmax over ``axis`` of the sample, computed by the host in float64 from dequantised codes."""
+    """A softmax over ``axis`` of the sample, computed by the host in float64 from dequantised codes.
+
+    ``mask``, of the sample's shape, says which codes take part.
+    """
 
     axis: int
     scale: float
     zero_point: int
+    mask: Flags | None = None

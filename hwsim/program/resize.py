@@ -20,7 +20,10 @@ def lower_resize(operation: Resize, context: Context) -> list[Interpolate]:
     removed = settings.resize.zero_point == "removed"
     zero_point = source.zero_point if removed else 0
     bits = settings.resize.fraction_bits
-    (rows, row_weights), (columns, column_weights) = (operation.taps(source.shape, axis, bits) for axis in (0, 1))
+    real = settings.resize.positions == "float32"
+    (rows, row_weights), (columns, column_weights) = (
+        operation.taps(source.shape, axis, bits, real=real) for axis in (0, 1)
+    )
     most = int(np.abs(row_weights).sum(axis=1).max() * np.abs(column_weights).sum(axis=1).max())
     size = max(zero_point - source.format.minimum, source.format.maximum - zero_point)
     largest = (size * most >> 2 * bits) + 1

@@ -36,6 +36,7 @@ from hwsim.program.records import (
     NormalizeCodes,
     PadCodes,
     PickCodes,
+    PolynomialSoftmax,
     PoolAverage,
     PoolMax,
     Product,
@@ -66,6 +67,8 @@ from hwsim_kernels.fields import (
     TREE,
 )
 from hwsim_kernels.softmax import MOST_VALUES, POINTS
+from hwsim_kernels.softmax_polynomial import POINTS as PARABOLA_POINTS
+from hwsim_kernels.softmax_polynomial import SUM_BITS
 
 STORED_BITS = 16
 """Bits of a stored code at most."""
@@ -152,10 +155,18 @@ def check_encode(one: Encode, inputs: Sequence[Tensor]) -> None:
     need([point.name for point in one.points] == ["encode"], f"{one.name}: its points are wrong")
 
 
+def check_lines(one: HostSoftmax | FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax) -> None:
+    """Check the axis of a softmax, and that a mask leaves each line something."""
+    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    if one.mask is not None:
+        need(one.mask.shape == one.output.shape, f"{one.name}: its mask has the shape {one.mask.shape}")
+        need(bool(one.mask.any(axis=one.axis).all()), f"{one.name}: its mask leaves nothing of a line")
+
+
 def check_host_softmax(one: HostSoftmax, inputs: Sequence[Tensor]) -> None:
     """Check the axis and the scale of a softmax on the host."""
     check_alike(one, inputs)
-    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    check_lines(one)
     same = (one.scale, one.zero_point) == (inputs[0].scale, inputs[0].zero_point)
     need(same, f"{one.name}: reads its input with another scale or zero point")
 
@@ -163,7 +174,7 @@ def check_host_softmax(one: HostSoftmax, inputs: Sequence[Tensor]) -> None:
 def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
     """Check the formats, the size, the multiplier and the points of a softmax in fixed point."""
     check_alike(one, inputs)
-    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    check_lines(one)
     need(one.output.shape[one.axis] <= MOST_VALUES, f"{one.name}: takes more than {MOST_VALUES} values")
     for tensor in (inputs[0], one.output):
         need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax in fixed point has codes of 8 bits")
@@ -178,7 +189,7 @@ def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
 def check_line_softmax(one: LineSoftmax, inputs: Sequence[Tensor]) -> None:
     """Check the formats, the size, the multiplier, the tables and the points of a softmax by lines of two tables."""
     check_alike(one, inputs)
-    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    check_lines(one)
     most = softmax_lines.MOST_VALUES
     need(one.output.shape[one.axis] <= most, f"{one.name}: takes more than {most} values")
     for tensor in (inputs[0], one.output):
@@ -199,12 +210,27 @@ def check_line_softmax(one: LineSoftmax, inputs: Sequence[Tensor]) -> None:
 def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
     """Check the formats and the table of a softmax by a table."""
     check_alike(one, inputs)
-    need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
+    check_lines(one)
     for tensor in (inputs[0], one.output):
         need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax by a table has codes of 8 bits")
     need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")
     inside = bool(((one.table >= 0) & (one.table <= 1)).all())
     need(inside and one.table[0] == 1, f"{one.name}: its table holds no exponentials")
+
+
+def check_polynomial_softmax(one: PolynomialSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats and the numbers of a softmax by a parabola."""
+    check_alike(one, inputs)
+    check_lines(one)
+    for tensor in (inputs[0], one.output):
+        need(tensor.format == IntFormat(bits=8), f"{one.name}: a softmax by a parabola has codes of 8 bits")
+    need(one.numbers.shape == (3,), f"{one.name}: its parabola has {one.numbers.shape} numbers")
+    period, offset, constant = one.numbers.tolist()
+    inside = 1 <= period <= offset < 1 << SUM_BITS and 1 <= constant < 1 << SUM_BITS
+    need(inside, f"{one.name}: its parabola has the numbers {one.numbers.tolist()}")
+    most = (offset * offset + constant) * one.output.shape[one.axis]
+    need(most < 1 << SUM_BITS, f"{one.name}: its powers add up to more than {SUM_BITS} bits hold")
+    need(tuple(point.name for point in one.points) == PARABOLA_POINTS, f"{one.name}: its points are wrong")
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
@@ -572,6 +598,7 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     PadCodes: check_sides,
     PickCodes: check_pick,
     PoolAverage: check_pool,
+    PolynomialSoftmax: check_polynomial_softmax,
     PoolMax: check_pool,
     Product: check_product,
     Quantize: check_quantize,

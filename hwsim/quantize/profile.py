@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hwsim.data import Data, Samples
 from hwsim.errors import DataError, HwsimError
-from hwsim.loaders import load
+from hwsim.loaders import load_for_data
 from hwsim.network import Add, Network, Operation, Weighted
 from hwsim.progress import tracked
 from hwsim.quantize.exact import integers, moments
@@ -292,7 +292,7 @@ def profile(
     names of tensors of which each channel is also seen on its own. Raises ModelError, UnsupportedError and DataError
     for what cannot be read or run, HwsimError for unknown names.
     """
-    network = load(model)
+    network, _, (data,) = load_for_data(model, (data,))
     samples = Samples(data, [(one.name, one.shape) for one in network.inputs])
     with tracked("profiling in float", samples.count) as advance:
 

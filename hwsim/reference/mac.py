@@ -13,21 +13,21 @@ from hwsim.network.mac import Doubles, Floats
 from hwsim.network.operation import Sides
 from hwsim.reference.activation import apply
 from hwsim.reference.compiled import run
+from hwsim.reference.convolution import Convolution, Pair
 from hwsim.reference.padding import NONE, explicit, in_words
-
-Pair = tuple[int, int]
 
 
 def conv2d(operation: Conv2D, inputs: Sequence[Floats]) -> Floats:
     """Return the convolution of (n, h, w, c)."""
-    kernel, how = operation.kernel, (operation.strides, operation.dilation, operation.activation)
+    kernel, bias = operation.kernel, single(operation.bias)
     if not _is_depthwise(operation):
-        return run(_grouped, (*how, operation.padding, operation.groups), inputs[0], kernel, single(operation.bias))
+        return run(_grouped, (operation.activation, Convolution.of(operation)), inputs[0], kernel, bias)
     padding = ("VALID", operation.padding)
     if operation.dilation == (1, 1):
         padding = in_words(operation.padding, inputs[0].shape[1:3], kernel.shape, operation.strides)
     kernel = kernel.reshape(*kernel.shape[:2], operation.groups, -1)
-    return run(_depthwise, (*how, *padding), inputs[0], kernel, single(operation.bias))
+    how = (operation.strides, operation.dilation, operation.activation, *padding)
+    return run(_depthwise, how, inputs[0], kernel, bias)
 
 
 def conv2d_transpose(operation: Conv2DTranspose, inputs: Sequence[Floats]) -> Floats:
@@ -71,18 +71,9 @@ def _depthwise(
     return _finished(function, tf.nn.depthwise_conv2d(values, kernel, (1, *strides, 1), word, dilations=dilation), bias)
 
 
-def _grouped(
-    strides: Pair, dilation: Pair, function: Relu | None, padding: Sides, groups: int, values: Any, *weights: Any
-) -> Any:
-    # TensorFlow's own grouped convolution runs on GPUs only, hence one convolution for each group.
-    tf = tensorflow()
+def _grouped(function: Relu | None, convolution: Convolution, values: Any, *weights: Any) -> Any:
     kernel, bias = weights
-    inputs, kernels = ([one] if groups == 1 else tf.split(one, groups, axis=3) for one in (values, kernel))
-    sums = [
-        tf.nn.conv2d(part, weights, strides, explicit(padding), dilations=dilation)
-        for part, weights in zip(inputs, kernels, strict=True)
-    ]
-    return _finished(function, sums[0] if groups == 1 else tf.concat(sums, axis=3), bias)
+    return _finished(function, convolution.sums(values, kernel), bias)
 
 
 def _finished(function: Relu | None, sums: Any, bias: Any) -> Any:

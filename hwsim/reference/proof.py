@@ -35,7 +35,7 @@ def prove_import(network: Network, model: Any, seed: int = 0) -> Network:
     if model is None:
         return network
     generator = np.random.default_rng(seed)
-    inputs = samples(model, SAMPLES, generator)
+    inputs = samples(model, SAMPLES, generator, [one.shape for one in network.inputs])
     wanted = predict(model, inputs)
     inside = predict_inside(model, comparable(network), inputs)
     tensors = run_network(network, inputs, keep={*network.outputs, *inside})

@@ -13,6 +13,7 @@ from hwsim.network.mac import Floats
 def softmax(operation: Softmax, inputs: Sequence[Floats]) -> Floats:
     """Return the softmax over one axis."""
     axis = operation.axis + 1
+    values = inputs[0] if operation.mask is None else np.where(operation.mask, inputs[0], np.float32(-np.inf))
     # Less the largest value, so that no exponential overflows.
-    powers = np.exp(inputs[0] - inputs[0].max(axis=axis, keepdims=True))
+    powers = np.exp(values - values.max(axis=axis, keepdims=True))
     return np.asarray(powers / powers.sum(axis=axis, keepdims=True), dtype=np.float32)

@@ -11,7 +11,7 @@ import yaml
 from hwsim.formats import bits_needed
 from hwsim.target.bounds import exact_product
 from hwsim.target.drawing import WIDTH, drawing
-from hwsim.target.losses import line_softmax_losses, losses, range_name, softmax_losses
+from hwsim.target.losses import losses, range_name, softmax_losses
 from hwsim.target.mistake import Location, dotted
 from hwsim.target.settings import Product, Requantize, Settings, TensorFormat
 from hwsim.target.step_words import activated, by_rule, format_name, in_full, kept, sentence
@@ -59,11 +59,9 @@ def _section(title: str, rows: Iterable[tuple[str, str]]) -> str:
 
 def _losses(target: Target) -> Iterator[tuple[str, str]]:
     yield from losses(target)
-    told = {"fixed": softmax_losses, "interpolated": line_softmax_losses}.get(
-        target.settings("softmax", "").softmax.run_on
-    )
+    told = softmax_losses(target.settings("softmax", "").softmax.run_on)
     if told:
-        yield "softmax", "; ".join(f"{point}: {text}" for point, text in told())
+        yield "softmax", "; ".join(f"{point}: {text}" for point, text in told)
 
 
 def _formats(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -202,6 +200,7 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
         "softmax",
         {
             "fixed": "8-bit codes, in fixed point",
+            "polynomial": "8-bit codes, by a parabola and shifts",
             "table": "8-bit codes, by a table of exponentials in float32",
             "interpolated": "16-bit codes, by two tables with lines between their entries",
             "host": "on the host, in float64",

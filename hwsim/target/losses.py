@@ -39,21 +39,29 @@ def losses(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _after_sum(settings)
 
 
-def softmax_losses() -> Iterator[tuple[str, str]]:
-    """Yield the truncation points of a softmax in fixed point with their clamping and their round-off."""
-    yield "difference", "impossible | 31 bits, half_up"
-    yield "sum", "impossible | 12 bits, half_away, of every power"
-    yield "product", "impossible | 31 bits, half_up"
-    yield "output", "possible: saturate at 8 bits, a share of 1 | 23 to 34 bits, half_away"
-
-
-def line_softmax_losses() -> Iterator[tuple[str, str]]:
-    """Yield the same of a softmax by lines of two tables."""
-    yield "difference", "possible: saturate at 16 bits, exponents below -10 | half_up at 31 bits, then half_away"
-    yield "power", "impossible | 7 bits, half_up"
-    yield "sum", "possible: saturate at 16 bits, by 1 | 14 bits, half_up"
-    yield "reciprocal", "impossible | 7 bits, half_up"
-    yield "output", "possible: saturate at 16 bits, a share of 1 | 14 to 30 bits, half_up"
+def softmax_losses(run_on: str) -> tuple[tuple[str, str], ...]:
+    """Return the truncation points of a softmax with their clamping and their round-off; none where it has none."""
+    if run_on == "polynomial":
+        return (
+            ("power", "impossible | a bit for each halving, floor"),
+            ("output", "possible: saturate at 8 bits, a share of 1 | a division, floor"),
+        )
+    if run_on == "interpolated":
+        return (
+            ("difference", "possible: saturate at 16 bits, exponents below -10 | 31 bits, half_up, then half_away"),
+            ("power", "impossible | 7 bits, half_up"),
+            ("sum", "possible: saturate at 16 bits, by 1 | 14 bits, half_up"),
+            ("reciprocal", "impossible | 7 bits, half_up"),
+            ("output", "possible: saturate at 16 bits, a share of 1 | 14 to 30 bits, half_up"),
+        )
+    if run_on != "fixed":
+        return ()
+    return (
+        ("difference", "impossible | 31 bits, half_up"),
+        ("sum", "impossible | 12 bits, half_away, of every power"),
+        ("product", "impossible | 31 bits, half_up"),
+        ("output", "possible: saturate at 8 bits, a share of 1 | 23 to 34 bits, half_away"),
+    )
 
 
 def _stored(tensor: TensorFormat, otherwise: str) -> str:

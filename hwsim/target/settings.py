@@ -271,6 +271,8 @@ class CurveUnit(Section):
     output: Literal["measured", "fixed"] = "measured"
     """The scale of what sigmoid and tanh make. `measured`: by the values seen. `fixed`: from 0 to 1 and from -1 to 1,
     whatever is seen: 1/256 and 1/128 with 8 bits (TensorFlow Lite's converter)."""
+    gelu: Literal["table", "polynomial"] = "table"
+    """GELU. `table`: as all functions. `polynomial`: by a parabola in integers for the error function (I-BERT)."""
 
 
 class Output(Section):
@@ -309,6 +311,8 @@ class Resizing(Section):
 
     fraction_bits: Annotated[int, Field(ge=1, le=12, strict=True), Measure(unit="bits", limit="a weight has")] = 10
     """Bits of the weights of two rows, or of two columns, which add up to 1."""
+    positions: Literal["fixed", "float32"] = "fixed"
+    """Where pixels lie between others: by a step of so many bits, or in float32, from which weights are rounded."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the fraction of a weighted sum is dropped."""
     zero_point: Literal["removed", "kept"] = "removed"
@@ -367,11 +371,12 @@ class Concatenation(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host", "fixed", "table", "interpolated"] = "host"
+    run_on: Literal["host", "fixed", "table", "interpolated", "polynomial"] = "host"
     """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
     the reciprocal in fixed point (TensorFlow Lite's reference kernels). `table`: 8-bit codes, a table of exponentials
     in float32, summed and divided in float32 (its optimised kernels). `interpolated`: 16-bit codes, exponentials and
-    the reciprocal from tables of 513 entries with lines between (TensorFlow Lite)."""
+    the reciprocal from tables of 513 entries with lines between (TensorFlow Lite). `polynomial`: 8-bit codes,
+    exponentials by a parabola and shifts, an integer division (I-BERT)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]

@@ -40,6 +40,7 @@ Kind = Literal[
     "activation",
     "prelu",
     "curve",
+    "leaky_relu",
     "rescale",
     "reshape",
     "resize",
@@ -50,7 +51,11 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-GENERAL_KIND: Mapping[str, str] = {"grouped_conv2d": "conv2d", "rescale": "activation"}
+GENERAL_KIND: Mapping[str, str] = {
+    "grouped_conv2d": "conv2d",
+    "leaky_relu": "activation",
+    "rescale": "activation",
+}
 """Special kinds, and the kind whose overrides hold for them, too; their own come on top."""
 
 _USED_BY: Mapping[str, frozenset[str]] = {

@@ -33,6 +33,7 @@ from hwsim.network import (
 )
 from hwsim.network.mean import Mean as ImageMean
 from hwsim.network.pooling import Pool
+from hwsim.reference.convolution import Convolution
 from hwsim.reference.padding import explicit
 from hwsim.reference.pooling import window_sizes
 from hwsim.train.bases import Layer, saved
@@ -278,12 +279,7 @@ def _convolved(conv: Conv2D, values: Any, kernel: Any) -> Any:
         padded = tf.pad(values, explicit(conv.padding))
         filters = tf.reshape(kernel, (*conv.kernel.shape[:2], conv.groups, -1))
         return tf.nn.depthwise_conv2d(padded, filters, (1, *conv.strides, 1), "VALID", dilations=conv.dilation)
-    parts = ([one] if conv.groups == 1 else tf.split(one, conv.groups, axis=3) for one in (values, kernel))
-    sums = [
-        tf.nn.conv2d(part, filters, conv.strides, explicit(conv.padding), dilations=conv.dilation)
-        for part, filters in zip(*parts, strict=True)
-    ]
-    return sums[0] if conv.groups == 1 else tf.concat(sums, axis=3)
+    return Convolution.of(conv).sums(values, kernel)
 
 
 def _transposed(conv: Conv2DTranspose, values: Any, kernel: Any) -> Any:
@@ -341,6 +337,8 @@ def _reshape(operation: Reshape, values: Any) -> Any:
 
 
 def _softmax(operation: Softmax, values: Any) -> Any:
+    if operation.mask is not None:
+        values = tensorflow().where(operation.mask, values, -np.inf)
     return tensorflow().nn.softmax(values, operation.axis + 1)
 
 

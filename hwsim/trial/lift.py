@@ -160,7 +160,7 @@ def _way(  # noqa: PLR0911, PLR0912
             return "", "the quotient must be a code, so its rounding belongs to the format of the output"
         case "interpolation":
             return "", "a pixel must be a code, so its rounding belongs to the format of the output"
-        case "curve" if {settings.curve.form, settings.curve.hard_silu, settings.curve.gates} == {"table"}:
+        case "curve" if {getattr(settings.curve, key) for key in ("form", "hard_silu", "gates", "gelu")} == {"table"}:
             return "", "an entry must be a code, so its rounding belongs to the format of the output"
         case "curve":
             return "an entry for each code, from float64", ""
@@ -211,7 +211,14 @@ def _keys(operation: Operation, name: str, settings: Settings) -> Keys:  # noqa:
         )
     if name == "curve":
         return {
-            "curve": {"form": "table", "hard_silu": "table", "gates": "table", "precision": 64, "rounding": "half_even"}
+            "curve": {
+                "form": "table",
+                "hard_silu": "table",
+                "gates": "table",
+                "gelu": "table",
+                "precision": 64,
+                "rounding": "half_even",
+            }
         }
     if name == "product":
         return {"mac" if isinstance(operation, Weighted | MatMul) else "multiplication": {"product": None}}

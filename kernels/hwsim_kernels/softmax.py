@@ -142,6 +142,7 @@ def count_scaled(exact: Int, shift: Int, rounded: Int, held: Int, counts: Ints, 
 @njit
 def softmax(
     codes: NDArray[Any],
+    mask: NDArray[np.bool_],
     multiplier: Int,
     shift: Int,
     channels: Int,
@@ -153,6 +154,7 @@ def softmax(
     """Take the softmax of each line along the middle axis.
 
     codes, out: (outer, n, inner) of 8 bits, 0 < n <= `MOST_VALUES`; an output code q stands for (q + 128) / 256.
+    mask: (outer of a sample, n, inner), which of them take part: at least one of each line.
     multiplier, shift: of the input's scale (``multiplier_of_scale``).
     channels: the size of the tensor's last axis, by which values are counted; first_position: how many positions over
     all other axes came before. counts: (4, COLUMNS, channels) of `POINTS`. histogram: (BINS,) of outputs + 128.
@@ -160,14 +162,16 @@ def softmax(
     powers = power_table(multiplier, shift)
     outer, size, inner = codes.shape
     for one in range(outer):
+        taken = mask[one % len(mask)]
         for line in range(inner):
-            largest = np.int64(codes[one, 0, line])
+            largest = np.int64(-(1 << 7))
             for i in range(size):
-                largest = max(largest, np.int64(codes[one, i, line]))
+                if taken[i, line]:
+                    largest = max(largest, np.int64(codes[one, i, line]))
             total = np.int64(0)
             for i in range(size):
                 difference = largest - np.int64(codes[one, i, line])
-                power = powers[difference]
+                power = powers[difference] if taken[i, line] else np.int64(SKIPPED)
                 if power != SKIPPED:
                     channel = ((one * size + i) * inner + line) % channels
                     exact = -(np.int64(difference) << shift) * multiplier
@@ -182,7 +186,7 @@ def softmax(
             factor = reciprocal((total << headroom) - (1 << 31))
             dropped = 35 - headroom
             for i in range(size):
-                power = powers[largest - np.int64(codes[one, i, line])]
+                power = powers[largest - np.int64(codes[one, i, line])] if taken[i, line] else np.int64(SKIPPED)
                 place = (one * size + i) * inner + line
                 channel = place % channels
                 product: Int = np.int64(0)

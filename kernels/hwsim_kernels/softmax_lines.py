@@ -85,6 +85,7 @@ def exact_line(lines: Ints, place: Int) -> Int:
 @njit
 def softmax_by_lines(
     codes: NDArray[Any],
+    mask: NDArray[np.bool_],
     multiplier: Int,
     exponent: Int,
     powers: Ints,
@@ -98,6 +99,7 @@ def softmax_by_lines(
     """Take the softmax of each line along the middle axis.
 
     codes, out: (outer, n, inner) of 16 bits, 0 < n <= `MOST_VALUES`; an output code q stands for q / 32768.
+    mask: (outer of a sample, n, inner), which of them take part: at least one of each line.
     multiplier, exponent: of the input's scale (``multiplier_of_scale``). powers, reciprocals: (513,) of 0 to 32767, the
     last two powers at least 2^14.
     channels: the size of the tensor's last axis, by which values are counted; first_position: how many positions over
@@ -108,13 +110,18 @@ def softmax_by_lines(
     left, right = np.int64(max(exponent, 0)), np.int64(max(-exponent, 0))
     taken = np.empty(size, np.int64)
     for one in range(outer):
+        part = mask[one % len(mask)]
         for line in range(inner):
             start = one * size * inner + line
-            largest = np.int64(codes[one, 0, line])
+            largest = np.int64(-(1 << 15))
             for i in range(size):
-                largest = max(largest, np.int64(codes[one, i, line]))
+                if part[i, line]:
+                    largest = max(largest, np.int64(codes[one, i, line]))
             total = np.int64(0)
+            taken[:] = 0
             for i in range(size):
+                if not part[i, line]:
+                    continue
                 place = start + i * inner
                 channel, key = place % channels, first_position + place // channels
                 distance = np.int64(codes[one, i, line]) - largest

@@ -18,23 +18,29 @@ from oracle.fixed_softmax import FixedSoftmax, exponential, reciprocal
 from oracle.ledger import Place
 
 Codes = NDArray[np.int8]
+Flags = NDArray[np.bool_]
 
 TINY = np.nextafter(2.0**-26, 1)
 SCALES = (TINY, 2.0**-25, 1e-3, 0.1, 1 - 2.0**-53, 1.0, 1.9, 15.5, 31.0, 32 - 2.0**-26, 32.0, 1e30)
 """Differences next to 0 alone, differences of which only a few take part, and the limits of the multiplier."""
 
 
-def ours(codes: Codes, scale: float, channels: int, first: int = 0) -> tuple[Codes, Ints, Ints]:
-    """Return the outputs of codes (outer, n, inner), counts and histogram."""
+def ours(
+    codes: Codes, scale: float, channels: int, first: int = 0, mask: Flags | None = None
+) -> tuple[Codes, Ints, Ints]:
+    """Return the outputs of codes (outer, n, inner), counts and histogram; ``mask`` is that of a sample."""
+    mask = np.ones((1, *codes.shape[1:]), np.bool_) if mask is None else mask
     out, counts = np.zeros_like(codes), counting.new_counts(len(softmax.POINTS), channels)
     histogram = np.zeros(counting.BINS, np.int64)
-    softmax.softmax(codes, *softmax.multiplier_of_scale(scale), channels, first, out, counts, histogram)
+    softmax.softmax(codes, mask, *softmax.multiplier_of_scale(scale), channels, first, out, counts, histogram)
     return out, carried(counts), histogram
 
 
-def agrees(codes: Codes, scale: float, channels: int, positions: int, first_sample: int = 0) -> None:
+def agrees(
+    codes: Codes, scale: float, channels: int, positions: int, first_sample: int = 0, mask: Flags | None = None
+) -> None:
     """Assert that outputs and figures are the oracle's; ``positions`` are those of a sample."""
-    out, counts, histogram = ours(codes, scale, channels, first_sample * positions)
+    out, counts, histogram = ours(codes, scale, channels, first_sample * positions, mask)
     oracle, wanted = FixedSoftmax(scale, channels), np.zeros_like(codes)
     places = np.arange(codes.size).reshape(codes.shape)
     for one in range(codes.shape[0]):
@@ -44,7 +50,8 @@ def agrees(codes: Codes, scale: float, channels: int, positions: int, first_samp
                 Place(first_sample + i // channels // positions, i // channels % positions, i % channels)
                 for i in numbers
             ]
-            wanted[one, :, line] = oracle.line(codes[one, :, line].tolist(), at)
+            taken = None if mask is None else mask[one % len(mask), :, line].tolist()
+            wanted[one, :, line] = oracle.line(codes[one, :, line].tolist(), at, taken)
     assert out.tolist() == wanted.tolist()
     for point, name, count in zip(oracle.points, softmax.POINTS, counts, strict=True):
         assert point.name == name
@@ -79,7 +86,11 @@ def test_any_lines(data: st.DataObject, scale: float, last: bool, first_sample: 
     drawn = [[data.draw(lines(size)) for _ in range(inner)] for _ in range(samples * outer)]
     codes = np.ascontiguousarray(np.array(drawn, np.int8).transpose(0, 2, 1))
     channels = size if last else data.draw(st.sampled_from([one for one in (1, 2, inner) if inner % one == 0]))
-    agrees(codes, scale, channels, outer * size * inner // channels, first_sample)
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=outer * size * inner, max_size=outer * size * inner)))
+    mask = mask.reshape(outer, size, inner)
+    mask[:, data.draw(st.integers(0, size - 1))] |= ~mask.any(axis=1)
+    masked = data.draw(st.booleans())
+    agrees(codes, scale, channels, outer * size * inner // channels, first_sample, mask if masked else None)
 
 
 @pytest.mark.parametrize("scale", [TINY, 0.1, 1e30])
@@ -123,6 +134,14 @@ def test_near_to_the_real_softmax(codes: list[int], scale: float) -> None:
     powers = [exp(scale * (code - max(codes))) for code in codes]
     for made, power in zip(out.ravel().tolist(), powers, strict=True):
         assert abs(made + 128 - min(256 * power / sum(powers), 255)) < 0.501
+
+
+def test_a_masked_code_takes_no_part_however_large() -> None:
+    codes, mask = np.array([[[3], [127], [3], [-128]]], np.int8), np.array([[[True], [False], [True], [False]]])
+    out, counts, _ = ours(codes, 0.1, 1, mask=mask)
+    assert out.ravel().tolist() == [0, -128, 0, -128]
+    assert counts[:, counting.VALUES, 0].tolist() == [2, 2, 2, 4]
+    assert counts[:, counting.INEXACT, 0].tolist()[0] == 0
 
 
 def test_a_share_of_one_saturates() -> None:

@@ -16,19 +16,23 @@ from oracle.ledger import Place
 from oracle.line_softmax import POWERS, RECIPROCALS, LineSoftmax, line
 
 Codes = NDArray[np.int16]
+Flags = NDArray[np.bool_]
 
 LEAST, MOST = 2.0**-31 * 10 / 65535 / 2 * 1.001, 2.0**15 * 10 / 65535 * 0.999
 SCALES = (LEAST, 1e-9, 1e-5, 5 / 65535, 10 / 65535, 3e-4, 2.0**-11, 0.01, 1.0, MOST)
 """Differences that all round to 0, one or two roundings, exact ones, and those next to the limits of the multiplier."""
 
 
-def agrees(codes: Codes, scale: float, channels: int, positions: int, first_sample: int = 0) -> LineSoftmax:
-    """Assert that outputs and figures are the oracle's; ``positions`` are those of a sample."""
+def agrees(
+    codes: Codes, scale: float, channels: int, positions: int, first_sample: int = 0, mask: Flags | None = None
+) -> LineSoftmax:
+    """Assert that outputs and figures are the oracle's; ``positions`` and ``mask`` are those of a sample."""
+    taken = np.ones((1, *codes.shape[1:]), np.bool_) if mask is None else mask
     out, counts = np.zeros_like(codes), counting.new_counts(len(softmax_lines.POINTS), channels)
     histogram = np.zeros(counting.BINS, np.int64)
     ways = *softmax_lines.multiplier_of_scale(scale), softmax_lines.powers(), softmax_lines.reciprocals()
     first = first_sample * positions
-    softmax_lines.softmax_by_lines(codes, *ways, channels, first, out, counts, histogram)
+    softmax_lines.softmax_by_lines(codes, taken, *ways, channels, first, out, counts, histogram)
     oracle, wanted = LineSoftmax(scale, channels), np.zeros_like(codes)
     places = np.arange(codes.size).reshape(codes.shape)
     for one in range(codes.shape[0]):
@@ -37,7 +41,9 @@ def agrees(codes: Codes, scale: float, channels: int, positions: int, first_samp
                 Place(first_sample + i // channels // positions, i // channels % positions, i % channels)
                 for i in places[one, :, column].tolist()
             ]
-            wanted[one, :, column] = oracle.line(codes[one, :, column].tolist(), at)
+            wanted[one, :, column] = oracle.line(
+                codes[one, :, column].tolist(), at, taken[one % len(taken), :, column].tolist()
+            )
     assert out.tolist() == wanted.tolist()
     for point, name, count in zip(oracle.points, softmax_lines.POINTS, carried(counts), strict=True):
         assert point.name == name
@@ -68,7 +74,12 @@ def test_against_the_oracle(data: st.DataObject, scale: float) -> None:
     drawn = [[data.draw(lines(size)) for _ in range(inner)] for _ in range(outer)]
     codes = np.ascontiguousarray(np.array(drawn, np.int16).transpose(0, 2, 1))
     channels = inner if inner > 1 else size
-    agrees(codes, scale, channels, codes[0].size // channels, data.draw(st.sampled_from([0, 3])))
+    first = data.draw(st.sampled_from([0, 3]))
+    agrees(codes, scale, channels, codes[0].size // channels, first)
+    flags = st.lists(st.booleans(), min_size=size * inner, max_size=size * inner)
+    mask = np.array(data.draw(flags), np.bool_).reshape(1, size, inner)
+    mask[:, data.draw(st.integers(0, size - 1))] |= ~mask.any(axis=1)
+    agrees(codes, scale, channels, codes[0].size // channels, first, mask)
 
 
 def test_the_longest_line() -> None:
@@ -78,7 +89,7 @@ def test_the_longest_line() -> None:
     out, counts = np.zeros((1, size, 1), np.int16), counting.new_counts(len(softmax_lines.POINTS), 1)
     ways = *softmax_lines.multiplier_of_scale(1e-4), softmax_lines.powers(), softmax_lines.reciprocals()
     histogram = np.zeros(counting.BINS, np.int64)
-    softmax_lines.softmax_by_lines(np.full_like(out, 32767), *ways, 1, 0, out, counts, histogram)
+    softmax_lines.softmax_by_lines(np.full_like(out, 32767), out == 0, *ways, 1, 0, out, counts, histogram)
     power = line(POWERS, 32767).value
     factor = line(RECIPROCALS, ((power * size + (1 << 13)) >> 14) - 98304).value
     assert set(out.ravel().tolist()) == {(power * factor + (1 << 29)) >> 30}

@@ -34,6 +34,6 @@ def files(
 
 
 @pytest.fixture(scope="session")
-def converted(files: dict[str, tuple[Path, Any, dict[str, Any]]]) -> dict[str, Path]:
-    """Return the path of the file of each case."""
-    return {name: files[name][0] for name in CASES}
+def small(files: dict[str, tuple[Path, Any, dict[str, Any]]]) -> dict[str, Path]:
+    """Return the path of the file of each small network."""
+    return {name: files[name][0] for name in (*CASES, *OPERATORS)}

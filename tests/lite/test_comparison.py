@@ -18,8 +18,8 @@ from hwsim.lite import IMPLEMENTATIONS
 from hwsim.network import Input, Network
 
 
-def test_rows_count_the_codes_that_differ(converted: dict[str, Path]) -> None:
-    path = converted["multiply by channel"]
+def test_rows_count_the_codes_that_differ(small: dict[str, Path]) -> None:
+    path = small["multiply by channel"]
     codes = codes_for(path, 70)
     found = hwsim.compare_implementations(path, codes)
     base = ran(path, codes, "tflite-int8").codes
@@ -32,8 +32,8 @@ def test_rows_count_the_codes_that_differ(converted: dict[str, Path]) -> None:
     assert len(found.to_frame()) == len(found.rows)
 
 
-def test_the_command(converted: dict[str, Path], tmp_path: Path) -> None:
-    path = converted["dense"]
+def test_the_command(small: dict[str, Path], tmp_path: Path) -> None:
+    path = small["dense"]
     np.save(tmp_path / "x.npy", codes_for(path, 500))
     arguments = ["lite", str(path), "--data", str(tmp_path / "x.npy"), "--against", "tflite-micro-int8"]
     text = CliRunner().invoke(app, arguments).stdout

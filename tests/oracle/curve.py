@@ -12,6 +12,7 @@ from oracle import gates
 from oracle.finish import Output
 from oracle.functions import agreed
 from oracle.hard_silu import hard_silu
+from oracle.integer_gelu import gelu
 from oracle.ledger import Place, Point
 from oracle.levels import format_of, scales_of
 from oracle.overflow import Format
@@ -147,6 +148,9 @@ class Curve:
         """Return the entry of a code."""
         if self._is_fixed():
             return hard_silu(q - self.source.zero_point, self.source.scale, scale)
+        if self.operation["function"].startswith("gelu") and self.settings["gelu"] == "polynomial":
+            found = gelu(q - self.source.zero_point, self.source.scale, scale, self.settings["rounding"])
+            return min(max(found, -int(MOST)), int(MOST))
         if self.gate is not None:
             return self.gate(q, self.source.scale)
         return round_fraction(self.exact(q, scale), self.settings["rounding"])

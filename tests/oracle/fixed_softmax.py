@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
+from typing import Any
 
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
+from oracle.polynomial_softmax import PolynomialSoftmax
 from oracle.rescale import multiplier
 from oracle.rounding import Rounded, rounded_shift
 from oracle.tensor import Layer, Made, coordinates, place_of, size_of
@@ -86,11 +88,16 @@ class FixedSoftmax:
         self.product, self.output = Point("product", channels), Point("output", channels, histogram=True)
         self.points = [self.difference, self.sum, self.product, self.output]
 
-    def line(self, codes: Sequence[int], places: Sequence[Place]) -> list[int]:
-        """Return the output codes of a line of codes."""
+    def line(self, codes: Sequence[int], places: Sequence[Place], mask: Sequence[bool] | None = None) -> list[int]:
+        """Return the output codes of a line of codes, of which those take part that a mask leaves."""
         if len(codes) > MOST:
             raise ValueError(f"a line of {len(codes)} codes")
-        powers = [self._power(code - max(codes), place) for code, place in zip(codes, places, strict=True)]
+        taken = mask or [True] * len(codes)
+        largest = max(code for code, there in zip(codes, taken, strict=True) if there)
+        powers = [
+            self._power(code - largest, place) if there else None
+            for code, place, there in zip(codes, places, taken, strict=True)
+        ]
         total = 0
         for power, place in zip(powers, places, strict=True):
             if power is not None:
@@ -118,8 +125,15 @@ class FixedSoftmax:
         return self.output.fit(x - 128, CODES, place)
 
 
+def flat_mask(mask: Any, size: int) -> list[bool]:
+    """Return a nested list of flags, flat; without one all are set."""
+    if mask is None:
+        return [True] * size
+    return [flag for part in mask for flag in flat_mask(part, 0)] if isinstance(mask, list) else [bool(mask)]
+
+
 def fixed_softmax(layer: Layer) -> Made:
-    """Compute the softmax along an axis of 8-bit codes."""
+    """Compute the softmax along an axis of 8-bit codes, in fixed point or by a parabola."""
     source, shape = layer.inputs[0], layer.inputs[0].shape
     for plan in (source.plan, layer.plan):
         if (plan["bits"], plan["signed"], plan["narrow"]) != (8, True, False):
@@ -131,13 +145,16 @@ def fixed_softmax(layer: Layer) -> Made:
     for number in range(size_of(shape)):
         at = coordinates(number, shape)
         lines.setdefault(at[:axis] + at[axis + 1 :], []).append(number)
-    softmax = FixedSoftmax(source.scale, shape[-1])
+    polynomial = layer.settings["softmax"]["run_on"] == "polynomial"
+    softmax = (PolynomialSoftmax if polynomial else FixedSoftmax)(source.scale, shape[-1])
+    mask = flat_mask(layer.operation.get("mask"), size_of(shape))
     made = Made(shape, [], softmax.points)
     for sample, codes in enumerate(source.samples):
         stored = [0] * len(codes)
         for line in lines.values():
             places = [place_of(sample, number, shape) for number in line]
-            for number, code in zip(line, softmax.line([codes[i] for i in line], places), strict=True):
+            shares = softmax.line([codes[i] for i in line], places, [mask[i] for i in line])
+            for number, code in zip(line, shares, strict=True):
                 stored[number] = code
         made.samples.append(stored)
     return made

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import exp, floor
 
+from oracle.fixed_softmax import flat_mask
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
 from oracle.rescale import multiplier
@@ -62,11 +63,14 @@ class LineSoftmax:
         self.output = Point("output", channels, histogram=True)
         self.points = [self.difference, self.power, self.sum, self.reciprocal, self.output]
 
-    def line(self, codes: Sequence[int], places: Sequence[Place]) -> list[int]:
-        """Return the output codes of a line of codes."""
+    def line(self, codes: Sequence[int], places: Sequence[Place], mask: Sequence[bool] | None = None) -> list[int]:
+        """Return the output codes of a line of codes, of which those take part that a mask leaves."""
         if len(codes) > MOST:
             raise ValueError(f"a line of {len(codes)} codes")
-        powers = [self._power(code - max(codes), place) for code, place in zip(codes, places, strict=True)]
+        taken = mask or [True] * len(codes)
+        largest = max(code for code, part in zip(codes, taken, strict=True) if part)
+        each = zip(codes, places, taken, strict=True)
+        powers = [self._power(code - largest, place) if part else 0 for code, place, part in each]
         k = 31 - sum(powers).bit_length()
         t = self.sum.round(rounded_shift(sum(powers) * 2**k, 14, "half_up"), places[0])
         x = self.sum.fit(t - 98304, WORD, places[0])
@@ -102,13 +106,14 @@ def line_softmax(layer: Layer) -> Made:
     for number in range(size_of(shape)):
         at = coordinates(number, shape)
         lines.setdefault(at[:axis] + at[axis + 1 :], []).append(number)
-    softmax = LineSoftmax(source.scale, shape[-1])
+    softmax, mask = LineSoftmax(source.scale, shape[-1]), flat_mask(layer.operation.get("mask"), size_of(shape))
     made = Made(shape, [], softmax.points)
     for sample, codes in enumerate(source.samples):
         stored = [0] * len(codes)
         for numbers in lines.values():
             places = [place_of(sample, number, shape) for number in numbers]
-            for number, code in zip(numbers, softmax.line([codes[i] for i in numbers], places), strict=True):
+            made_of_line = softmax.line([codes[i] for i in numbers], places, [mask[i] for i in numbers])
+            for number, code in zip(numbers, made_of_line, strict=True):
                 stored[number] = code
         made.samples.append(stored)
     return made

@@ -9,7 +9,7 @@ from typing import Any
 from oracle import merge
 from oracle.alone import activation
 from oracle.curve import curve
-from oracle.fixed_softmax import fixed_softmax
+from oracle.fixed_softmax import fixed_softmax, flat_mask
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
 from oracle.line_softmax import line_softmax
@@ -22,7 +22,7 @@ from oracle.pooling import average_pool, max_pool
 from oracle.quantize import Quantizer
 from oracle.resize import resize
 from oracle.softmax import softmax
-from oracle.tensor import Layer, Made, Shape, Tensor, flat, place_of, shape_of
+from oracle.tensor import Layer, Made, Shape, Tensor, flat, place_of, shape_of, size_of
 
 Json = dict[str, Any]
 
@@ -37,8 +37,9 @@ class Result:
 
 
 def network_input(layer: Layer, data: list[Any]) -> Made:
-    """Quantise an input of the network."""
-    return coded(layer, Point("input", layer.operation["shape"][-1]), tuple(layer.operation["shape"]), data)
+    """Quantise an input of the network, or what the host gives."""
+    shape = shape_of(data[0])
+    return coded(layer, Point("input", shape[-1]), shape, data)
 
 
 def constant(layer: Layer) -> Made:
@@ -110,15 +111,26 @@ def run(network: Json, plan: Json, settings: Json, inputs: list[Any]) -> Result:
         name = operation["name"]
         sources = [tensors[one] for one in operation.get("inputs", ())]
         if operation["op"] == "Softmax" and settings[name]["softmax"]["run_on"] == "host":
-            result.codes[name] = flat(softmax(decoded(sources[0]), operation["axis"]))
-            result.ledger[name] = {}
-            continue
+            mask = flat_mask(operation.get("mask"), size_of(sources[0].shape))
+            shares = softmax(decoded(sources[0]), operation["axis"], mask)
+            result.codes[name], result.ledger[name] = flat(shares), {}
+            if not any(name in other.get("inputs", ()) for other in network["operations"]):
+                continue
+            waiting.insert(0, [nested(one, sources[0].shape) for one in shares])
         entry = plan["tensors"][name]
         layer = Layer(operation, settings[name], entry, plan["weights"].get(name, {}), sources)
         made = _make(layer, waiting)
         tensors[name] = Tensor(made.shape, made.samples, entry)
         _keep(result, name, made)
     return result
+
+
+def nested(values: list[float], shape: Shape) -> Any:
+    """Return flat values as lists in lists."""
+    if not shape:
+        return values[0]
+    size = len(values) // shape[0]
+    return [nested(values[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0])]
 
 
 def _make(layer: Layer, waiting: list[Any]) -> Made:
@@ -128,7 +140,9 @@ def _make(layer: Layer, waiting: list[Any]) -> Made:
         return OPERATIONS[op](layer)
     inputs = [decoded(one, shifts=op not in KEEPS_SHIFTS) for one in layer.inputs]
     integers = replace(layer, plan=integer_entry(layer.plan), inputs=inputs)
-    made = network_input(integers, waiting.pop(0)) if op == "Input" else OPERATIONS[op](integers)
+    # What a softmax on the host gives comes back as the input of the network does.
+    real = op == "Input" or (op == "Softmax" and layer.settings["softmax"]["run_on"] == "host")
+    made = network_input(integers, waiting.pop(0)) if real else OPERATIONS[op](integers)
     return encoded(made, layer.plan)
 
 

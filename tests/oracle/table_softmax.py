@@ -9,13 +9,17 @@ from oracle.rescale import as_float32, to_float32
 from oracle.rounding import round_fraction
 
 
-def table_softmax(codes: list[int], scale: float) -> list[int]:
-    """Return the output codes of one line of 8-bit codes.
+def table_softmax(codes: list[int], scale: float, mask: list[bool] | None = None) -> list[int]:
+    """Return the output codes of one line of 8-bit codes, of which those take part that a mask leaves.
 
     >>> table_softmax([0, 0, 0, -128], 1.0), table_softmax([127], 0.1)
     ([-43, -43, -43, -128], [127])
+    >>> table_softmax([0, 9, 0, 0], 1.0, [True, False, True, True])
+    [-43, -128, -43, -43]
     """
-    powers = [_power(max(codes) - code, scale) for code in codes]
+    taken = mask or [True] * len(codes)
+    largest = max(code for code, there in zip(codes, taken, strict=True) if there)
+    powers = [_power(largest - code, scale) if there else Fraction(0) for code, there in zip(codes, taken, strict=True)]
     total = Fraction(0)
     for one in powers:
         total = to_float32(total + one)

@@ -56,6 +56,7 @@ def curve_units() -> st.SearchStrategy[Json]:
             "precision": st.sampled_from([32, 64]),
             "hard_silu": st.sampled_from(["table", "fixed"]),
             "gates": st.sampled_from(["table", "fixed"]),
+            "gelu": st.sampled_from(["table", "polynomial"]),
         }
     )
 
@@ -65,6 +66,7 @@ def resizings() -> st.SearchStrategy[Json]:
     return st.fixed_dictionaries(
         {
             "fraction_bits": st.one_of(st.integers(1, 12), st.just(10)),
+            "positions": st.sampled_from(["fixed", "float32"]),
             "rounding": st.sampled_from(ROUNDINGS),
             "zero_point": st.sampled_from(["removed", "kept"]),
         }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy, composite
+from numpy.typing import NDArray
 from pipeline.functions import FUNCTIONS, curve_units, function_kinds, resizings
 
 from hwsim.formats import Overflow, Rounding
@@ -340,7 +341,11 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
     """Return a target with any mixture of modes; its softmax is of codes (``fixed``) or on the host."""
     mac = draw(macs())
     last = mac["stages"][-1]
-    softmax, bits = draw(st.sampled_from([("fixed", 8), ("interpolated", 16)])) if fixed else ("host", 8)
+    softmax, bits = (
+        draw(st.sampled_from([("fixed", 8), ("fixed", 8), ("polynomial", 8), ("interpolated", 16)]))
+        if fixed
+        else ("host", 8)
+    )
     activations = draw(tensor_formats(["layer"]))
     narrow = activations["narrow"]
     requantize = draw(requantizations())
@@ -481,14 +486,26 @@ def head(draw: DrawFn, source: str, shapes: dict[str, tuple[int, ...]]) -> list[
         bias=reals(draw, classes),
         activation=relus(draw),
     )
-    tail: list[Operation] = [Softmax(name="softmax", inputs=(SCORES,), axis=0)] if draw(st.booleans()) else []
+    mask = masks(draw, (classes,), 0)
+    tail: list[Operation] = (
+        [Softmax(name="softmax", inputs=(SCORES,), axis=0, mask=mask)] if draw(st.booleans()) else []
+    )
     return [flat, dense, *tail]
 
 
-def shares(draw: DrawFn, name: str, source: str) -> list[Operation]:
-    """Return a softmax along any axis, behind an activation that makes codes for it."""
-    scores = Activation(name=f"{name}_{SCORES}", inputs=(source,), function=relus(draw))
-    return [scores, Softmax(name=name, inputs=(scores.name,), axis=draw(st.integers(0, 2)))]
+def masks(draw: DrawFn, shape: tuple[int, ...], axis: int) -> NDArray[np.bool_] | None:
+    """Return a mask that leaves each line along an axis something, or none."""
+    if draw(st.integers(0, 2)):
+        return None
+    flags = st.lists(st.booleans(), min_size=int(np.prod(shape)), max_size=int(np.prod(shape)))
+    mask = np.array(draw(flags), np.bool_).reshape(shape)
+    return mask | ~mask.any(axis=axis, keepdims=True)
+
+
+def shares(draw: DrawFn, name: str, source: str, shape: tuple[int, ...]) -> list[Operation]:
+    """Return a softmax along any axis, masked or not, behind an activation that makes codes for it."""
+    scores, axis = Activation(name=f"{name}_{SCORES}", inputs=(source,), function=relus(draw)), draw(st.integers(0, 2))
+    return [scores, Softmax(name=name, inputs=(scores.name,), axis=axis, mask=masks(draw, shape, axis))]
 
 
 def draw_operations(
@@ -499,7 +516,9 @@ def draw_operations(
     if drawn:
         return FUNCTIONS[drawn](draw, name, source, shapes)
     kind = draw(st.sampled_from([kind for kind in KINDS if fixed or kind != "softmax"]))
-    return shares(draw, name, source) if kind == "softmax" else [draw_operation(draw, kind, name, source, shapes)]
+    if kind == "softmax":
+        return shares(draw, name, source, shapes[source])
+    return [draw_operation(draw, kind, name, source, shapes)]
 
 
 def draw_operation(  # noqa: PLR0911

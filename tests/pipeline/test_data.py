@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline.tiny import Reals, double_network, reals, vector_network
 
-from hwsim.data import Inputs, Samples, rebatch, synthetic
+from hwsim.data import Samples, rebatch, synthetic
 from hwsim.errors import DataError
 from hwsim.program import Program, lower
 from hwsim.quantize import Plan, collect, decide
 from hwsim.target import load_target
 
-ONE: Inputs = [("x", (6,))]
-TWO: Inputs = [("a", (4,)), ("b", (3,))]
+ONE = [("x", (6,))]
+TWO = [("a", (4,)), ("b", (3,))]
 
 X = reals(11, 6, seed=1)
 A, B = reals(11, 4, seed=2), reals(11, 3, seed=3)
@@ -264,7 +264,7 @@ def test_synthetic_data_repeats() -> None:
 # Bad data
 
 
-def refused(data: Any, inputs: Inputs = ONE) -> str:
+def refused(data: Any, inputs: Sequence[tuple[str, tuple[int, ...]]] = ONE) -> str:
     """Return what is said of data that nothing can be done with."""
     with pytest.raises(DataError) as caught:
         list(Samples(data, inputs).blocks(4))
@@ -323,7 +323,8 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "shape in an iterator": (
         lambda: iter([X, X, X[:, :5]]),
-        "element 2 of the data: input 'x' takes samples of shape (6,), the data has shape (11, 5)",
+        "element 2 of the data: input 'x' takes samples of shape (6,), as those before have, the data has shape "
+        "(11, 5)",
     ),
     "labels alone": (
         lambda: ({"y": X, "z": X} for _ in range(3)),

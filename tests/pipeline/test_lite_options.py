@@ -58,6 +58,21 @@ def test_a_softmax_by_a_table(seed: int) -> None:
     assert codes_of(load_target("tflite-int8-xnnpack"), lines, source, softmax, shares) == wanted
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_masked_softmax_by_a_table(axis: int) -> None:
+    generator = random.Random(axis)
+    source, shares = drawn(generator), entry(2.0**-8, -128)
+    codes = np.array([generator.randrange(-128, 128) for _ in range(7 * 5 * 5)]).reshape(7, 5, 5)
+    mask = np.tri(5, dtype=np.bool_)
+    mask = mask if axis else mask.T.copy()
+    softmax = Softmax(name="y", inputs=("x",), axis=axis, mask=mask)
+    lines = np.moveaxis(codes, axis + 1, -1).reshape(-1, 5)
+    masks = np.tile(np.moveaxis(mask, axis, -1), (7, 1))
+    made = [table_softmax(a.tolist(), source.scale, b.tolist()) for a, b in zip(lines, masks, strict=True)]
+    wanted = np.moveaxis(np.array(made).reshape(7, 5, 5), -1, axis + 1).ravel().tolist()
+    assert codes_of(load_target("tflite-int8-xnnpack"), codes, source, softmax, shares) == wanted
+
+
 def test_a_softmax_by_a_table_wants_shares_of_256() -> None:
     softmax = Softmax(name="y", inputs=("x",), axis=0)
     with pytest.raises(PlanError, match="a softmax by a table takes codes of s8"):

@@ -37,6 +37,7 @@ REFUSED = (
     "which have scales of their own",
     "in float32",
     "takes an input scale above 2^-26",
+    "takes an input scale up to ln(2)",
     "where codes are no plain integers",
     "takes codes of at most 8 bits",
 )

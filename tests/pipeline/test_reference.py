@@ -103,6 +103,19 @@ def test_convolutions_of_every_kind(
     close(run_operation(conv, [x]), convolved(x, conv))
 
 
+@pytest.mark.parametrize("strides", [(1, 2), (1, 3), (2, 3), (3, 1)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_one_column_of_one_channel(strides: tuple[int, int], groups: int) -> None:
+    """TensorFlow's own convolution gives other values here, with some sizes uninitialised memory."""
+    kernel, padding = values(1, 2, 1, groups), ((0, 0), (1, 0))
+    conv = Conv2D(
+        name="conv", kernel=kernel, bias=values(groups), strides=strides, dilation=(1, 1), padding=padding,
+        groups=groups,
+    )  # fmt: skip
+    x = values(3, 4, 2, groups, seed=1)
+    close(run_operation(conv, [x]), convolved(x, conv))
+
+
 def transposed(x: Floats, conv: Conv2DTranspose) -> NDArray[np.float64]:
     """Return the transposed convolution by the definition, one output value after another."""
     outputs = conv.output_shape(x.shape[1:])

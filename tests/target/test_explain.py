@@ -8,6 +8,7 @@ import pytest
 
 from hwsim.target import Target, explain, load_target, shipped_targets
 from hwsim_kernels.softmax import POINTS
+from hwsim_kernels.softmax_polynomial import POINTS as PARABOLA_POINTS
 
 EVERYTHING: dict[str, Any] = {
     "name": "everything",
@@ -450,3 +451,10 @@ def test_a_softmax_in_fixed_point_names_its_points() -> None:
     assert tuple(part.split(":")[0] for part in told.split("; ")) == POINTS
     assert "requantised by a multiplier divided by their number" in words
     assert "difference" not in explain(load_target("generic-int8"))
+
+
+def test_a_softmax_by_a_parabola_names_its_points() -> None:
+    words = " ".join(explain(Target.from_dict({"name": "made", "softmax": {"run_on": "polynomial"}})).split())
+    assert "softmax 8-bit codes, by a parabola and shifts" in words
+    told = words.split("Where bits can be lost")[1].split("Other operations")[0].split(" softmax ")[1]
+    assert tuple(part.split(":")[0] for part in told.split("; ")) == PARABOLA_POINTS

@@ -75,7 +75,8 @@ class Curve:
         fixed = wide and self.settings["gates"] == "fixed"
         self.gate = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}.get(self.operation["function"]) if fixed else None
         self.lines = None
-        self.corrected = self.settings["form"] == "corrected" and not self.gate and not self._is_fixed()
+        others = self.gate is not None or self._is_fixed() or self._is_polynomial()
+        self.corrected = self.settings["form"] == "corrected" and not others
         if self.settings["form"] == "interpolated" or self.corrected:
             lines = spacing(format_of(self.source.plan), self.settings["index_bits"])
             self.lines = lines if lines.shift else None
@@ -144,11 +145,15 @@ class Curve:
         """Whether entries are TensorFlow Lite's of hard_silu."""
         return bool(self.operation["function"] == "hard_silu" and self.settings["hard_silu"] == "fixed")
 
+    def _is_polynomial(self) -> bool:
+        """Whether entries are I-BERT's of GELU."""
+        return bool(self.operation["function"].startswith("gelu") and self.settings["gelu"] == "polynomial")
+
     def entry(self, q: int, scale: float) -> int:
         """Return the entry of a code."""
         if self._is_fixed():
             return hard_silu(q - self.source.zero_point, self.source.scale, scale)
-        if self.operation["function"].startswith("gelu") and self.settings["gelu"] == "polynomial":
+        if self._is_polynomial():
             found = gelu(q - self.source.zero_point, self.source.scale, scale, self.settings["rounding"])
             return min(max(found, -int(MOST)), int(MOST))
         if self.gate is not None:

@@ -220,7 +220,7 @@ def lower_line_softmax(operation: Softmax, source: Tensor, context: Context) -> 
     output = shares(operation, source, context, "by lines of two tables", SHARES_OF_16_BITS)
     multiplier, exponent = softmax_lines.multiplier_of_scale(source.scale)
     least, most = softmax_lines.LEAST_SHIFT, softmax_lines.MOST_SHIFT
-    if not least <= exponent <= most:
+    if multiplier == 0 or not least <= exponent <= most:
         raise PlanError(
             f"{operation.name}: a softmax by lines of two tables multiplies differences of codes by less than "
             f"2^{most} and at least 2^{least - 1}; the plan has an input scale of {source.scale!r}, which asks for "

@@ -535,6 +535,7 @@ def check_steps(one: IntOperation, inputs: Sequence[Tensor]) -> None:
 def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int, Step]]:
     """Yield each step with the number of channels it works on."""
     if isinstance(one, Sum | Join):
+        need(len(one.input_steps) == len(inputs), f"{one.name}: its inputs and their steps differ in number")
         for tensor, steps in zip(inputs, one.input_steps, strict=True):
             channels = one.channels if isinstance(one, Sum) else tensor.shape[-1]
             yield from ((channels, step) for step in steps)

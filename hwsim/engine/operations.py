@@ -30,6 +30,7 @@ from hwsim.program.records import (
     Interpolate,
     IntOperation,
     Join,
+    LineSoftmax,
     MatrixProduct,
     MultiplyAccumulate,
     NormalizeCodes,
@@ -67,6 +68,7 @@ from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
+from hwsim_kernels.softmax_lines import softmax_by_lines
 from hwsim_kernels.softmax_polynomial import softmax_by_parabola
 from hwsim_kernels.softmax_table import softmax_by_table
 
@@ -237,7 +239,7 @@ def finish(one: Finished, values: Ints, name: str, tally: Tally, out: Codes) -> 
 
 def pool_max(one: PoolMax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Take the largest code of each window."""
-    max_pool(inputs[0], one.window, out)
+    max_pool(inputs[0], one.window, one.outside, out)
 
 
 def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -554,7 +556,7 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
-def taking_part(one: FixedSoftmax | PolynomialSoftmax | TableSoftmax) -> NDArray[np.bool_]:
+def taking_part(one: FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax) -> NDArray[np.bool_]:
     """Return the mask of a softmax, of the sample's shape."""
     return np.ones(one.output.shape, np.bool_) if one.mask is None else one.mask
 
@@ -577,6 +579,16 @@ def polynomial_softmax(one: PolynomialSoftmax, inputs: Sequence[Array], tally: T
     softmax_by_parabola(lines, mask, one.numbers, one.channels, first, made, tally.counts, histogram)
 
 
+def line_softmax(one: LineSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 16-bit codes by two tables with lines between their entries."""
+    shape = one.output.shape
+    size, inner = shape[one.axis], prod(shape[one.axis + 1 :])
+    lines, made, mask = (codes.reshape(-1, size, inner) for codes in (inputs[0], out, taking_part(one)))
+    first, histogram = tally.first_sample * positions_of(one), tally.histograms[-1]
+    ways = one.multiplier, one.exponent, one.powers, one.reciprocals
+    softmax_by_lines(lines, mask, *ways, one.channels, first, made, tally.counts, histogram)
+
+
 def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes by a table of float32 numbers."""
     axis = one.axis + 1
@@ -597,6 +609,7 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     HostSoftmax: softmax,
     Interpolate: resize,
     Join: join,
+    LineSoftmax: line_softmax,
     MatrixProduct: matmul,
     MultiplyAccumulate: multiply_accumulate,
     NormalizeCodes: normalize,

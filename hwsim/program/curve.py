@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.errors import PlanError
+from hwsim.formats import IntFormat, Rounding
 from hwsim.network import Curve
 from hwsim.program.context import Context
 from hwsim.program.pipeline import NO_ERRORS, Pipeline
@@ -41,7 +44,9 @@ def lower_curve(operation: Curve, context: Context) -> list[Rescale]:
     assert source.format is not None
     unit, first, last = settings.curve, source.format.minimum, source.format.maximum
     pipeline = Pipeline(layer=operation.name, bound=(first, last), unit=output.scales)
-    shift = max(source.format.bits - unit.index_bits, 0) if unit.form == "interpolated" else 0
+    shift = max(source.format.bits - unit.index_bits, 0) if unit.form != "table" else 0
+    corrected = unit.form == "corrected" and shift > 0 and fixed_point(operation, source, 1.0, unit) is None
+    shift = 0 if unit.form == "corrected" and not corrected else shift
     codes = np.arange(first, last + (1 << shift) + (shift > 0), 1 << shift, dtype=np.int64)
     scales = output.scales if output.shift else output.scales[:1]
     if codes.size * scales.size > MOST_ENTRIES:
@@ -53,13 +58,16 @@ def lower_curve(operation: Curve, context: Context) -> list[Rescale]:
         refuse_beyond_8_bits(operation, source, scales)
 
     def made() -> tuple[Ints, Ints]:
+        if corrected:
+            lines = [corrected_entries(operation, source, output, scale, unit) for scale in scales.tolist()]
+            return np.stack(lines), NO_ERRORS
         pairs = (entries(operation, codes, source, scale, unit) for scale in scales.tolist())
         tables, errors = zip(*pairs, strict=True)
         return np.stack(tables), NO_ERRORS if shift else np.stack(errors)
 
-    form = (source.format, source.scale, source.zero_point)
-    tables, lost = context.once((operation.function, operation.parameters, form, tuple(scales.tolist()), unit), made)
-    pipeline.tabulate("curve", tables, lost, first, shift, unit.rounding)
+    forms = (source.format, source.scale, source.zero_point, output.format, output.zero_point, corrected)
+    tables, lost = context.once((operation.function, operation.parameters, forms, tuple(scales.tolist()), unit), made)
+    pipeline.tabulate("curve", tables, lost, first, shift, Rounding.HALF_UP if corrected else unit.rounding)
     pipeline.output(output, settings.output.overflow)
     points = tuple(pipeline.points)
     return [
@@ -108,6 +116,46 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
         round_floats(found, unit.rounding.code, table)
     errors = (table << 16) - np.floor(found * 65536).astype(np.int64)
     return table, np.clip(errors, -LARGEST_ERROR, LARGEST_ERROR)
+
+
+def corrected_entries(operation: Curve, source: Tensor, output: Tensor, scale: float, unit: CurveUnit) -> Ints:
+    """Return entries in units of the output's ``scale``, less half of the error in the middle of their lines.
+
+    All in float32 or float64, operation by operation (TensorFlow Lite, internal/common.h, ``LUTPopulateInt16``).
+    """
+    assert source.format is not None
+    assert output.format is not None
+    form: Any = np.float32 if unit.precision == 32 else np.float64
+    many = 1 << unit.index_bits
+    low, high = (form(source.scale) * form(end - source.zero_point) for end in ends(source.format))
+    least, most = (form(scale) * form(end - output.zero_point) for end in ends(output.format))
+    inverse = form(1 << output.format.bits) / (most - least)
+    step = (high - low) / form(many)
+
+    def real(places: NDArray[Any]) -> Reals:
+        with np.errstate(all="ignore"):
+            found = operation.real(places.astype(np.float64)).astype(form) * inverse
+        whole: Reals = np.nan_to_num(found.astype(np.float64), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
+        return np.clip(whole, -LARGEST, LARGEST)
+
+    def rounded(values: Reals) -> Ints:
+        whole = np.empty(values.shape, np.int64)
+        round_floats(values, unit.rounding.code, whole)
+        return whole
+
+    places = low + np.arange(many + 1, dtype=form) * step
+    at, between = real(places), rounded(real(places[:-1] + step / form(2)))
+    table = rounded(at)
+    middles = ((at[1:].astype(form) + table[:-1].astype(form)) / form(2)).astype(np.float64)
+    table[:-1] -= rounded((rounded(middles) - between) / 2)
+    table[-1] = rounded(real(np.full(1, high)))[0]
+    first, last = (end - output.zero_point for end in ends(output.format))
+    return np.clip(table, first, last)
+
+
+def ends(form: IntFormat) -> tuple[int, int]:
+    """Return the smallest and the largest code of a format."""
+    return form.minimum, form.maximum
 
 
 def in_fixed_point(operation: Curve, unit: CurveUnit) -> bool:

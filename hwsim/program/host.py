@@ -12,12 +12,14 @@ from hwsim.program.records import (
     FixedSoftmax,
     HostSoftmax,
     IntOperation,
+    LineSoftmax,
     Point,
     PolynomialSoftmax,
     Quantize,
     TableSoftmax,
     Tensor,
 )
+from hwsim_kernels import softmax_lines
 from hwsim_kernels.softmax import FRACTION_BITS, LEAST_SCALE, MOST_VALUES, POINTS, SUM_SHIFT, multiplier_of_scale
 from hwsim_kernels.softmax_polynomial import MOST_SCALE, SUM_BITS, largest_power, parabola
 from hwsim_kernels.softmax_polynomial import POINTS as PARABOLA_POINTS
@@ -75,6 +77,8 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
         return [lower_fixed_softmax(operation, source, context)]
     if run_on == "table":
         return [lower_table_softmax(operation, source, context)]
+    if run_on == "interpolated":
+        return [lower_line_softmax(operation, source, context)]
     if run_on == "polynomial":
         return [lower_polynomial_softmax(operation, source, context)]
     result = Tensor(name=operation.name, shape=context.shape(operation.name), format=None)
@@ -219,15 +223,86 @@ def lower_polynomial_softmax(operation: Softmax, source: Tensor, context: Contex
     )
 
 
-def shares(operation: Softmax, source: Tensor, context: Context, how: str) -> Tensor:
+def lower_line_softmax(operation: Softmax, source: Tensor, context: Context) -> LineSoftmax:
+    """Lower a softmax by two tables with lines: 16-bit codes in, shares of 1/32768 out.
+
+    Raises PlanError for other formats and for an input scale that its multiplier does not reach, WidthError for lines
+    whose powers do not fit the sum.
+    """
+    output = shares(operation, source, context, "by lines of two tables", SHARES_OF_16_BITS)
+    multiplier, exponent = softmax_lines.multiplier_of_scale(source.scale)
+    least, most = softmax_lines.LEAST_SHIFT, softmax_lines.MOST_SHIFT
+    if multiplier == 0 or not least <= exponent <= most:
+        raise PlanError(
+            f"{operation.name}: a softmax by lines of two tables multiplies differences of codes by less than "
+            f"2^{most} and at least 2^{least - 1}; the plan has an input scale of {source.scale!r}, which asks for "
+            f"{source.scale * 6553.5:.6g}"
+        )
+    size = output.shape[operation.axis]
+    if size > softmax_lines.MOST_VALUES:
+        raise WidthError(f"{operation.name}: a sum of {size} powers, {softmax_lines.MOST_VALUES} fit 32 bits")
+    return LineSoftmax(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=output,
+        points=line_points(output, source.scale),
+        axis=operation.axis,
+        multiplier=multiplier,
+        exponent=exponent,
+        mask=operation.mask,
+        powers=softmax_lines.powers(),
+        reciprocals=softmax_lines.reciprocals(),
+    )
+
+
+def line_points(output: Tensor, scale: float) -> tuple[Point, ...]:
+    """Return the points of a softmax by lines of two tables; ``scale`` is its input's."""
+    wide, word, lines = 1 << 15, IntFormat(bits=16), (0, (1 << 15) - 1)
+    least = 32766 - int(scale * 6553.5 * 65535)
+    made = (
+        (10 / 65535, word, Rounding.HALF_AWAY, 31, (min(least, 0), 32767), 32767),
+        (1 / wide, None, Rounding.HALF_UP, 7, lines, 0),
+        (0.5 / wide, word, Rounding.HALF_UP, 14, (-wide, wide), -softmax_lines.RECENTRE),
+        (1 / wide, None, Rounding.HALF_UP, 7, lines, 0),
+        (1 / wide, word, Rounding.HALF_UP, 30, (0, 2 * wide), 0),
+    )
+    return tuple(
+        Point(
+            name=name,
+            unit=np.full(output.shape[-1], unit),
+            format=form,
+            overflow=None if form is None else Overflow.SATURATE,
+            rounding=rounding,
+            shift=shift,
+            bound=bound,
+            zero_point=zero_point,
+        )
+        for name, (unit, form, rounding, shift, bound, zero_point) in zip(softmax_lines.POINTS, made, strict=True)
+    )
+
+
+SHARES_OF_8_BITS = IntFormat(bits=8), 2.0**-8, -128
+SHARES_OF_16_BITS = IntFormat(bits=16), 2.0**-15, 0
+"""Format, scale and zero point of what a softmax gives; its input has the format."""
+
+
+def shares(
+    operation: Softmax,
+    source: Tensor,
+    context: Context,
+    how: str,
+    wanted: tuple[IntFormat, float, int] = SHARES_OF_8_BITS,
+) -> Tensor:
     """Return the output of a softmax of codes; raise PlanError unless the plan has what TensorFlow Lite asks for."""
     output = context.planned(operation.name)
-    form = IntFormat(bits=8)
-    plain = source.plain and output.plain
-    if not plain or (source.format, output.format, output.scale, output.zero_point) != (form, form, 2.0**-8, -128):
+    form, scale, zero_point = wanted
+    plain = source.plain and output.plain and source.format == form
+    if not plain or (output.format, output.scale, output.zero_point) != wanted:
         raise PlanError(
             f"{operation.name}: a softmax {how} takes codes of {form} and gives codes of {form} with the "
-            f"scale 1/256 and the zero point -128; the plan has {source.format}, {output.format}, {output.scale!r} and "
-            f"{output.zero_point}"
+            f"scale 1/{round(1 / scale)} and the zero point {zero_point}; the plan has {source.format}, "
+            f"{output.format}, {output.scale!r} and {output.zero_point}"
         )
     return output

@@ -11,7 +11,7 @@ from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, ends_of, operand_range
 from hwsim.program.pipeline import Pipeline
-from hwsim.program.pooling import dpu_share
+from hwsim.program.pooling import whole_share
 from hwsim.program.ratio import Ratio, float_mean, folded_mean, forming_rule
 from hwsim.program.records import Ints, MultiplyAccumulate, Tensor
 from hwsim.target import Settings
@@ -98,8 +98,8 @@ def mean_ratio(layer: str, source: Tensor, output: Tensor, settings: Settings, f
         whole = float_mean(layer, source.scale, output.scales, count)
     elif form == "divided":
         whole, divisor = scales, count
-    elif settings.pooling.division == "dpu":
-        whole = scales * dpu_share(height, width)
+    elif settings.pooling.division != "count":
+        whole = scales * whole_share(settings.pooling.division, height, width)
     return Ratio.of(layer, whole, settings.requantize, output.scales, divisor)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -30,14 +31,18 @@ def window_of(operation: Pool) -> Ints:
 
 def lower_max_pool(operation: MaxPool, context: Context) -> list[PoolMax]:
     """Lower a maximum: codes move unchanged."""
+    output = context.shared(operation)
+    assert output.format is not None
+    zeros = context.settings(operation).pooling.max_padding == "zero"
     return [
         PoolMax(
             name=operation.name,
             layer=operation.name,
             kind=operation.kind,
             inputs=(context.stored(operation.inputs[0]).name,),
-            output=context.shared(operation),
+            output=output,
             window=window_of(operation),
+            outside=output.zero_point if zeros else output.format.minimum,
         )
     ]
 
@@ -56,10 +61,20 @@ def dpu_factors(height: int, width: int) -> tuple[int, int]:
     return min(pairs, key=lambda pair: abs(pair[0] * many - (1 << pair[1])) << (pairs[-1][1] - pair[1]))
 
 
-def dpu_share(height: int, width: int) -> float:
-    """Return N / 2^M."""
-    factor, shift = dpu_factors(height, width)
-    return factor / 2.0**shift
+def whole_factors(division: str, height: int, width: int) -> list[tuple[str, int, int]]:
+    """Return what `pooling.division` makes of a whole window: points, factors and the shifts behind them, in order.
+
+    >>> whole_factors("reciprocals", 3, 2)
+    [('division_width', 32768, 16), ('division', 21845, 16)]
+    """
+    if division == "dpu":
+        return [("division", *dpu_factors(height, width))]
+    return [("division_width", (1 << 16) // width, 16), ("division", (1 << 16) // height, 16)]
+
+
+def whole_share(division: str, height: int, width: int) -> float:
+    """Return the product of these factors, each divided by its power of two."""
+    return math.prod(factor / 2.0**shift for _, factor, shift in whole_factors(division, height, width))
 
 
 def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAverage] | list[MultiplyAccumulate]:
@@ -69,7 +84,7 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
     if output.levels:
         source, output = context.codes(operation.inputs[0]), to_encode(output)
     assert source.format is not None
-    if settings.pooling.division == "dpu":
+    if settings.pooling.division != "count":
         return [whole_window(operation, source, output, settings, context)]
     removed = settings.pooling.zero_point == "removed"
     zero_point = source.zero_point if removed else 0
@@ -118,8 +133,8 @@ def whole_window(
     )
     proof = prove_stages(operation.name, mac, sums, output.scales)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=output.scales)
-    factor, shift = dpu_factors(height, width)
-    pipeline.scale("division", [factor] * channels, [shift] * channels, pooling.rounding)
+    for point, factor, shift in whole_factors(pooling.division, height, width):
+        pipeline.scale(point, [factor] * channels, [shift] * channels, pooling.rounding)
     pipeline.output(output, settings.output.overflow)
     constant = Point(name="weight", unit=np.ones(channels), once=True)
     points = (constant, replace(constant, name="bias"), *proof.points, *pipeline.points)

@@ -268,9 +268,10 @@ class MultiplyAccumulate(IntOperation):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoolMax(IntOperation):
-    """The largest code of each window."""
+    """The largest code of each window. ``outside``: what positions outside count as; the smallest code: as nothing."""
 
     window: Ints
+    outside: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -452,6 +453,22 @@ class FixedSoftmax(IntOperation):
     axis: int
     multiplier: int
     shift: int
+    mask: Flags | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LineSoftmax(IntOperation):
+    """A softmax of 16-bit codes over ``axis`` of the sample, by two tables (513,) with lines between their entries.
+
+    A difference of codes times ``multiplier`` * 2**``exponent`` / 2**31 counts 10 / 65535. ``mask``, of the sample's
+    shape, says which codes take part. Points: those of ``hwsim_kernels.softmax_lines.POINTS``.
+    """
+
+    axis: int
+    multiplier: int
+    exponent: int
+    powers: Ints
+    reciprocals: Ints
     mask: Flags | None = None
 
 

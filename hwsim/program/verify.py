@@ -28,6 +28,7 @@ from hwsim.program.records import (
     Interpolate,
     IntOperation,
     Join,
+    LineSoftmax,
     LookUp,
     MatrixProduct,
     MultiplyAccumulate,
@@ -52,6 +53,7 @@ from hwsim.program.records import (
     TableSoftmax,
     Tensor,
 )
+from hwsim_kernels import softmax_lines
 from hwsim_kernels.counting import COLUMNS
 from hwsim_kernels.fields import (
     BITS,
@@ -155,7 +157,7 @@ def check_encode(one: Encode, inputs: Sequence[Tensor]) -> None:
     need([point.name for point in one.points] == ["encode"], f"{one.name}: its points are wrong")
 
 
-def check_lines(one: HostSoftmax | FixedSoftmax | PolynomialSoftmax | TableSoftmax) -> None:
+def check_lines(one: HostSoftmax | FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax) -> None:
     """Check the axis of a softmax, and that a mask leaves each line something."""
     need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
     if one.mask is not None:
@@ -184,6 +186,27 @@ def check_fixed_softmax(one: FixedSoftmax, inputs: Sequence[Tensor]) -> None:
     need(1 << 30 <= one.multiplier < 1 << 31, f"{one.name}: its multiplier is {one.multiplier}")
     need(1 <= one.shift <= 31, f"{one.name}: shifts to the left by {one.shift} bits, 1 to 31 are possible")
     need(tuple(point.name for point in one.points) == POINTS, f"{one.name}: its points are wrong")
+
+
+def check_line_softmax(one: LineSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats, the size, the multiplier, the tables and the points of a softmax by lines of two tables."""
+    check_alike(one, inputs)
+    check_lines(one)
+    most = softmax_lines.MOST_VALUES
+    need(one.output.shape[one.axis] <= most, f"{one.name}: takes more than {most} values")
+    for tensor in (inputs[0], one.output):
+        need(tensor.format == IntFormat(bits=16), f"{one.name}: a softmax by lines has codes of 16 bits")
+    need(inputs[0].plain and one.output.plain, f"{one.name}: a softmax by lines has codes that are integers")
+    shares = (one.output.scale, one.output.zero_point) == (2.0**-15, 0)
+    need(shares, f"{one.name}: a softmax by lines gives shares of 1/32768")
+    need(1 << 30 <= one.multiplier < 1 << 31, f"{one.name}: its multiplier is {one.multiplier}")
+    within = softmax_lines.LEAST_SHIFT <= one.exponent <= softmax_lines.MOST_SHIFT
+    need(within, f"{one.name}: the exponent of its multiplier is {one.exponent}")
+    for table in (one.powers, one.reciprocals):
+        need(table.shape == (softmax_lines.STEPS + 1,), f"{one.name}: a table has the shape {table.shape}")
+        need(bool(((table >= 0) & (table < 1 << 15)).all()), f"{one.name}: a table has entries beyond 0 to 32767")
+    need(int(one.powers[-2:].min()) >= 1 << 14, f"{one.name}: its table holds no powers")
+    need(tuple(point.name for point in one.points) == softmax_lines.POINTS, f"{one.name}: its points are wrong")
 
 
 def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
@@ -371,6 +394,10 @@ def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
         last = (one.output.shape[axis] - 1) * stride - before
         inside = before < size and last < source.shape[axis]
         need(inside, f"{one.name}: a window lies outside its input")
+    if isinstance(one, PoolMax):
+        form = one.output.format
+        held = form is not None and form.minimum <= one.outside <= form.maximum
+        need(held, f"{one.name}: what its windows hold outside is no code")
     if isinstance(one, PoolAverage):
         check_field(one, one.field, 5)
         need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
@@ -525,6 +552,7 @@ def check_steps(one: IntOperation, inputs: Sequence[Tensor]) -> None:
 def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int, Step]]:
     """Yield each step with the number of channels it works on."""
     if isinstance(one, Sum | Join):
+        need(len(one.input_steps) == len(inputs), f"{one.name}: its inputs and their steps differ in number")
         for tensor, steps in zip(inputs, one.input_steps, strict=True):
             channels = one.channels if isinstance(one, Sum) else tensor.shape[-1]
             yield from ((channels, step) for step in steps)
@@ -582,6 +610,7 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     HostSoftmax: check_host_softmax,
     Interpolate: check_interpolate,
     Join: check_join,
+    LineSoftmax: check_line_softmax,
     MatrixProduct: check_matrix_product,
     MultiplyAccumulate: check_multiply,
     NormalizeCodes: check_normalize,

@@ -16,6 +16,7 @@ from hwsim.formats import IntFormat
 from hwsim.network import (
     Conv2D,
     Conv2DTranspose,
+    Curve,
     Dense,
     Embedding,
     Input,
@@ -36,7 +37,7 @@ from hwsim.quantize.plan import Plan, TensorPlan, WeightPlan
 from hwsim.quantize.profile import Profile, Statistics
 from hwsim.quantize.ranges import activation_range, weight_ranges
 from hwsim.quantize.scales import choose_scale, scales_by_group, single_scale, widened
-from hwsim.quantize.sharing import passes, shared_with
+from hwsim.quantize.sharing import has_fixed_output, passes, shared_with
 from hwsim.target import Settings, Target
 from hwsim.target.settings import NON_UNIFORM, Activations, TensorFormat, Weights
 from hwsim.target.steps import fixed_scale, goes_by_ratio
@@ -47,8 +48,11 @@ Ints = NDArray[np.int64]
 UNSCALED = (Weighted, Multiply, MatMul, Mean)
 """Operations whose output has the unit of their sums where a target does not requantise by a ratio."""
 
-SHARES = TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128)
-"""What a softmax in fixed point gives: shares from 0 to 255 / 256."""
+SHARES = {
+    8: TensorPlan(bits=8, signed=True, scale=2.0**-8, zero_point=-128),
+    16: TensorPlan(bits=16, signed=True, scale=2.0**-15),
+}
+"""What a softmax of codes of so many bits gives: shares from 0 to 255 / 256, or to 32767 / 32768."""
 
 
 def decide(
@@ -115,7 +119,9 @@ class _Draft:
         elif isinstance(operation, UNSCALED) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif isinstance(operation, Softmax) and settings.softmax.run_on != "host":
-            self.tensors[operation.name] = SHARES
+            self.tensors[operation.name] = SHARES[16 if settings.softmax.run_on == "interpolated" else 8]
+        elif isinstance(operation, Curve) and has_fixed_output(operation, self.target):
+            self.tensors[operation.name] = fixed_output(operation.function, settings.activations)
         elif not self._stays_on_host(operation):
             self.tensors[operation.name] = self._measured(operation)
 
@@ -185,6 +191,22 @@ class _Draft:
                 f"activations.fraction_bits {form.fraction_bits} asks for {2.0**-form.fraction_bits!r}"
             )
         return TensorPlan(bits=form.bits, signed=form.signed, narrow=form.narrow, scale=scale)
+
+
+def fixed_output(function: str, form: Activations) -> TensorPlan:
+    """Return how a sigmoid or tanh is stored whatever values are seen: its whole range over all codes.
+
+    Sources: TensorFlow's ``quantization_utils.cc`` and the fixed output ranges of ``tfl_ops.td``.
+
+    >>> [fixed_output(name, Activations(symmetric=False)).scale for name in ("sigmoid", "tanh")]
+    [0.00390625, 0.0078125]
+    """
+    given: dict[str, Any] = {"bits": form.bits, "signed": form.signed, "narrow": form.narrow}
+    if function == "tanh":
+        return TensorPlan(**given, scale=2.0 ** (1 - form.bits), zero_point=0 if form.signed else 1 << (form.bits - 1))
+    if form.symmetric:
+        return TensorPlan(**given, scale=2.0 ** (form.signed - form.bits))
+    return TensorPlan(**given, scale=2.0**-form.bits, zero_point=form.integer_format().minimum)
 
 
 def passed_shift(operation: Operation, shift: tuple[int, ...], channels: int) -> tuple[int, ...] | None:

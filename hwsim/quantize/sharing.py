@@ -9,6 +9,7 @@ from hwsim.network import (
     AveragePool,
     Concatenate,
     Crop,
+    Curve,
     MaxPool,
     Network,
     Operation,
@@ -35,6 +36,12 @@ def passes(operation: Operation, network: Network, target: Target) -> bool:
     return alone and target.settings(operation.kind, operation.name).activation.scale_behind_pooling == "input"
 
 
+def has_fixed_output(operation: Operation, target: Target) -> bool:
+    """Whether an operation is a sigmoid or tanh whose scale a target fixes."""
+    fixed = isinstance(operation, Curve) and operation.function in ("sigmoid", "tanh")
+    return fixed and target.settings(operation.kind, operation.name).curve.output == "fixed"
+
+
 def shared_with(network: Network, target: Target) -> Mapping[str, str]:
     """Return for each tensor that is stored as a concatenation wants it the name of that concatenation.
 
@@ -53,7 +60,7 @@ def shared_with(network: Network, target: Target) -> Mapping[str, str]:
         while waiting:
             name = waiting.pop()
             maker = network.by_name[name]
-            if name in source or isinstance(maker, Softmax):
+            if name in source or isinstance(maker, Softmax) or has_fixed_output(maker, target):
                 continue
             source[name] = wanted
             if len(steps[maker.tensor]) > 1:

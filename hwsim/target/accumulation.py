@@ -9,7 +9,7 @@ from hwsim.target.settings import Settings
 
 Found = Iterator[Mistake]
 
-FIXED_POINTS = ("input", "weight", "bias", "bias_sum", "product", "activation", "output", "division")
+FIXED_POINTS = ("input", "weight", "bias", "bias_sum", "product", "activation", "output", "division", "division_width")
 """Rows of the ledger (`docs/ledger.md`) that bear the same name on every target."""
 
 LEDGER_POINTS = (*FIXED_POINTS, "left_shift", "high_multiply", "narrow", "requantize")

@@ -161,9 +161,16 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     pooling = target.settings("average_pool", "").pooling
     width = format_name(pooling.accumulator.bits, pooling.accumulator.signed)
     codes = "less their zero point" if pooling.zero_point == "removed" else "as they are stored"
-    divided = "times N / 2^M of its window" if pooling.division == "dpu" else "quotient"
+    divided = {
+        "count": "quotient",
+        "dpu": "times N / 2^M of its window",
+        "reciprocals": "times 2^16 / width, then times 2^16 / height of its window, each",
+    }[pooling.division]
     text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, {divided} rounded {pooling.rounding}"
     yield "average_pool", text
+    padding = target.settings("max_pool", "").pooling.max_padding
+    if padding == "zero":
+        yield "max_pool", "positions outside the image are 0"
     resize = target.settings("resize", "").resize
     codes = "less their zero point" if resize.zero_point == "removed" else "as they are stored"
     yield "resize", f"codes {codes}, weights of {resize.fraction_bits} bits, sum rounded {resize.rounding}"
@@ -185,7 +192,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     yield "multiply", f"codes less their zero points, product {_product(product)}, requantised"
     curve = target.settings("curve", "").curve
     lines = f"{curve.index_bits} bits of a code choose an entry, lines between them"
-    entries = lines if curve.form == "interpolated" else "an entry for each code"
+    corrected = f"{lines}, each entry less half of the error in the middle of its line"
+    entries = {"interpolated": lines, "corrected": corrected, "table": "an entry for each code"}[curve.form]
     yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}"
     yield "mean", _mean(target.settings("mean", ""))
     yield (
@@ -194,6 +202,7 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
             "fixed": "8-bit codes, in fixed point",
             "polynomial": "8-bit codes, by a parabola and shifts",
             "table": "8-bit codes, by a table of exponentials in float32",
+            "interpolated": "16-bit codes, by two tables with lines between their entries",
             "host": "on the host, in float64",
         }[target.settings("softmax", "").softmax.run_on],
     )

@@ -46,6 +46,14 @@ def softmax_losses(run_on: str) -> tuple[tuple[str, str], ...]:
             ("power", "impossible | a bit for each halving, floor"),
             ("output", "possible: saturate at 8 bits, a share of 1 | a division, floor"),
         )
+    if run_on == "interpolated":
+        return (
+            ("difference", "possible: saturate at 16 bits, exponents below -10 | 31 bits, half_up, then half_away"),
+            ("power", "impossible | 7 bits, half_up"),
+            ("sum", "possible: saturate at 16 bits, by 1 | 14 bits, half_up"),
+            ("reciprocal", "impossible | 7 bits, half_up"),
+            ("output", "possible: saturate at 16 bits, a share of 1 | 14 to 30 bits, half_up"),
+        )
     if run_on != "fixed":
         return ()
     return (

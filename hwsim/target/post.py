@@ -64,15 +64,20 @@ def reduced_multipliers_are_narrow(settings: Settings) -> Found:
 def whole_windows_hold_zeros(settings: Settings) -> Found:
     """A division by the whole window takes positions outside for zeros, and is a ratio itself."""
     pooling = settings.pooling
-    if pooling.division == "dpu" and pooling.zero_point == "kept":
+    if pooling.division == "count":
+        return
+    if pooling.zero_point == "kept":
         sentence = (
-            "dpu, but zero_point is kept, so that positions outside would not count as 0; use `zero_point: removed`"
+            f"{pooling.division}, but zero_point is kept, so that positions outside would not count as 0; use "
+            "`zero_point: removed`"
         )
         yield Mistake(("pooling", "division"), sentence, (("pooling", "zero_point"),))
     for key in ("mean", "mean_kept"):
         form = getattr(pooling, key)
-        if pooling.division == "dpu" and form in ("divided", "folded"):
-            sentence = f"dpu, but {key} is {form}, which divides by the number of codes; use `{key}: ratio`"
+        if form in ("divided", "folded"):
+            sentence = (
+                f"{pooling.division}, but {key} is {form}, which divides by the number of codes; use `{key}: ratio`"
+            )
             yield Mistake(("pooling", "division"), sentence, (("pooling", key),))
 
 

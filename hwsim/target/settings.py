@@ -253,10 +253,13 @@ class ActivationFunction(Section):
 class CurveUnit(Section):
     """Activation functions that are no ReLU, as sigmoid, tanh and swish: read from tables."""
 
-    form: Literal["table", "interpolated"] = "table"
-    """`table`: an entry for each code of the input. `interpolated`: entries apart from each other, lines between."""
+    form: Literal["table", "interpolated", "corrected"] = "table"
+    """`table`: an entry for each code of the input. `interpolated`: entries apart from each other, lines between.
+    `corrected`: the same, entries less half of the error in the middle of their lines, which are rounded half up
+    (TensorFlow Lite, functions of 16-bit codes)."""
     index_bits: Annotated[int, Field(ge=1, le=15, strict=True), Measure(unit="bits", limit="an index has")] = 9
-    """With `interpolated`: the most significant bits of a code that choose an entry; shorter codes have one each."""
+    """With `interpolated` and `corrected`: the most significant bits of a code that choose an entry; shorter codes have
+    one each."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How entries, and values between them, become integers; deterministic modes only."""
     precision: Literal[32, 64] = 64
@@ -265,6 +268,9 @@ class CurveUnit(Section):
     """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
     gates: Literal["table", "fixed"] = "table"
     """Sigmoid and tanh of 16-bit codes. `table`: as all functions. `fixed`: by one table of 256 (TensorFlow Lite)."""
+    output: Literal["measured", "fixed"] = "measured"
+    """The scale of what sigmoid and tanh make. `measured`: by the values seen. `fixed`: from 0 to 1 and from -1 to 1,
+    whatever is seen: 1/256 and 1/128 with 8 bits (TensorFlow Lite's converter)."""
     gelu: Literal["table", "polynomial"] = "table"
     """GELU. `table`: as all functions. `polynomial`: by a parabola in integers for the error function (I-BERT)."""
 
@@ -277,15 +283,19 @@ class Output(Section):
 
 
 class Pooling(Section):
-    """Average pooling, and the mean over a whole image."""
+    """Pooling, and the mean over a whole image."""
 
     accumulator: Fit = Fit()
     """The running sum, fitted after every addition."""
     rounding: Rounding = Rounding.HALF_AWAY
     """How the quotient of sum and count is rounded."""
-    division: Literal["count", "dpu"] = "count"
+    division: Literal["count", "dpu", "reciprocals"] = "count"
     """`count`: by the number of codes inside the window. `dpu`: times N / 2^M of the whole window, 7 / 64 for 3 x 3,
-    as the Xilinx DPU does (`docs/arithmetic.md` section 6)."""
+    as the Xilinx DPU does. `reciprocals`: times 2^16 / width of the whole window, rounded, then times 2^16 / height,
+    rounded, as NVDLA does (`docs/arithmetic.md` section 6)."""
+    max_padding: Literal["skipped", "zero"] = "skipped"
+    """Positions outside the image in a `max_pool`: `skipped`: they take no part. `zero`: they are 0 (Gemmini,
+    MAX78000)."""
     mean: Literal["ratio", "divided", "folded"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
     divided by the count, without its fraction (TensorFlow Lite). `folded`: derived from scales and count; codes are
@@ -361,11 +371,12 @@ class Concatenation(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host", "fixed", "table", "polynomial"] = "host"
+    run_on: Literal["host", "fixed", "table", "interpolated", "polynomial"] = "host"
     """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
     the reciprocal in fixed point (TensorFlow Lite's reference kernels). `table`: 8-bit codes, a table of exponentials
-    in float32, summed and divided in float32 (its optimised kernels). `polynomial`: 8-bit codes, exponentials by a
-    parabola and shifts, an integer division (I-BERT)."""
+    in float32, summed and divided in float32 (its optimised kernels). `interpolated`: 16-bit codes, exponentials and
+    the reciprocal from tables of 513 entries with lines between (TensorFlow Lite). `polynomial`: 8-bit codes,
+    exponentials by a parabola and shifts, an integer division (I-BERT)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]
@@ -416,7 +427,7 @@ class Settings(Section):
     output: Output = Output()
     """How the final value becomes a stored code."""
     pooling: Pooling = Pooling()
-    """Average pooling, and the mean over a whole image."""
+    """Pooling, and the mean over a whole image."""
     resize: Resizing = Resizing()
     """Interpolation between pixels."""
     normalization: Normalization = Normalization()

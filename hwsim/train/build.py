@@ -22,7 +22,7 @@ from hwsim.network import (
     Subtract,
     Weighted,
 )
-from hwsim.program.pooling import dpu_share
+from hwsim.program.pooling import whole_share
 from hwsim.quantize import Plan, collect, decide
 from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Target, load_target
@@ -189,7 +189,7 @@ class Builder:
             "scale": self.numbers.channel_scale(operation.inputs[0]),
             "point": entry.zero_point if pooling.zero_point == "kept" else 0,
             "rounding": str(pooling.rounding),
-            "factor": dpu_share(*operation.window) if pooling.division == "dpu" else None,
+            "factor": whole_share(pooling.division, *operation.window) if pooling.division != "count" else None,
         }
 
     def _rescaled(self, operation: Concatenate, source: str, tensor: Any) -> Any:

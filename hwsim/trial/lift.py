@@ -140,7 +140,7 @@ def _group(operation: Operation, point: str, settings: Settings) -> str:
             return stages[-1]
         if point in (*stages, "weight", "bias", "product"):
             return point
-    elif point in ("accumulator", "division", "product", "constant", "curve", "interpolation"):
+    elif point in ("accumulator", "division", "division_width", "product", "constant", "curve", "interpolation"):
         return point
     if operation.kind == "input":
         return "input"
@@ -158,7 +158,7 @@ def _way(  # noqa: PLR0911, PLR0912
             return f"{STORED_BITS}-bit codes for twice the range", ""
         case "output":
             return "", f"{'a resize' if isinstance(operation, Resize) else 'pooling'} keeps its input's codes"
-        case "division":
+        case "division" | "division_width":
             return "", "the quotient must be a code, so its rounding belongs to the format of the output"
         case "interpolation":
             return "", "a pixel must be a code, so its rounding belongs to the format of the output"

@@ -208,16 +208,26 @@ def conv2d_transpose(
     return accumulated(codes, zero_point, geometry, arranged, bias, product, stages, loops, draws, out_shape)
 
 
-def max_pool(inputs: ArrayLike, window: Pair, *, strides: Pair | None = None, padding: Sides = 0) -> Array:
-    """Return the largest code of each window of inputs (n, h, w, c); positions outside take no part.
+def max_pool(
+    inputs: ArrayLike, window: Pair, *, strides: Pair | None = None, padding: Sides = 0, outside: int | None = None
+) -> Array:
+    """Return the largest code of each window of inputs (n, h, w, c).
+
+    outside: what positions outside count as, a code of 32 bits; None: they take no part.
 
     >>> max_pool(np.arange(4).reshape(1, 2, 2, 1), 2).tolist()
     [[[[3]]]]
+    >>> max_pool([[[[-5]]]], 2, padding=((1, 0), (1, 0)), outside=0).tolist()
+    [[[[0]]]]
     """
     codes = codes_of(inputs, "inputs", 4)
     described, shape = windows(codes, window, strides, padding)
     out = np.empty(shape, np.int32)
-    pooling.max_pool(codes, described, out)
+    limits = np.iinfo(np.int32)
+    nothing = limits.min if outside is None else outside
+    if not limits.min <= nothing <= limits.max:
+        raise ValueError(f"outside is {outside}, which is no code of 32 bits")
+    pooling.max_pool(codes, described, nothing, out)
     return out.astype(np.int64)
 
 

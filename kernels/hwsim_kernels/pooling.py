@@ -16,10 +16,11 @@ from hwsim_kernels.wide import divided, plus, store, widen
 
 
 @njit
-def max_pool(codes: NDArray[Any], window: Ints, out: NDArray[Any]) -> None:
-    """Take the largest code of each window; positions outside take no part.
+def max_pool(codes: NDArray[Any], window: Ints, outside: Int, out: NDArray[Any]) -> None:
+    """Take the largest code of each window, with ``outside`` among them where positions lie outside.
 
     codes: (n, h, w, c). window: (6,) height, width, stride over rows and columns, rows and columns of padding before.
+    outside: a code of this type; its smallest one changes no maximum.
     out: (n, oh, ow, c) of the same type; every window has a code.
     """
     samples, rows, columns, channels = out.shape
@@ -28,12 +29,14 @@ def max_pool(codes: NDArray[Any], window: Ints, out: NDArray[Any]) -> None:
             top = row * window[2] - window[4]
             for column in range(columns):
                 left = column * window[3] - window[5]
+                bottom, right = top + window[0], left + window[1]
                 first_row, first_column = max(top, 0), max(left, 0)
+                beyond = top < 0 or left < 0 or bottom > codes.shape[1] or right > codes.shape[2]
                 best, pixel = out[n, row, column], codes[n, first_row, first_column]
                 for c in range(channels):
-                    best[c] = pixel[c]
-                for y in range(first_row, min(top + window[0], codes.shape[1])):
-                    for x in range(first_column, min(left + window[1], codes.shape[2])):
+                    best[c] = max(np.int64(pixel[c]), outside) if beyond else np.int64(pixel[c])
+                for y in range(first_row, min(bottom, codes.shape[1])):
+                    for x in range(first_column, min(right, codes.shape[2])):
                         pixel = codes[n, y, x]
                         for c in range(channels):
                             best[c] = max(best[c], pixel[c])

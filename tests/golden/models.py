@@ -257,6 +257,16 @@ def max78000(groups: Groups, bias: int, shift: int, *, relu: bool, absolute: boo
     return min(abs(value), 127) if absolute else value
 
 
+def nvdla_average(codes: Sequence[int], height: int, width: int) -> int:
+    """NVDLA's PDP with the reciprocals that its driver writes (``recip_kernel_size``): cal2d.v:4768-4827.
+
+    A result is cut to 11 bits and then to 8.
+    """
+    driver = (0x10000, 0x8000, 0x5555, 0x4000, 0x3333, 0x2AAA, 0x2492, 0x2000)
+    across = shifted(sum(codes) * driver[width - 1], 16, "half_away")
+    return wrap(wrap(shifted(across * driver[height - 1], 16, "half_away"), 11), 8)
+
+
 def dpu_average(codes: Sequence[int], height: int, width: int) -> int:
     """Xilinx DPU: the sum of what lies inside a window, times N / 2^M of the whole window; ``get_avgpool_dpu_factors``.
 

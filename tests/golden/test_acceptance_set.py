@@ -1082,14 +1082,6 @@ def test_the_dpu_chooses_the_scale_of_its_biases() -> None:
         assert entry.bias_scale == wanted
 
 
-# --- what the schema cannot say ---------------------------------------------------------------------------
-
-
-def xfail(missing: str) -> pytest.MarkDecorator:
-    """Mark a test that must fail, by another value, for what is missing."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=missing)
-
-
 def pooled(pool: Pool, data: Sequence[object], target: Target) -> list[int]:
     """Return the codes of a pooled image, all scales 1."""
     sample = np.array(data, np.float32)[..., None]
@@ -1098,21 +1090,46 @@ def pooled(pool: Pool, data: Sequence[object], target: Target) -> list[int]:
     return execute(lower(network, plan, target), sample[None]).codes["pool"].ravel().tolist()
 
 
-@xfail("positions outside take no part in a maximum; no key says that they are 0")
 @pytest.mark.parametrize("text", [machines.GEMMINI, machines.MAX78000])
 def test_maxima_read_zeros_outside(text: str) -> None:
     # libgemmini gemmini.cc:316-345 and ai8x compute.py: what is outside is 0, so no maximum at the border is below it
-    pool = MaxPool(name="pool", inputs=("x",), window=(2, 2), strides=(2, 2), padding=((1, 0), (1, 0)))
-    assert pooled(pool, [[-5]], machine(text)) == [0]
+    for padding in (((1, 0), (1, 0)), ((1, 0), (0, 1)), ((0, 1), (0, 1)), ((0, 1), (1, 0))):
+        pool = MaxPool(name="pool", inputs=("x",), window=(2, 2), strides=(2, 2), padding=padding)
+        assert pooled(pool, [[-5]], machine(text)) == [0]
+        assert pooled(pool, [[5]], machine(text)) == [5]
+        assert pooled(pool, [[-5]], machine(text, {"pooling": {"max_padding": "skipped"}})) == [-5]
+    pool = MaxPool(name="pool", inputs=("x",), window=(2, 2), strides=(1, 1))
+    assert pooled(pool, [[-5, -7], [-9, -6]], machine(text)) == [-5]
 
 
-@xfail("an average is divided once; NVDLA multiplies by two reciprocals of 16 bits and rounds after each")
-def test_nvdla_averages_in_two_steps() -> None:
-    # pdp cal2d.v:4768-4827: 51 in 6 x 6; times 10923 / 2^16 it is 8.5004 and goes to 9, and then 1.50006, to 2
-    pool = AveragePool(name="pool", inputs=("x",), window=(6, 6), strides=(6, 6))
-    image = np.ones((6, 6), int)
-    image[0] += np.array([5, 5, 5, 0, 0, 0])
-    total = int(image.sum())
-    once = models.shifted(total * 10923, 16, "half_away")
-    assert (total, once, models.shifted(once * 10923, 16, "half_away")) == (51, 9, 2)
-    assert pooled(pool, image.tolist(), machine(machines.NVDLA)) == [2]
+@pytest.mark.parametrize("text", [machines.NVDLA, machines.NVDLA_FULL])
+def test_nvdla_averages_in_two_steps(text: str) -> None:
+    # pdp cal2d.v:4768-4827: 5 in 2 x 2 is 2.5, to 3, and then 1.5, to 2; divided once it is 1.25, to 1. 51 in 6 x 6,
+    # times 10922 / 2^16, is 8.4996 and goes to 8, and then 1.33, to 1; by 10923, the nearest to 1 / 6, to 9 and 2
+    for size, values, wanted in ((2, [2, 1, 1, 1], 2), (2, [-2, -1, -1, -1], -2), (6, [6] * 3 + [1] * 33, 1)):
+        pool = AveragePool(name="pool", inputs=("x",), window=(size, size), strides=(size, size))
+        image = np.array(values).reshape(size, size)
+        assert models.nvdla_average(values, size, size) == wanted
+        assert pooled(pool, image.tolist(), machine(text)) == [wanted]
+
+
+@pytest.mark.parametrize("window", [(1, 1), (2, 2), (3, 3), (2, 3), (5, 4), (6, 6), (7, 1), (8, 8)])
+def test_nvdla_averages_windows(window: tuple[int, int]) -> None:
+    generator = np.random.default_rng(window)
+    (height, width), (rows, columns) = window, (11, 9)
+    padding = ((height // 2, (height - 1) // 2), (0, width // 2))
+    pool = AveragePool(name="pool", inputs=("x",), window=window, strides=(2, 1), padding=padding)
+    differ = {"division": False, "rounding": False}
+    for reach in (3, 20, 128) * 3:
+        data = np.clip(generator.integers(-reach, reach + 1, (rows, columns)), -128, 127)
+        whole = np.pad(data, padding)
+        wanted = [
+            models.nvdla_average(whole[y : y + height, x : x + width].ravel().tolist(), height, width)
+            for y in range(0, len(whole) - height + 1, 2)
+            for x in range(whole.shape[1] - width + 1)
+        ]
+        assert pooled(pool, data.tolist(), machine(machines.NVDLA)) == wanted
+        for key, other in (("division", "count"), ("rounding", "half_even")):
+            differ[key] |= pooled(pool, data.tolist(), machine(machines.NVDLA, {"pooling": {key: other}})) != wanted
+    assert differ["division"] == (window != (1, 1))
+    assert differ["rounding"] == bool({2, 4, 8} & {height, width})  # others have no ties

@@ -1077,6 +1077,32 @@ def test_average_pool_leaves_padding_out() -> None:
     assert kept.ledger["y"]["accumulator"]["minimum"] == [-30]
 
 
+def test_a_mean_by_two_reciprocals() -> None:
+    # zeros outside: 3 / 2 goes to 2, half of which is 1; 10 / 2 is 5, half of which goes to 3
+    result = network(
+        source("x", 2, 2, 1),
+        after("AveragePool", "y", "x", window=[2, 2], strides=[2, 1], padding=[[0, 0], [1, 0]]),
+        data=[[[[[3.0], [4.0]], [[0.0], [3.0]]]]],
+        tensors={name: tensor(1.0, -5) for name in "xy"},
+        change={"pooling": {"rounding": "half_away", "division": "reciprocals"}},
+    )
+    assert result.codes["y"] == [-5 + 1, -5 + 3]
+    assert list(result.ledger["y"]) == ["weight", "bias", "accumulator", "division_width", "division", "output"]
+    assert result.ledger["y"]["division_width"]["inexact"] == [1]
+    assert result.ledger["y"]["division"]["inexact"] == [1]
+
+
+def test_maxima_that_read_zeros() -> None:
+    result = network(
+        source("x", 2, 2, 1),
+        after("MaxPool", "m", "x", window=[2, 2], strides=[2, 2], padding=[[1, 1], [1, 1]]),
+        data=[[[[[-5.0], [2.0]], [[3.0], [-4.0]]]]],
+        tensors={name: tensor(1.0, 1) for name in "xm"},
+        change={"pooling": {"max_padding": "zero"}},
+    )
+    assert result.codes["m"] == [1, 3, 4, 1]
+
+
 def test_max_pool_pad_and_crop() -> None:
     result = network(
         source("x", 2, 2, 1),

@@ -35,6 +35,9 @@ from oracle.ledger import Place, Point
 from oracle.overflow import Format
 from oracle.rounding import rounded_divide
 
+LEAST = -(2**31)
+"""A code that changes no maximum."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -85,15 +88,25 @@ def cases(draw: DrawFn, bits: int = 16) -> Case:
 @given(cases(31))
 def test_max_pool(case: Case) -> None:
     out = np.zeros((len(case.codes), *case.shape, case.codes.shape[3]), np.int32)
-    max_pool(case.codes, array(case.window), out)
+    max_pool(case.codes, array(case.window), LEAST, out)
     assert out.ravel().tolist() == [max(codes) for _, codes in case.outputs()]
+    whole = case.window[0] * case.window[1]
+    max_pool(case.codes, array(case.window), 7, out)
+    assert out.ravel().tolist() == [max([*codes, *[7] * (len(codes) < whole)]) for _, codes in case.outputs()]
 
 
 def test_the_padding_takes_no_part_in_a_maximum() -> None:
     codes = np.array([[[[-5], [-7]], [[-6], [-(2**31)]]]], np.int32)
     out = np.zeros((1, 3, 3, 1), np.int32)
-    max_pool(codes, array([2, 2, 1, 1, 1, 1]), out)
+    max_pool(codes, array([2, 2, 1, 1, 1, 1]), LEAST, out)
     assert out[0, ..., 0].tolist() == [[-5, -5, -7], [-5, -5, -7], [-6, -6, -(2**31)]]
+
+
+def test_the_padding_counts_as_a_code_in_a_maximum() -> None:
+    codes = np.array([[[[-5], [-7]], [[-6], [-128]]]], np.int8)
+    out = np.zeros((1, 3, 3, 1), np.int8)
+    max_pool(codes, array([2, 2, 1, 1, 1, 1]), -6, out)
+    assert out[0, ..., 0].tolist() == [[-5, -5, -6], [-5, -5, -6], [-6, -6, -6]]
 
 
 def averaged(

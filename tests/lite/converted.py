@@ -235,7 +235,25 @@ OPERATORS: Mapping[str, tuple[Shape, Build]] = {
     "conv of rows": ((12, 3), layers.Conv1D(4, 3, padding="same", activation="relu")),
     "softmax, quantize": (IMAGE, beside_softmax),
 }
+"""Networks that are read from files."""
+
+DECIDED = (
+    "sigmoid",
+    "tanh",
+    "hard swish",
+    "gelu",
+    "magnitude",
+    "subtract",
+    "subtract, relu",
+    "transposed conv",
+    "transposed conv valid, relu",
+    "bilinear",
+    "transpose",
+    "squeeze and excite",
+    "conv of rows",
+    "softmax, quantize",
+)
+"""Those of `OPERATORS` that are decided about as the converter does, too."""
 
 SHAPES = ("flatten, dense", "reshape", "multiply by channel")
 """Networks whose files work out shapes where the batch may have any size, and say them where it has one."""
-"""Networks that are read from files."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from keras import layers
-from lite.converted import CASES, IMAGE, Build, Shape, chain, conv, convert_model, made
+from lite.converted import CASES, DECIDED, IMAGE, OPERATORS, Build, Shape, chain, conv, convert_model, made
 from lite.deciding import Pair, calibrated_ranges, pair
 from lite.judge import codes_for, judged
 from lite.networks import NETWORKS
@@ -22,7 +22,7 @@ from lite.networks import NETWORKS
 import hwsim
 from hwsim.quantize import collect, decide
 
-ALL = {**CASES, **NETWORKS}
+ALL = {**CASES, **{name: OPERATORS[name] for name in DECIDED}, **NETWORKS}
 STEPS = 16
 """By how many float32 numbers a scale may be off where ranges come from other float kernels."""
 
@@ -104,7 +104,16 @@ def test_most_is_equal_on_the_float_runs_ranges(
     assert share.of("codes") > 0.999
 
 
-@pytest.mark.parametrize("name", ["concatenate", pytest.param("as MobileNetV2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "concatenate",
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in ("as MobileNetV2", "sigmoid", "tanh", "softmax, quantize")
+        ),
+    ],
+)
 def test_all_is_equal_with_16_bits(name: str, models: Models, tmp_path: Path) -> None:
     path = tmp_path / "wide.tflite"
     model, samples = models[name]

@@ -75,9 +75,14 @@ class Curve:
         fixed = wide and self.settings["gates"] == "fixed"
         self.gate = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}.get(self.operation["function"]) if fixed else None
         self.lines = None
-        if self.settings["form"] == "interpolated":
+        others = self.gate is not None or self._is_fixed() or self._is_polynomial()
+        self.corrected = self.settings["form"] == "corrected" and not others
+        if self.settings["form"] == "interpolated" or self.corrected:
             lines = spacing(format_of(self.source.plan), self.settings["index_bits"])
             self.lines = lines if lines.shift else None
+        made = format_of(layer.plan)
+        self.target = made.limits[0] - layer.plan["zero_point"], made.limits[1] - layer.plan["zero_point"]
+        self.output_bits = made.bits
         self._tables: dict[float, Sequence[int]] = {}
 
     def run(self, sample: int, number: int) -> int:
@@ -96,16 +101,59 @@ class Curve:
             error = min(max(error, 1 - 2**32), 2**32 - 1)
             return Rounded(value, error != 0, error)
         if scale not in self._tables:
-            places = range(self.lines.many)
-            self._tables[scale] = [self.entry(self.lines.first + (i << self.lines.shift), scale) for i in places]
+            self._tables[scale] = self._entries(scale)
         step = {"table": self._tables[scale], "first": self.lines.first, "shift": self.lines.shift}
-        return interpolated(q, {**step, "rounding": self.settings["rounding"]})
+        return interpolated(q, {**step, "rounding": "half_up" if self.corrected else self.settings["rounding"]})
+
+    def _entries(self, scale: float) -> list[int]:
+        """Return all entries of a table with lines."""
+        assert self.lines is not None
+        if self.corrected:
+            return self._corrected(scale)
+        return [self.entry(self.lines.first + (i << self.lines.shift), scale) for i in range(self.lines.many)]
+
+    def _corrected(self, scale: float) -> list[int]:
+        """Return entries less half of the error in the middle of their lines."""
+        f = single if self.settings["precision"] == 32 else float
+        low, high = (f(f(self.source.scale) * f(q - self.source.zero_point)) for q in self._ends())
+        least, most = (f(f(scale) * f(one)) for one in self.target)
+        c = f(f(2.0**self.output_bits) / f(most - least))
+        many = 2 ** self.settings["index_bits"]
+        w = f(f(high - low) / many)
+
+        def at(place: float) -> float:
+            found = f(f(self._real(place)) * c)
+            return 0.0 if isnan(found) else min(max(found, -MOST), MOST)
+
+        def whole(x: float) -> int:
+            return round_fraction(Fraction(x), self.settings["rounding"])
+
+        places = [f(low + f(i * w)) for i in range(many + 1)]
+        y = [at(one) for one in places]
+        entries = [whole(one) for one in y]
+        for i in range(many):
+            middle = whole(f(f(y[i + 1] + f(entries[i])) / 2)) - whole(at(f(places[i] + f(w / 2))))
+            entries[i] -= whole(middle / 2)
+        entries[many] = whole(at(high))
+        return [min(max(one, self.target[0]), self.target[1]) for one in entries]
+
+    def _ends(self) -> tuple[int, int]:
+        """Return the ends of the input's codes."""
+        return format_of(self.source.plan).limits
+
+    def _is_fixed(self) -> bool:
+        """Whether entries are TensorFlow Lite's of hard_silu."""
+        return bool(self.operation["function"] == "hard_silu" and self.settings["hard_silu"] == "fixed")
+
+    def _is_polynomial(self) -> bool:
+        """Whether entries are I-BERT's of GELU."""
+        return bool(self.operation["function"].startswith("gelu") and self.settings["gelu"] == "polynomial")
 
     def entry(self, q: int, scale: float) -> int:
         """Return the entry of a code."""
-        if self.operation["function"] == "hard_silu" and self.settings["hard_silu"] == "fixed":
+        if self._is_fixed():
             return hard_silu(q - self.source.zero_point, self.source.scale, scale)
-        if self.operation["function"].startswith("gelu") and self.settings["gelu"] == "polynomial":
+        if self._is_polynomial():
             found = gelu(q - self.source.zero_point, self.source.scale, scale, self.settings["rounding"])
             return min(max(found, -int(MOST)), int(MOST))
         if self.gate is not None:

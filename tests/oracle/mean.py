@@ -27,8 +27,12 @@ def mean(layer: Layer) -> Made:
     form = kept or pooling["mean"]
     finish = Folded(layer) if form == "folded" else Finish(None, layer.settings, layer.plan, channels)
     zero_point = 0 if form == "folded" else source.zero_point
-    factor, shift = dpu_factors(rows, columns)
-    share = factor / 2**shift if pooling.get("division") == "dpu" else None
+    share = None
+    if pooling.get("division") == "dpu":
+        factor, shift = dpu_factors(rows, columns)
+        share = factor / 2**shift
+    elif pooling.get("division") == "reciprocals":
+        share = (65536 // rows) * (65536 // columns) / 2**32
     in_float32 = any(one.get("rule") == "float_ratio" for one in expand(layer.settings["requantize"]))
     unit = MeanUnit(source.scale / count, source.scale, count, form, share, in_float32)
     made = Made((1, 1, channels), [], [sums, *finish.points])

@@ -12,6 +12,7 @@ from oracle.curve import curve
 from oracle.fixed_softmax import fixed_softmax, flat_mask
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
+from oracle.line_softmax import line_softmax
 from oracle.matmul import matmul
 from oracle.mean import mean
 from oracle.movement import crop, pad, rearrange, reshape
@@ -74,6 +75,11 @@ def coded(layer: Layer, point: Point, shape: Shape, data: list[Any]) -> Made:
     return Made(shape, samples, [point])
 
 
+def softmax_of_codes(layer: Layer) -> Made:
+    """Compute a softmax of codes as its settings say."""
+    return line_softmax(layer) if layer.settings["softmax"]["run_on"] == "interpolated" else fixed_softmax(layer)
+
+
 OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Activation": activation,
     "Add": merge.add,
@@ -96,7 +102,7 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Pad": pad,
     "Reshape": reshape,
     "ScaleShift": multiply,
-    "Softmax": fixed_softmax,
+    "Softmax": softmax_of_codes,
 }
 
 

@@ -77,18 +77,23 @@ class Average:
         self.draws = Draws(settings["random"])
         self.output = Output(settings, plan, channels)
         self.sums, self.division = Point("accumulator", channels, last=True), Point("division", channels)
-        self.whole = self.pooling.get("division") == "dpu"
+        self.whole = self.pooling.get("division", "count") != "count"
+        self.width = Point("division_width", channels)
         empty = [Point("weight", channels), Point("bias", channels)] if self.whole else []
-        self.points = [*empty, self.sums, self.division, self.output.point]
+        first = [self.width] if self.pooling.get("division") == "reciprocals" else []
+        self.points = [*empty, self.sums, *first, self.division, self.output.point]
 
     def run_whole(self, terms: Sequence[int], window: Sequence[int], number: int, place: Place) -> int:
-        """Return the code of the sum of a whole window's ``terms``, times its factor."""
-        factor, shift = dpu_factors(window[0], window[1])
-        total = self.sums.add_up(terms, self.accumulator, place)
+        """Return the code of the sum of a whole window's ``terms``, times its factors."""
+        value = self.sums.add_up(terms, self.accumulator, place)
         rounding = self.pooling["rounding"]
         draw = self.draws.draw(number, rounding)
-        rounded = rounded_shift(total * factor, shift, rounding, draw, self.draws.bits)
-        return self.output.store(self.division.round_only(rounded, place), place)
+        factors = [(self.division, *dpu_factors(window[0], window[1]))]
+        if self.pooling["division"] == "reciprocals":
+            factors = [(self.width, 65536 // window[1], 16), (self.division, 65536 // window[0], 16)]
+        for point, factor, shift in factors:
+            value = point.round_only(rounded_shift(value * factor, shift, rounding, draw, self.draws.bits), place)
+        return self.output.store(value, place)
 
     def run(self, codes: Sequence[int], zero_point: int, number: int, place: Place) -> int:
         """Return the code of the average of ``codes``."""
@@ -123,8 +128,16 @@ def average_pool(layer: Layer) -> Made:
 
 
 def max_pool(layer: Layer) -> Made:
-    """Compute the largest code of each window; positions outside take no part."""
+    """Compute the largest code of each window; positions outside take no part, or are the zero point."""
     source = layer.inputs[0]
     shape = pool_shape(layer.operation, source.shape)
-    indices = [inside(layer.operation, source.shape, coordinates(number, shape)) for number in range(size_of(shape))]
-    return Made(shape, [[max(codes[i] for i in one) for one in indices] for codes in source.samples])
+    zeros = layer.settings["pooling"].get("max_padding") == "zero"
+    made = Made(shape, [])
+    for codes in source.samples:
+        largest = []
+        for number in range(size_of(shape)):
+            places = whole_window(layer.operation, source.shape, coordinates(number, shape))
+            outside = [source.zero_point] if zeros and None in places else []
+            largest.append(max([codes[i] for i in places if i is not None] + outside))
+        made.samples.append(largest)
+    return made

@@ -50,7 +50,7 @@ def curve_units() -> st.SearchStrategy[Json]:
     """Return how functions are read from tables."""
     return st.fixed_dictionaries(
         {
-            "form": st.sampled_from(["table", "interpolated"]),
+            "form": st.sampled_from(["table", "interpolated", "corrected"]),
             "index_bits": st.integers(1, 9),
             "rounding": st.sampled_from(STEADY),
             "precision": st.sampled_from([32, 64]),

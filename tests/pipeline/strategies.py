@@ -321,7 +321,12 @@ def generators() -> SearchStrategy[Json]:
 SCORES = "scores"
 """What the names of layers end with whose outputs a softmax takes."""
 
-POOLINGS = [{"zero_point": "removed"}, {"zero_point": "kept"}, {"division": "dpu", "mean": "ratio"}]
+POOLINGS: list[Json] = [
+    {"zero_point": "removed"},
+    {"zero_point": "kept"},
+    {"division": "dpu", "mean": "ratio"},
+    {"division": "reciprocals", "mean": "ratio"},
+]
 
 SCORE_CODES = {
     "bits": 8,
@@ -335,9 +340,14 @@ SCORE_CODES = {
 
 @composite
 def targets(draw: DrawFn, fixed: bool = False) -> Target:
-    """Return a target with any mixture of modes; its softmax is in fixed point or on the host."""
+    """Return a target with any mixture of modes; its softmax is of codes (``fixed``) or on the host."""
     mac = draw(macs())
     last = mac["stages"][-1]
+    softmax, bits = (
+        draw(st.sampled_from([("fixed", 8), ("fixed", 8), ("polynomial", 8), ("interpolated", 16)]))
+        if fixed
+        else ("host", 8)
+    )
     activations = draw(tensor_formats(["layer"]))
     narrow = activations["narrow"]
     requantize = draw(requantizations())
@@ -395,10 +405,11 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
                 "mean": draw(st.sampled_from(["ratio", "divided", "folded"])),
+                "max_padding": draw(st.sampled_from(["skipped", "zero"])),
                 **draw(st.sampled_from(POOLINGS)),
             },
-            "softmax": {"run_on": draw(st.sampled_from(["fixed", "fixed", "polynomial"])) if fixed else "host"},
-            "layers": {f"*{SCORES}": {"activations": SCORE_CODES}} if fixed else {},
+            "softmax": {"run_on": softmax},
+            "layers": {f"*{SCORES}": {"activations": {**SCORE_CODES, "bits": bits}}} if fixed else {},
             "multiplication": {
                 "product": draw(
                     st.one_of(
@@ -512,7 +523,7 @@ def masks(draw: DrawFn, shape: tuple[int, ...], axis: int) -> NDArray[np.bool_] 
 
 
 def shares(draw: DrawFn, name: str, source: str, shape: tuple[int, ...]) -> list[Operation]:
-    """Return a softmax along any axis, masked or not, behind an activation that makes 8-bit codes for it."""
+    """Return a softmax along any axis, masked or not, behind an activation that makes codes for it."""
     scores, axis = Activation(name=f"{name}_{SCORES}", inputs=(source,), function=relus(draw)), draw(st.integers(0, 2))
     return [scores, Softmax(name=name, inputs=(scores.name,), axis=axis, mask=masks(draw, shape, axis))]
 

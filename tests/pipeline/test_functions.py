@@ -218,7 +218,7 @@ def test_pixels_beyond_the_last_one_are_the_last_one() -> None:
     np.testing.assert_array_equal(codes[:, 2:], np.repeat(codes[:, 2:3], 4, axis=1))
 
 
-@pytest.mark.parametrize("form", ["table", "interpolated"])
+@pytest.mark.parametrize("form", ["table", "interpolated", "corrected"])
 @pytest.mark.parametrize("width", [2.0**-4, 1.0, 30.0])
 def test_gates_of_16_bits_are_those_of_the_oracle(width: float, form: str) -> None:
     operations = (

@@ -157,6 +157,32 @@ def test_formats_and_scales_of_a_softmax() -> None:
         hwsim.lower(network, plan_with(plan, "x", scale=float(scale)), FIXED)
 
 
+def test_formats_and_scales_of_a_softmax_of_16_bits() -> None:
+    network = single(Softmax(name="y", inputs=("x",), axis=0), shape=(4,))
+    target = target_with(activations={"bits": 16, "symmetric": True}, softmax={"run_on": "interpolated"})
+    plan = hwsim.run(network, target, reals(9, 4), reference=False).plan
+    assert (plan.tensors["y"].scale, plan.tensors["y"].zero_point, plan.tensors["y"].bits) == (2.0**-15, 0, 16)
+    for name, fields in (
+        ("x", {"bits": 15}),
+        ("x", {"signed": False}),
+        ("x", {"narrow": True}),
+        ("y", {"scale": 2.0**-14}),
+        ("y", {"zero_point": 1}),
+    ):
+        message = refused(network, target, plan_with(plan, name, **fields))
+        assert message.startswith("y: a softmax by lines of two tables takes codes of s16 and gives codes of s16"), (
+            fields
+        )
+        assert "the scale 1/32768 and the zero point 0" in message
+    # differences of 16 bits times less than 2^15, the quotient by 10 / 65535 below 32768
+    hwsim.lower(network, plan_with(plan, "x", scale=5.0), target)
+    for scale in (5.0001, 1e-14):
+        message = refused(network, target, plan_with(plan, "x", scale=scale))
+        assert message.startswith(
+            "y: a softmax by lines of two tables multiplies differences of codes by less than 2^15"
+        )
+
+
 def test_a_line_too_long() -> None:
     for size in (MOST_VALUES, MOST_VALUES + 1):
         network = single(Softmax(name="y", inputs=("x",), axis=0), shape=(size, 1))

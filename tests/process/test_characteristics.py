@@ -34,9 +34,10 @@ def test_counts_of_a_small_network() -> None:
     assert {name: one["dequantise"] for name, one in layers.items() if one["dequantise"]} == {"logits": 5}
 
 
-def test_means_store_no_weights() -> None:
-    # times N / 2^M: the weights of 1 by which its sum is written down are stored nowhere
-    target = target_with(pooling={"division": "dpu"})
+@pytest.mark.parametrize("division", ["dpu", "reciprocals"])
+def test_means_store_no_weights(division: str) -> None:
+    # the weights of 1 by which its sum is written down are stored nowhere
+    target = target_with(pooling={"division": division})
     mean = by_layer(hwsim.characteristics(hwsim.run(network(), target, samples())))["mean"]
     assert (mean["macs"], mean["weight_bits"], mean["bias_bits"]) == (0, 0, 0)
 

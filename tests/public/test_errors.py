@@ -174,6 +174,7 @@ SHAPES: list[Mistake] = [
     (lambda: conv2d_transpose(X, W, size=(4, 0)), ValueError, "size: 0, it must lie within 1 to"),
     (lambda: conv2d_transpose(X, W, size=4, cut=-1), ValueError, "cut: -1, it must lie within 0 to"),
     (lambda: max_pool(X, 5), ValueError, r"window: one of \(5, 5\) lies outside of inputs of \(4, 4\)"),
+    (lambda: max_pool(X, 2, padding=1, outside=1 << 31), ValueError, "outside is 2147483648, which is no code of 32"),
     (lambda: max_pool(X, 2, padding=2), ValueError, r"window: .* padded by \(\(2, 2\), \(2, 2\)\)"),
     (lambda: max_pool(X[:, :0], 2, padding=1), ValueError, r"window: .* inputs of \(0, 4\)"),
     (lambda: average_pool(X[:, :0], 2, padding=1), ValueError, r"window: .* inputs of \(0, 4\)"),

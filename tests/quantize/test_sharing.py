@@ -30,10 +30,12 @@ from hwsim.network import (
 from hwsim.network.fold import fold_into_previous
 from hwsim.network.mac import ScaleShift
 from hwsim.quantize import collect, decide
+from hwsim.quantize.decide import fixed_output
 from hwsim.quantize.overwritten import overwriters
 from hwsim.quantize.scales import single_scale, widened
 from hwsim.quantize.sharing import shared_with
 from hwsim.target import Target
+from hwsim.target.settings import Activations
 
 SHARING = Target.from_dict(
     {
@@ -229,3 +231,19 @@ def test_folding_in_float32_rounds_the_product() -> None:
 def test_what_has_no_meaning_is_refused(section: str, keys: dict[str, Any], words: str) -> None:
     with pytest.raises(TargetError, match=words.replace(".", r"\.")):
         Target.from_dict({"name": "wrong", section: keys})
+
+
+@pytest.mark.parametrize(
+    ("form", "sigmoid", "tanh"),
+    [
+        ({"bits": 8}, (2.0**-8, -128), (2.0**-7, 0)),
+        ({"bits": 8, "signed": False}, (2.0**-8, 0), (2.0**-7, 128)),
+        ({"bits": 8, "symmetric": True}, (2.0**-7, 0), (2.0**-7, 0)),
+        ({"bits": 8, "signed": False, "symmetric": True}, (2.0**-8, 0), (2.0**-7, 128)),
+        ({"bits": 16, "symmetric": True}, (2.0**-15, 0), (2.0**-15, 0)),
+    ],
+)
+def test_fixed_outputs(form: dict[str, Any], sigmoid: tuple[float, int], tanh: tuple[float, int]) -> None:
+    for function, wanted in (("sigmoid", sigmoid), ("tanh", tanh)):
+        found = fixed_output(function, Activations(**form))
+        assert (found.scale, found.zero_point, found.bits) == (*wanted, form["bits"])

@@ -62,7 +62,11 @@ class Conv2D(Weighted):
             )
             for axis in (0, 1)
         )
-        return (*sizes, self.kernel.shape[3])
+        shape = (*sizes, self.kernel.shape[3])
+        if min(shape) < 1:
+            window = " x ".join(map(str, self.kernel.shape[:2]))
+            raise ValueError(f"{self.name}: no window of {window} fits into an input of shape {inputs[0]}")
+        return shape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

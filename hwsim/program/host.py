@@ -31,7 +31,8 @@ def quantize_to(source: str, operation: Operation, context: Context) -> Quantize
     settings = context.settings(operation)
     output = context.made(operation.name, f"{operation.name}/codes")
     assert output.format is not None
-    rounding = settings.activations.rounding
+    indices = isinstance(operation, Input) and operation.indices
+    rounding = Rounding.FLOOR if indices else settings.activations.rounding  # some modes move whole numbers, too
     point = Point(
         name="input",
         unit=output.scales,

@@ -16,7 +16,7 @@ def describe(operation: Operation) -> dict[str, Any]:
     """Return the kind of an operation and its fields.
 
     >>> describe(network.Reshape(name="flat", inputs=("x",), shape=(4,)))
-    {'class': 'Reshape', 'name': 'flat', 'inputs': ['x'], 'shape': [4]}
+    {'class': 'Reshape', 'name': 'flat', 'inputs': ['x'], 'step_of': '', 'shape': [4]}
     """
     return {
         "class": type(operation).__name__,

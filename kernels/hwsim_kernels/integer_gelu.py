@@ -17,6 +17,7 @@ BITS = 32
 def gelu(code: int, scale: float, output_scale: float, mode: int) -> int:
     """Return the GELU of a code less its zero point, in LSB of the output, rounded in ``mode``; integers of any size.
 
+    >>> from hwsim_kernels.rounding import HALF_AWAY
     >>> [gelu(code, 1 / 32, 1 / 32, HALF_AWAY) for code in (-128, -32, 0, 32, 127)]
     [0, -5, 0, 27, 127]
     """

@@ -39,6 +39,9 @@ class Result:
 def network_input(layer: Layer, data: list[Any]) -> Made:
     """Quantise an input of the network, or what the host gives."""
     shape = shape_of(data[0])
+    if layer.operation.get("indices"):
+        plain = {**layer.settings, "activations": {**layer.settings["activations"], "rounding": "floor"}}
+        layer = replace(layer, settings=plain)
     return coded(layer, Point("input", shape[-1]), shape, data)
 
 

@@ -463,7 +463,7 @@ def networks(draw: DrawFn, fixed: bool = False, functions: bool = True) -> Netwo
     operations: list[Operation] = [Input(name="in0", shape=shape)]
     if draw(st.integers(0, 3)) == 0:
         operations.append(Input(name="in1", shape=shape))
-    if draw(st.integers(0, 5)) == 0:
+    if functions and draw(st.integers(0, 5)) == 0:
         operations.extend(rows_by_index(draw, shape))
     shapes: dict[str, tuple[int, ...]] = {}
     for one in operations:

@@ -35,13 +35,14 @@ def tensors(path: str, samples: Any) -> dict[str, Any]:
 
 
 def made(interpreter: Any) -> Iterator[tuple[int, Any]]:
-    """Yield number and values of the tensors of a graph that have a batch in front."""
+    """Yield number and values of the tensors of a graph with the sample in front, be it as a batch of one or not."""
     for detail in interpreter.get_tensor_details():
-        if len(detail["shape"]) and detail["shape"][0] == 1:
+        if len(detail["shape"]):
             try:
-                yield detail["index"], interpreter.get_tensor(detail["index"])
+                values = interpreter.get_tensor(detail["index"])
             except ValueError:
                 continue  # a temporary of the interpreter's own
+            yield detail["index"], values if detail["shape"][0] == 1 else values[None]
 
 
 if __name__ == "__main__":

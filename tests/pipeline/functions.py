@@ -75,16 +75,17 @@ def resizings() -> st.SearchStrategy[Json]:
     )
 
 
-def normalizations() -> st.SearchStrategy[Json]:
+@composite
+def normalizations(draw: DrawFn) -> Json:
     """Return how values are brought to a variance of 1."""
-    return st.fixed_dictionaries(
-        {
-            "fraction_bits": st.one_of(st.integers(0, 8), st.just(6)),
-            "reciprocal_bits": st.one_of(st.integers(1, 34), st.just(30)),
-            "result_bits": st.one_of(st.integers(0, 24), st.just(12)),
-            "rounding": st.sampled_from(STEADY),
-        }
-    )
+    reciprocal = draw(st.one_of(st.integers(1, 34), st.just(30)))
+    result = min(draw(st.one_of(st.integers(0, 24), st.just(12))), reciprocal)
+    return {
+        "fraction_bits": draw(st.one_of(st.integers(0, 8), st.just(6))),
+        "reciprocal_bits": reciprocal,
+        "result_bits": result,
+        "rounding": draw(st.sampled_from(STEADY)),
+    }
 
 
 def numbers(draw: DrawFn, shape: Shape) -> NDArray[np.float64]:

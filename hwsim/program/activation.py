@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import PlanError
+from hwsim.formats import Overflow
 from hwsim.network import Activation, Prelu, Relu
 from hwsim.program.context import Context
 from hwsim.program.merge import from_code, refuse_unscaled, rescales, shared_points, widest
@@ -83,7 +84,7 @@ def meeting(
     context: Context,
 ) -> dict[str, Any]:
     """Return the fields of the sum of two parts of one tensor, lowered to a real limit, if there is one."""
-    (source, output), settings, total = tensors, context.settings(operation), Fit(bits=64)
+    (source, output), settings, total = tensors, context.settings(operation), Fit(bits=64, overflow=Overflow.SATURATE)
     low, high = widest(parts)
     bound = 2 * min(low, 0), 2 * max(high, 0)
     point, wide = running_sum(operation.name, total, output.scales, 2, bound)

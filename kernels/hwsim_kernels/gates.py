@@ -18,8 +18,8 @@ def _entry(i: int) -> int:
     return min(math.floor(_at(i) - error / 2 + 0.5), 65535)
 
 
-TABLE = tuple(_entry(i) for i in range(256))
-"""The sigmoid at multiples of 1/24, in 1/65536."""
+TABLE = (*(_entry(i) for i in range(255)), 65535)
+"""The sigmoid at multiples of 1/24, in 1/65536; the last entry is that of everything beyond."""
 
 MOST_SHIFTED = 31
 

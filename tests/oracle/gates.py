@@ -16,10 +16,11 @@ def table() -> list[int]:
     """Return T_i, lifted by half of what a straight line lacks in the middle of a step.
 
     >>> table()[0], table()[24], table()[255]
-    (32768, 47911, 65534)
+    (32768, 47911, 65535)
     """
     s = sigmoid_in_16_bits
-    return [min(floor(s(i) - ((s(i) + s(i + 1)) / 2 - s(i + 1 / 2)) / 2 + 1 / 2), 65535) for i in range(256)]
+    lifted = [floor(s(i) - ((s(i) + s(i + 1)) / 2 - s(i + 1 / 2)) / 2 + 1 / 2) for i in range(255)]
+    return [*(min(entry, 65535) for entry in lifted), 65535]
 
 
 def multiplier(scale: float, powers: tuple[int, ...]) -> tuple[int, int]:

@@ -17,8 +17,10 @@ from oracle.matmul import matmul
 from oracle.mean import mean
 from oracle.movement import crop, pad, rearrange, reshape
 from oracle.multiply import multiply
+from oracle.normalize import normalize
 from oracle.overflow import Format
 from oracle.pooling import average_pool, max_pool
+from oracle.prelu import prelu
 from oracle.quantize import Quantizer
 from oracle.resize import resize
 from oracle.softmax import softmax
@@ -102,7 +104,9 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "MaxPool": max_pool,
     "Mean": mean,
     "Multiply": merge.multiply,
+    "Normalize": normalize,
     "Pad": pad,
+    "Prelu": prelu,
     "Reshape": reshape,
     "ScaleShift": multiply,
     "Softmax": softmax_of_codes,

@@ -1,4 +1,4 @@
-"""Random curves, resizes, rearrangements, differences, constants and matrix products, and what targets say of them."""
+"""Random curves, normalisations, slopes, resizes, rearrangements, differences, constants and matrix products."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from hwsim.network import (
     Curve,
     MatMul,
     Multiply,
+    Normalize,
     Operation,
+    Prelu,
     Rearrange,
     Relu,
     Reshape,
@@ -73,6 +75,19 @@ def resizings() -> st.SearchStrategy[Json]:
     )
 
 
+@composite
+def normalizations(draw: DrawFn) -> Json:
+    """Return how values are brought to a variance of 1."""
+    reciprocal = draw(st.one_of(st.integers(1, 34), st.just(30)))
+    result = min(draw(st.one_of(st.integers(0, 24), st.just(12))), reciprocal)
+    return {
+        "fraction_bits": draw(st.one_of(st.integers(0, 8), st.just(6))),
+        "reciprocal_bits": reciprocal,
+        "result_bits": result,
+        "rounding": draw(st.sampled_from(STEADY)),
+    }
+
+
 def numbers(draw: DrawFn, shape: Shape) -> NDArray[np.float64]:
     """Return seeded values from a bell."""
     return np.random.default_rng(draw(st.integers(0, 2**32 - 1))).normal(size=shape)
@@ -88,6 +103,27 @@ def leaky(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operatio
     """Return an activation with a slope, or none, that stands alone."""
     function = draw(st.sampled_from([None, Relu(negative_slope=0.3), Relu(negative_slope=1.7), Relu(max_value=2.0)]))
     return [Activation(name=name, inputs=(source,), function=function)]
+
+
+def normalize(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operation]:
+    """Return a layer, group or RMS normalisation."""
+    channels = shapes[source][-1]
+    return [
+        Normalize(
+            name=name,
+            inputs=(source,),
+            epsilon=draw(st.sampled_from([0.0, 1e-6, 1e-3, 2.0, 1e30])),
+            groups=draw(st.sampled_from([one for one in range(1, channels + 1) if channels % one == 0])),
+            whole=draw(st.booleans()),
+            centered=draw(st.booleans()),
+        )
+    ]
+
+
+def prelu(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operation]:
+    """Return slopes for each channel, some of them negative or 0."""
+    slopes = numbers(draw, shapes[source][-1:]) * draw(st.sampled_from([0.0, 0.25, 1.0, 1e6]))
+    return [Prelu(name=name, inputs=(source,), slopes=slopes.astype(np.float32))]
 
 
 def resize(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operation]:
@@ -161,6 +197,8 @@ def matmul(draw: DrawFn, name: str, source: str, shapes: Shapes) -> list[Operati
 FUNCTIONS: Mapping[str, Callable[[DrawFn, str, str, Shapes], list[Operation]]] = {
     "curve": curve,
     "leaky": leaky,
+    "normalize": normalize,
+    "prelu": prelu,
     "resize": resize,
     "rearrange": rearrange,
     "pair": pair,

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy, composite
 from numpy.typing import NDArray
-from pipeline.functions import FUNCTIONS, curve_units, function_kinds, resizings
+from pipeline.functions import FUNCTIONS, curve_units, function_kinds, normalizations, resizings
 
 from hwsim.formats import Overflow, Rounding
 from hwsim.network import (
@@ -427,6 +427,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
             "addition": draw(additions()),
             "curve": draw(curve_units()),
             "resize": draw(resizings()),
+            "normalization": draw(normalizations()),
             "random": draw(generators()),
         }
     )

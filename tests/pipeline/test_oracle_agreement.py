@@ -17,9 +17,9 @@ from pipeline.strategies import data_for, networks, profiles, targets
 
 from hwsim.engine import Execution, Row, execute
 from hwsim.errors import PlanError, WidthError
-from hwsim.network import Network
+from hwsim.network import Activation, Input, Network, Operation, Prelu, Relu
 from hwsim.program import Program, lower
-from hwsim.quantize import Plan, decide
+from hwsim.quantize import Plan, Profile, Statistics, TensorPlan, decide
 from hwsim.target import Target
 from hwsim_kernels import counting
 from oracle.network import run
@@ -40,6 +40,7 @@ REFUSED = (
     "takes an input scale up to ln(2)",
     "where codes are no plain integers",
     "takes codes of at most 8 bits",
+    "bits need a shift by",
 )
 """What a plan may be refused for."""
 
@@ -175,3 +176,27 @@ def place_of(row: Row, key: int) -> tuple[int, int, int] | None:
         return None
     place, step = divmod(key, row.point.steps)
     return (*divmod(place, row.positions), step)
+
+
+@pytest.mark.parametrize(
+    "sloped",
+    [
+        Prelu(name="y", inputs=("x",), slopes=np.array([-0.026], np.float32)),
+        Activation(name="y", inputs=("x",), function=Relu(negative_slope=0.026)),
+    ],
+    ids=["prelu", "apart"],
+)
+@pytest.mark.parametrize("scale", [2.0**-111, 2.0**-64])
+def test_sums_of_two_slopes_saturate(sloped: Operation, scale: float) -> None:
+    network = Network(name="n", operations=(Input(name="x", inputs=(), shape=(3, 1)), sloped), outputs=("y",))
+    target = Target.from_dict({"name": "t", "activation": {"slope": "apart"}, "requantize": {"kind": "fixed"}})
+    entry = TensorPlan(bits=8, signed=True, narrow=False, scale=1.0, zero_point=0, minimum=-9.0, maximum=9.0)
+    found = {name: Statistics() for name in ("x", "y")}
+    for one in found.values():
+        one.add(np.full((4, 1), 7, np.float32))
+    plan = decide(network, Profile(found), target)
+    plan = plan.model_copy(update={"tensors": {"x": entry, "y": entry.model_copy(update={"scale": scale})}})
+    data = [np.array([[[-2.0], [0.0], [3.0]]], np.float32)]
+    program = lower(network, plan, target)
+    assert execute(program, data).codes["y"].ravel().tolist()[1:] == [0, 127]
+    agree(Case(network, target, plan, program, data, 1))

@@ -12,7 +12,7 @@ from pipeline.tiny import Json, reals, target_with
 import hwsim
 from hwsim.errors import ModelError
 from hwsim.improve import TECHNIQUES
-from hwsim.network import Input, Network, Subtract
+from hwsim.network import Embedding, Input, Network, Normalize, Operation, Prelu, Subtract
 from hwsim.target import Target
 from hwsim.train import fake_quantize, keras_model, through
 from hwsim.trial import apply_all, lifts
@@ -161,3 +161,21 @@ def test_training_names_all_that_it_cannot_take(what: str) -> None:
         else:
             through(network, target, data=DATA)
     assert str(caught.value) == WITHOUT_A_LAYER
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        (Normalize(name="new", inputs=("x",), epsilon=1e-3), "normalize"),
+        (Prelu(name="new", inputs=("x",), slopes=np.full(4, 0.25, np.float32)), "prelu"),
+        (Embedding(name="new", inputs=("x",), table=np.ones((4, 2), np.float32)), "embedding"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_training_refuses_other_operations(operation: Operation, kind: str) -> None:
+    indices = 4 if kind == "embedding" else 0
+    source = Input(name="x", inputs=(), shape=(4,), indices=indices)
+    network = Network(name="other", operations=(source, operation), outputs=("new",))
+    with pytest.raises(ModelError) as caught:
+        keras_model(network)
+    assert str(caught.value) == f"hwsim.train has no layer for these operations of other:\n  new: {kind}"

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from lite.converted import CASES, OPERATORS, SHAPES, chain, convert
+from lite.converted import CASES, OPERATORS, SHAPES, chain, convert, convert_model
 from lite.judge import all_tensors, codes_for, judged
 from lite.networks import NETWORKS
 from pipeline.test_real_models import model
@@ -102,11 +102,15 @@ def bent(x: Any) -> Any:
     return keras.ops.gelu(x, approximate=True)
 
 
-@pytest.mark.parametrize("build", [*map(layers.Activation, ("sigmoid", "tanh", "gelu")), bent])
-def test_every_code_of_16_bits_through_a_function(build: Any, tmp_path: Path) -> None:
-    """The whole tables of functions, and the lines between their entries."""
-    path = tmp_path / "function.tflite"
-    path.write_bytes(convert((4096,), build, wide=True))
+@pytest.mark.parametrize(
+    ("build", "reach"),
+    [(layers.Activation("sigmoid"), 12), (layers.Activation("tanh"), 12), (bent, 12), (layers.Activation("gelu"), 4.5)],
+)
+def test_every_code_of_16_bits_through_a_function(build: Any, reach: float, tmp_path: Path) -> None:
+    """The whole tables of functions up to their ends, and the lines between their entries."""
+    path, inputs = tmp_path / "function.tflite", keras.Input((4096,), batch_size=1)
+    reaching = np.linspace(-reach, reach, 4096, dtype=np.float32)[None]
+    path.write_bytes(convert_model(keras.Model(inputs, build(inputs)), [reaching], wide=True))
     codes = np.arange(-(1 << 15), 1 << 15).astype(np.int16).reshape(16, 4096)
     (wanted,) = judged([path], [codes])
     assert compare(path, codes, wanted, "tflite-int16x8") == 1

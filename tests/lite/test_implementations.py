@@ -102,7 +102,7 @@ def test_the_operators_left_to_the_built_in_kernels(small: dict[str, Path]) -> N
         for operator in read_graph(path).operators:
             for tensor in operator.outputs:
                 (left if tensor.index in wanted["left"] else taken).add(operator.word)
-    assert (left, left & taken) == (LEFT, set())
+    assert (left, left & taken) == (LEFT, {"STRIDED_SLICE"})  # of steps above 1
 
 
 @pytest.mark.parametrize("target", JUDGES)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from hwsim.program import Program, lower
     from hwsim.quantize import Analysis, Plan, Profile, WeightProfile, analyse, decide, profile, profile_weights
-    from hwsim.report import Report
+    from hwsim.report import Checked, Report, check
     from hwsim.target import Target, load_target, shipped_targets
     from hwsim.techniques import Techniques, compare_techniques
     from hwsim.train import Agreement, StoreReport, agree, fake_quantize, store_weights
@@ -55,6 +55,7 @@ _HOME = {
     "Agreement": "train",
     "Analysis": "quantize",
     "Characteristics": "process",
+    "Checked": "report",
     "Criterion": "process",
     "DataError": "errors",
     "DatapathOverflow": "errors",
@@ -90,6 +91,7 @@ _HOME = {
     "agree": "train",
     "analyse": "quantize",
     "characteristics": "process",
+    "check": "report",
     "compare_implementations": "lite",
     "compare_techniques": "techniques",
     "decide": "quantize",
@@ -114,6 +116,7 @@ __all__ = [
     "Agreement",
     "Analysis",
     "Characteristics",
+    "Checked",
     "Criterion",
     "DataError",
     "DatapathOverflow",
@@ -150,6 +153,7 @@ __all__ = [
     "agree",
     "analyse",
     "characteristics",
+    "check",
     "compare_implementations",
     "compare_techniques",
     "decide",

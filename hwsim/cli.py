@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwsim.pipeline import Result
 
 INVALID, FAILED = 1, 2
-"""Exit codes: a target is not valid, no proposal keeps the tolerance, or two dumps differ; anything else is wrong."""
+"""Exit codes: a target is not valid, no proposal keeps the tolerance, two dumps differ, or a gate failed; all else."""
 
 app = typer.Typer(
     add_completion=False,
@@ -280,6 +280,35 @@ def diff(  # noqa: PLR0913, PLR0917  one argument for each option
 
             Console().print(found)
     if not found.equal:
+        raise typer.Exit(INVALID)
+
+
+@app.command()
+def check(  # noqa: PLR0913, PLR0917  one argument for each gate
+    report: Annotated[Path, typer.Argument(help="A report.json, as `hwsim run --out` writes it.")],
+    max_persistent_overflow: Annotated[int | None, typer.Option(help="Sums outside, at each accumulator.")] = None,
+    max_clamping: Annotated[float | None, typer.Option(help="Share of values clamped at each point, 0 to 1.")] = None,
+    min_sqnr: Annotated[float | None, typer.Option(help="SQNR of each result, in dB.")] = None,
+    min_layer_sqnr: Annotated[float | None, typer.Option(help="Cumulative SQNR of each layer, in dB.")] = None,
+    max_flips: Annotated[int | None, typer.Option(help="Samples that decide otherwise, of each result.")] = None,
+    min_top1: Annotated[float | None, typer.Option(help="Share of decisions as in float, 0 to 1.")] = None,
+    max_import_error: Annotated[float | None, typer.Option(help="Largest difference of the import to Keras.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a saved report against limits, for CI; exit 1 if one is not kept, 2 if that cannot be told."""
+    with errors_in_words():
+        found = hwsim.check(
+            report,
+            max_persistent_overflow=max_persistent_overflow,
+            max_clamping=max_clamping,
+            min_sqnr=min_sqnr,
+            min_layer_sqnr=min_layer_sqnr,
+            max_flips=max_flips,
+            min_top1=min_top1,
+            max_import_error=max_import_error,
+        )
+        typer.echo(found.to_json() if as_json else str(found))
+    if not found.holds:
         raise typer.Exit(INVALID)
 
 

@@ -375,6 +375,7 @@ class Simulation:
             samples=self.count,
             synthetic=self.samples.synthetic,
             notes=tuple(notes),
+            import_error=self.network.import_error,
             layers=self.measurement.layers(),
             points=point_figures(self.ledger),
             outputs=self.measurement.outputs(),

@@ -26,7 +26,7 @@ _WORDS = {"infinity": math.inf, "-infinity": -math.inf, "nan": math.nan}
 def encode(report: Report) -> str:
     """Return a report as JSON text; every row of its tables is one line."""
     head = {"hwsim_report": VERSION} | {name: getattr(report, name) for name in _heads()}
-    lines = [f" {_dumps(name)}: {_dumps(value)}" for name, value in head.items()]
+    lines = [f" {_dumps(name)}: {_dumps(_plain(value))}" for name, value in head.items()]
     lines += [f" {_dumps(name)}: {_rows(getattr(report, name))}" for name in _TABLES]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -55,7 +55,7 @@ def decode(text: str) -> Report:
     """Return the report of JSON text; raises HwsimError naming what is wrong with it."""
     try:
         document = json.loads(text, parse_constant=_no_number)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HwsimError(f"not a report: not JSON ({error})") from error
     version = document.get("hwsim_report") if isinstance(document, dict) else None
     if version != VERSION:
@@ -75,8 +75,13 @@ def _no_number(token: str) -> object:
 
 
 def _record(record: Callable[..., Any], document: object, where: str) -> Any:  # noqa: ANN401
-    """Return ``record`` made of an object that must hold exactly its fields, each of its type."""
+    """Return ``record`` made of an object that must hold exactly its fields, each of its type.
+
+    Only a field that is None unless given may be missing: reports written before it was there stay readable.
+    """
     hints = _hints(record)
+    if isinstance(document, dict):
+        document = _unmeasured(record) | document
     if not isinstance(document, dict) or document.keys() != hints.keys():
         raise HwsimError(f"not a report: {where} must have the keys {', '.join(hints)}")
     return record(**{name: _value(document[name], hint, f"{where}.{name}") for name, hint in hints.items()})
@@ -103,6 +108,11 @@ def _fits_tuple(values: list[object], option: Any) -> bool:  # noqa: ANN401
     if get_origin(option) is not tuple or (Ellipsis not in inner and len(values) != len(inner)):
         return False
     return all(type(one) is inner[0] for one in values)
+
+
+@cache
+def _unmeasured(record: Any) -> dict[str, None]:  # noqa: ANN401
+    return {one.name: None for one in fields(record) if one.default is None}
 
 
 @cache

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Report:
     """What a run lost, and where. ``synthetic`` says that the samples are random numbers of hwsim's own.
 
-    ``notes`` are its first lines: where the data came from, how well the import fits.
+    ``notes`` are its first lines: where the data came from, how well the import fits. ``import_error`` is the largest
+    difference of the imported network, in float, to Keras; None where it did not come from Keras.
 
     >>> facts = {"network": "net", "target": "npu", "description": "", "samples": 1, "notes": ()}
     >>> report = Report(**facts, layers=(), points=(), outputs=())
@@ -34,6 +35,7 @@ class Report:
     samples: int
     synthetic: bool = False
     notes: tuple[str, ...]
+    import_error: float | None = None
     layers: tuple[LayerFigures, ...]
     points: tuple[PointFigures, ...]
     outputs: tuple[OutputFigures, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -171,7 +172,7 @@ class Joined:
             "subtract": layers.Subtract,
             "multiply": layers.Multiply,
             "concatenate": layers.Concatenate,
-            "rows": lambda: layers.Concatenate(axis=1),
+            "rows": partial(layers.Concatenate, axis=1),
             "by channel": layers.Multiply,
         }[self.how]
         if self.how == "by channel":

@@ -32,7 +32,7 @@ def own_keys(kind: str) -> frozenset[str]:
     """Return the keys that may stand directly under ``operations.kind`` instead of in their section.
 
     >>> sorted(own_keys("average_pool")), sorted(own_keys("dense"))
-    (['accumulator', 'division', 'mean', 'mean_kept', 'rounding', 'zero_point'], [])
+    (['accumulator', 'division', 'max_padding', 'mean', 'mean_kept', 'rounding', 'zero_point'], [])
     """
     if kind not in HOME:
         return frozenset()

@@ -45,7 +45,8 @@ def lower_curve(operation: Curve, context: Context) -> list[Rescale]:
     unit, first, last = settings.curve, source.format.minimum, source.format.maximum
     pipeline = Pipeline(layer=operation.name, bound=(first, last), unit=output.scales)
     shift = max(source.format.bits - unit.index_bits, 0) if unit.form != "table" else 0
-    corrected = unit.form == "corrected" and shift > 0 and fixed_point(operation, source, 1.0, unit) is None
+    lines = operation.function != "abs" and fixed_point(operation, source, 1.0, unit) is None
+    corrected = unit.form == "corrected" and shift > 0 and lines
     shift = 0 if unit.form == "corrected" and not corrected else shift
     codes = np.arange(first, last + (1 << shift) + (shift > 0), 1 << shift, dtype=np.int64)
     scales = output.scales if output.shift else output.scales[:1]

@@ -76,7 +76,7 @@ class Curve:
         self.gate = {"sigmoid": gates.sigmoid, "tanh": gates.tanh}.get(self.operation["function"]) if fixed else None
         self.lines = None
         others = self.gate is not None or self._is_fixed() or self._is_polynomial()
-        self.corrected = self.settings["form"] == "corrected" and not others
+        self.corrected = self.settings["form"] == "corrected" and not others and layer.operation["function"] != "abs"
         if self.settings["form"] == "interpolated" or self.corrected:
             lines = spacing(format_of(self.source.plan), self.settings["index_bits"])
             self.lines = lines if lines.shift else None

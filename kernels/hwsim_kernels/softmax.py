@@ -140,6 +140,17 @@ def count_scaled(exact: Int, shift: Int, rounded: Int, held: Int, counts: Ints, 
 
 
 @njit
+def fitted(value: Int, most: Int, key: Int, counts: Ints, channel: Int) -> Int:
+    """Saturate to the format from ``-most - 1`` to ``most`` and count a hit; ``key`` orders the places of hits."""
+    held = np.int64(min(max(value, -most - 1), most))
+    if held != value:
+        high, low = widen(value)
+        count_hit(counts, channel, high, low, value < 0, key)
+        count_injected(counts, channel, held - value)
+    return held
+
+
+@njit
 def softmax(
     codes: NDArray[Any],
     mask: NDArray[np.bool_],
@@ -196,8 +207,4 @@ def softmax(
                 share = halved(product, dropped)
                 count_scaled(product, dropped, share, share - 128, counts[3], channel)
                 count_bits(histogram, share)
-                if share - 128 > 127:
-                    high, low = widen(share - 128)
-                    count_hit(counts[3], channel, high, low, False, first_position + place // channels)
-                    count_injected(counts[3], channel, 127 - (share - 128))
-                out[one, i, line] = min(share - 128, 127)
+                out[one, i, line] = fitted(share - 128, 127, first_position + place // channels, counts[3], channel)

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
-from hwsim_kernels.counting import count_bits, count_hit, count_injected
+from hwsim_kernels.counting import count_bits
 from hwsim_kernels.multiplier import nearest
-from hwsim_kernels.softmax import count_scaled, halved, high_product
-from hwsim_kernels.wide import widen
+from hwsim_kernels.softmax import count_scaled, fitted, halved, high_product
 
 POINTS = ("difference", "power", "sum", "reciprocal", "output")
 """What the kernel counts, in this order."""
@@ -127,7 +126,7 @@ def softmax_by_lines(
                 distance = np.int64(codes[one, i, line]) - largest
                 scaled = halved(high_product(distance << left, multiplier), right)
                 count_scaled(distance * multiplier, 31 - exponent, scaled, scaled + 32767, counts[0], channel)
-                exact = exact_line(powers, fitted(scaled + 32767, key, counts[0], channel))
+                exact = exact_line(powers, fitted(scaled + 32767, 32767, key, counts[0], channel))
                 taken[i] = (exact + 64) >> 7
                 count_scaled(exact, 7, taken[i], taken[i], counts[1], channel)
                 total += taken[i]
@@ -137,7 +136,7 @@ def softmax_by_lines(
             channel, key = start % channels, first_position + start // channels
             normal = ((total << shift) + (1 << 13)) >> 14
             count_scaled(total << shift, 14, normal, normal - RECENTRE, counts[2], channel)
-            exact = exact_line(reciprocals, fitted(normal - RECENTRE, key, counts[2], channel))
+            exact = exact_line(reciprocals, fitted(normal - RECENTRE, 32767, key, counts[2], channel))
             factor = (exact + 64) >> 7
             count_scaled(exact, 7, factor, factor, counts[3], channel)
             dropped = 30 - shift
@@ -147,15 +146,4 @@ def softmax_by_lines(
                 share = (taken[i] * factor + ((np.int64(1) << dropped) >> 1)) >> dropped
                 count_scaled(taken[i] * factor, dropped, share, share, counts[4], channel)
                 count_bits(histogram, share)
-                out[one, i, line] = fitted(share, key, counts[4], channel)
-
-
-@njit
-def fitted(value: Int, key: Int, counts: Ints, channel: Int) -> Int:
-    """Saturate to 16 bits; ``key`` orders the places of hits."""
-    held = np.int64(min(max(value, -32768), 32767))
-    if held != value:
-        high, low = widen(value)
-        count_hit(counts, channel, high, low, value < 0, key)
-        count_injected(counts, channel, held - value)
-    return held
+                out[one, i, line] = fitted(share, 32767, key, counts[4], channel)

@@ -19,12 +19,9 @@ from hwsim_kernels.counting import (
     ROUND_ENERGY,
     VALUES,
     count_bits,
-    count_hit,
-    count_injected,
     count_range,
 )
-from hwsim_kernels.softmax import count_scaled
-from hwsim_kernels.wide import widen
+from hwsim_kernels.softmax import count_scaled, fitted
 
 POINTS = ("power", "output")
 """What the kernel counts, in this order."""
@@ -107,8 +104,4 @@ def softmax_by_parabola(
                 counts[1, ROUND_ENERGY, channel] += error * error
                 count_range(counts[1], channel, share - 128)
                 count_bits(histogram, share)
-                if share - 128 > 127:
-                    high, low = widen(share - 128)
-                    count_hit(counts[1], channel, high, low, False, first_position + place // channels)
-                    count_injected(counts[1], channel, 127 - (share - 128))
-                out[one, i, line] = min(share - 128, 127)
+                out[one, i, line] = fitted(share - 128, 127, first_position + place // channels, counts[1], channel)

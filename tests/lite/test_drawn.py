@@ -23,7 +23,7 @@ SLOW = settings(
 )
 
 
-def every_tensor(drawn: list[Drawn], *, wide: bool = False) -> None:
+def every_tensor(drawn: list[Drawn]) -> None:
     """Convert networks and compare all of their tensors on 30 samples.
 
     The converter writes a TILE that the interpreter beside it does not know; such networks are left out.
@@ -31,13 +31,13 @@ def every_tensor(drawn: list[Drawn], *, wide: bool = False) -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.tflite" for number in range(len(drawn))]
         for path, one in zip(paths, drawn, strict=True):
-            path.write_bytes(convert(one.shape, one, wide=wide, seed=one.seed))
+            path.write_bytes(convert(one.shape, one, seed=one.seed))
         known = [all(one.word != "TILE" for one in read_graph(path).operators) for path in paths]
         paths, drawn = list(compress(paths, known)), list(compress(drawn, known))
         samples = [codes_for(path, 30) for path in paths]
         for path, codes, wanted, one in zip(paths, samples, judged(paths, samples), drawn, strict=True):
             try:
-                compare(path, codes, wanted, "tflite-int16x8" if wide else "tflite-int8", lively=False)
+                compare(path, codes, wanted, lively=False)
             except Exception as error:
                 error.add_note(repr(one))
                 raise

@@ -379,6 +379,7 @@ class Simulation:
             layers=self.measurement.layers(),
             points=point_figures(self.ledger),
             outputs=self.measurement.outputs(),
+            flips=self.measurement.flips(),
         )
         return Result(
             outputs=single(by_output(outputs)),

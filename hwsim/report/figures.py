@@ -90,3 +90,19 @@ class OutputFigures:
     top1_agreement: float | None
     flip_count: int
     flips: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipFigures:
+    """One sample of a result whose largest value moved: from class ``before`` in the reference to ``after``.
+
+    A margin is the largest value less the second largest, in real units, so 0 is a tie (which the first class wins):
+    ``margin_before`` in the reference, ``margin_after`` in the integer run.
+    """
+
+    result: str
+    sample: int
+    before: int
+    after: int
+    margin_before: float
+    margin_after: float

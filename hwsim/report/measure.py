@@ -20,7 +20,7 @@ from hwsim.network import Network
 from hwsim.program import Program
 from hwsim.program.records import Decode, IntOperation, MultiplyAccumulate, Tensor
 from hwsim.report.exact import ExactSum
-from hwsim.report.figures import LayerFigures, OutputFigures, PointFigures
+from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
 from hwsim_kernels.measure import ERROR, LARGEST, SIGNAL, compare, nearest
 
 Array = NDArray[Any]
@@ -68,15 +68,35 @@ class Agreement:
     agreeing: int = 0
     flips: list[int] = field(default_factory=list)
     flip_count: int = 0
+    changes: list[FlipFigures] = field(default_factory=list)
 
-    def add(self, reference: Array, result: Array, first_sample: int) -> None:
-        """Take in a block (n, …, classes)."""
+    def add(self, reference: Array, result: Array, first_sample: int, name: str, tensor: Tensor) -> None:
+        """Take in a block (n, classes) of the result ``name``, as codes of ``tensor`` (values if it has no format)."""
         same = (reference.argmax(axis=-1) == result.argmax(axis=-1)).reshape(len(reference), -1)
         self.positions += same.size
         self.agreeing += int(same.sum())
         flipped = np.flatnonzero(~same.all(axis=1)) + first_sample
         self.flip_count += flipped.size
-        self.flips.extend(flipped[: MOST_FLIPS - len(self.flips)].tolist())
+        kept = flipped[: MOST_FLIPS - len(self.flips)]
+        self.flips.extend(kept.tolist())
+        for sample in kept.tolist():
+            exact, found = reference[sample - first_sample], result[sample - first_sample]
+            self.changes.append(
+                FlipFigures(
+                    result=name,
+                    sample=sample,
+                    before=int(exact.argmax()),
+                    after=int(found.argmax()),
+                    margin_before=margin(exact),
+                    margin_after=margin(found if tensor.format is None else tensor.real(found)),
+                )
+            )
+
+
+def margin(values: Array) -> float:
+    """Return the largest value less the second largest of (classes,), at least two, in float64."""
+    second, largest = np.sort(values.astype(np.float64))[-2:]
+    return float(largest - second)
 
 
 class Measurement:
@@ -103,7 +123,7 @@ class Measurement:
     def agree(self, one: IntOperation, reference: Array, codes: Array, first_sample: int) -> None:
         """Take in whether a result decides as the reference does, where it decides."""
         if one.layer in self.agreement:
-            self.agreement[one.layer].add(reference, codes, first_sample)
+            self.agreement[one.layer].add(reference, codes, first_sample, one.layer, one.output)
 
     def layers(self) -> tuple[LayerFigures, ...]:
         """Return the figures of every layer, in the order of the network."""
@@ -134,6 +154,10 @@ class Measurement:
     def outputs(self) -> tuple[OutputFigures, ...]:
         """Return the figures of every result of the network."""
         return tuple(self._output(name) for name in self.outputs_of)
+
+    def flips(self) -> tuple[FlipFigures, ...]:
+        """Return the samples that decide otherwise than the reference, result by result."""
+        return tuple(change for one in self.agreement.values() for change in one.changes)
 
     def _output(self, name: str) -> OutputFigures:
         agreement = self.agreement.get(name, Agreement())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.files import write_whole
-from hwsim.report.figures import LayerFigures, OutputFigures, PointFigures
+from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
 from hwsim.report.ranking import LayerLoss, Loss, layer_losses, worst_first
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class Report:
     """What a run lost, and where. ``synthetic`` says that the samples are random numbers of hwsim's own.
 
     ``notes`` are its first lines: where the data came from, how well the import fits. ``import_error`` is the largest
-    difference of the imported network, in float, to Keras; None where it did not come from Keras.
+    difference of the imported network, in float, to Keras; None where it did not come from Keras. ``flips`` are the
+    first samples of each result that decide otherwise than the reference (at most 1000), with their margins.
 
     >>> facts = {"network": "net", "target": "npu", "description": "", "samples": 1, "notes": ()}
     >>> report = Report(**facts, layers=(), points=(), outputs=())
@@ -39,6 +40,7 @@ class Report:
     layers: tuple[LayerFigures, ...]
     points: tuple[PointFigures, ...]
     outputs: tuple[OutputFigures, ...]
+    flips: tuple[FlipFigures, ...] = ()
 
     def worst_points(self) -> tuple[Loss, ...]:
         """Return the truncation points that lost something, the largest loss first (see ``hwsim.report.ranking``)."""

@@ -54,10 +54,33 @@ def text_of(report: Report) -> str:
 def _parts(report: Report) -> Iterator[list[str]]:
     yield _head(report)
     yield [line for one in report.outputs for line in paragraph(verdict(one), "  ")]
+    if report.flips:
+        yield ["", *_flips(report)]
     if report.layers:
         yield ["", *_layers(report.layer_losses())]
     if report.points:
         yield ["", *_points(report)]
+
+
+def _flips(report: Report) -> list[str]:
+    """Return the first samples that decide otherwise, with their margins."""
+    lines = paragraph(
+        "Samples that decide otherwise. A margin is the largest value less the second largest; 0 is a tie."
+    )
+    rows = [
+        [
+            one.result,
+            str(one.sample),
+            f"{one.before} to {one.after}",
+            f"{one.margin_before:.3g}",
+            f"{one.margin_after:.3g}",
+        ]
+        for one in report.flips[:MOST_FLIPS]
+    ]
+    lines += table(("result", "sample", "class", "margin\nfloat", "margin\ninteger"), rows, names=(20,))
+    if len(report.flips) > MOST_FLIPS:
+        lines += [f"and {counted(len(report.flips) - MOST_FLIPS, 'sample')} more in the page and the JSON"]
+    return lines
 
 
 def _head(report: Report) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from hwsim.report import LayerFigures, OutputFigures, PointFigures, Report
+from hwsim.report import FlipFigures, LayerFigures, OutputFigures, PointFigures, Report
 
 POINT = PointFigures(
     layer="conv1",
@@ -210,4 +210,5 @@ def reports() -> st.SearchStrategy[Report]:
         layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
         points=st.lists(points, max_size=4).map(tuple),
         outputs=st.lists(outputs, max_size=2).map(tuple),
+        flips=st.lists(_figures(FlipFigures), max_size=10).map(tuple),
     )

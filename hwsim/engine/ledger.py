@@ -158,6 +158,16 @@ class Row:
         """The root mean square error of rounding, in LSB; 0.289 for values spread evenly between codes."""
         return (self.round_energy / self.values) ** 0.5 if self.values else 0.0
 
+    @property
+    def clamp_energies(self) -> list[int]:
+        """What clamping injected into each channel, in LSB²."""
+        return self._clamp_energies
+
+    @property
+    def round_energies(self) -> list[float]:
+        """The sum of squared rounding errors of each channel, in LSB²."""
+        return [one / UNITS_OF_ROUNDING**2 for one in self._round_energies]
+
     @cached_property
     def _clamp_energies(self) -> list[int]:
         return counting.long_sum(self.counts, counting.CLAMP_ENERGY)

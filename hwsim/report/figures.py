@@ -14,6 +14,7 @@ class PointFigures:
     ``bits_needed`` and ``headroom`` are None where no value was looked at. ``bound`` is proved, not measured.
     ``histogram[j]`` counts values whose magnitude has j bits (empty if the point keeps none). ``sums`` is how many
     sums a stage handed up, over which ``clamp_rms_*`` are means; 0 at other points, whose means are over ``values``.
+    ``relative_error`` is there for weights: the root mean square, over channels, of the error's RMS by the channel's.
     """
 
     layer: str
@@ -47,6 +48,7 @@ class PointFigures:
     histogram: tuple[int, ...]
     unit: float
     sums: int = 0
+    relative_error: float | None = None
 
     @property
     def hits(self) -> int:

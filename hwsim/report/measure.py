@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -18,7 +18,7 @@ from hwsim.errors import DataError
 from hwsim.formats import Overflow
 from hwsim.network import Network
 from hwsim.program import Program
-from hwsim.program.records import Decode, IntOperation, MultiplyAccumulate, Tensor
+from hwsim.program.records import Codes, Decode, IntOperation, MultiplyAccumulate, Tensor
 from hwsim.report.exact import ExactSum
 from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
 from hwsim_kernels.measure import ERROR, LARGEST, SIGNAL, compare, nearest
@@ -226,7 +226,25 @@ def path_of(one: IntOperation) -> str:
 
 def point_figures(ledger: Ledger) -> tuple[PointFigures, ...]:
     """Return the figures of every truncation point, in the order of the network and of the datapath."""
-    return tuple(point_of(row) for row in ledger)
+    weights = {one.layer: one.weights for one in ledger.program.operations if isinstance(one, MultiplyAccumulate)}
+    return tuple(
+        replace(point_of(row), relative_error=relative_error(row, weights[row.layer]))
+        if row.point.name == "weight" and row.layer in weights
+        else point_of(row)
+        for row in ledger
+    )
+
+
+def relative_error(row: Row, weights: Codes) -> float | None:
+    """Return the error of weights by the weights, integers (groups, steps, outputs of a group): both root mean squares.
+
+    Channels count alike, however large their weights are, as whatever reads a channel makes up for its size. Where all
+    of a channel becomes 0 all of it is error. None for weights that are 0 everywhere, and where nothing was counted.
+    """
+    error = np.asarray(row.round_energies, np.float64) + np.asarray(row.clamp_energies, np.float64)
+    signal = np.maximum(np.square(weights.astype(np.float64)).sum(axis=1).reshape(-1), error)
+    some = signal > 0
+    return math.sqrt(float((error[some] / signal[some]).mean())) if some.any() and row.values else None
 
 
 def point_of(row: Row) -> PointFigures:

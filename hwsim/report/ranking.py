@@ -1,9 +1,14 @@
 """Which losses are the worst: every truncation point's error brought to one measure.
 
-The measure is the root mean square error that a point puts into **one output value of its layer, in LSB of that
-output**. A point before the sum errs many times in each output, and in its own, often much finer, unit: its energy is
-scaled by how many of its values, or of a stage's sums, go into one output, as if the errors were independent. Weights
-are not in the unit of the output, and count in LSB of their own.
+A point's loss is the root mean square error that it puts into **one output value of its layer**, in LSB of that output
+and, by which points are ranked, relative to the root mean square of the output in the reference. A point before the sum
+errs many times in each output, and in its own, often much finer, unit: its energy is scaled by how many of its values,
+or of a stage's sums, go into one output, as if the errors were independent. Weights are not in the unit of the output:
+they count in LSB of their own, and relative to the weights of their channel, the mean over all channels.
+
+This is a local measure. It sees neither what later layers make of an error, nor what no point counts: ratios of scales
+that a multiplier of few bits misses, the curvature between the entries of a table, and that errors of one sign add up.
+``hwsim.attribute`` measures what each point does to the results.
 """
 
 from __future__ import annotations
@@ -18,11 +23,15 @@ from hwsim.report.figures import LayerFigures, PointFigures
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A point with the RMS errors, in LSB of its layer's output, that clamping and rounding put into one output."""
+    """A point with the RMS errors, in LSB of its layer's output, that clamping and rounding put into one output.
+
+    ``relative`` is both together by the root mean square of the layer's output in the reference; None without one.
+    """
 
     figures: PointFigures
     clamping: float
     round_off: float
+    relative: float | None = None
 
     @property
     def total(self) -> float:
@@ -71,12 +80,16 @@ def point_losses(layers: Sequence[LayerFigures], points: Sequence[PointFigures])
 
 
 def worst_first(layers: Sequence[LayerFigures], points: Sequence[PointFigures]) -> tuple[Loss, ...]:
-    """Return the points that lost something, the largest loss first; equal ones in the order given."""
+    """Return the points that lost something, the largest loss first; equal ones in the order given.
+
+    Losses are compared relative to the outputs of their layers where there is a reference, else in LSB of the outputs.
+    """
     return tuple(sorted((one for one in point_losses(layers, points) if one.anything), key=_badness))
 
 
-def _badness(loss: Loss) -> tuple[float, bool, float]:
-    return -round(loss.total, 4), loss.figures.point == "weight", -loss.figures.hit_rate
+def _badness(loss: Loss) -> tuple[bool, float, float, bool, float]:
+    unknown, relative = loss.relative is None, float(f"{loss.relative or 0.0:.4g}")
+    return unknown, -relative, -round(loss.total, 4), loss.figures.point == "weight", -loss.figures.hit_rate
 
 
 def _by_layer(points: Iterable[PointFigures]) -> dict[str, list[PointFigures]]:
@@ -99,18 +112,36 @@ def _layer_loss(layer: LayerFigures, points: Sequence[PointFigures]) -> LayerLos
 
 def _losses(layer: LayerFigures | None, points: Sequence[PointFigures]) -> tuple[Loss, ...]:
     scale = layer.scale if layer is not None else None
+    signal = signal_rms_lsb(layer) if layer is not None else None
     outputs = max((one.values for one in points if one.point == "output"), default=points[-1].values if points else 0)
-    return tuple(_loss(one, scale, outputs) for one in points)
+    return tuple(_loss(one, scale, signal, outputs) for one in points)
 
 
-def _loss(point: PointFigures, scale: float | None, outputs: int) -> Loss:
+def signal_rms_lsb(layer: LayerFigures) -> float | None:
+    """Return the root mean square of a layer's output in the reference, in LSB; None where that was not measured.
+
+    It follows from the output's error and how far that is below the signal; infinite for an output without error.
+    """
+    if layer.rmse_lsb is None or layer.sqnr_cumulative_db is None:
+        return None
+    return layer.rmse_lsb * 10 ** (layer.sqnr_cumulative_db / 20) if layer.rmse_lsb else math.inf
+
+
+def _loss(point: PointFigures, scale: float | None, signal: float | None, outputs: int) -> Loss:
     if point.point == "weight" or not scale:
-        return Loss(figures=point, clamping=point.clamp_rms_lsb, round_off=point.round_rms_lsb)
+        return Loss(
+            figures=point,
+            clamping=point.clamp_rms_lsb,
+            round_off=point.round_rms_lsb,
+            relative=None if signal is None else point.relative_error,
+        )
     sums = (point.sums or outputs) if point.kind_of_point == "stage" else point.values
     once = point.kind_of_point == "once" or not outputs
     clamped, rounded = (1.0, 1.0) if once else (math.sqrt(sums / outputs), math.sqrt(point.values / outputs))
-    return Loss(
-        figures=point,
-        clamping=point.clamp_rms_real / scale * clamped,
-        round_off=point.round_rms_real / scale * rounded,
-    )
+    clamping, round_off = point.clamp_rms_real / scale * clamped, point.round_rms_real / scale * rounded
+    relative = None if signal is None else _ratio(math.hypot(clamping, round_off), signal)
+    return Loss(figures=point, clamping=clamping, round_off=round_off, relative=relative)
+
+
+def _ratio(error: float, signal: float) -> float:
+    return error / signal if signal else math.inf if error else 0.0

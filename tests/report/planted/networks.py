@@ -112,14 +112,14 @@ class Builder:
 
 @lru_cache(maxsize=8)
 def residual(seed: int = 0) -> Network:
-    """Return a stem, three residual blocks, a mean between the first two, a swish, a global mean and a dense layer."""
+    """Return a stem, three residual blocks, means behind the first and the last, a swish and a dense layer."""
     build = Builder(np.random.default_rng(seed))
     stem = build.conv("stem", build.begin(images()), 8, 3)
     first = build.pool("pool", build.block("first", stem), 2)
     last = build.block("last", build.block("middle", first))
     head = build.conv("head", last, 24, relu=False)
     swish = build.add(Curve(name="swish", inputs=(head,), function="silu"))
-    build.classes(build.pool("mean", swish, SIZE // 2))
+    build.classes(build.pool("mean", swish, SIZE // 4))
     return build.network("residual")
 
 

@@ -25,12 +25,11 @@ from hwsim.process.table import frame_of, html_of
 from hwsim.process.trials import SAMPLES, Criterion, Trials, by_name
 from hwsim.process.waterfall import ideal_of, waterfall
 from hwsim.progress import tracked
-from hwsim.quantize import Plan
 from hwsim.quantize.decide import kernel_of
 from hwsim.report import Report
 from hwsim.report.figures import AdviceFigures, CostFigures, WaterfallFigures
 from hwsim.target import Target
-from hwsim.trial import Alone, Bench, Figures, Lift, Outputs
+from hwsim.trial import Bench, Figures, Ideal, Lift, Outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,8 +161,7 @@ class _Attributed:
                 advance(1)
             outputs, _ = self.bench.start(ideal.program)
             figures = self.bench.against_float(outputs)
-            alone = Alone(ideal=ideal, plan=trials.case.plan, target=trials.case.target, program=trials.program)
-            measured = _Alone(trials, alone, figures)
+            measured = _Alone(self.bench, ideal, figures)
             for one in chosen:
                 rows[id(one)] = self._alone(one, rows[id(one)], measured)
                 advance(1)
@@ -187,6 +185,7 @@ class _Attributed:
         trials, settled, open_ = self.trials, dict[int, str](), list[Lift]()
         for _, group in by_name(active):
             able = [one for one in group if not one.obstacle]
+            open_ += [one for one in group if one.obstacle and one.jointly]
             try:
                 change = self.bench.change(trials.base, trials.lifted(able)) if able else None
             except HwsimError:
@@ -198,7 +197,7 @@ class _Attributed:
         losses = local_losses(trials)
         worst = sorted(open_, key=lambda one: -max(losses.get((one.layer, point), 0.0) for point in one.points))
         chosen = {id(one) for one in worst[:QUICK_POINTS]}
-        return [one for one in active if id(one) in chosen or one.obstacle], settled
+        return [one for one in active if id(one) in chosen or (one.obstacle and not one.jointly)], settled
 
     def _blank(self, one: Lift, settled: Mapping[int, str]) -> CostFigures:
         """Return what is known of a point before it is tried."""
@@ -216,6 +215,8 @@ class _Attributed:
     def _lifted(self, one: Lift, row: CostFigures) -> CostFigures:
         """Measure a point lifted, all else as it is."""
         trials = self.trials
+        if one.obstacle:
+            return replace(row, state="not lifted", how="", note=one.obstacle)
         try:
             outputs = trials.lifted([one])
         except HwsimError as error:
@@ -245,9 +246,10 @@ class _Attributed:
         added = figures.noise - before.noise
         shares = [share for share in (row.cost, _share(added, whole)) if share is not None]
         loud = added > trials.criterion.error * whole.noise or figures.flips - before.flips > trials.criterion.flips
+        state = "matters" if loud else "negligible" if row.state == "not lifted" else row.state
         return replace(
             row,
-            state="matters" if loud and row.state in ("matters", "negligible") else row.state,
+            state=state,
             cost=sum(shares) / len(shares) if shares else None,
             sqnr_alone_db=figures.sqnr_db,
             flips_alone=figures.flips,
@@ -261,24 +263,22 @@ class _Attributed:
 class _Alone:
     """Figures of points that are real alone, and of what has to be real with them."""
 
-    def __init__(self, trials: Trials, alone: Alone, ideal: Figures) -> None:
-        self.bench = trials.bench
-        self.alone = alone
+    def __init__(self, bench: Bench, ideal: Ideal, figures: Figures) -> None:
+        self.bench = bench
         self.ideal = ideal
-        self._known: dict[tuple[str, ...], Figures] = {(): ideal}
+        self._known: dict[tuple[int, ...], Figures] = {(): figures}
 
     def figures(self, one: Lift) -> tuple[Figures, Figures, str]:
         """Return the figures of a point, those of what is real with it by itself, and what that is in words."""
-        plan, target = self.alone.apply(one)
-        figures = self._run(plan, target)
-        beside = self.alone.beside(one)
-        if beside not in self._known:
-            self._known[beside] = self._run(self.alone.with_tensors(beside), self.alone.ideal.target)
-        named = f"alone: with the format of {', '.join(beside)}, without which it has no meaning" if beside else ""
-        return figures, self._known[beside], named
+        beside = self.ideal.beside(one)
+        figures, key = self._run([one, *beside]), tuple(id(other) for other in beside)
+        if key not in self._known:
+            self._known[key] = self._run(beside)
+        formats = ", ".join(other.layer for other in beside)
+        return figures, self._known[key], f"alone: with the format of {formats}" if beside else ""
 
-    def _run(self, plan: Plan, target: Target) -> Figures:
-        return self.bench.against_float(self.bench.run(self.bench.lower(plan, target)))
+    def _run(self, real: Sequence[Lift]) -> Figures:
+        return self.bench.against_float(self.bench.run(self.bench.lower(*self.ideal.without(real))))
 
 
 def flips_of(bench: Bench, outputs: Outputs) -> frozenset[Sample]:

@@ -11,8 +11,7 @@ from hwsim.engine import Ledger
 from hwsim.errors import HwsimError
 from hwsim.process.case import Case
 from hwsim.report.wording import counted, percent
-from hwsim.trial import Bench, Figures, Lift, Outputs, apply_all, lifts, refuse_narrow_sums
-from hwsim.trial.lift import Reach
+from hwsim.trial import Bench, Figures, Lift, Outputs, Reach, apply_all, lifts
 
 SAMPLES = 64
 """How many samples decide by default."""
@@ -62,10 +61,7 @@ class Trials:
     def lifted(self, group: Sequence[Lift]) -> Outputs:
         """Return the results with some points lifted. Raises HwsimError where they cannot be."""
         plan, target = apply_all(group, self.case.network, self.case.plan, self.case.target)
-        changed = self.bench.lower(plan, target)
-        if any(one.finer for one in group):
-            refuse_narrow_sums(changed, self.program)
-        return self.bench.run(changed)
+        return self.bench.run(self.bench.lower(plan, target))
 
 
 def reach_of(ledger: Ledger, bench: Bench) -> Reach:

@@ -72,8 +72,8 @@ def costs_table(costs: Sequence[CostFigures]) -> list[str]:
     if not rows:
         return ["No single point matters."]
     lines = paragraph(
-        "What costs most. Lifted: the point loses nothing, all else as it is. Alone: the point as it is, all else ideal. "
-        "Cost: its share of the error's energy, as the mean of both."
+        "What costs most. Lifted: the point loses nothing, all else as it is. Alone: the point as it is, all else "
+        "ideal. Cost: its share of the error's energy, as the mean of both."
     )
     headers = ("layer", "point", "cost\n%", "lifted\ngains dB", "flips\nmended", "alone\nSQNR dB", "alone\nflips")
     lines += table(headers, rows, names=(24, 12))

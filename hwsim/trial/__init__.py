@@ -2,11 +2,11 @@
 
 from hwsim.trial.bench import Bench
 from hwsim.trial.figures import Figures, Outputs, compare
-from hwsim.trial.ideal import Alone, Ideal, idealised
-from hwsim.trial.lift import Lift, NotLiftedError, Part, apply_all, lifts, refuse_narrow_sums
+from hwsim.trial.finer import NotLiftedError
+from hwsim.trial.ideal import Ideal, idealised
+from hwsim.trial.lift import Lift, Part, Reach, apply_all, lifts
 
 __all__ = [
-    "Alone",
     "Bench",
     "Figures",
     "Ideal",
@@ -14,9 +14,9 @@ __all__ = [
     "NotLiftedError",
     "Outputs",
     "Part",
+    "Reach",
     "apply_all",
     "compare",
     "idealised",
     "lifts",
-    "refuse_narrow_sums",
 ]

@@ -27,7 +27,9 @@ from hwsim.process.waterfall import ideal_of, waterfall
 from hwsim.progress import tracked
 from hwsim.quantize.decide import kernel_of
 from hwsim.report import Report
+from hwsim.report.attribution import lines_of
 from hwsim.report.figures import AdviceFigures, CostFigures, WaterfallFigures
+from hwsim.report.wording import counted
 from hwsim.target import Target
 from hwsim.trial import Bench, Figures, Ideal, Lift, Outputs
 
@@ -75,7 +77,7 @@ class Attribution:
             waterfall=self.waterfall,
             costs=self.costs,
             advice=self.advice,
-            attribution_notes=self.notes,
+            attribution_notes=tuple(note for note in self.notes if note not in report.notes),
             flips=tuple(
                 replace(one, mended_by=self.mended.get((one.result, one.sample), ()))
                 if one.sample < self.samples
@@ -86,10 +88,9 @@ class Attribution:
 
     def __str__(self) -> str:
         """Return the attribution as plain text, no line longer than 100 columns."""
-        from hwsim.report.attribution import text_of
-
-        head = f"{self.network} on {self.target}"
-        return "\n".join(text_of(head, self.samples, (self.waterfall, self.costs, self.advice), self.notes))
+        head = f"{self.network} on {self.target}: where the error comes from, on the first "
+        found = self.waterfall, self.costs, self.advice
+        return "\n".join(lines_of(head + counted(self.samples, "sample"), found, self.notes))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each layer and group of points, what costs most first."""
@@ -147,6 +148,8 @@ class _Attributed:
         self.flipped = flips_of(self.bench, trials.base)
         self.mended: dict[Sample, set[str]] = {one: set() for one in self.flipped}
         self.notes = list(trials.case.notes)
+        if quick:
+            self.notes.append(f"an estimate: of {counted(self.bench.count, 'sample')}, and of few points one by one")
 
     def attribution(self) -> Attribution:
         """Run all trials."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hwsim.report.columns import paragraph, table
-from hwsim.report.figures import AdviceFigures, CostFigures, WaterfallFigures
-from hwsim.report.wording import NOTHING, counted, decibel, percent
+from hwsim.report.figures import AdviceFigures, CostFigures, FlipFigures, WaterfallFigures
+from hwsim.report.wording import NOTHING, agreement, counted, decibel, percent
 
 STEPS = {
     "ideal": "all as good as ideal",
@@ -23,10 +23,10 @@ MOST_NAMES = 5
 Found = tuple[Sequence[WaterfallFigures], Sequence[CostFigures], Sequence[AdviceFigures]]
 
 
-def text_of(head: str, samples: int, found: Found, notes: Sequence[str] = ()) -> list[str]:
-    """Return lines of text, none longer than 100 columns."""
+def lines_of(head: str, found: Found, notes: Sequence[str] = ()) -> list[str]:
+    """Return lines of text, none longer than 100 columns; ``head`` says what this is, and of how many samples."""
     waterfall, costs, advice = found
-    lines = paragraph(f"{head}: where the error comes from, on the first {counted(samples, 'sample')}", "  ")
+    lines = paragraph(head, "  ")
     for note in notes:
         lines += paragraph(note, "  ")
     lines += ["", *waterfall_table(waterfall), *left_real(waterfall), ""]
@@ -40,7 +40,7 @@ def waterfall_table(steps: Sequence[WaterfallFigures]) -> list[str]:
     rows = []
     for before, one in zip((None, *steps), steps, strict=False):
         lost = NOTHING if before is None else loss(before.sqnr_db, one.sqnr_db)
-        top1 = NOTHING if one.top1 is None else share(one.top1)
+        top1 = NOTHING if one.top1 is None else agreement(one.top1)
         rows.append([STEPS.get(one.step, one.step), decibel(one.sqnr_db), lost, top1, str(one.flips)])
     return table(("real so far", "SQNR\ndB", "loses\ndB", "top-1\n%", "\nflips"), rows, names=(30,))
 
@@ -112,17 +112,18 @@ def gains(one: AdviceFigures) -> str:
     text = f"{signed(one.gain_db)} dB, to {decibel(one.sqnr_db)} dB"
     if one.top1 is None or one.top1_before is None:
         return text
-    return f"{text}; top-1 {share(one.top1_before)} to {share(one.top1)} %, flips {one.flips_before} to {one.flips}"
+    shares = f"top-1 {agreement(one.top1_before)} to {agreement(one.top1)} %"
+    return f"{text}; {shares}, flips {one.flips_before} to {one.flips}"
 
 
-def some(names: Sequence[str]) -> str:
-    """Return the first of some names.
+def some(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    """Return the first of some names, and how many more there are.
 
     >>> some(["a", "b", "c", "d", "e", "f", "g"])
     'a, b, c, d, e and 2 more'
     """
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def loss(before: float, after: float) -> str:
@@ -151,8 +152,8 @@ def percent_of(value: float | None) -> str:
     return percent(value) if 0 <= value <= 1 else f"{value * 100:.1f}" if abs(value) < 1 else f"{value * 100:.0f}"
 
 
-def share(value: float) -> str:
-    """Return a share in percent that reads 100 only if it is."""
-    from hwsim.report.text import agreement
-
-    return agreement(value)
+def menders(flip: FlipFigures) -> str:
+    """Name the points each of which, lifted, mends a flip."""
+    if flip.mended_by is None:
+        return "not tried"
+    return some(flip.mended_by, 1) or "no single point"

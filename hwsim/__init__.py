@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
     from hwsim.process import (
+        Attribution,
         Characteristics,
         Criterion,
         Negligible,
         Proposal,
         Tolerance,
         TruncationPoints,
+        attribute,
         characteristics,
         negligible,
         propose,
@@ -54,6 +56,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Agreement": "train",
     "Analysis": "quantize",
+    "Attribution": "process",
     "Characteristics": "process",
     "Checked": "report",
     "Criterion": "process",
@@ -90,6 +93,7 @@ _HOME = {
     "WidthError": "errors",
     "agree": "train",
     "analyse": "quantize",
+    "attribute": "process",
     "characteristics": "process",
     "check": "report",
     "compare_implementations": "lite",
@@ -115,6 +119,7 @@ _HOME = {
 __all__ = [
     "Agreement",
     "Analysis",
+    "Attribution",
     "Characteristics",
     "Checked",
     "Criterion",
@@ -152,6 +157,7 @@ __all__ = [
     "__version__",
     "agree",
     "analyse",
+    "attribute",
     "characteristics",
     "check",
     "compare_implementations",

@@ -47,21 +47,26 @@ class Case:
 
 def case_of(
     model: object,
-    target: str | Path | Target,
+    target: str | Path | Target | None,
     data: Data | None,
     calibration: Data | None = None,
     plan: PlanSource | None = None,
 ) -> Case:
-    """Read what the user gave, as ``hwsim.run`` does; ``model`` may also be a Result, whose network and plan count.
+    """Read what the user gave, as ``hwsim.run`` does; ``model`` may also be a Result, whose network and plan count,
+    and whose target and data, where none are given.
 
     Raises DataError for data that can be read only once, HwsimError for whatever else is wrong.
     """
+    if data is None and isinstance(model, Result):
+        data = model.samples.source if not model.samples.synthetic else None
     if isinstance(data, Iterator):
         raise DataError("an iterator can be read only once; give an array, the path of a file or a tf.data.Dataset")
-    chosen = load_target(target)
     if isinstance(model, Result):
-        network, plan = model.network, plan or model.plan
-    else:
+        network, plan, target = model.network, plan or model.plan, target or model.target
+    if target is None:
+        raise HwsimError("give a target: its name, the path of a YAML file, or a Target")
+    chosen = load_target(target)
+    if not isinstance(model, Result):
         network, _, (data, calibration) = load_for_data(model, (data, calibration), target=chosen)
     samples, notes = read_samples(network, data)
     statistics = None

@@ -17,7 +17,7 @@ from hwsim.program import Program, lower
 from hwsim.program.memory import Memory
 from hwsim.program.records import IntOperation
 from hwsim.quantize import Plan
-from hwsim.reference import run_network
+from hwsim.reference import walk
 from hwsim.report.measure import classified
 from hwsim.target import Target
 from hwsim.trial.figures import Figures, Outputs, compare
@@ -28,21 +28,40 @@ Array = NDArray[Any]
 class Bench:
     """Samples on which programs of one network are tried; ``reference`` holds the float network's results for them.
 
+    ``ranges`` has the smallest and the largest value that the float network gives each tensor on them, ``energies`` the
+    sum of their squares. ``reference`` may be given, as the results of another network.
     The first program that runs is the base. Of later ones only the operations that differ run, and those that read
     what differs. Every tensor of the base is kept, so the number of samples decides how much memory is taken.
     """
 
-    def __init__(self, network: Network, blocks: Sequence[Block], batch_size: int = 32) -> None:
+    def __init__(
+        self, network: Network, blocks: Sequence[Block], batch_size: int = 32, reference: Outputs | None = None
+    ) -> None:
         self.network = network
         self.samples = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
-        floats = [run_network(network, block, network.outputs) for block in blocks]
-        self.reference: Outputs = {
+        self.ranges: dict[str, tuple[float, float]] = {}
+        self.energies: dict[str, float] = {}
+        floats = [self._floats(block) for block in blocks]
+        self.reference: Outputs = reference or {
             name: np.concatenate([one[name] for one in floats]) for name in dict.fromkeys(network.outputs)
         }
         self.deciding = frozenset(name for name, decides in classified(network).items() if decides)
         self._memory = Memory()
         self._engine = Engine(batch_size)
         self._known: dict[str, tuple[IntOperation, Array]] = {}
+
+    def _floats(self, block: Block) -> Outputs:
+        """Return the float network's results for a block, and take its tensors in."""
+        found: dict[str, Array] = {}
+        for one, given, result in walk(self.network, block):
+            low, high = self.ranges.get(one.name, (0.0, 0.0))
+            self.ranges[one.name] = min(low, float(result.min())), max(high, float(result.max()))
+            energy = float(np.square(result, dtype=np.float64).sum())
+            self.energies[one.name] = self.energies.get(one.name, 0.0) + energy
+            if one.name in self.network.outputs:
+                found[one.name] = result
+            del given, result
+        return found
 
     def __enter__(self) -> Bench:
         return self

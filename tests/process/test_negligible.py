@@ -9,7 +9,7 @@ from process.cases import network, samples
 
 import hwsim
 from hwsim.errors import HwsimError
-from hwsim.process.negligible import lossy_points
+from hwsim.process.trials import lossy_points
 from hwsim.target import Target
 from hwsim.trial import Bench, apply_all, lifts
 

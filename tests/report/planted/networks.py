@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hwsim
-from hwsim.network import Add, AveragePool, Conv2D, Curve, Dense, Input, Network, Operation, Relu, Reshape, Weighted
+from hwsim.network import Add, AveragePool, Conv2D, Curve, Dense, Input, Mean, Network, Operation, Relu, Reshape, Weighted
 from hwsim.quantize import Profile
 from hwsim.reference.operation import run_operation
 
 Reals = NDArray[np.float32]
 
 SIZE = 12
-SAMPLES = 48
+SAMPLES = 24
 CLASSES = 6
 BLOCKS = ("first", "middle", "last")
 """The residual blocks, by the names that their layers begin with."""
@@ -112,14 +112,14 @@ class Builder:
 
 @lru_cache(maxsize=8)
 def residual(seed: int = 0) -> Network:
-    """Return a stem, three residual blocks, means behind the first and the last, a swish and a dense layer."""
+    """Return a stem, three residual blocks, a pooling behind the first, a swish, a mean and a dense layer."""
     build = Builder(np.random.default_rng(seed))
     stem = build.conv("stem", build.begin(images()), 8, 3)
     first = build.pool("pool", build.block("first", stem), 2)
     last = build.block("last", build.block("middle", first))
     head = build.conv("head", last, 24, relu=False)
     swish = build.add(Curve(name="swish", inputs=(head,), function="silu"))
-    build.classes(build.pool("mean", swish, SIZE // 4))
+    build.classes(build.add(Mean(name="mean", inputs=(swish,))))
     return build.network("residual")
 
 
@@ -149,7 +149,7 @@ def scaled_channels(network: Network, name: str, factors: Sequence[float]) -> Ne
     """
     middle = weighted(network, name)
     before = weighted(network, middle.inputs[0])
-    assert isinstance(before, Weighted)
+    assert isinstance(before, Reshape, Weighted)
     assert network.uses[before.name] == 1
     by = np.asarray(factors, np.float32)
     return with_operations(

@@ -20,6 +20,7 @@ from hwsim.errors import HwsimError
 from hwsim.improve.stored import with_stored_kernel
 from hwsim.network import Weighted
 from hwsim.pipeline import PlanSource, Result
+from hwsim.process.advice import advice
 from hwsim.process.case import case_of
 from hwsim.process.table import frame_of, html_of
 from hwsim.process.trials import SAMPLES, Criterion, Trials, by_name
@@ -155,7 +156,7 @@ class _Attributed:
         """Run all trials."""
         trials = self.trials
         active = [one for one in trials.lifts if trials.loses(one)]
-        with tracked("attributing the error", 2 * len(active) + 5) as advance:
+        with tracked("attributing the error") as advance:
             ideal = ideal_of(trials)
             chosen, settled = self._chosen(active) if self.quick else (active, {})
             rows = {id(one): self._blank(one, settled) for one in trials.lifts}
@@ -169,7 +170,8 @@ class _Attributed:
                 rows[id(one)] = self._alone(one, rows[id(one)], measured)
                 advance(1)
             steps = waterfall(trials, ideal, figures)
-        costs = sorted(rows.values(), key=_rank)
+            costs = sorted(rows.values(), key=_rank)
+            helps = advice(trials, costs, quick=self.quick, advance=advance)
         return Attribution(
             network=trials.case.network.name,
             target=trials.case.target.name,
@@ -180,6 +182,7 @@ class _Attributed:
             waterfall=steps,
             costs=tuple(costs),
             mended={sample: self._menders(sample, costs) for sample in self.flipped},
+            advice=helps,
             notes=tuple(self.notes),
         )
 

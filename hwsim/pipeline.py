@@ -58,7 +58,8 @@ class Result:
     ``network`` is what was lowered, after the techniques. ``codes``, ``outputs`` and ``reference`` hold an array for a
     network with one result, else a mapping from name to array. ``reference`` is None where the float run was not asked
     for, ``measured`` says what by: "float", a target's name, or nothing. ``tensors`` holds the codes of every tensor in
-    the order of execution, if they were kept. ``target`` and ``samples`` are what ran, the target after the techniques.
+    the order of execution, if they were kept. ``target`` and ``samples`` are what ran, the target after the techniques;
+    ``calibration`` is the data that chose the ranges, where it was given.
     """
 
     outputs: Any
@@ -72,6 +73,7 @@ class Result:
     target: Target
     samples: Samples
     measured: str = "float"
+    calibration: Data | None = None
     trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     tensors: Mapping[str, Array] = field(default_factory=dict)
 
@@ -132,7 +134,8 @@ def run(  # noqa: PLR0913  one argument for each choice
     if not isinstance(reference, bool):
         reference = load_target(reference)
         notes.append(f"reference: the same plan on the target {reference.name!r}, not float")
-    return simulate(draft, samples, notes, (batch_size, trace), reference=reference, tensors=tensors)
+    result = simulate(draft, samples, notes, (batch_size, trace), reference=reference, tensors=tensors)
+    return replace(result, calibration=calibration)
 
 
 def drafted(

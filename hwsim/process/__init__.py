@@ -3,6 +3,7 @@
 from hwsim.process.attribution import Attribution, attribute
 from hwsim.process.candidates import Candidate, candidates
 from hwsim.process.characteristics import Characteristics, characteristics
+from hwsim.process.explanation import Explanation, explain
 from hwsim.process.negligible import Negligible, negligible
 from hwsim.process.points import TruncationPoints, truncation_points
 from hwsim.process.propose import Proposal, propose
@@ -15,6 +16,7 @@ __all__ = [
     "Candidate",
     "Characteristics",
     "Criterion",
+    "Explanation",
     "Negligible",
     "Proposal",
     "Storage",
@@ -23,6 +25,7 @@ __all__ = [
     "attribute",
     "candidates",
     "characteristics",
+    "explain",
     "negligible",
     "propose",
     "stored_bits",

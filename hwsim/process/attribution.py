@@ -8,8 +8,10 @@ little; alone each of them shows.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +22,11 @@ from hwsim.errors import HwsimError
 from hwsim.improve.stored import with_stored_kernel
 from hwsim.network import Weighted
 from hwsim.pipeline import PlanSource, Result
-from hwsim.process.case import case_of
+from hwsim.process.advice import advice
+from hwsim.process.case import Case, case_of
 from hwsim.process.table import frame_of, html_of
 from hwsim.process.trials import SAMPLES, Criterion, Trials, by_name
-from hwsim.process.waterfall import ideal_of, waterfall
+from hwsim.process.waterfall import PARTS, nested, waterfall
 from hwsim.progress import tracked
 from hwsim.quantize.decide import kernel_of
 from hwsim.report import Report
@@ -124,10 +127,19 @@ def attribute(  # noqa: PLR0913  one argument for each choice
     Raises HwsimError for whatever is wrong with the target, the model, the data or the plan.
     """
     case = case_of(model, target, data, calibration, plan)
+    with attributed(model, case, criterion, samples, quick=quick) as found:
+        return found.attribution()
+
+
+@contextmanager
+def attributed(
+    model: object, case: Case, criterion: Criterion | None, samples: int, *, quick: bool
+) -> Generator[Attributed]:
+    """Yield the trials of a case; ``model`` is what it was made of."""
     blocks = case.blocks(min(samples, QUICK_SAMPLES) if quick else samples)
     count = sum(len(block[0]) for block in blocks)
     with Bench(case.network, blocks, reference=_reference(model, case.network.outputs, count)) as bench:
-        return _Attributed(Trials(case, bench, criterion or Criterion()), quick=quick).attribution()
+        yield Attributed(Trials(case, bench, criterion or Criterion()), quick=quick)
 
 
 def _reference(model: object, names: Sequence[str], count: int) -> Outputs | None:
@@ -138,8 +150,8 @@ def _reference(model: object, names: Sequence[str], count: int) -> Outputs | Non
     return {name: values[:count] for name, values in named.items()}
 
 
-class _Attributed:
-    """The trials of one case, point by point; costs are given in the datapath's order until they are ranked."""
+class Attributed:
+    """The trials of one case: the waterfall, point by point, and what helps, each when it is asked for."""
 
     def __init__(self, trials: Trials, *, quick: bool) -> None:
         self.trials = trials
@@ -152,24 +164,8 @@ class _Attributed:
             self.notes.append(f"an estimate: of {counted(self.bench.count, 'sample')}, and of few points one by one")
 
     def attribution(self) -> Attribution:
-        """Run all trials."""
+        """Run all trials that are left, and return what they found."""
         trials = self.trials
-        active = [one for one in trials.lifts if trials.loses(one)]
-        with tracked("attributing the error", 2 * len(active) + 5) as advance:
-            ideal = ideal_of(trials)
-            chosen, settled = self._chosen(active) if self.quick else (active, {})
-            rows = {id(one): self._blank(one, settled) for one in trials.lifts}
-            for one in chosen:
-                rows[id(one)] = self._lifted(one, rows[id(one)])
-                advance(1)
-            outputs, _ = self.bench.start(ideal.program)
-            figures = self.bench.against_float(outputs)
-            measured = _Alone(self.bench, ideal, figures)
-            for one in chosen:
-                rows[id(one)] = self._alone(one, rows[id(one)], measured)
-                advance(1)
-            steps = waterfall(trials, ideal, figures)
-        costs = sorted(rows.values(), key=_rank)
         return Attribution(
             network=trials.case.network.name,
             target=trials.case.target.name,
@@ -177,11 +173,49 @@ class _Attributed:
             quick=self.quick,
             criterion=trials.criterion,
             whole=trials.whole,
-            waterfall=steps,
-            costs=tuple(costs),
-            mended={sample: self._menders(sample, costs) for sample in self.flipped},
+            waterfall=self.waterfall,
+            costs=self.costs,
+            advice=self.advice,
+            mended={sample: self._menders(sample) for sample in self.flipped},
             notes=tuple(self.notes),
         )
+
+    @cached_property
+    def ideal(self) -> Ideal:
+        """The program with everything lifted that can be."""
+        return nested(self.trials, self.trials.lifts)
+
+    @cached_property
+    def waterfall(self) -> tuple[WaterfallFigures, ...]:
+        """The steps from all ideal to the run as it is."""
+        with tracked("making one part of the target after another real", len(PARTS)) as advance:
+            return waterfall(self.trials, self.ideal, advance)
+
+    @cached_property
+    def costs(self) -> tuple[CostFigures, ...]:
+        """The figures of all points, ranked."""
+        trials = self.trials
+        active = [one for one in trials.lifts if trials.loses(one)]
+        chosen, settled = self._chosen(active) if self.quick else (active, {})
+        rows = {id(one): self._blank(one, settled) for one in trials.lifts}
+        with tracked("lifting points", len(chosen)) as advance:
+            for one in chosen:
+                rows[id(one)] = self._lifted(one, rows[id(one)])
+                advance(1)
+        outputs, _ = self.bench.start(self.ideal.program)
+        measured = _Alone(self.bench, self.ideal, self.bench.against_float(outputs))
+        with tracked("making points real alone", len(chosen)) as advance:
+            for one in chosen:
+                rows[id(one)] = self._alone(one, rows[id(one)], measured)
+                advance(1)
+        return tuple(sorted(rows.values(), key=_rank))
+
+    @cached_property
+    def advice(self) -> tuple[AdviceFigures, ...]:
+        """What helps."""
+        costs = self.costs
+        with tracked("trying what could help") as advance:
+            return advice(self.trials, costs, quick=self.quick, advance=advance)
 
     def _chosen(self, active: Sequence[Lift]) -> tuple[list[Lift], dict[int, str]]:
         """Return the points to try one by one, and the state of the others: whole kinds are lifted first."""
@@ -259,8 +293,8 @@ class _Attributed:
             note=row.note or note,
         )
 
-    def _menders(self, sample: Sample, costs: Sequence[CostFigures]) -> tuple[str, ...]:
-        return tuple(name for name in map(_named, costs) if name in self.mended[sample])
+    def _menders(self, sample: Sample) -> tuple[str, ...]:
+        return tuple(name for name in map(_named, self.costs) if name in self.mended[sample])
 
 
 class _Alone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from hwsim.process.trials import Trials
@@ -13,24 +13,24 @@ PARTS: tuple[Part, ...] = get_args(Part)
 """What becomes real, in this order."""
 
 
-def ideal_of(trials: Trials) -> Ideal:
-    """Return the program of a case with everything lifted that can be."""
-    return nested(trials, trials.lifts)
-
-
 def nested(trials: Trials, some: Sequence[Lift]) -> Ideal:
     """Return the program with some points lifted, all others real."""
     case = trials.case
     return idealised(some, case.network, case.plan, case.target, trials.bench.lower)
 
 
-def waterfall(trials: Trials, ideal: Ideal, ideal_figures: Figures) -> tuple[WaterfallFigures, ...]:
-    """Return the steps from all ideal to the run as it is; each lifts what the one before it did, but for one part."""
-    steps = [_step("ideal", ideal_figures, _kept(ideal, trials, PARTS))]
+def waterfall(trials: Trials, ideal: Ideal, advance: Callable[[int], None]) -> tuple[WaterfallFigures, ...]:
+    """Return the steps from all ideal to the run as it is; each lifts what the one before it did, but for one part.
+
+    ``advance`` is told of each step.
+    """
+    figures = trials.bench.against_float(trials.bench.run(ideal.program))
+    steps = [_step("ideal", figures, _kept(ideal, trials, PARTS))]
     for number, part in enumerate(PARTS[:-1], start=1):
         others = PARTS[number:]
         made = nested(trials, [one for one in trials.lifts if one.part in others])
         figures = trials.bench.against_float(trials.bench.run(made.program))
+        advance(1)
         steps.append(_step(part, figures, _kept(made, trials, others)))
     return (*steps, _step(PARTS[-1], trials.whole, ()))
 

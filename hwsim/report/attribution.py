@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hwsim.report.columns import paragraph, table
 from hwsim.report.figures import AdviceFigures, CostFigures, FlipFigures, WaterfallFigures
-from hwsim.report.wording import NOTHING, agreement, counted, decibel, percent
+from hwsim.report.wording import NOTHING, agreement, counted, decibel, percent, printable
 
 STEPS = {
     "ideal": "all as good as ideal",
@@ -103,8 +103,14 @@ def advice_lines(advice: Sequence[AdviceFigures]) -> list[str]:
     lines: list[str] = []
     for one in advice:
         lines += ["", *paragraph(f"{one.text}: {gains(one)}")]
-        lines += [f"    {line}" for line in one.yaml.splitlines()]
+        lines += [f"    {line}" for line in pasted(one).split("\n") if line]
     return ["", "What would help, as measured on these samples:", *lines[1:]] if lines else []
+
+
+def pasted(one: AdviceFigures) -> str:
+    """Return what to paste: into the target file, or on the command line."""
+    text = one.yaml or (f"--technique {one.technique}" if one.technique else "")
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def gains(one: AdviceFigures) -> str:

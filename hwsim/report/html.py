@@ -96,11 +96,6 @@ def sort_key(value: float | None) -> str:
     return str(value) if math.isfinite(value) else "1e999" if value > 0 else "-1e999"
 
 
-def printable_lines(text: str) -> str:
-    """Return text of several lines with nothing in it that is not visible."""
-    return "\n".join(map(wording.printable, text.split("\n")))
-
-
 @cache
 def _environment() -> Environment:
     """Return templates that escape everything and refuse to leave anything out."""
@@ -133,7 +128,7 @@ def _filters() -> dict[str, Any]:
         "signed": attribution.signed,
         "count_of": attribution.count,
         "menders": attribution.menders,
-        "lines": printable_lines,
+        "pasted": attribution.pasted,
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hwsim.data import Block
 from hwsim.engine import Engine, Ledger
 from hwsim.engine.run import by_output, dequantize
+from hwsim.engine.tiers import tier_for
 from hwsim.network import Network
 from hwsim.program import Program, lower
 from hwsim.program.memory import Memory
@@ -83,6 +84,7 @@ class Bench:
     def start(self, program: Program) -> tuple[Outputs, Ledger]:
         """Run a program whole, as the base of all that follow; return its real results and its ledger."""
         self._known.clear()
+        self._engine.tier = tier_for(program, self.count)
         self._memory.pin(program.operations)
         ledger = Ledger(program)
         tensors = self._given(program)
@@ -95,6 +97,7 @@ class Bench:
 
     def run(self, program: Program) -> Outputs:
         """Return the real results of a program; operations that the base has too are not run again."""
+        self._engine.tier = tier_for(program, -(-self.count // 2))  # about half of it runs
         engine, tensors = self._engine.silent(), self._given(program)
         unchanged = {one.name for one in program.inputs}
         for one in program.operations:

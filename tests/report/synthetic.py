@@ -209,7 +209,8 @@ def reports() -> st.SearchStrategy[Report]:
     outputs = _figures(OutputFigures, top1_agreement=st.none() | shares)
     steps = _figures(WaterfallFigures, step=st.sampled_from(["ideal", "weights", "rounding"]), top1=st.none() | shares)
     states = st.sampled_from(["matters", "not lifted", "not tried", "negligible", "nothing lost"])
-    advice = _figures(AdviceFigures, top1=st.none() | shares, top1_before=st.none() | shares)
+    pasted = st.sampled_from(["", "layers:\n  conv1:\n    weights: {bits: 4}\n"])
+    advice = _figures(AdviceFigures, yaml=pasted, top1=st.none() | shares, top1_before=st.none() | shares)
     return _figures(
         Report,
         attributed=st.none() | COUNTS,

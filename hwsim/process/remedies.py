@@ -98,8 +98,8 @@ def _of(one: CostFigures, operation: Operation, settings: Settings, needed: Need
         case "requantize" | "activation":
             yield from _rescaling(settings)
         case "curve":
-            tables = dict.fromkeys(("form", "gates", "gelu", "hard_silu"), "table")
-            yield Change(theme="rounding", text="curves from full tables", keys={"curve": tables})
+            curve: dict[str, object] = dict.fromkeys(("form", "gates", "gelu", "hard_silu"), "table")
+            yield Change(theme="rounding", text="curves from full tables", keys={"curve": curve})
         case "softmax":
             yield Change(theme="rounding", text="softmax on the host", keys={"softmax": {"run_on": "host"}})
         case "division" | "division_width" if settings.pooling.rounding in BIASED:
@@ -174,7 +174,8 @@ def _sums(one: CostFigures, settings: Settings, needed: Needed) -> Iterator[Chan
     index = len(names) - 1 if one.point == "bias" else names.index(one.point)
     stage = mac.stages[index]
     bits = max(needed.get((one.layer, point), 0) for point in (*one.points, "bias", stage.name))
-    wide_bias = {"bias": {"bits": bits}} if needed.get((one.layer, "bias"), 0) > settings.bias.bits else {}
+    clipped = needed.get((one.layer, "bias"), 0) > settings.bias.bits
+    wide_bias: dict[str, Any] = {"bias": {"bits": bits}} if clipped else {}
     if bits > stage.bits or wide_bias:
         yield _wider(stage.name, bits, {"mac": _with_stage(mac, index, {"bits": max(bits, stage.bits)}), **wide_bias})
     if _biased_shift(stage) and one.point != "bias":

@@ -140,13 +140,14 @@ def _stored(part: str, settings: Settings) -> Iterator[Change]:
 def _rescaling(settings: Settings) -> Iterator[Change]:
     """Yield other ways to round and to multiply behind a sum."""
     section = settings.requantize
-    half_even = "requantised with half_even"
+    half_even, keys = "requantised with half_even", dict[str, Any]()
     if section.kind == "steps" and section.steps is not None:
         steps = [step.model_dump(mode="json", exclude_unset=True) for step in section.steps]
         listed = zip(section.steps, steps, strict=True)
         better = [{**keys, "rounding": "half_even"} if _biased(step) else keys for step, keys in listed]
         if better != steps:
-            yield Change(theme="rounding", text=half_even, keys={"requantize": {"steps": better}})
+            keys = {"requantize": {"steps": better}}
+            yield Change(theme="rounding", text=half_even, keys=keys)
     elif section.rounding in BIASED and section.kind != "fixed_double":
         yield Change(theme="rounding", text=half_even, keys={"requantize": {"rounding": "half_even"}})
     if section.kind in ("fixed", "fixed_reduced") and section.multiplier_bits < MULTIPLIER_BITS:
@@ -163,7 +164,7 @@ def _biased(step: Step) -> bool:
 
 def _sums(one: CostFigures, settings: Settings, needed: Needed) -> Iterator[Change]:
     """Yield remedies for a product, a bias or a stage: the bits that are needed, another rounding, nothing dropped."""
-    mac = settings.mac
+    mac, keys = settings.mac, dict[str, Any]()
     if one.point == "product":
         yield Change(theme="accumulator", text="exact products", keys={"mac": {"product": None}})
         if mac.product is not None and _biased_shift(mac.product):

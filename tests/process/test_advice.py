@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from pipeline.tiny import narrow_target, target_with
@@ -104,4 +103,4 @@ def test_remedies_of_every_shipped_target_keep_its_rules() -> None:
         needed = {(one.layer, point): 50 for one in costs for point in one.points}
         found = list(remedies(costs, small, target, needed))
         assert len(found) > 3
-        assert np.all([one.layers for one in found])
+        assert all(one.layers for one in found)

@@ -123,7 +123,7 @@ def test_finer_inputs_of_products_and_sums_change_nothing() -> None:
     target = target_with(
         **POWERS,
         multiplication={"product": {"bits": 8, "shift": 4, "rounding": "half_up", "overflow": "wrap"}},
-        addition={"left_shift": 3, "accumulator": {"bits": 10, "overflow": "wrap"}},
+        addition={"left_shift": 3, "accumulator": {"bits": 8, "overflow": "wrap"}},
     )
     network, plan, samples = case(network, target, 200)
     base = hwsim.lower(network, plan, target)

@@ -52,7 +52,7 @@ class Step:
     alarm: bool = False
 
     def __str__(self) -> str:
-        return "\n".join([self.question, *(f"  {line}".rstrip() for line in self.lines)])
+        return "\n".join([self.question, *self.lines])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -98,8 +98,8 @@ def _of(one: CostFigures, operation: Operation, settings: Settings, needed: Need
         case "requantize" | "activation":
             yield from _rescaling(settings)
         case "curve":
-            tables = dict.fromkeys(("form", "gates", "gelu", "hard_silu"), "table")
-            yield Change(theme="rounding", text="curves from full tables", keys={"curve": tables})
+            curve: dict[str, object] = dict.fromkeys(("form", "gates", "gelu", "hard_silu"), "table")
+            yield Change(theme="rounding", text="curves from full tables", keys={"curve": curve})
         case "softmax":
             yield Change(theme="rounding", text="softmax on the host", keys={"softmax": {"run_on": "host"}})
         case "division" | "division_width" if settings.pooling.rounding in BIASED:
@@ -140,13 +140,14 @@ def _stored(part: str, settings: Settings) -> Iterator[Change]:
 def _rescaling(settings: Settings) -> Iterator[Change]:
     """Yield other ways to round and to multiply behind a sum."""
     section = settings.requantize
-    half_even = "requantised with half_even"
+    half_even, keys = "requantised with half_even", dict[str, Any]()
     if section.kind == "steps" and section.steps is not None:
         steps = [step.model_dump(mode="json", exclude_unset=True) for step in section.steps]
         listed = zip(section.steps, steps, strict=True)
         better = [{**keys, "rounding": "half_even"} if _biased(step) else keys for step, keys in listed]
         if better != steps:
-            yield Change(theme="rounding", text=half_even, keys={"requantize": {"steps": better}})
+            keys = {"requantize": {"steps": better}}
+            yield Change(theme="rounding", text=half_even, keys=keys)
     elif section.rounding in BIASED and section.kind != "fixed_double":
         yield Change(theme="rounding", text=half_even, keys={"requantize": {"rounding": "half_even"}})
     if section.kind in ("fixed", "fixed_reduced") and section.multiplier_bits < MULTIPLIER_BITS:
@@ -163,7 +164,7 @@ def _biased(step: Step) -> bool:
 
 def _sums(one: CostFigures, settings: Settings, needed: Needed) -> Iterator[Change]:
     """Yield remedies for a product, a bias or a stage: the bits that are needed, another rounding, nothing dropped."""
-    mac = settings.mac
+    mac, keys = settings.mac, dict[str, Any]()
     if one.point == "product":
         yield Change(theme="accumulator", text="exact products", keys={"mac": {"product": None}})
         if mac.product is not None and _biased_shift(mac.product):
@@ -174,7 +175,8 @@ def _sums(one: CostFigures, settings: Settings, needed: Needed) -> Iterator[Chan
     index = len(names) - 1 if one.point == "bias" else names.index(one.point)
     stage = mac.stages[index]
     bits = max(needed.get((one.layer, point), 0) for point in (*one.points, "bias", stage.name))
-    wide_bias = {"bias": {"bits": bits}} if needed.get((one.layer, "bias"), 0) > settings.bias.bits else {}
+    clipped = needed.get((one.layer, "bias"), 0) > settings.bias.bits
+    wide_bias: dict[str, Any] = {"bias": {"bits": bits}} if clipped else {}
     if bits > stage.bits or wide_bias:
         yield _wider(stage.name, bits, {"mac": _with_stage(mac, index, {"bits": max(bits, stage.bits)}), **wide_bias})
     if _biased_shift(stage) and one.point != "bias":

@@ -139,7 +139,8 @@ class Widths:
             if "bias" in lifted:
                 keys["bias"] = {"bits": wide.get(bias.position, 64), "shift": 0, "scale": "sum"}
             elif finer and bias.scale == "sum" and bias.position != "steps":
-                keys["bias"] = {"shift": bias.shift + finer}
+                shift = bias.shift + finer
+                keys["bias"] = {"shift": max(shift, 0), "bits": max(bias.bits + min(shift, 0), 1)}
         return extra
 
     def _product(
@@ -239,7 +240,9 @@ def _held(section: Fit, extra: int, *, lifted: bool) -> tuple[dict[str, Any], in
     drops = int(given.get("shift", 0))
     if lifted:
         return {**given, **WIDE, **({"shift": 0} if "shift" in given else {})}, extra + drops
-    if drops:
+    if drops + extra > 0 and drops:
         return {**given, "shift": drops + extra}, 0
+    extra += drops
+    given |= {"shift": 0} if drops else {}
     bits = given["bits"] + extra
     return ({**given, **WIDE} if bits > WIDE["bits"] else {**given, "bits": max(bits, 1)}), extra

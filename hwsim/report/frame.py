@@ -44,6 +44,7 @@ _POINT_FIELDS = [
     "round_rms_real",
     "first",
     "unit",
+    "relative_error",
 ]
 _LAYER_FIELDS = [
     "kind",
@@ -65,6 +66,7 @@ _DERIVED: dict[str, object] = {
     "channels_hit": int,
     "clamping_loss_lsb": float,
     "round_off_loss_lsb": float,
+    "relative_loss": float | None,
     "worst_point": str,
     "worst_hit_rate": float,
 }
@@ -73,7 +75,7 @@ _DERIVED: dict[str, object] = {
 def points_frame(report: Report) -> pd.DataFrame:
     """Return one row per truncation point; histograms and channels stay in the JSON form."""
     rows = [_point(loss) for loss in point_losses(report.layers, report.points)]
-    return _frame(rows, [*_POINT_FIELDS, *list(_DERIVED)[3:8]])
+    return _frame(rows, [*_POINT_FIELDS, *list(_DERIVED)[3:9]])
 
 
 def _point(loss: Loss) -> Columns:
@@ -85,13 +87,14 @@ def _point(loss: Loss) -> Columns:
         "channels_hit": sum(count > 0 for count in one.channel_hits),
         "clamping_loss_lsb": loss.clamping,
         "round_off_loss_lsb": loss.round_off,
+        "relative_loss": loss.relative,
     }
 
 
 def layers_frame(report: Report) -> pd.DataFrame:
     """Return one row per layer, in the order of the network."""
     rows = [_layer(one) for one in report.layer_losses()]
-    return _frame(rows, ["layer", "shape", *_LAYER_FIELDS, *list(_DERIVED)[6:]])
+    return _frame(rows, ["layer", "shape", *_LAYER_FIELDS, *(name for name in list(_DERIVED)[6:] if name != "relative_loss")])
 
 
 def _layer(one: LayerLoss) -> Columns:

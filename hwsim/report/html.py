@@ -116,6 +116,7 @@ def _filters() -> dict[str, Any]:
     return {
         "printable": wording.printable,
         "percent": wording.percent,
+        "relative": wording.relative,
         "lsb": wording.lsb,
         "decibel": wording.decibel,
         "counted": wording.counted,

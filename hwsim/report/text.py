@@ -11,7 +11,7 @@ from hwsim.report.columns import paragraph, table
 from hwsim.report.figures import OutputFigures, PointFigures
 from hwsim.report.ranking import LayerLoss, Loss
 from hwsim.report.verdict import verdict_of
-from hwsim.report.wording import NOTHING, agreement, counted, decibel, lsb, percent, short_count
+from hwsim.report.wording import NOTHING, agreement, counted, decibel, lsb, percent, relative, short_count
 
 if TYPE_CHECKING:
     from hwsim.report.report import Report
@@ -44,6 +44,7 @@ _POINT_HEADERS = (
     "round-off\nRMS",
     "\nbias",
     "\nloss",
+    "loss\n%",
 )
 _POINT_NAMES = (20, 11)
 
@@ -160,7 +161,8 @@ def _points(report: Report) -> list[str]:
         return [*lines, "No bit was lost."]
     lines += paragraph(
         "Where bits are lost, the worst first. RMS and bias are in LSB of the point. Loss is the RMS error that "
-        "the point puts into one output of the layer, in LSB of that output (weights: in LSB of the weight)."
+        "the point puts into one output of the layer, in LSB of that output (weights: in LSB of the weight), and in "
+        "% of the output's RMS (weights: of the weights'), by which points are ranked."
     )
     lines += table(_POINT_HEADERS, [_point_row(one) for one in worst[:MOST_POINTS]], names=_POINT_NAMES)
     if len(worst) > MOST_POINTS:
@@ -184,6 +186,7 @@ def _point_row(one: Loss) -> list[str]:
         sums if point.hits else NOTHING,
         *errors,
         lsb(one.total),
+        relative(one.relative),
     ]
 
 

@@ -91,6 +91,17 @@ def _three_digits(value: float) -> str:
     return f"{value:.{places}f}"
 
 
+def relative(share: float | None) -> str:
+    """Return an error by its signal, which it may exceed, in percent in at most seven characters.
+
+    >>> [relative(one) for one in (0.0, 0.00123, 0.5, 27.7, 1e300, None)]
+    ['0', '0.123', '50', '2770', '1e+302', '-']
+    """
+    if share is None:
+        return NOTHING
+    return f"{100 * share:.0f}" if 10 <= share < 1000 else f"{100 * share:.3g}"
+
+
 def decibel(value: float | None) -> str:
     """Return a ratio in dB; without any error it is exact.
 

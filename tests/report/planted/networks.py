@@ -21,7 +21,7 @@ from hwsim.reference.operation import run_operation
 
 Reals = NDArray[np.float32]
 
-SIZE = 12
+SIZE = 8
 SAMPLES = 24
 CLASSES = 6
 BLOCKS = ("first", "middle", "last")

@@ -111,7 +111,8 @@ def clipped(layer: str, factor: float, seed: int = 0) -> Planted:
     """A range of the input, or of a feature map, that is ``factor`` times too small."""
     case = sound(seed)
     scale = case.plan.tensors[layer].scale / factor
-    return Planted(case.with_tensor(layer, scale=scale), layer, "input" if layer == "image" else "output", "output")
+    point = "input" if layer == "image" else "output"
+    return Planted(case.with_tensor(layer, scale=scale), layer, point, point)
 
 
 def coarse(layer: str, factor: float, seed: int = 0) -> Planted:
@@ -133,19 +134,20 @@ def narrow_pooling(layer: str, missing: int, overflow: str = "saturate", seed: i
     return Planted(case, layer, "accumulator", "accumulator")
 
 
-def narrow_bias(layer: str, bits: int, seed: int = 0) -> Planted:
+def narrow_bias(layer: str, missing: int, seed: int = 0) -> Planted:
     """Biases that do not fit their word."""
+    bits = bits_needed(layer, "bias", seed) - missing
     return Planted(sound(seed).with_target(layer, bias={"bits": bits}), layer, "bias", "bias")
 
 
 def narrow_product(layer: str, bits: int, overflow: str = "saturate", seed: int = 0) -> Planted:
-    """A register for single products that is too narrow for large ones."""
+    """A register for single products, of 16 bits if they are to fit whatever comes, that is too narrow for large ones."""
     case = sound(seed).with_target(layer, mac={"product": {"bits": bits, "overflow": overflow}})
     return Planted(case, layer, "product", "product")
 
 
 def truncated_products(layer: str, shift: int, seed: int = 0) -> Planted:
-    """Products that lose their low bits before they are added."""
+    """Products that lose their low bits, without rounding, before they are added."""
     case = sound(seed).with_target(layer, mac={"product": {"bits": 20, "shift": shift, "rounding": "floor"}})
     return Planted(case, layer, "product", "product")
 
@@ -168,9 +170,9 @@ def unshifted_addition(layer: str, seed: int = 0) -> Planted:
 
 
 def without_zero_point(layer: str, bits: int, seed: int = 0) -> Planted:
-    """Symmetric codes for values of one sign: half of them are never used."""
+    """Symmetric codes of few bits for values of one sign: half of them are never used."""
     keys = {"activations": {"bits": bits, "symmetric": True}}
-    base = made(residual(seed))
+    base = sound(seed)
     target = overridden(base.target, {layer: keys})
     plan = hwsim.decide(base.network, profile_of(base.network), target)
     return Planted(replace(base, target=target, plan=plan), layer, "output")

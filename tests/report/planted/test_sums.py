@@ -1,0 +1,51 @@
+"""Planted into sums: accumulators, products, biases and means of too few bits."""
+
+from __future__ import annotations
+
+import pytest
+from report.planted.naming import assert_named_first
+from report.planted.plants import narrow_accumulator, narrow_bias, narrow_pooling, narrow_product, truncated_products
+
+
+@pytest.mark.parametrize(
+    ("layer", "missing", "overflow"),
+    [
+        ("stem", 2, "saturate"),
+        ("middle_depthwise", 2, "wrap"),
+        ("last_project", 3, "saturate"),
+        ("logits", 2, "wrap"),
+    ],
+)
+def test_accumulator(layer: str, missing: int, overflow: str) -> None:
+    assert_named_first(narrow_accumulator(layer, missing, overflow))
+
+
+@pytest.mark.parametrize(
+    ("layer", "bits", "overflow"), [("first_expand", 12, "saturate"), ("last_depthwise", 12, "wrap")]
+)
+def test_product(layer: str, bits: int, overflow: str) -> None:
+    assert_named_first(narrow_product(layer, bits, overflow))
+
+
+def test_products_without_rounding() -> None:
+    assert_named_first(truncated_products("last_project", 8))
+
+
+@pytest.mark.parametrize(("layer", "missing"), [("stem", 2), ("last_expand", 3)])
+def test_bias(layer: str, missing: int) -> None:
+    assert_named_first(narrow_bias(layer, missing))
+
+
+@pytest.mark.parametrize(("layer", "missing", "overflow"), [("pool", 2, "wrap"), ("mean", 2, "saturate")])
+def test_sum_of_a_mean(layer: str, missing: int, overflow: str) -> None:
+    assert_named_first(narrow_pooling(layer, missing, overflow))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+@pytest.mark.parametrize(
+    "layer", ["stem", "first_depthwise", "middle_expand", "middle_project", "last_depthwise", "head", "logits"]
+)
+def test_accumulator_of_any_layer(layer: str, overflow: str, seed: int) -> None:
+    assert_named_first(narrow_accumulator(layer, 2, overflow, seed), seed)

@@ -248,24 +248,14 @@ class _Verdicts(Trials):
     def _joint(self, verdicts: Sequence[Verdict]) -> Figures | None:
         """Return how far the results move with the points of several verdicts lifted, None for no points.
 
-        Finer weights and finer feature maps would make sums that no accumulator holds, so they are lifted apart, and
-        what they do is added. What cannot be lifted together moves without limit.
+        What cannot be lifted together moves without limit.
         """
         wanted = {(one.layer, one.name) for one in verdicts}
         group = [one for one in self.lifts if (one.layer, one.name) in wanted]
-        maps = [one for one in group if one.part == "activations"]
-        parts = [part for part in (maps, [one for one in group if one not in maps]) if part]
         try:
-            changes = [self.bench.change(self.base, self.lifted(part)) for part in parts]
+            return self.bench.change(self.base, self.lifted(group)) if group else None
         except HwsimError:
             return Figures(noise=math.inf, flips=0, decisions=0)
-        if not changes:
-            return None
-        return Figures(
-            noise=sum(one.noise for one in changes),
-            flips=sum(one.flips for one in changes),
-            decisions=changes[0].decisions,
-        )
 
 
 def _negligible(rows: Sequence[Verdict]) -> list[Verdict]:

@@ -118,6 +118,8 @@ def gains(one: AdviceFigures) -> str:
     text = f"{signed(one.gain_db)} dB, to {decibel(one.sqnr_db)} dB"
     if one.top1 is None or one.top1_before is None:
         return text
+    if one.flips == one.flips_before:
+        return f"{text}; no decision more is float's"
     shares = f"top-1 {agreement(one.top1_before)} to {agreement(one.top1)} %"
     return f"{text}; {shares}, flips {one.flips_before} to {one.flips}"
 

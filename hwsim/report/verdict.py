@@ -56,7 +56,7 @@ def _decisions(one: OutputFigures, samples: int) -> str:
 
     share = f"{agreement(one.top1_agreement or 0.0)} % of decisions are float's"
     flips = f"{one.flip_count:,} of {counted(samples, 'sample')} {'flips' if one.flip_count == 1 else 'flip'}"
-    limit = f" (held from {agreement(HELD_TOP1)} % on)" if grade(one) else ""
+    limit = f" (held from {HELD_TOP1 * 100:g} % on)" if grade(one) else ""
     return f"{share}, {flips}{limit}; SQNR {_ratio(one.sqnr_db)}"
 
 

@@ -55,8 +55,12 @@ class Trials:
         self.lifts = list(lifts(case.network, self.program, case.target, reach))
 
     def loses(self, one: Lift) -> bool:
-        """Whether a bit was lost at the points of a lift."""
-        return not self.lossy.isdisjoint((one.layer, point) for point in one.points)
+        """Whether a bit was lost at the points of a lift, or, of a tensor's format, where values were rounded to it."""
+        if not self.lossy.isdisjoint((one.layer, point) for point in one.points):
+            return True
+        # the rounding to the codes of a tensor is counted where it takes place, at points before that of its format
+        rounding = (other for other in self.lifts if other.layer == one.layer and other.part == "rounding")
+        return one.name == "output" and not one.obstacle and any(map(self.loses, rounding))
 
     def lifted(self, group: Sequence[Lift]) -> Outputs:
         """Return the results with some points lifted. Raises HwsimError where they cannot be."""

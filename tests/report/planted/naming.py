@@ -18,8 +18,8 @@ WORSE_DB = 3.0
 CLEAR = 1.5
 """By this factor it costs more than any point of another layer."""
 
-LARGEST_SHARE = 0.35
-"""Of the error's energy a point costs less than this in a sound network, where many make it together."""
+LARGEST_SHARE = 0.5
+"""No point of a sound network makes half of the error: many make it together."""
 
 
 def costs_of(case: Case, result: hwsim.Result | None = None) -> Sequence[CostFigures]:

@@ -149,7 +149,7 @@ def scaled_channels(network: Network, name: str, factors: Sequence[float]) -> Ne
     """
     middle = weighted(network, name)
     before = weighted(network, middle.inputs[0])
-    assert isinstance(before, Reshape, Weighted)
+    assert isinstance(before, Weighted)
     assert network.uses[before.name] == 1
     by = np.asarray(factors, np.float32)
     return with_operations(

@@ -12,26 +12,27 @@ def test_clipped_input(factor: float) -> None:
     assert_named_first(clipped("image", factor))
 
 
+@pytest.mark.slow
 def test_coarse_input() -> None:
     assert_named_first(coarse("image", 32))
 
 
-@pytest.mark.parametrize(("layer", "factor"), [("first_expand", 8), ("head", 4)])
+@pytest.mark.parametrize(("layer", "factor"), [("first_expand", 8), pytest.param("head", 4, marks=pytest.mark.slow)])
 def test_clipped_feature_map(layer: str, factor: float) -> None:
     assert_named_first(clipped(layer, factor))
 
 
-@pytest.mark.parametrize(("layer", "factor"), [("middle_depthwise", 8), ("last_expand", 32)])
+@pytest.mark.parametrize(("layer", "factor"), [("middle_depthwise", 8), pytest.param("last_expand", 32, marks=pytest.mark.slow)])
 def test_range_set_by_an_outlier(layer: str, factor: float) -> None:
     assert_named_first(coarse(layer, factor))
 
 
-@pytest.mark.parametrize("layer", ["first_project", "last_project", "middle_add"])
+@pytest.mark.parametrize("layer", ["first_project", "middle_add", pytest.param("last_project", marks=pytest.mark.slow)])
 def test_branch_of_too_small_a_scale(layer: str) -> None:
     assert_named_first(clipped(layer, 8))
 
 
-@pytest.mark.parametrize("layer", ["middle_project", "last_add"])
+@pytest.mark.parametrize("layer", ["last_add", pytest.param("middle_project", marks=pytest.mark.slow)])
 def test_branch_of_too_large_a_scale(layer: str) -> None:
     assert_named_first(coarse(layer, 24))
 

@@ -13,7 +13,7 @@ from report.planted.plants import narrow_accumulator, narrow_bias, narrow_poolin
         ("stem", 2, "saturate"),
         ("middle_depthwise", 2, "wrap"),
         ("last_project", 3, "saturate"),
-        ("logits", 2, "wrap"),
+        pytest.param("head", 2, "wrap", marks=pytest.mark.slow),
     ],
 )
 def test_accumulator(layer: str, missing: int, overflow: str) -> None:
@@ -21,7 +21,8 @@ def test_accumulator(layer: str, missing: int, overflow: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "bits", "overflow"), [("first_expand", 12, "saturate"), ("last_depthwise", 12, "wrap")]
+    ("layer", "bits", "overflow"),
+    [("first_expand", 12, "saturate"), pytest.param("last_depthwise", 12, "wrap", marks=pytest.mark.slow)],
 )
 def test_product(layer: str, bits: int, overflow: str) -> None:
     assert_named_first(narrow_product(layer, bits, overflow))
@@ -31,7 +32,7 @@ def test_products_without_rounding() -> None:
     assert_named_first(truncated_products("last_project", 8))
 
 
-@pytest.mark.parametrize(("layer", "missing"), [("stem", 2), ("last_expand", 3)])
+@pytest.mark.parametrize(("layer", "missing"), [("last_expand", 3), pytest.param("stem", 2, marks=pytest.mark.slow)])
 def test_bias(layer: str, missing: int) -> None:
     assert_named_first(narrow_bias(layer, missing))
 

@@ -210,7 +210,10 @@ def reports() -> st.SearchStrategy[Report]:
     steps = _figures(WaterfallFigures, step=st.sampled_from(["ideal", "weights", "rounding"]), top1=st.none() | shares)
     states = st.sampled_from(["matters", "not lifted", "not tried", "negligible", "nothing lost"])
     pasted = st.sampled_from(["", "layers:\n  conv1:\n    weights: {bits: 4}\n"])
-    advice = _figures(AdviceFigures, yaml=pasted, top1=st.none() | shares, top1_before=st.none() | shares)
+    named = st.sampled_from(["", "equalise"])
+    advice = _figures(
+        AdviceFigures, yaml=pasted, technique=named, top1=st.none() | shares, top1_before=st.none() | shares
+    )
     return _figures(
         Report,
         attributed=st.none() | COUNTS,

@@ -27,7 +27,7 @@ LEAST_DB = 0.5
 """A change that gains less, and mends no flip, is not worth naming."""
 
 NEAR = 0.9
-"""Of two changes that gain about as much, down to this share, the smaller one is named."""
+"""Of changes that take off about as much of the error's energy, down to this share, the one that costs least is named."""
 
 QUICK_TECHNIQUES = ("equalise", "correct_bias")
 """Techniques that are tried where weights or feature maps cost: those that take no search."""
@@ -48,7 +48,7 @@ def advice(
         if _helps(trials.whole, figures):
             found.setdefault(remedy.theme, []).append((remedy, figures, target))
     best = [_smallest(trials.whole, some) for some in found.values()]
-    best.sort(key=lambda one: (one[1].flips, one[1].noise))
+    best.sort(key=lambda one: one[1].noise)
     return tuple(_figures(trials.whole, *one) for one in best[:MOST])
 
 
@@ -120,16 +120,15 @@ def _helps(before: Figures, after: Figures) -> bool:
 
 
 def _smallest(before: Figures, some: Iterable[tuple[Remedy, Figures, Target]]) -> tuple[Remedy, Figures, Target]:
-    """Return the change that gains most, or a smaller one that does about as well."""
+    """Return the change that takes off most of the error, or one that costs less and does about as well.
+
+    Decisions that a change mends do not choose: on few samples they are luck.
+    """
     ordered = list(some)
-    best = min(ordered, key=lambda one: (one[1].flips, one[1].noise))
-    gain = best[1].sqnr_db - before.sqnr_db
-    near = [
-        one
-        for one in ordered
-        if one[1].flips <= best[1].flips and (one is best or one[1].sqnr_db - before.sqnr_db >= NEAR * gain)
-    ]
-    return min(near, key=lambda one: (one[0].size, one[1].noise))
+    least = min(figures.noise for _, figures, _ in ordered)
+    limit = max(least, before.noise - NEAR * (before.noise - least))
+    near = [one for one in ordered if one[1].noise <= limit]
+    return min(near or ordered, key=lambda one: (one[0].stores_more, one[0].size, one[1].noise))
 
 
 def _figures(before: Figures, remedy: Remedy, after: Figures, target: Target) -> AdviceFigures:

@@ -51,6 +51,12 @@ class Remedy:
         """How much is changed: of two that help as much the smaller is better."""
         return len(self.layers or ()) or 1000
 
+    @property
+    def stores_more(self) -> bool:
+        """Whether weights or feature maps get more bits, which memory and its traffic pay for in every layer changed."""
+        sections = (keys.get(part, {}) for keys in (self.layers or {}).values() for part in ("weights", "activations"))
+        return any(isinstance(section, Mapping) and "bits" in section for section in sections)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Change:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from hwsim.report.figures import LayerFigures, PointFigures
+from hwsim.report.figures import CostFigures, LayerFigures, PointFigures
 from hwsim.report.ranking import LayerLoss, Loss, point_losses
 
 if TYPE_CHECKING:
@@ -106,10 +107,17 @@ def _layer(one: LayerLoss) -> Columns:
     }
 
 
+def costs_frame(report: Report) -> pd.DataFrame:
+    """Return one row per layer and group of points, as they are ranked."""
+    names = [one.name for one in fields(CostFigures)]
+    rows = [{name: getattr(one, name) for name in names} | {"points": ", ".join(one.points)} for one in report.costs]
+    return _frame(rows, names)
+
+
 def _frame(rows: Sequence[Columns], names: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    hints = get_type_hints(LayerFigures) | get_type_hints(PointFigures) | _DERIVED
+    hints = get_type_hints(LayerFigures) | get_type_hints(PointFigures) | get_type_hints(CostFigures) | _DERIVED
     columns = {name: [row[name] for row in rows] for name in names}
     return pd.DataFrame(
         {name: pd.Series(values, dtype=_dtype(hints[name], values)) for name, values in columns.items()}

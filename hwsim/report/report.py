@@ -85,6 +85,12 @@ class Report:
 
         return layers_frame(self)
 
+    def costs_frame(self) -> pd.DataFrame:
+        """Return one row per layer and group of points, what costs most first; none where nothing was attributed."""
+        from hwsim.report.frame import costs_frame
+
+        return costs_frame(self)
+
     def to_csv(self, path: str | Path) -> None:
         """Write ``to_frame`` as CSV, whole or not at all."""
         text: str = self.to_frame().to_csv(index=False, lineterminator="\n")

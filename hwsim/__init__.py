@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from hwsim.program import Program, lower
     from hwsim.quantize import Analysis, Plan, Profile, WeightProfile, analyse, decide, profile, profile_weights
-    from hwsim.report import Checked, Report, check
+    from hwsim.report import Checked, Report, ReportDiff, check, compare_reports
     from hwsim.target import Target, load_target, shipped_targets
     from hwsim.techniques import Techniques, compare_techniques
     from hwsim.train import Agreement, StoreReport, agree, fake_quantize, store_weights
@@ -76,6 +76,7 @@ _HOME = {
     "ProgramError": "errors",
     "Proposal": "process",
     "Report": "report",
+    "ReportDiff": "report",
     "Result": "pipeline",
     "Rounding": "formats",
     "StoreReport": "train",
@@ -93,6 +94,7 @@ _HOME = {
     "characteristics": "process",
     "check": "report",
     "compare_implementations": "lite",
+    "compare_reports": "report",
     "compare_techniques": "techniques",
     "decide": "quantize",
     "diff": "divergence",
@@ -137,6 +139,7 @@ __all__ = [
     "ProgramError",
     "Proposal",
     "Report",
+    "ReportDiff",
     "Result",
     "Rounding",
     "StoreReport",
@@ -155,6 +158,7 @@ __all__ = [
     "characteristics",
     "check",
     "compare_implementations",
+    "compare_reports",
     "compare_techniques",
     "decide",
     "diff",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hwsim.improve import TECHNIQUES
     from hwsim.lite import Implementations, compare_implementations
     from hwsim.loaders import load
+    from hwsim.location import Location, Locations, locate
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
     from hwsim.process import (
@@ -65,6 +66,8 @@ _HOME = {
     "Implementations": "lite",
     "IntFormat": "formats",
     "Ledger": "engine",
+    "Location": "location",
+    "Locations": "location",
     "ModelError": "errors",
     "Negligible": "process",
     "Network": "network",
@@ -102,6 +105,7 @@ _HOME = {
     "fake_quantize": "train",
     "load": "loaders",
     "load_target": "target",
+    "locate": "location",
     "lower": "program",
     "negligible": "process",
     "profile": "quantize",
@@ -128,6 +132,8 @@ __all__ = [
     "Implementations",
     "IntFormat",
     "Ledger",
+    "Location",
+    "Locations",
     "ModelError",
     "Negligible",
     "Network",
@@ -166,6 +172,7 @@ __all__ = [
     "fake_quantize",
     "load",
     "load_target",
+    "locate",
     "lower",
     "negligible",
     "profile",

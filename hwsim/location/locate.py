@@ -1,0 +1,245 @@
+"""Find the values that lost bits at a truncation point, by running a program again up to there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.data import Data, Samples
+from hwsim.engine import Engine, Row
+from hwsim.engine.ledger import positions_of
+from hwsim.engine.tiers import tier_for
+from hwsim.errors import HwsimError, ProgramError
+from hwsim.location.chains import ChainFinder
+from hwsim.location.elements import ElementFinder
+from hwsim.location.found import Finder
+from hwsim.location.location import Kind, Location, Locations
+from hwsim.location.once import real_values
+from hwsim.location.passage import StepFinder
+from hwsim.location.products import SumFinder
+from hwsim.location.reals import InputFinder, Reals
+from hwsim.pipeline import Result
+from hwsim.program import Program
+from hwsim.program.records import (
+    IntOperation,
+    MatrixProduct,
+    MultiplyAccumulate,
+    Point,
+    PoolAverage,
+    Product,
+    Quantize,
+    Sum,
+)
+
+Array = NDArray[Any]
+
+BLOCK = 16
+"""How many samples run together."""
+
+KINDS: tuple[Kind, ...] = ("clamping", "round-off")
+
+
+def locate(  # noqa: PLR0913  one argument for each choice
+    source: Result | Program | str | Path,
+    data: Data,
+    layer: str,
+    point: str,
+    *,
+    number: int = 5,
+    kind: Kind | None = None,
+    worst: bool = False,
+    samples: int | None = None,
+) -> Locations:
+    """Return values that lost bits at a truncation point: where, of which operands, and Python that shows it.
+
+    source: what ``hwsim.run`` gave, a program, or the path of one. Of a program alone the points of weights and biases
+        cannot be located: it holds integers only.
+    data: as ``hwsim.run`` takes it. layer, point: as the report names them.
+    number: how many values at most, the first ones in the order of sample, position, step and channel; with ``worst``
+        those with the largest errors, for which all samples are looked at.
+    kind: `clamping` (outside the format) or `round-off` (low bits dropped); by default clamping at points that have a
+        format, if any value left it, else round-off.
+    samples: how many samples to look at, at most; by default all.
+
+    A value is an output of the layer at this point, whatever number of additions in it left the format: ``hits`` says
+    how many. Raises HwsimError for a layer or a point that is not there, and where a point cannot be looked into.
+    """
+    if number < 1 or (samples is not None and samples < 1):
+        raise HwsimError(f"number and samples must be at least 1, not {number if number < 1 else samples}")
+    if kind is not None and kind not in KINDS:
+        raise HwsimError(f"kind {kind!r}: it must be one of {', '.join(KINDS)}")
+    network, plan = (source.network, source.plan) if isinstance(source, Result) else (None, None)
+    program = program_of(source)
+    one, found = point_of(program, layer, point)
+    if found.once:
+        told = _of_reals(real_values(one, found, network, plan), one, found, (number, kind, worst))
+    else:
+        told = _of_values(program, one, found, data, (number, kind, worst, samples))
+    return replace(told, network=program.network, target=program.target)
+
+
+def program_of(source: Result | Program | str | Path) -> Program:
+    """Return the program of a source."""
+    if isinstance(source, Result):
+        return source.program
+    return source if isinstance(source, Program) else Program.load(source)
+
+
+def point_of(program: Program, layer: str, point: str) -> tuple[IntOperation, Point]:
+    """Return the operation and the point of that name; raises ProgramError with the nearest name for another."""
+    mine = [one for one in program.operations if one.layer == layer]
+    if not mine:
+        near = get_close_matches(layer, {one.layer for one in program.operations}, n=1)
+        raise ProgramError(f"the program has no layer {layer!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    points = [(one, each) for one in mine for each in one.points]
+    for one, each in points:
+        if each.name == point:
+            return one, each
+    names = list(dict.fromkeys(each.name for _, each in points))
+    near = get_close_matches(point, names, n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    has = f"it has {', '.join(names)}" if names else "it loses nothing and has none"
+    raise ProgramError(f"{layer} has no truncation point {point!r}; {meant}{has}")
+
+
+def finder_of(one: IntOperation, point: Point, kind: Kind) -> Finder:
+    """Return what looks at a point; raises HwsimError where hwsim cannot look into an operation."""
+    steps = getattr(one, "steps", ()), *getattr(one, "input_steps", ())
+    if isinstance(one, Quantize) and point.name == "input":
+        return InputFinder(one, point, kind)
+    if isinstance(one, MultiplyAccumulate | MatrixProduct) and (point.stage or point.name == "product"):
+        return SumFinder.of(one, point, kind)
+    if isinstance(one, Sum) and point.stage:
+        return ChainFinder(one, point, kind)
+    if isinstance(one, PoolAverage) and (point.stage or point.name == "division"):
+        return ChainFinder(one, point, kind)
+    if isinstance(one, Product) and point.name == "product":
+        return ElementFinder(one, point, kind)
+    finder = StepFinder(one, point, kind)
+    if any(finder.meets(each) for each in steps):
+        return finder
+    raise HwsimError(
+        f"{one.layer}: hwsim cannot look into {point.name!r} of an operation of kind {one.kind!r}; the report says "
+        "where the first value came from outside"
+    )
+
+
+def _kinds(row: Row, kind: Kind | None) -> Kind:
+    """Return the kind to look for: the one asked for, else clamping if there was any."""
+    if kind is not None:
+        return kind
+    return "clamping" if row.hits or not row.inexact else "round-off"
+
+
+def _of_reals(reals: Reals, one: IntOperation, point: Point, asked: tuple[int, Kind | None, bool]) -> Locations:
+    number, kind, worst = asked
+    if kind is None:
+        kind = "clamping" if len(reals.survey("clamping")) else "round-off"
+    every = reals.survey(kind)
+    chosen = every.chosen(number, worst=worst)
+    found = [
+        replace(reals.describe(one.layer, point, kind, (None, int(position), int(channel))), hits=1, error=float(error))
+        for position, channel, error in zip(chosen.position, chosen.channel, chosen.error, strict=True)
+    ]
+    return _told(one, point, kind, worst, 0, len(every), found)
+
+
+def _of_values(
+    program: Program, one: IntOperation, point: Point, data: Data, asked: tuple[int, Kind | None, bool, int | None]
+) -> Locations:
+    number, kind, worst, limit = asked
+    finder_of(one, point, kind or "clamping")  # refuses before anything runs
+    found: list[tuple[float, int, Location]] = []
+    looked, affected, drop = 0, 0, kind
+    for first, inputs, rows in _reaching(program, one, point, data, limit):
+        looked = first + len(rows)
+        for at, row in enumerate(rows):
+            if drop is None and (row.hits or row.inexact):
+                drop = _kinds(row, kind)
+            if not (row.hits if drop == "clamping" else row.inexact):
+                continue
+            assert drop is not None
+            finder, own = finder_of(one, point, drop), [codes[at] for codes in inputs]
+            every = finder.survey(own, first + at)
+            affected += len(every)
+            chosen = every.chosen(number, worst=worst)
+            for n in range(len(chosen)):
+                place = first + at, int(chosen.position[n]), int(chosen.channel[n])
+                error = float(chosen.error[n])
+                if worst and len(found) >= number and abs(error) <= abs(found[-1][0]):
+                    break
+                told = replace(finder.describe(own, *place), hits=int(chosen.hits[n]), error=error)
+                found.append((error, len(found), told))
+                if worst:
+                    found.sort(key=lambda each: -abs(each[0]))
+                    del found[number:]
+                if len(found) == number and not worst:
+                    return _told(one, point, drop, worst, first + at + 1, affected, [each[2] for each in found])
+    return _told(one, point, drop or "clamping", worst, looked, affected, [each[2] for each in found])
+
+
+def _told(
+    one: IntOperation, point: Point, kind: Kind, worst: bool, samples: int, affected: int, found: Sequence[Location]
+) -> Locations:
+    return Locations(
+        network="",
+        target="",
+        layer=one.layer,
+        point=point.name,
+        kind=kind,
+        worst=worst,
+        samples=samples,
+        affected=affected,
+        found=tuple(found),
+    )
+
+
+def _reaching(
+    program: Program, one: IntOperation, point: Point, data: Data, limit: int | None
+) -> Iterator[tuple[int, list[Array], list[Row]]]:
+    """Yield, block by block, the first sample, the inputs (n, …) of ``one``, and of each sample the point's row.
+
+    Only what ``one`` needs runs. An overflow that the target makes an error is none here: it is looked for.
+    """
+    samples = Samples(data, program.inputs)
+    path = _needed(program, one)
+    index, first = one.points.index(point), 0
+    with Engine(BLOCK, tier=tier_for(program, samples.count)) as engine:
+        for block in samples.blocks(BLOCK, limit):
+            tensors: dict[str, Array] = {each.name: values for each, values in zip(program.inputs, block, strict=True)}
+            for each in path:
+                tensors[each.output.name] = _run(engine, each, tensors, first)
+            inputs = [tensors[name] for name in one.inputs]
+            rows = []
+            for sample in range(len(block[0])):
+                own = [codes[sample : sample + 1] for codes in inputs]
+                _, tally = engine.run_part(one, own, first + sample)
+                counts, histogram = tally.counts[index], tally.histograms[index]
+                rows.append(Row(one.layer, one.kind, point, counts, histogram, positions_of(one)))
+            yield first, inputs, rows
+            first += len(block[0])
+
+
+def _run(engine: Engine, one: IntOperation, tensors: dict[str, Array], first: int) -> Array:
+    inputs = [tensors[name] for name in one.inputs]
+
+    def work(part: slice) -> Array:
+        return engine.run_part(one, [codes[part] for codes in inputs], first + part.start)[0]
+
+    return np.concatenate(engine.share(work, engine.parts(len(inputs[0]))))
+
+
+def _needed(program: Program, one: IntOperation) -> list[IntOperation]:
+    """Return the operations before ``one`` that it needs, in order."""
+    wanted, path = set(one.inputs), []
+    for each in reversed(program.operations[: program.operations.index(one)]):
+        if each.output.name in wanted:
+            wanted |= set(each.inputs)
+            path.append(each)
+    return path[::-1]

@@ -300,6 +300,43 @@ def diff(  # noqa: PLR0913, PLR0917  one argument for each option
         raise typer.Exit(INVALID)
 
 
+@app.command()
+def locate(  # noqa: PLR0913, PLR0917  one argument for each option
+    model: Annotated[Path, typer.Argument(help="A model, or the program.hwsim of a run.")],
+    layer: Annotated[str, typer.Option(help="The layer, as the report names it.")],
+    point: Annotated[str, typer.Option(help="The truncation point in it.")],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="A shipped target or a YAML file.")] = None,
+    data: Inputs = None,
+    calibration: Ranges = None,
+    plan: SavedPlan = None,
+    number: Annotated[int, typer.Option(min=1, help="How many values.")] = 5,
+    worst: Annotated[bool, typer.Option("--worst", help="Those with the largest errors, not the first.")] = False,
+    kind: Annotated[str | None, typer.Option(help="`clamping` or `round-off`.")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="How many samples to look at.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show values that lost bits at a truncation point, their operands, and Python that computes them."""
+    with errors_in_words():
+        check_files(model, data, calibration, plan)
+        chosen: Any = {"number": number, "kind": kind, "worst": worst, "samples": samples}
+        if model.suffix == ".hwsim":
+            if any(one is not None for one in (target, calibration, plan)):
+                raise hwsim.HwsimError(
+                    f"{model} is a program, made for a target; --target, --calibration and --plan are for models"
+                )
+            found = hwsim.locate(model, data, layer, point, **chosen)
+        else:
+            if target is None:
+                raise hwsim.HwsimError("a model needs a --target; only a program (.hwsim) is made for one")
+            from hwsim.process.case import case_of
+
+            case = case_of(model, target, data, calibration, plan)
+            program = hwsim.lower(case.network, case.plan, case.target)
+            chosen |= {"network": case.network, "plan": case.plan}
+            found = hwsim.locate(program, case.samples.source, layer, point, **chosen)
+        typer.echo(found.to_json() if as_json else str(found))
+
+
 def are_reports(a: Path, b: Path) -> bool:
     """Whether both files are reports, by their names; raises HwsimError if one alone is."""
     reports = [path for path in (a, b) if path.suffix.lower() == ".json"]

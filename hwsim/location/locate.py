@@ -24,6 +24,7 @@ from hwsim.location.once import real_values
 from hwsim.location.passage import StepFinder
 from hwsim.location.products import SumFinder
 from hwsim.location.reals import InputFinder, Reals
+from hwsim.network import Network
 from hwsim.pipeline import Result
 from hwsim.program import Program
 from hwsim.program.records import (
@@ -36,6 +37,7 @@ from hwsim.program.records import (
     Quantize,
     Sum,
 )
+from hwsim.quantize import Plan
 
 Array = NDArray[Any]
 
@@ -47,7 +49,7 @@ KINDS: tuple[Kind, ...] = ("clamping", "round-off")
 
 def locate(  # noqa: PLR0913  one argument for each choice
     source: Result | Program | str | Path,
-    data: Data,
+    data: Data | None,
     layer: str,
     point: str,
     *,
@@ -55,17 +57,19 @@ def locate(  # noqa: PLR0913  one argument for each choice
     kind: Kind | None = None,
     worst: bool = False,
     samples: int | None = None,
+    network: Network | None = None,
+    plan: Plan | None = None,
 ) -> Locations:
     """Return values that lost bits at a truncation point: where, of which operands, and Python that shows it.
 
-    source: what ``hwsim.run`` gave, a program, or the path of one. Of a program alone the points of weights and biases
-        cannot be located: it holds integers only.
-    data: as ``hwsim.run`` takes it. layer, point: as the report names them.
+    source: what ``hwsim.run`` gave, a program, or the path of one.
+    data: as ``hwsim.run`` takes it; None will do for weights and biases. layer, point: as the report names them.
     number: how many values at most, the first ones in the order of sample, position, step and channel; with ``worst``
         those with the largest errors, for which all samples are looked at.
     kind: `clamping` (outside the format) or `round-off` (low bits dropped); by default clamping at points that have a
         format, if any value left it, else round-off.
     samples: how many samples to look at, at most; by default all.
+    network, plan: what a program was made of: it holds integers alone, but weights and biases were real numbers.
 
     A value is an output of the layer at this point, whatever number of additions in it left the format: ``hits`` says
     how many. Raises HwsimError for a layer or a point that is not there, and where a point cannot be looked into.
@@ -74,12 +78,15 @@ def locate(  # noqa: PLR0913  one argument for each choice
         raise HwsimError(f"number and samples must be at least 1, not {number if number < 1 else samples}")
     if kind is not None and kind not in KINDS:
         raise HwsimError(f"kind {kind!r}: it must be one of {', '.join(KINDS)}")
-    network, plan = (source.network, source.plan) if isinstance(source, Result) else (None, None)
+    if isinstance(source, Result):
+        network, plan = source.network, source.plan
     program = program_of(source)
     one, found = point_of(program, layer, point)
     if found.once:
         told = _of_reals(real_values(one, found, network, plan), one, found, (number, kind, worst))
     else:
+        if data is None:
+            raise HwsimError(f"{layer} {point}: give the data: what is lost there depends on it")
         told = _of_values(program, one, found, data, (number, kind, worst, samples))
     return replace(told, network=program.network, target=program.target)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine import Engine
+from hwsim.engine.ledger import positions_of
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import in_words, integers
@@ -25,6 +26,7 @@ from hwsim.program.records import (
     ClipLow,
     FitTo,
     IntOperation,
+    Join,
     LookUp,
     MultiplyBy,
     Negate,
@@ -54,6 +56,7 @@ class Passage:
     """Values (rows, channels) on their way: ``before`` and ``after`` the step, and those at the ``entrance``.
 
     ``lead`` are the steps before it. ``input`` names the tensor whose codes entered, "" for what an accumulator holds.
+    ``places`` (rows, channels) are those of the values in the output, in row-major order.
     """
 
     step: Step
@@ -61,6 +64,7 @@ class Passage:
     entrance: Array
     before: Array
     after: Array
+    places: Ints
     input: str = ""
 
 
@@ -78,22 +82,24 @@ class StepFinder:
 
     def survey(self, inputs: Sequence[Array], sample: int) -> Found:
         """Return all values of a sample that lost something."""
-        hits, error = None, None
+        shape = positions_of(self.one), self.one.channels
+        hits, error = np.zeros(shape, np.int64), np.zeros(shape)
         for passage in self.passages(inputs, sample):
             lost, put = self._lost(passage)
-            hits = lost.astype(np.int64) if hits is None else hits + lost
-            error = put if error is None else error + put
-        assert hits is not None and error is not None
+            hits.reshape(-1)[passage.places] += lost
+            error.reshape(-1)[passage.places] += put
         return Found.of(hits, error)
 
     def describe(self, inputs: Sequence[Array], sample: int, position: int, channel: int) -> Location:
         """Return one value in full."""
-        at = position, channel
-        passage = next(one for one in self.passages(inputs, sample) if self._lost(one)[0][at])
+        place = position * self.one.channels + channel
+        here = [(one, np.argwhere((one.places == place) & self._lost(one)[0])) for one in self.passages(inputs, sample)]
+        passage, own = next((one, each[0]) for one, each in here if len(each))
+        at = int(own[0]), int(own[1])
         name = passage.input or "accumulator"
         index = (*index_of(position, self.one.output.shape), channel)
         entrance, before, after = (int(one[at]) for one in (passage.entrance, passage.before, passage.after))
-        text, note = self._recipe(passage, position, channel, entrance, before)
+        text, note = self._recipe(passage, at, entrance, before)
         return Location(
             layer=self.one.layer,
             point=self.point.name,
@@ -104,7 +110,7 @@ class StepFinder:
             channel=channel,
             step=0,
             hits=0,
-            exact=recipe.text_of(self._exact(passage.step, before, channel)),
+            exact=recipe.text_of(self._exact(passage.step, before, at[1])),
             result=after,
             error=0.0,
             operands=(Operand(name=name, index=index, value=entrance),),
@@ -119,18 +125,32 @@ class StepFinder:
             for number, steps in enumerate(one.input_steps):
                 codes = np.broadcast_to(inputs[number], one.output.shape)
                 found += self._through(steps, codes.reshape(-1, one.channels), sample, one.inputs[number])
+        if isinstance(one, Join):
+            found += self._joined(one, inputs, sample)
         if isinstance(one, Rescale):
             found += self._through(one.steps, inputs[0].reshape(-1, one.channels), sample, one.inputs[0])
         elif self.meets(getattr(one, "steps", ())):
             found += self._through(one.steps, traced(one, inputs, sample), sample, "")  # type: ignore[attr-defined]
         return found
 
-    def _through(self, steps: Sequence[Step], entrance: Array, sample: int, name: str) -> list[Passage]:
+    def _joined(self, one: Join, inputs: Sequence[Array], sample: int) -> Iterator[Passage]:
+        """Yield the passages of tensors that are joined, each with its places in the whole."""
+        places, offset = np.arange(positions_of(one) * one.channels).reshape(one.output.shape), 0
+        for name, codes, steps in zip(one.inputs, inputs, one.input_steps, strict=True):
+            mine = np.take(places, range(offset, offset + codes.shape[one.axis]), axis=one.axis)
+            offset += codes.shape[one.axis]
+            channels = codes.shape[-1]
+            own = mine.reshape(-1, channels)
+            yield from self._through(steps, codes.reshape(-1, channels), sample, name, own)
+
+    def _through(
+        self, steps: Sequence[Step], entrance: Array, sample: int, name: str, mine: Ints | None = None
+    ) -> list[Passage]:
         """Return the passage of values through the step of the point, if it is among these."""
         places = [n for n, step in enumerate(steps) if step.point == self.point.name and isinstance(step, LOSSY)]
         if not places:
             return []
-        tally = Tally.of(self.one, sample, tier=PLAIN)
+        tally = Tally.of(self.one, sample, tier=PLAIN).part(entrance.shape[1])
         words = words_of(entrance, self.one.wide)
         draws = getattr(self.one, "draws")  # noqa: B009  every operation with steps has them
         run_steps(steps[: places[0]], words, draws, 1, tally)
@@ -143,6 +163,7 @@ class StepFinder:
                 entrance=entrance,
                 before=before,
                 after=integers(words),
+                places=np.arange(entrance.size).reshape(entrance.shape) if mine is None else mine,
                 input=name,
             )
         ]
@@ -175,14 +196,14 @@ class StepFinder:
         assert down is not None
         return Fraction(int(up[0]), int(np.broadcast_to(down, (1,))[0]))
 
-    def _recipe(self, passage: Passage, position: int, channel: int, entrance: int, before: int) -> tuple[str, str]:
-        """Return the line of Python and a note."""
-        step, note = passage.step, ""
+    def _recipe(self, passage: Passage, at: tuple[int, int], entrance: int, before: int) -> tuple[str, str]:
+        """Return the line of Python and a note; ``at`` is the place among the passage's values."""
+        step, note, channel = passage.step, "", at[1]
         x = _written(passage.lead, entrance, before, channel)
         if isinstance(step, FitTo):
             return recipe.clamping(x, [int(each) for each in step.field]), note
         exact = self._exact(step, before, channel)
-        draw = self._draw(step, position, channel)
+        draw = self._draw(step, at[0] * passage.before.shape[1] + channel)
         line, shown = _rounding_line(step, channel, before, draw)
         if not line:
             return "", f"hwsim_kernels has no function of its own for this {type(step).__name__}"
@@ -190,12 +211,12 @@ class StepFinder:
         text = f"{imports}{recipe.IMPORT}x = {x}; {line}, {recipe.exact_of(exact, shown)})"
         return text, STOCHASTIC if draw is not None else ""
 
-    def _draw(self, step: Step, position: int, channel: int) -> int | None:
+    def _draw(self, step: Step, number: int) -> int | None:
         rounding = getattr(step, "rounding", None)
         if rounding is None or not rounding.stochastic:
             return None
         draws: Ints = getattr(self.one, "draws")  # noqa: B009
-        return int(draws[(position * self.one.channels + channel) % draws.size])
+        return int(draws[number % draws.size])
 
 
 def traced(one: IntOperation, inputs: Sequence[Array], sample: int) -> Array:

@@ -16,7 +16,7 @@ from hwsim.location.location import Kind, Location, Operand
 from hwsim.location.sums import PRODUCT, Datapath, Event, Watch, replay
 from hwsim.program.records import MatrixProduct, MultiplyAccumulate, Point
 from hwsim_kernels.describe import Format
-from hwsim_kernels.fields import BITS, OVERFLOW, ROUNDING, SATURATED_BITS, SHIFT, SIGNED, TERMS
+from hwsim_kernels.fields import BITS, OVERFLOW, ROUNDING, SATURATED_BITS, SHIFT, SIGNED, TERMS, TREE
 from hwsim_kernels.order import sums_end
 
 Array = NDArray[Any]
@@ -208,7 +208,7 @@ class SumFinder:
 
     def _added(self, event: Event, pairs: Sequence[tuple[Operand, Operand]]) -> str:
         """Return what is added, from its operands where it is one product, else the sum that comes from below."""
-        if len(pairs) != 1:
+        if len(pairs) != 1 or self.level > 0 or self._field[TREE]:
             return recipe.number(event.added)
         left, right = (recipe.less(int(one.value), one.zero_point) for one in pairs[0])
         product = f"{left} * {right}"

@@ -15,7 +15,7 @@ from hwsim.location.found import Found, index_of
 from hwsim.location.location import Kind, Location, Operand
 from hwsim.program.records import Point, Quantize
 from hwsim_kernels.counting import new_counts
-from hwsim_kernels.quantize import quantize
+from hwsim_kernels.quantize import REAL_LIMIT, quantize
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -56,9 +56,8 @@ class Reals:
         whole, codes = self.rounded(), self.codes()
         if kind == "clamping":
             return Found.of((whole != codes).astype(np.int64), codes - whole)
-        quotient = self.values / self.scale
-        exact = whole - self.zero_point
-        return Found.of((quotient != exact).astype(np.int64), exact - quotient)
+        quotient = np.clip(self.values / self.scale, -REAL_LIMIT, REAL_LIMIT)
+        return Found.of((quotient != np.floor(quotient)).astype(np.int64), whole - self.zero_point - quotient)
 
     def describe(self, layer: str, point: Point, kind: Kind, place: tuple[int | None, int, int]) -> Location:
         """Return one value in full; ``place`` is sample, position and channel."""

@@ -173,14 +173,18 @@ class Register:
     def tree(self, stage: Ints, level: int, step: int, leaves: list[Array]) -> Array:
         """Return the sum of ``leaves`` by pairs, every node fitted; missing ones at the end are 0."""
         began, zero = sum_begin(self.path.ends, level, step), np.zeros_like(leaves[0])
-        values = leaves + [zero] * (int(stage[TERMS]) - len(leaves))
-        if len(values) == 1:
+        values, width = leaves, int(stage[TERMS])
+        if width == 1:
             return self.settle(stage, level, step, began, zero, values[0])
-        while len(values) > 1:
-            pairs = [
-                self.settle(stage, level, step, began, *values[at : at + 2]) for at in range(0, len(values) - 1, 2)
-            ]
-            values = pairs + values[len(values) // 2 * 2 :]
+        while width > 1:
+            nodes = []
+            for at in range(0, len(values), 2):
+                if at + 1 < width:
+                    right = values[at + 1] if at + 1 < len(values) else zero
+                    nodes.append(self.settle(stage, level, step, began, values[at], right))
+                else:
+                    nodes.append(values[at])
+            values, width = nodes, (width + 1) // 2
         return values[0]
 
     def _draws(self, step: int, shape: tuple[int, ...]) -> Ints:

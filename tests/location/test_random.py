@@ -68,7 +68,7 @@ def check(case: Case, row: Row, kind: Kind) -> None:
 
 
 @given(cases())
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW_DRAWS)
 def test_what_is_located_is_what_the_ledger_counted(case: Case) -> None:
     ledger = execute(case.program, case.data, batch_size=case.batch_size).ledger
     for row in ledger:

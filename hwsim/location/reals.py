@@ -15,7 +15,11 @@ from hwsim.location.found import Found, index_of
 from hwsim.location.location import Kind, Location, Operand
 from hwsim.program.records import Point, Quantize
 from hwsim_kernels.counting import new_counts
+from hwsim_kernels.overflow import SATURATE
 from hwsim_kernels.quantize import REAL_LIMIT, quantize
+
+RANDOM = "hwsim_kernels.quantize has no random numbers"
+WIDE = "the exact value needs more than 64 bits"
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -46,9 +50,9 @@ class Reals:
         return out
 
     def rounded(self) -> Ints:
-        """Return the codes before they are fitted."""
+        """Return the codes before they are fitted, held to 64 bits."""
         wide = self.field.copy()
-        wide[:2] = 64, 1
+        wide[:4] = 64, 1, SATURATE, 0
         return self.codes(field=wide)
 
     def survey(self, kind: Kind) -> Found:
@@ -68,8 +72,9 @@ class Reals:
         name = recipe.rounding_name(int(self.field[4]))
         at = (*index_of(position, self.shape), channel)
         drawn = recipe.stochastic(self.field[4])
-        formed = f"hk.Format({recipe.format_words(self.field[:4])})" if kind == "clamping" else "hk.Format(64)"
-        whole_text = "hk.quantize(r, scale, zero, output=hk.Format(64), rounding=how)"
+        whole_form = 'hk.Format(64, "saturate")'
+        formed = f"hk.Format({recipe.format_words(self.field[:4])})" if kind == "clamping" else whole_form
+        whole_text = f"hk.quantize(r, scale, zero, output={whole_form}, rounding=how)"
         line = f'{recipe.IMPORT}r, scale, zero, how = {real!r}, {scale!r}, {zero}, "{name}"; '
         line += f"print(hk.quantize(r, scale, zero, output={formed}, rounding=how), "
         line += f"{whole_text if kind == 'clamping' else 'r / scale + zero'})"
@@ -88,7 +93,7 @@ class Reals:
             error=0.0,
             operands=(Operand(name=self.name, index=at, value=real),),
             recipe="" if drawn else line,
-            note="hwsim_kernels.quantize has no random numbers" if drawn else "",
+            note=RANDOM if drawn else WIDE if abs(whole) >= (1 << 63) - 1 else "",
         )
 
 

@@ -37,6 +37,7 @@ from hwsim.program.records import (
     Quantize,
     Sum,
 )
+from hwsim.progress import tracked
 from hwsim.quantize import Plan
 
 Array = NDArray[Any]
@@ -217,7 +218,11 @@ def _reaching(
     samples = Samples(data, program.inputs)
     path = _needed(program, one)
     index, first = one.points.index(point), 0
-    with Engine(BLOCK, tier=tier_for(program, samples.count)) as engine:
+    total = samples.count if limit is None or samples.count is None else min(limit, samples.count)
+    with (
+        Engine(BLOCK, tier=tier_for(program, samples.count)) as engine,
+        tracked(f"looking into {one.layer} {point.name}", total) as advance,
+    ):
         for block in samples.blocks(BLOCK, limit):
             tensors: dict[str, Array] = {each.name: values for each, values in zip(program.inputs, block, strict=True)}
             for each in path:
@@ -231,6 +236,7 @@ def _reaching(
                 rows.append(Row(one.layer, one.kind, point, counts, histogram, positions_of(one)))
             yield first, inputs, rows
             first += len(block[0])
+            advance(len(block[0]))
 
 
 def _run(engine: Engine, one: IntOperation, tensors: dict[str, Array], first: int) -> Array:

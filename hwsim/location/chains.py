@@ -14,7 +14,7 @@ from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import integers
 from hwsim.location import recipe
-from hwsim.location.found import Found, index_of
+from hwsim.location.found import Finder, Found, index_of
 from hwsim.location.location import Kind, Location, Operand
 from hwsim.location.passage import traced, words_of
 from hwsim.location.sums import fitted
@@ -41,7 +41,7 @@ class Chain:
 
 
 @dataclass(frozen=True, eq=False)
-class ChainFinder:
+class ChainFinder(Finder):
     """Looks at the accumulator of an addition or an average, or (``round-off``) at the division of an average."""
 
     one: Sum | PoolAverage

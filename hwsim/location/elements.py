@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.location import recipe
-from hwsim.location.found import Found, index_of
+from hwsim.location.found import Finder, Found, index_of
 from hwsim.location.location import Kind, Location, Operand
 from hwsim.location.sums import PRODUCT, Datapath, Register, Watch
 from hwsim.program.records import Point, Product
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class ElementFinder:
+class ElementFinder(Finder):
     """Looks at the product of two tensors."""
 
     one: Product

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -68,8 +69,14 @@ def index_of(position: int, shape: Sequence[int]) -> tuple[int, ...]:
 class Finder(Protocol):
     """Looks at one truncation point of one operation."""
 
+    @abstractmethod
     def survey(self, inputs: Sequence[Array], sample: int) -> Found:
         """Return all values of a sample (its inputs, without an axis of samples) that lost something."""
 
+    def surveys(self, inputs: Sequence[Sequence[Array]], samples: Sequence[int]) -> list[Found]:
+        """Return the same of several samples."""
+        return [self.survey(own, sample) for own, sample in zip(inputs, samples, strict=True)]
+
+    @abstractmethod
     def describe(self, inputs: Sequence[Array], sample: int, position: int, channel: int) -> Location:
         """Return one of them in full; ``hits`` and ``error`` are filled in by the caller."""

@@ -18,7 +18,7 @@ from hwsim.engine.tiers import tier_for
 from hwsim.errors import HwsimError, ProgramError
 from hwsim.location.chains import ChainFinder
 from hwsim.location.elements import ElementFinder
-from hwsim.location.found import Finder
+from hwsim.location.found import Finder, Found
 from hwsim.location.location import Kind, Location, Locations
 from hwsim.location.once import real_values
 from hwsim.location.passage import StepFinder
@@ -163,33 +163,40 @@ def _of_values(
 ) -> Locations:
     number, kind, worst, limit = asked
     finder_of(one, point, kind or "clamping")  # refuses before anything runs
-    found: list[tuple[float, int, Location]] = []
+    found: list[tuple[float, Location]] = []
     looked, affected, drop = 0, 0, kind
     for first, inputs, rows in _reaching(program, one, point, data, limit):
         looked = first + len(rows)
-        for at, row in enumerate(rows):
-            if drop is None and (row.hits or row.inexact):
-                drop = _kinds(row, kind)
-            if not (row.hits if drop == "clamping" else row.inexact):
-                continue
-            assert drop is not None
-            finder, own = finder_of(one, point, drop), [codes[at] for codes in inputs]
-            every = finder.survey(own, first + at)
+        drop = drop or next((_kinds(row, kind) for row in rows if row.hits or row.inexact), None)
+        if drop is None:
+            continue
+        lossy = [at for at, row in enumerate(rows) if (row.hits if drop == "clamping" else row.inexact)]
+        finder = finder_of(one, point, drop)
+        for at, every in _surveyed(finder, inputs, first, lossy, together=worst):
             affected += len(every)
             chosen = every.chosen(number, worst=worst)
             for n in range(len(chosen)):
-                place = first + at, int(chosen.position[n]), int(chosen.channel[n])
                 error = float(chosen.error[n])
                 if worst and len(found) >= number and abs(error) <= abs(found[-1][0]):
                     break
-                told = replace(finder.describe(own, *place), hits=int(chosen.hits[n]), error=error)
-                found.append((error, len(found), told))
+                own = [codes[at] for codes in inputs]
+                told = finder.describe(own, first + at, int(chosen.position[n]), int(chosen.channel[n]))
+                found.append((error, replace(told, hits=int(chosen.hits[n]), error=error)))
                 if worst:
                     found.sort(key=lambda each: -abs(each[0]))
                     del found[number:]
                 if len(found) == number and not worst:
-                    return _told(one, point, drop, worst, first + at + 1, affected, [each[2] for each in found])
-    return _told(one, point, drop or "clamping", worst, looked, affected, [each[2] for each in found])
+                    return _told(one, point, drop, worst, first + at + 1, affected, [each[1] for each in found])
+    return _told(one, point, drop or "clamping", worst, looked, affected, [each[1] for each in found])
+
+
+def _surveyed(
+    finder: Finder, inputs: Sequence[Array], first: int, lossy: Sequence[int], *, together: bool
+) -> Iterator[tuple[int, Found]]:
+    """Yield what is found in the samples of a block, one by one, or looked at ``together``."""
+    for group in [lossy] if together else [[at] for at in lossy]:
+        own = [[codes[at] for codes in inputs] for at in group]
+        yield from zip(group, finder.surveys(own, [first + at for at in group]), strict=True)
 
 
 def _told(

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from markupsafe import escape
+
 from hwsim.report.columns import paragraph
 from hwsim.report.wording import counted
 
@@ -140,6 +142,10 @@ class Locations:
         if self.found:
             head += f"; the {'worst' if self.worst else 'first'} {len(self.found)}:"
         return "\n".join(["\n".join(paragraph(head, "  ")), *map(str, self.found)])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the text."""
+        return f'<pre style="line-height:1.3">{escape(str(self))}</pre>'
 
     def to_json(self) -> str:
         """Return the same as JSON."""

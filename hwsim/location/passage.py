@@ -17,7 +17,7 @@ from hwsim.engine.tally import Tally
 from hwsim.engine.words import in_words, integers
 from hwsim.errors import HwsimError
 from hwsim.location import recipe
-from hwsim.location.found import Found, index_of
+from hwsim.location.found import Finder, Found, index_of
 from hwsim.location.location import Kind, Location, Operand
 from hwsim.program.records import (
     Absolute,
@@ -69,7 +69,7 @@ class Passage:
 
 
 @dataclass(frozen=True, eq=False)
-class StepFinder:
+class StepFinder(Finder):
     """Looks at a point of the post-pipeline of an operation, or of the steps of its inputs."""
 
     one: IntOperation

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.location import recipe
-from hwsim.location.found import Found, index_of
+from hwsim.location.found import Finder, Found, index_of
 from hwsim.location.location import Kind, Location, Operand
 from hwsim.location.sums import PRODUCT, Datapath, Event, Watch, replay
 from hwsim.program.records import MatrixProduct, MultiplyAccumulate, Point
@@ -39,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class SumFinder:
+class SumFinder(Finder):
     """Looks at a product or a stage of ``one``; ``level`` is PRODUCT or that of the stage."""
 
     one: MultiplyAccumulate | MatrixProduct
@@ -56,11 +56,25 @@ class SumFinder:
 
     def survey(self, inputs: Sequence[Array], sample: int) -> Found:
         """Return all outputs of a sample that lost something."""
-        found = []
-        for part in self._parts(inputs):
-            watch = self._run(part, (len(part.a), part.w.shape[1]), keep=False)
-            found.append(Found.of(watch.hits, watch.error, watch.first, part.offset))
-        return Found.joined(found)
+        return self.surveys([inputs], [sample])[0]
+
+    def surveys(self, inputs: Sequence[Sequence[Array]], samples: Sequence[int]) -> list[Found]:
+        """Return the same of several samples, of which the outputs with the same weights are replayed together."""
+        found: list[list[Found]] = [[] for _ in inputs]
+        for parts in zip(*(self._parts(own) for own in inputs), strict=True):
+            if isinstance(self.one, MatrixProduct):
+                groups = [[number] for number in range(len(parts))]
+            else:
+                size = max(1, VALUES // (len(parts[0].a) * max(parts[0].w.shape)))
+                groups = [list(range(at, min(at + size, len(parts)))) for at in range(0, len(parts), size)]
+            for group in groups:
+                first, rows = parts[group[0]], len(parts[group[0]].a)
+                together = Part(np.concatenate([parts[number].a for number in group]), first.w, first.offset)
+                watch = self._run(together, (rows, first.w.shape[1]), keep=False)
+                for at, number in enumerate(group):
+                    mine = slice(at * rows, (at + 1) * rows)
+                    found[number].append(Found.of(watch.hits[mine], watch.error[mine], watch.first[mine], first.offset))
+        return [Found.joined(each) for each in found]
 
     def describe(self, inputs: Sequence[Array], sample: int, position: int, channel: int) -> Location:
         """Return one output in full."""
@@ -100,13 +114,16 @@ class SumFinder:
         return int(self._field[SHIFT])
 
     def _run(self, part: Part, shape: tuple[int, int], *, keep: bool) -> Watch:
+        """Replay a part: ``shape`` is that of the outputs of one sample, one after another in ``part.a``."""
         one = self.one
         dtype = object if one.wide_sums else np.int64
         start, level = self._start(part.offset[1], shape[1])
         rows, columns = np.indices(shape)
         numbers = (rows + part.offset[0]) * one.channels + columns + part.offset[1]
+        copies = len(part.a) // shape[0]
+        numbers = np.tile(numbers, (copies, 1))
         path = Datapath(product=one.product, stages=one.stages, ends=one.ends, draws=one.draws, start_level=level)
-        watch = Watch.over(self.level, self.kind, shape, keep=keep)
+        watch = Watch.over(self.level, self.kind, (len(part.a), shape[1]), keep=keep)
         replay(path, part.a.astype(dtype), part.w.astype(dtype), start.astype(dtype), numbers, watch)
         return watch
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim.errors import HwsimError
 from hwsim.location import recipe
-from hwsim.location.found import Found, index_of
+from hwsim.location.found import Finder, Found, index_of
 from hwsim.location.location import Kind, Location, Operand
 from hwsim.program.records import Point, Quantize
 from hwsim_kernels.counting import new_counts
@@ -98,7 +98,7 @@ class Reals:
 
 
 @dataclass(frozen=True, eq=False)
-class InputFinder:
+class InputFinder(Finder):
     """Looks at the real values of an input."""
 
     one: Quantize

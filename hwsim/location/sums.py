@@ -7,6 +7,7 @@ what is lost; here every fit and every rounding can be looked at.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -194,14 +195,21 @@ class Register:
         return drawn
 
 
+@cache
+def _format(bits: int, overflow: str, signed: bool, saturated_bits: int) -> tuple[hk.Format, int, int]:
+    form = hk.Format(bits, overflow, signed, saturated_bits)
+    return form, *form.limits
+
+
 def fitted(values: Array, field: Ints) -> Array:
     """Return values as the format of a stage holds them."""
     words = int(field[BITS]), overflow_name(field[OVERFLOW])
-    form = hk.Format(*words, bool(field[SIGNED]), int(field[SATURATED_BITS]))
-    low, high = form.limits
+    form, low, high = _format(*words, bool(field[SIGNED]), int(field[SATURATED_BITS]))
     outside = (values < low) | (values > high)
     if not outside.any():
         return values
+    if form.overflow == "saturate":
+        return np.clip(values, low, high)
     result = values.copy()
     result[outside] = hk.fit(values[outside], *words, signed=form.signed, saturated_bits=form.saturated_bits)
     return result

@@ -115,7 +115,7 @@ def document(diff: ReportDiff) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _source(report: Report, name: str) -> dict[str, object]:
+def _source(report: Report, name: str) -> dict[str, Any]:
     facts = ("network", "target", "samples", "synthetic")
     return {"file": name} | {fact: getattr(report, fact) for fact in facts}
 

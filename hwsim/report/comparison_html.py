@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import partial
 
 from markupsafe import Markup, escape
 
@@ -32,7 +33,7 @@ def page_of(diff: ReportDiff) -> str:
             results=[(one, _TONES[one.verdict], _flip_lists(one)) for one in diff.results],
             layers=[layer_row(one) for one in diff.layers],
             points=[point_row(one) for one in diff.points],
-            changed=lambda a, b: words.changed(a, b, " → "),
+            changed=partial(words.changed, arrow=" → "),
             signed=words.signed,
             style=Markup(text_of_file("page.css")),
             script=Markup(script),

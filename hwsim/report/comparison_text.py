@@ -132,8 +132,8 @@ def _listed(names: Sequence[str], most: int = MOST_NAMED) -> str:
 def where(diff: ReportDiff, arrow: str = "->") -> list[str]:
     """Say where the change is largest, and what stands in one report alone."""
     texts = []
-    if diff.points and diff.points[0].change:
-        worst = diff.points[0]
+    worst = next(iter(diff.points), None)
+    if worst is not None and worst.change:
         change = f"{lsb(worst.loss_a)} {arrow} {lsb(worst.loss_b)} LSB ({signed(worst.change)})"
         texts.append(f"largest change: {worst.name}, which puts {change} into an output")
     for names, what in (

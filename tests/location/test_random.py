@@ -60,6 +60,19 @@ def check(case: Case, row: Row, kind: Kind) -> None:
     if kind == "clamping" and row.first is not None:
         first = everything[0]
         assert (first.sample, first.channel, first.step) == (row.first.sample, row.first.channel, row.first.step)
+    worst = hwsim.locate(
+        case.program,
+        case.data,
+        row.layer,
+        row.point.name,
+        number=3,
+        kind=kind,
+        worst=True,
+        network=case.network,
+        plan=case.plan,
+    )
+    errors = sorted((abs(one.error) for one in everything), reverse=True)
+    assert [abs(one.error) for one in worst] == errors[:3]
     for one in (*everything.found[:3], *everything.found[-2:]):
         if one.recipe:
             check_line(one)

@@ -86,25 +86,17 @@ class ChainFinder(Finder):
         chain = next(one for one in self._chains(inputs, sample) if position in one.positions)
         row = int(np.flatnonzero(chain.positions == position)[0])
         terms = [int(one) for one in chain.terms[:, row, channel]]
-        total, step = 0, -1
-        for term in terms:
-            step, exact = step + 1, total + term
-            after = int(fitted(np.array([exact], object), self._stage)[0])
-            if after != exact and not self._divides:
-                break
-            total = after
         if self._divides:
-            told = self._division(
-                int(traced(self.one, inputs, sample)[position, channel]), total, terms, position, channel
-            )
+            quotient = int(traced(self.one, inputs, sample)[position, channel])
+            told = self._division(quotient, int(self._total(chain)[row, channel]), terms, position, channel)
             shown = list(range(len(terms)))
         else:
-            shown = [step]
+            told = self._hit(terms)
+            shown = [told["step"]]
         operands = tuple(self._operand(inputs, chain, number, position, channel, terms[number]) for number in shown)
         if not self._divides:
-            line = recipe.clamping(f"{total} + {written(operands[0], terms[step])}", self._format)
-            told = {"step": step, "exact": str(exact), "result": after, "before": total, "added": terms[step]}
-            told |= {"recipe": line}
+            line = f"{told['before']} + {written(operands[0], told['added'])}"
+            told["recipe"] = recipe.clamping(line, self._format)
         return Location(
             layer=self.one.layer,
             point=self.point.name,
@@ -118,6 +110,16 @@ class ChainFinder(Finder):
             operands=operands,
             **told,
         )
+
+    def _hit(self, terms: Sequence[int]) -> dict[str, Any]:
+        """Return the first addition of ``terms`` that left the register."""
+        before, step = 0, 0
+        while True:
+            exact = before + terms[step]
+            after = int(fitted(np.array([exact], object), self._stage)[0])
+            if after != exact:
+                return {"step": step, "exact": str(exact), "result": after, "before": before, "added": terms[step]}
+            before, step = after, step + 1
 
     def _division(self, quotient: int, total: int, terms: Sequence[int], position: int, channel: int) -> dict[str, Any]:
         """Return what a rounded mean of ``terms``, whose register holds ``total``, is like."""

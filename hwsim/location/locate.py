@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,33 @@ def locate(  # noqa: PLR0913  one argument for each choice
     program = program_of(source)
     one, found = point_of(program, layer, point)
     if found.once:
-        told = _of_reals(real_values(one, found, network, plan), one, found, (number, kind, worst))
+        reals = real_values(one, found, network, plan)
+
+        def look(which: Kind) -> Locations:
+            return _of_reals(reals, one, found, Asked(number, which, worst, samples))
     else:
         if data is None:
             raise HwsimError(f"{layer} {point}: give the data: what is lost there depends on it")
-        told = _of_values(program, one, found, data, (number, kind, worst, samples))
+        finder_of(one, found, "clamping")  # refuses before anything runs
+
+        def look(which: Kind) -> Locations:
+            return _of_values(program, one, found, data, Asked(number, which, worst, samples))
+
+    told = look(kind or ("round-off" if found.format is None else "clamping"))
+    if kind is None and not told.found and told.kind == "clamping" and not isinstance(data, Iterator):
+        other = look("round-off")
+        told = other if other.found else told
     return replace(told, network=program.network, target=program.target)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for: how many values, of which kind, the worst of all, in how many samples at most."""
+
+    number: int
+    kind: Kind
+    worst: bool
+    samples: int | None
 
 
 def program_of(source: Result | Program | str | Path) -> Program:
@@ -138,56 +159,42 @@ def finder_of(one: IntOperation, point: Point, kind: Kind) -> Finder:
     )
 
 
-def _kinds(row: Row, kind: Kind | None) -> Kind:
-    """Return the kind to look for: the one asked for, else clamping if there was any."""
-    if kind is not None:
-        return kind
-    return "clamping" if row.hits or not row.inexact else "round-off"
-
-
-def _of_reals(reals: Reals, one: IntOperation, point: Point, asked: tuple[int, Kind | None, bool]) -> Locations:
-    number, kind, worst = asked
-    if kind is None:
-        kind = "clamping" if len(reals.survey("clamping")) else "round-off"
-    every = reals.survey(kind)
-    chosen = every.chosen(number, worst=worst)
+def _of_reals(reals: Reals, one: IntOperation, point: Point, asked: Asked) -> Locations:
+    every = reals.survey(asked.kind)
+    chosen = every.chosen(asked.number, worst=asked.worst)
     found = [
-        replace(reals.describe(one.layer, point, kind, (None, int(position), int(channel))), hits=1, error=float(error))
+        replace(
+            reals.describe(one.layer, point, asked.kind, (None, int(position), int(channel))),
+            hits=1,
+            error=float(error),
+        )
         for position, channel, error in zip(chosen.position, chosen.channel, chosen.error, strict=True)
     ]
-    return _told(one, point, kind, worst, 0, len(every), found)
+    return _told(one, point, asked, 0, len(every), found)
 
 
-def _of_values(
-    program: Program, one: IntOperation, point: Point, data: Data, asked: tuple[int, Kind | None, bool, int | None]
-) -> Locations:
-    number, kind, worst, limit = asked
-    finder_of(one, point, kind or "clamping")  # refuses before anything runs
-    found: list[tuple[float, Location]] = []
-    looked, affected, drop = 0, 0, kind
-    for first, inputs, rows in _reaching(program, one, point, data, limit):
+def _of_values(program: Program, one: IntOperation, point: Point, data: Data, asked: Asked) -> Locations:
+    finder = finder_of(one, point, asked.kind)
+    found: list[Location] = []
+    looked, affected = 0, 0
+    for first, inputs, rows in _reaching(program, one, point, data, asked.samples):
         looked = first + len(rows)
-        drop = drop or next((_kinds(row, kind) for row in rows if row.hits or row.inexact), None)
-        if drop is None:
-            continue
-        lossy = [at for at, row in enumerate(rows) if (row.hits if drop == "clamping" else row.inexact)]
-        finder = finder_of(one, point, drop)
-        for at, every in _surveyed(finder, inputs, first, lossy, together=worst):
+        lossy = [at for at, row in enumerate(rows) if (row.hits if asked.kind == "clamping" else row.inexact)]
+        for at, every in _surveyed(finder, inputs, first, lossy, together=asked.worst):
             affected += len(every)
-            chosen = every.chosen(number, worst=worst)
+            chosen = every.chosen(asked.number, worst=asked.worst)
             for n in range(len(chosen)):
                 error = float(chosen.error[n])
-                if worst and len(found) >= number and abs(error) <= abs(found[-1][0]):
+                if asked.worst and len(found) == asked.number and abs(error) <= abs(found[-1].error):
                     break
                 own = [codes[at] for codes in inputs]
                 told = finder.describe(own, first + at, int(chosen.position[n]), int(chosen.channel[n]))
-                found.append((error, replace(told, hits=int(chosen.hits[n]), error=error)))
-                if worst:
-                    found.sort(key=lambda each: -abs(each[0]))
-                    del found[number:]
-                if len(found) == number and not worst:
-                    return _told(one, point, drop, worst, first + at + 1, affected, [each[1] for each in found])
-    return _told(one, point, drop or "clamping", worst, looked, affected, [each[1] for each in found])
+                found.append(replace(told, hits=int(chosen.hits[n]), error=error))
+                if asked.worst:
+                    found = sorted(found, key=lambda each: -abs(each.error))[: asked.number]
+                elif len(found) == asked.number:
+                    return _told(one, point, asked, first + at + 1, affected, found)
+    return _told(one, point, asked, looked, affected, found)
 
 
 def _surveyed(
@@ -200,15 +207,15 @@ def _surveyed(
 
 
 def _told(
-    one: IntOperation, point: Point, kind: Kind, worst: bool, samples: int, affected: int, found: Sequence[Location]
+    one: IntOperation, point: Point, asked: Asked, samples: int, affected: int, found: Sequence[Location]
 ) -> Locations:
     return Locations(
         network="",
         target="",
         layer=one.layer,
         point=point.name,
-        kind=kind,
-        worst=worst,
+        kind=asked.kind,
+        worst=asked.worst,
         samples=samples,
         affected=affected,
         found=tuple(found),

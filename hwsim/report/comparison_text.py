@@ -60,7 +60,7 @@ def headline(diff: ReportDiff, arrow: str = "->") -> str:
         return "equal: no figure differs"
     if not diff.results:
         return "the two reports share no result"
-    if len(diff.results) > 1:
+    if len(diff.results) != 1:
         counts = {word: sum(one.verdict == word for one in diff.results) for word in _WORDS}
         said = ", ".join(f"{count} {_WORDS[word]}" for word, count in counts.items() if count)
         return f"{_WORDS[diff.verdict]}: of {counted(len(diff.results), 'result')} {said}"

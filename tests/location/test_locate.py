@@ -252,6 +252,16 @@ def test_where_nothing_is_lost_nothing_is_found() -> None:
     assert str(found) == "stem accumulator: 0 values left the format in 4 samples looked at"
 
 
+def test_by_default_it_is_clamping_if_there_is_any() -> None:
+    run = result("rows", "saturate")
+    kinds = {"accumulator": "clamping", "weight": "round-off", "requantize": "round-off"}
+    for point, kind in kinds.items():
+        found = hwsim.locate(run, SAMPLES, "stem", point, number=1)
+        assert (found.kind, len(found)) == (kind, 1)
+    assert hwsim.locate(run, iter([SAMPLES]), "stem", "accumulator", number=1).found
+    assert hwsim.locate(run, iter([SAMPLES]), "stem", "accumulator", kind="round-off").affected == 0
+
+
 def run_command(*arguments: object) -> tuple[int, str, str]:
     done = CliRunner().invoke(app, ["locate", *map(str, arguments)])
     return done.exit_code, done.stdout, done.stderr

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hwsim.improve import TECHNIQUES
     from hwsim.lite import Implementations, compare_implementations
     from hwsim.loaders import load
+    from hwsim.location import Location, Locations, locate
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
     from hwsim.process import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     )
     from hwsim.program import Program, lower
     from hwsim.quantize import Analysis, Plan, Profile, WeightProfile, analyse, decide, profile, profile_weights
-    from hwsim.report import Checked, Report, check
+    from hwsim.report import Checked, Report, ReportDiff, check, compare_reports
     from hwsim.target import Target, load_target, shipped_targets
     from hwsim.techniques import Techniques, compare_techniques
     from hwsim.train import Agreement, StoreReport, agree, fake_quantize, store_weights
@@ -65,6 +66,8 @@ _HOME = {
     "Implementations": "lite",
     "IntFormat": "formats",
     "Ledger": "engine",
+    "Location": "location",
+    "Locations": "location",
     "ModelError": "errors",
     "Negligible": "process",
     "Network": "network",
@@ -76,6 +79,7 @@ _HOME = {
     "ProgramError": "errors",
     "Proposal": "process",
     "Report": "report",
+    "ReportDiff": "report",
     "Result": "pipeline",
     "Rounding": "formats",
     "StoreReport": "train",
@@ -93,6 +97,7 @@ _HOME = {
     "characteristics": "process",
     "check": "report",
     "compare_implementations": "lite",
+    "compare_reports": "report",
     "compare_techniques": "techniques",
     "decide": "quantize",
     "diff": "divergence",
@@ -100,6 +105,7 @@ _HOME = {
     "fake_quantize": "train",
     "load": "loaders",
     "load_target": "target",
+    "locate": "location",
     "lower": "program",
     "negligible": "process",
     "profile": "quantize",
@@ -126,6 +132,8 @@ __all__ = [
     "Implementations",
     "IntFormat",
     "Ledger",
+    "Location",
+    "Locations",
     "ModelError",
     "Negligible",
     "Network",
@@ -137,6 +145,7 @@ __all__ = [
     "ProgramError",
     "Proposal",
     "Report",
+    "ReportDiff",
     "Result",
     "Rounding",
     "StoreReport",
@@ -155,6 +164,7 @@ __all__ = [
     "characteristics",
     "check",
     "compare_implementations",
+    "compare_reports",
     "compare_techniques",
     "decide",
     "diff",
@@ -162,6 +172,7 @@ __all__ = [
     "fake_quantize",
     "load",
     "load_target",
+    "locate",
     "lower",
     "negligible",
     "profile",

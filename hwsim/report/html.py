@@ -30,10 +30,10 @@ def page_of(report: Report) -> str:
     layers, points = report.layer_losses(), point_losses(report.layers, report.points)
     sums = plots.histograms([one for one in report.points if one.kind_of_point == "stage"], report.layers)
     results = plots.histograms([one for one in report.points if one.kind_of_point != "stage"], report.layers)
-    script = _file("page.js")
+    script = text_of_file("page.js")
     end = plots.scale_end([one.clamping for one in layers] + [one.round_off for one in layers])
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             report=report,
@@ -48,7 +48,7 @@ def page_of(report: Report) -> str:
             results=results,
             end=end,
             plots=plots,
-            style=Markup(_file("page.css")),
+            style=Markup(text_of_file("page.css")),
             script=Markup(script),
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -59,7 +59,7 @@ def excerpt_of(report: Report) -> str:
     """Return a fragment for a notebook: the verdict and the worst points."""
     worst = report.worst_points()
     return (
-        _environment()
+        environment()
         .get_template("excerpt.html.j2")
         .render(
             report=report,
@@ -91,7 +91,7 @@ def sort_key(value: float | None) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Return templates that escape everything and refuse to leave anything out."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -121,5 +121,6 @@ def _filters() -> dict[str, Any]:
     }
 
 
-def _file(name: str) -> str:
+def text_of_file(name: str) -> str:
+    """Return a file of this room."""
     return (files("hwsim") / "report" / name).read_text(encoding="utf-8")

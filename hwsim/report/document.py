@@ -14,12 +14,31 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hwsim.errors import HwsimError
-from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
+from hwsim.report.figures import (
+    AdviceFigures,
+    CostFigures,
+    FlipFigures,
+    LayerFigures,
+    OutputFigures,
+    PointFigures,
+    WaterfallFigures,
+)
 from hwsim.report.report import Report
 
 VERSION = 1
 
-_TABLES = {"layers": LayerFigures, "points": PointFigures, "outputs": OutputFigures, "flips": FlipFigures}
+_TABLES = {
+    "layers": LayerFigures,
+    "points": PointFigures,
+    "outputs": OutputFigures,
+    "flips": FlipFigures,
+    "waterfall": WaterfallFigures,
+    "costs": CostFigures,
+    "advice": AdviceFigures,
+}
+_LATER = ("flips", "attribution_notes", "waterfall", "costs", "advice")
+"""What reports lack that were written before it was there."""
+
 _WORDS = {"infinity": math.inf, "-infinity": -math.inf, "nan": math.nan}
 
 
@@ -64,7 +83,7 @@ def decode(text: str) -> Report:
     if version != VERSION:
         raise HwsimError(f"not a report of this version: hwsim_report is {version!r}, not {VERSION}")
     del document["hwsim_report"]
-    document.setdefault("flips", [])  # reports written before it was there
+    document = dict.fromkeys(_LATER, []) | document
     for name, row in _TABLES.items():
         rows = document.get(name)
         if not isinstance(rows, list):

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from hwsim.report import plots, wording
+from hwsim.report import attribution, plots, wording
+from hwsim.report.causes import causes_of
 from hwsim.report.ranking import Loss, point_losses
-from hwsim.report.text import agreement, clamped_text, hit_channels, proofs, sizes, story, verdict
+from hwsim.report.text import clamped_text, hit_channels, proofs, sizes, story, verdict
+from hwsim.report.verdict import verdict_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,6 +41,8 @@ def page_of(report: Report) -> str:
             report=report,
             sizes=sizes(report),
             proofs=proofs(report.points),
+            holds=verdict_of(report),
+            causes=causes_of(report),
             layers=layers,
             points=_numbered_worst_first(report, points),
             stories=[story(one) for one in report.worst_points() if one.figures.hits][:MOST_STORIES],
@@ -65,6 +69,8 @@ def excerpt_of(report: Report) -> str:
             report=report,
             sizes=sizes(report),
             proofs=proofs(report.points),
+            holds=verdict_of(report),
+            causes=causes_of(report),
             verdicts=[verdict(one) for one in report.outputs],
             points=worst[:EXCERPT_POINTS],
             more=max(len(worst) - EXCERPT_POINTS, 0),
@@ -113,11 +119,16 @@ def _filters() -> dict[str, Any]:
         "lsb": wording.lsb,
         "decibel": wording.decibel,
         "counted": wording.counted,
-        "agreement": agreement,
+        "agreement": wording.agreement,
         "clamped": clamped_text,
         "bar": plots.bar_width,
         "key": sort_key,
         "channels": hit_channels,
+        "share_of": attribution.percent_of,
+        "signed": attribution.signed,
+        "count_of": attribution.count,
+        "menders": attribution.menders,
+        "pasted": attribution.pasted,
     }
 
 

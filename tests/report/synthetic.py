@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from hwsim.report import FlipFigures, LayerFigures, OutputFigures, PointFigures, Report
+from hwsim.report.figures import AdviceFigures, CostFigures, WaterfallFigures
 
 POINT = PointFigures(
     layer="conv1",
@@ -184,6 +185,7 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
         tuple[int, int] | None: st.none() | st.tuples(INTEGERS, INTEGERS),
         tuple[int, ...]: st.lists(COUNTS, max_size=3).map(tuple),
         tuple[str, ...]: st.lists(NAMES, max_size=2).map(tuple),
+        tuple[str, ...] | None: st.none() | st.lists(NAMES, max_size=2).map(tuple),
     }
     return by_type[hint]
 
@@ -205,8 +207,16 @@ def reports() -> st.SearchStrategy[Report]:
     scales = st.none() | st.sampled_from([0.0, 1e-30, 0.02, 1e30])
     layers = _figures(LayerFigures, scale=scales, zero_point=st.none() | st.integers(-(2**15), 2**15))
     outputs = _figures(OutputFigures, top1_agreement=st.none() | shares)
+    steps = _figures(WaterfallFigures, step=st.sampled_from(["ideal", "weights", "rounding"]), top1=st.none() | shares)
+    states = st.sampled_from(["matters", "not lifted", "not tried", "negligible", "nothing lost"])
+    pasted = st.sampled_from(["", "layers:\n  conv1:\n    weights: {bits: 4}\n"])
+    advice = _figures(AdviceFigures, yaml=pasted, top1=st.none() | shares, top1_before=st.none() | shares)
     return _figures(
         Report,
+        attributed=st.none() | COUNTS,
+        waterfall=st.lists(steps, max_size=3).map(tuple),
+        costs=st.lists(_figures(CostFigures, state=states), max_size=4).map(tuple),
+        advice=st.lists(advice, max_size=2).map(tuple),
         layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
         points=st.lists(points, max_size=4).map(tuple),
         outputs=st.lists(outputs, max_size=2).map(tuple),

@@ -78,7 +78,7 @@ def _no_number(token: str) -> object:
 def _record(record: Callable[..., Any], document: object, where: str) -> Any:  # noqa: ANN401
     """Return ``record`` made of an object that must hold exactly its fields, each of its type.
 
-    Only a field that is None unless given may be missing: reports written before it was there stay readable.
+    Only a field that is None or empty unless given may be missing: reports written before it was there stay readable.
     """
     hints = _hints(record)
     if isinstance(document, dict):
@@ -112,8 +112,10 @@ def _fits_tuple(values: list[object], option: Any) -> bool:  # noqa: ANN401
 
 
 @cache
-def _unmeasured(record: Any) -> dict[str, None]:  # noqa: ANN401
-    return {one.name: None for one in fields(record) if one.default is None}
+def _unmeasured(record: Any) -> dict[str, list[object] | None]:  # noqa: ANN401
+    """Return the fields that may be missing, as JSON has them where nothing was measured."""
+    kept = {one.name: one.default for one in fields(record) if one.default in (None, ())}
+    return {name: None if default is None else [] for name, default in kept.items()}
 
 
 @cache

@@ -61,7 +61,7 @@ class LayerFigures:
     ``sqnr_*_db`` are signal-to-quantisation-noise ratios in dB: *local* with the reference's own input rounded to the
     input's format, *cumulative* with what the integer run had before; infinite without error, None where it was not
     measured. ``rmse_lsb`` is the cumulative root mean square error in LSB of the output. ``path`` says how sums were
-    computed.
+    computed. ``inputs`` are the names of the layers that it takes from.
     """
 
     name: str
@@ -75,6 +75,7 @@ class LayerFigures:
     sqnr_cumulative_db: float | None
     rmse_lsb: float | None
     max_error: float | None
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from hwsim.report import plots, wording
+from hwsim.report import layout, plots, wording
 from hwsim.report.ranking import Loss, point_losses
 from hwsim.report.text import agreement, clamped_text, hit_channels, proofs, sizes, story, verdict
+from hwsim.report.view import view_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_STORIES = 5
 EXCERPT_POINTS = 10
+STYLES = ("page.css", "network.css")
+SCRIPTS = ("page.js", "network.js")
 
 
 def page_of(report: Report) -> str:
@@ -30,7 +33,7 @@ def page_of(report: Report) -> str:
     layers, points = report.layer_losses(), point_losses(report.layers, report.points)
     sums = plots.histograms([one for one in report.points if one.kind_of_point == "stage"], report.layers)
     results = plots.histograms([one for one in report.points if one.kind_of_point != "stage"], report.layers)
-    script = _file("page.js")
+    script = "".join(map(_file, SCRIPTS))
     end = plots.scale_end([one.clamping for one in layers] + [one.round_off for one in layers])
     return (
         _environment()
@@ -43,12 +46,14 @@ def page_of(report: Report) -> str:
             points=_numbered_worst_first(report, points),
             stories=[story(one) for one in report.worst_points() if one.figures.hits][:MOST_STORIES],
             chart=plots.sqnr_chart(report.layers),
+            view=view_of(layers),
+            layout=layout,
             overflowed=[one for one in sums if one.figures.hits],
             kept=[one for one in sums if not one.figures.hits],
             results=results,
             end=end,
             plots=plots,
-            style=Markup(_file("page.css")),
+            style=Markup("".join(map(_file, STYLES))),
             script=Markup(script),
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )

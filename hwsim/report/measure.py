@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -133,6 +134,16 @@ class Measurement:
                 layers.setdefault(one.layer, []).append(one)
         return tuple(self._layer(operations) for operations in layers.values())
 
+    @cached_property
+    def _makers(self) -> dict[str, str]:
+        """The layer that makes each tensor."""
+        return {one.output.name: one.layer for one in self.program.operations}
+
+    def _inputs(self, operations: Sequence[IntOperation]) -> tuple[str, ...]:
+        """Return the layers that one takes from, each once, in the order of its inputs."""
+        read = [self._makers.get(name, name) for one in operations for name in one.inputs]
+        return tuple(dict.fromkeys(name for name in read if name != operations[-1].layer))
+
     def _layer(self, operations: Sequence[IntOperation]) -> LayerFigures:
         one = operations[-1]
         tensor, cumulative = one.output, self.cumulative[one.layer]
@@ -149,6 +160,7 @@ class Measurement:
             sqnr_cumulative_db=cumulative.sqnr_db,
             rmse_lsb=None if rmse is None or tensor.format is None else rmse / tensor.scale,
             max_error=cumulative.largest if cumulative.values else None,
+            inputs=self._inputs(operations),
         )
 
     def outputs(self) -> tuple[OutputFigures, ...]:

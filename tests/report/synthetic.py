@@ -125,16 +125,22 @@ def layer_points(layer: LayerFigures, number: int, *, severe: bool) -> tuple[Poi
     return weight, replace(stage, point="accumulator"), requantize, output
 
 
+def layer_name(number: int) -> str:
+    """Return the name of a layer of a synthetic report."""
+    return f"block{number // 4}_branch{number % 4}x3_convolution_{number}"
+
+
 def synthetic_report(layers: int = 12) -> Report:
     """Return a report of convolutions of which every fifth overflows."""
     figures = tuple(
         replace(
             LAYER,
-            name=f"block{number // 4}_branch{number % 4}x3_convolution_{number}",
+            name=layer_name(number),
             kind=("conv2d", "depthwise_conv2d", "dense")[number % 3],
             sqnr_local_db=38.0 - 11 * (number % 5 == 2) - number % 3,
             sqnr_cumulative_db=36.0 - number * 20 / layers,
             scale=0.02 * (1 + number % 3),
+            inputs=tuple(layer_name(one) for one in (number - 1, number - 4) if one >= 0),
         )
         for number in range(layers)
     )

@@ -54,6 +54,13 @@ def document() -> dict[str, Any]:
     return loaded
 
 
+def test_documents_without_later_fields_are_read() -> None:
+    older = document()
+    for one in older["layers"]:
+        del one["inputs"]
+    assert [one.inputs for one in Report.from_json(json.dumps(older)).layers] == [()]
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

@@ -20,6 +20,7 @@ from report.synthetic import LAYER, NO_CLAMPING, POINT, reports, synthetic_repor
 from hwsim.report import Report
 from hwsim.report.html import excerpt_of, page_of
 from hwsim.report.plots import histograms, magnitude_bits, sqnr_chart
+from hwsim.report.shades import SHADES
 
 EVIL = "</title></script><script>document.body.dataset.owned = 1</script><img src=x onerror=alert(1)>\"'&"
 GEOMETRY = {"x", "y", "cx", "cy", "r", "height"}
@@ -185,6 +186,27 @@ window.addEventListener("load", () => {
   wanted.value = "accumulator";
   wanted.dispatchEvent(new Event("input"));
   result.found = shown();
+  const drawing = document.getElementById("network-drawing");
+  const nodes = Array.from(drawing.querySelectorAll("a"));
+  const shade = document.getElementById("shade");
+  result.figures = Array.from(shade.options, (option) => option.textContent);
+  result.boxes = result.figures.map((_, index) => {
+    shade.selectedIndex = index;
+    shade.dispatchEvent(new Event("change"));
+    const boxOf = (node) => node.querySelector("rect").getAttribute("class");
+    const seen = nodes.map((node) => [node.querySelector(".figure").textContent, boxOf(node)]);
+    const legends = Array.from(document.querySelectorAll("#network .legend")).filter((one) => !one.hidden);
+    return { seen, legends: legends.length, hue: drawing.getAttribute("class") };
+  });
+  nodes[4].dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window }));
+  const target = document.querySelector("tr:target");
+  result.target = [location.hash, target && target.cells[1].textContent];
+  nodes[0].focus();
+  const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  const after = (key) => { press(key); return document.activeElement.id; };
+  result.walk = ["ArrowDown", "ArrowDown", "ArrowUp", "End", "Home"].map(after);
+  result.tabs = nodes.filter((node) => node.getAttribute("tabindex") === "0").length;
+  result.said = document.getElementById("network-said").textContent;
   result.wide = document.documentElement.scrollWidth > window.innerWidth;
   document.title = JSON.stringify(result) + (document.body.dataset.owned ? "OWNED" : "");
 });
@@ -219,6 +241,24 @@ def test_table_sorts_and_narrows_in_a_browser(tmp_path: Path) -> None:
     assert result["lossy"] < 48
     assert result["found"] == 12
     assert not result["wide"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium found")
+def test_network_is_coloured_and_walked_in_a_browser(tmp_path: Path) -> None:
+    report = synthetic_report(12)
+    result = json.loads(in_browser(report, tmp_path))
+    losses = report.layer_losses()
+    assert result["figures"] == [f"{one.name}, {one.unit}" for one in SHADES]
+    for shade, boxes in zip(SHADES, result["boxes"], strict=True):
+        values = [shade.value(one) for one in losses]
+        assert boxes["seen"] == [
+            ["-", "unknown"] if value is None else [shade.text(value), f"s{shade.step(value)}"] for value in values
+        ]
+        assert (boxes["legends"], boxes["hue"]) == (1, f"shade {shade.css}")
+    assert result["target"] == ["#layer-5", report.layers[4].name]
+    assert result["walk"] == ["node-2", "node-3", "node-2", "node-12", "node-1"]
+    assert result["tabs"] == 1
+    assert result["said"].startswith(f"1 {report.layers[0].name}")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium found")

@@ -95,6 +95,17 @@ class Report:
 
         write_whole(Path(path), page_of(self).encode("utf-8", "backslashreplace"))
 
+    def to_model_explorer(self, folder: str | Path) -> None:
+        """Write files for Google's Model Explorer into a folder: the network, and an overlay for each figure.
+
+        ``graph.json`` is the network; every other file is node data of one figure (``docs/report.md`` names them). They
+        fit this graph, and a .tflite file of the same tensors.
+        """
+        from hwsim.report.explorer import explorer_files
+
+        for name, text in explorer_files(self).items():
+            write_whole(Path(folder) / name, text.encode())
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the verdict and the worst points; ``to_html`` writes the whole."""
         from hwsim.report.html import excerpt_of

@@ -14,12 +14,21 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hwsim.errors import HwsimError
-from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
+from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures, TensorFigures
 from hwsim.report.report import Report
 
 VERSION = 1
 
-_TABLES = {"layers": LayerFigures, "points": PointFigures, "outputs": OutputFigures, "flips": FlipFigures}
+_TABLES = {
+    "layers": LayerFigures,
+    "points": PointFigures,
+    "outputs": OutputFigures,
+    "flips": FlipFigures,
+    "tensors": TensorFigures,
+}
+_LATER = ("flips", "tensors")
+"""What reports lack that were written before it was there."""
+
 _WORDS = {"infinity": math.inf, "-infinity": -math.inf, "nan": math.nan}
 
 
@@ -46,6 +55,8 @@ def _dumps(value: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
     return value
@@ -61,7 +72,7 @@ def decode(text: str) -> Report:
     if version != VERSION:
         raise HwsimError(f"not a report of this version: hwsim_report is {version!r}, not {VERSION}")
     del document["hwsim_report"]
-    document.setdefault("flips", [])  # reports written before it was there
+    document = dict.fromkeys(_LATER, []) | document
     for name, row in _TABLES.items():
         rows = document.get(name)
         if not isinstance(rows, list):
@@ -96,6 +107,8 @@ def _value(value: object, hint: Any, where: str) -> object:  # noqa: ANN401
             value = _WORDS.get(value, value)
         if option is float and type(value) is int:
             value = float(value)
+        if isinstance(value, list) and get_args(option)[:1] == (float,):
+            value = [_value(one, float, where) for one in value]
         if isinstance(value, list) and _fits_tuple(value, option):
             return tuple(value)
     if not any(type(value) is option for option in options):

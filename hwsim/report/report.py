@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.files import write_whole
-from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
+from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures, TensorFigures
 from hwsim.report.ranking import LayerLoss, Loss, layer_losses, worst_first
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Report:
     ``notes`` are its first lines: where the data came from, how well the import fits. ``import_error`` is the largest
     difference of the imported network, in float, to Keras; None where it did not come from Keras. ``flips`` are the
     first samples of each result that decide otherwise than the reference (at most 1000), with their margins.
+    ``tensors`` say how real values lie about the codes: weights, and outputs of layers where there is a reference.
 
     >>> facts = {"network": "net", "target": "npu", "description": "", "samples": 1, "notes": ()}
     >>> report = Report(**facts, layers=(), points=(), outputs=())
@@ -41,6 +42,7 @@ class Report:
     points: tuple[PointFigures, ...]
     outputs: tuple[OutputFigures, ...]
     flips: tuple[FlipFigures, ...] = ()
+    tensors: tuple[TensorFigures, ...] = ()
 
     def worst_points(self) -> tuple[Loss, ...]:
         """Return the truncation points that lost something, the largest loss first (see ``hwsim.report.ranking``)."""

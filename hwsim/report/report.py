@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hwsim.files import write_whole
 from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures, TensorFigures
@@ -83,6 +83,13 @@ class Report:
         if path is not None:
             write_whole(Path(path), text.encode())
         return text
+
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """Return the JSON Schema of what ``to_json`` writes, which is also ``docs/report.schema.json``."""
+        from hwsim.report.schema import json_schema
+
+        return json_schema()
 
     @staticmethod
     def from_json(text: str) -> Report:

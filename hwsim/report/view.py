@@ -16,7 +16,7 @@ PAGE_WIDTH = 1188.0
 MOST_LAYERS = 2000
 """Larger networks (long loops, unrolled) are not drawn."""
 
-NAME_WIDTH = 22
+NAME_WIDTH = 20
 """Letters that fit into a box."""
 
 UNKNOWN = "-"

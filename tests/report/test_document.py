@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from jsonschema import Draft202012Validator, ValidationError, validate
 from report.synthetic import LAYER, reports, synthetic_report
 
 from hwsim.errors import HwsimError
 from hwsim.report import Report
+
+PUBLISHED = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
 
 
 def refuse(token: str) -> None:
@@ -47,6 +50,48 @@ def test_written_file_is_the_returned_text(tmp_path: Path) -> None:
     text = report.to_json(tmp_path / "new" / "report.json")
     assert (tmp_path / "new" / "report.json").read_text() == text
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.json"]
+
+
+@given(reports())
+@settings(max_examples=40, deadline=None)
+def test_every_report_is_valid_by_the_published_schema(report: Report) -> None:
+    validate(json.loads(report.to_json()), PUBLISHED)
+
+
+def test_published_schema_is_that_of_the_code() -> None:
+    assert Report.json_schema() == PUBLISHED
+    Draft202012Validator.check_schema(PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        (None, {"hwsim_report": 2}),
+        (None, {"samples": "many"}),
+        (None, {"extra": 0}),
+        ("layers", {"sqnr_local_db": "much"}),
+        ("layers", {"inputs": [1]}),
+        ("points", {"bound": [1, 2, 3]}),
+        ("points", {"hit_rate": None}),
+        ("points", {"unknown": 1}),
+        ("tensors", {"bits": [0.5]}),
+    ],
+)
+def test_schema_refuses_what_is_no_report(table: str | None, change: dict[str, Any]) -> None:
+    changed = document()
+    (changed if table is None else changed[table][0]).update(change)
+    with pytest.raises(ValidationError):
+        validate(changed, PUBLISHED)
+
+
+def test_older_reports_are_valid() -> None:
+    older = document()
+    for name in ("flips", "tensors", "import_error"):
+        del older[name]
+    for one in older["points"]:
+        del one["channel_bits"]
+    validate(older, PUBLISHED)
+    Report.from_json(json.dumps(older))
 
 
 def document() -> dict[str, Any]:

@@ -33,7 +33,7 @@ def json_schema() -> Schema:
     return head | report | {"$defs": {one.__name__: _record(one) for one in TABLES.values()}}
 
 
-def _record(record: type[Any]) -> Schema:
+def _record(record: Any) -> Schema:  # noqa: ANN401
     """Return the schema of an object that has the fields of a record and no others."""
     hints = get_type_hints(record)
     names = [one.name for one in fields(record)]
@@ -46,7 +46,7 @@ def _record(record: type[Any]) -> Schema:
     }
 
 
-def _text(record: type[Any]) -> str:
+def _text(record: object) -> str:
     """Return a record's description: its docstring without examples, on one line."""
     text = inspect.getdoc(record) or ""
     return " ".join(text.split(">>>")[0].replace("``", "`").split())

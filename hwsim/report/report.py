@@ -70,6 +70,12 @@ class Report:
 
         return layers_frame(self)
 
+    def tensors_frame(self) -> pd.DataFrame:
+        """Return one row per tensor of ``tensors``: its range, that of its format, and the shares that are lost."""
+        from hwsim.report.frame import tensors_frame
+
+        return tensors_frame(self)
+
     def to_csv(self, path: str | Path) -> None:
         """Write ``to_frame`` as CSV, whole or not at all."""
         text: str = self.to_frame().to_csv(index=False, lineterminator="\n")

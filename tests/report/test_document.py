@@ -132,15 +132,18 @@ def test_other_text_is_refused(text: str) -> None:
 @given(reports())
 @settings(deadline=None)
 def test_frames_have_a_row_per_point_and_per_layer(report: Report) -> None:
-    points, layers = report.to_frame(), report.layers_frame()
+    points, layers, tensors = report.to_frame(), report.layers_frame(), report.tensors_frame()
     assert list(points["layer"]) == [one.layer for one in report.points]
     assert list(points["hits"]) == [one.hits for one in report.points]
     assert list(layers["layer"]) == [one.name for one in report.layers]
+    assert list(layers["inputs"]) == [", ".join(one.inputs) for one in report.layers]
+    assert list(tensors["minimum"]) == [one.minimum for one in report.tensors]
 
 
 def test_types_of_columns_do_not_depend_on_the_figures() -> None:
-    full, empty = synthetic_report(3), replace(synthetic_report(1), layers=(), points=())
+    full, empty = synthetic_report(3), replace(synthetic_report(1), layers=(), points=(), tensors=())
     assert dict(full.to_frame().dtypes) == dict(empty.to_frame().dtypes)
+    assert dict(full.tensors_frame().dtypes) == dict(empty.tensors_frame().dtypes)
     assert dict(full.layers_frame().dtypes) == dict(empty.layers_frame().dtypes)
     assert str(full.to_frame().dtypes["bits_needed"]) == "Int64"
 

@@ -225,25 +225,37 @@ window.addEventListener("load", () => {
     result.figures_shown[name] = rows.map((row) => Object.fromEntries(
       Object.entries(keys).map(([head, key]) => [key, row.cells[heads.indexOf(head)].dataset.v])));
   }
+  const folds = Array.from(document.querySelectorAll("details"));
+  const before = folds.map((one) => one.open);
+  window.dispatchEvent(new Event("beforeprint"));
+  result.unfolded = folds.every((one) => one.open);
+  window.dispatchEvent(new Event("afterprint"));
+  result.folded_again = folds.every((one, index) => one.open === before[index]) && before.some((one) => !one);
   result.wide = document.documentElement.scrollWidth > window.innerWidth;
   document.title = JSON.stringify(result) + (document.body.dataset.owned ? "OWNED" : "");
 });
 window.addEventListener("error", (event) => { document.title = "ERROR " + event.message; });
+document.addEventListener("securitypolicyviolation", (event) => { document.title = "ERROR " + event.blockedURI; });
 """
 
 
 def in_browser(report: Report, folder: Path) -> str:
-    """Return the title that the self-test leaves; its own digest joins the page's policy."""
+    """Return the title that the self-test leaves; its own digest joins the page's policy.
+
+    Fails where anything is written to the console.
+    """
     assert CHROMIUM is not None
     digest = base64.b64encode(hashlib.sha256(SELF_TEST.encode()).digest()).decode()
     page = page_of(report).replace("script-src '", f"script-src 'sha256-{digest}' '")
     page = page.replace("<style>", f"<script>{SELF_TEST}</script><style>", 1)
     (folder / "page.html").write_text(page, encoding="utf-8")
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-gpu"]
+    quiet += ["--enable-logging=stderr", "--log-level=0"]
     command = [CHROMIUM, "--headless", "--no-sandbox", *quiet, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     done = subprocess.run(
         [*command, (folder / "page.html").as_uri()], capture_output=True, text=True, timeout=120, check=True
     )
+    assert not [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
     assert title is not None
     return title.group(1)
@@ -258,6 +270,7 @@ def test_table_sorts_and_narrows_in_a_browser(tmp_path: Path) -> None:
     assert result["rows"] == result["all"] == 48
     assert result["lossy"] < 48
     assert result["found"] == 12
+    assert result["unfolded"] and result["folded_again"]
     assert not result["wide"]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from report.synthetic import LAYER, NO_CLAMPING, POINT, synthetic_report
@@ -12,6 +14,38 @@ from hwsim.report.shades import SHADES, Shade, headroom
 from hwsim.report.view import MOST_LAYERS, sources, view_of
 
 BY_KEY = {one.key: one for one in SHADES}
+
+
+CSS = Path(__file__).parents[2] / "hwsim" / "report"
+Colour = tuple[float, ...]
+
+
+def colours(name: str, *, dark: bool) -> dict[str, Colour]:
+    """Return the variables of a style sheet that hold colours, on a light screen or on a dark one."""
+    text = (CSS / name).read_text()
+    begin = text.index("prefers-color-scheme: dark") if dark else 0
+    block = text[begin : text.index("}", begin)]
+    found = re.findall(r"--([a-z-]+): #([0-9a-f]{6})[; ]", block)
+    return {one: tuple(int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)) for one, code in found}
+
+
+def luminance(colour: Colour) -> float:
+    """Return the relative luminance of WCAG 2."""
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_names_can_be_read_on_every_colour(dark: bool) -> None:
+    """WCAG 2 wants a contrast of 4.5."""
+    page, shades = colours("page.css", dark=dark), colours("network.css", dark=dark)
+    strengths = re.findall(r"\.shade \.s\d { fill-opacity: ([.0-9]+)", (CSS / "network.css").read_text())
+    assert len(shades) == 3 and len(strengths) == 6
+    for hue in shades.values():
+        for strength in map(float, strengths):
+            mixed = tuple(under + strength * (over - under) for under, over in zip(page["paper"], hue, strict=True))
+            low, high = sorted((luminance(mixed), luminance(page["ink"])))
+            assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def layer(**changes: object) -> LayerLoss:

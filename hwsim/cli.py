@@ -552,6 +552,7 @@ def save(result: Result, folder: Path) -> None:
     result.report.to_html(folder / "report.html")
     result.report.to_json(folder / "report.json")
     result.report.to_csv(folder / "report.csv")
+    result.report.to_model_explorer(folder / "model_explorer")
     result.plan.save(folder / "plan.json")
     result.program.save(folder / "program.hwsim")
     buffer = io.BytesIO()

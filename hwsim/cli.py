@@ -131,14 +131,22 @@ Datapath = Annotated[str, typer.Option("--target", "-t", help="Name of a shipped
 Inputs = Annotated[Path | None, typer.Option("--data", help="Inputs, .npy or .npz; synthetic ones if not given.")]
 Ranges = Annotated[Path | None, typer.Option("--calibration", help="Inputs that choose the ranges, .npy or .npz.")]
 SavedPlan = Annotated[Path | None, typer.Option("--plan", help="A saved plan.")]
+OpenSizes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", help="Sizes that an input leaves open, as image=224,224,3 (repeat for more inputs)."),
+]
 
 
 @app.command()
-def points(model: Model, target: Datapath, plan: SavedPlan = None, as_json: AsJson = False) -> None:
+def points(
+    model: Model, target: Datapath, plan: SavedPlan = None, shape: OpenSizes = None, as_json: AsJson = False
+) -> None:
     """List where bits can be lost, before anything runs: proved with a plan, else in the worst case."""
+    shapes = shapes_of(shape)
     with errors_in_words():
         check_files(model, plan)
-        found = hwsim.truncation_points(model, target, plan)
+        network = hwsim.load(model, target=target, shapes=shapes) if shapes else model
+        found = hwsim.truncation_points(network, target, plan)
         if as_json:
             print_json(records(found.rows))
         else:
@@ -203,6 +211,7 @@ def profile(
     model: Model,
     data: Inputs = None,
     weights: Annotated[bool, typer.Option("--weights", help="Of the weights instead; needs no data.")] = False,
+    shape: OpenSizes = None,
     accumulators: Annotated[bool, typer.Option("--accumulators", help="Also of sums before activations.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the profile here, as .npz.")] = None,
     as_json: AsJson = False,
@@ -210,9 +219,11 @@ def profile(
     """Run a model in float and print the statistics of its feature maps."""
     if weights and (data is not None or accumulators or out is not None):
         raise typer.BadParameter("--weights stands without --data, --accumulators and --out")
+    shapes = shapes_of(shape)
     with errors_in_words():
         check_files(model, data)
-        found = hwsim.profile_weights(model) if weights else float_profile(model, data, accumulators)
+        network = hwsim.load(model, shapes=shapes) if shapes else model
+        found = hwsim.profile_weights(network) if weights else float_profile(network, data, accumulators)
         if as_json:
             print_json(found.to_frame().reset_index().to_dict(orient="records"))
         else:
@@ -410,6 +421,17 @@ def check(  # noqa: PLR0913, PLR0917  one argument for each gate
         typer.echo(found.to_json() if as_json else str(found))
     if not found.holds:
         raise typer.Exit(INVALID)
+
+
+def shapes_of(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of inputs as the command line has them: ``image=224,224,3``."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for text in texts or ():
+        name, equals, sizes = text.rpartition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"--shape takes an input's name and sizes such as image=224,224,3, not {text!r}")
+        shapes[name] = shape_of(sizes) or ()
+    return shapes
 
 
 def shape_of(text: str | None) -> tuple[int, ...] | None:

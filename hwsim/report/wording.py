@@ -91,6 +91,15 @@ def _three_digits(value: float) -> str:
     return f"{value:.{places}f}"
 
 
+def real(value: float) -> str:
+    """Return a value in real units.
+
+    >>> real(0.0), real(0.0123456), real(1e-9)
+    ('0', '0.0123', '1e-09')
+    """
+    return f"{value:.3g}"
+
+
 def decibel(value: float | None) -> str:
     """Return a ratio in dB; without any error it is exact.
 

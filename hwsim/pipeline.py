@@ -32,6 +32,7 @@ from hwsim.quantize.stored import stored_plan
 from hwsim.reference import prove_import, walk
 from hwsim.report import Report
 from hwsim.report.measure import Measurement, classified, point_figures
+from hwsim.report.spread import weight_figures
 from hwsim.strand import Step, Strand
 from hwsim.target import Target, load_target
 
@@ -183,8 +184,11 @@ def simulate(  # noqa: PLR0913  what runs, and how
     simulation = Simulation(draft.network if ideal else draft.reference, program, samples, ideal, tensors=tensors)
     simulation.run(batch_size, trace, reference=bool(reference))
     notes += [f"technique: {line}" for line in draft.notes]
+    result = simulation.result(draft.target, plan, notes)
+    spread = weight_figures(draft.network, plan) + result.report.tensors
     measured = reference.name if isinstance(reference, Target) else "float" if reference else ""
-    return replace(simulation.result(draft.target, plan, notes), network=draft.network, measured=measured)
+    report = replace(result.report, tensors=spread)
+    return replace(result, network=draft.network, measured=measured, report=report)
 
 
 def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str]]:
@@ -348,6 +352,8 @@ class Simulation:
             layers = engine.share(run, strands)
             for (_, one), *steps in zip(operations, *layers, strict=True):
                 self._take(engine, one, strands, steps, exact)
+            if operations:
+                self.measurement.look(operations[-1][1], exact)
             if operation.name in self.floats:
                 self.floats[operation.name].append(exact)
             del inputs, exact, run
@@ -388,6 +394,7 @@ class Simulation:
             points=point_figures(self.ledger),
             outputs=self.measurement.outputs(),
             flips=self.measurement.flips(),
+            tensors=self.measurement.spreads(),
         )
         return Result(
             outputs=single(by_output(outputs)),

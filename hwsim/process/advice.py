@@ -27,7 +27,7 @@ LEAST_DB = 0.5
 """A change that gains less, and mends no flip, is not worth naming."""
 
 NEAR = 0.9
-"""Of changes that take off about as much of the error's energy, down to this share, the one that costs least is named."""
+"""Of changes that take off as much of the error's energy, or nearly, down to this share, the cheapest is named."""
 
 QUICK_TECHNIQUES = ("equalise", "correct_bias")
 """Techniques that are tried where weights or feature maps cost: those that take no search."""

@@ -53,7 +53,7 @@ class Remedy:
 
     @property
     def stores_more(self) -> bool:
-        """Whether weights or feature maps get more bits, which memory and its traffic pay for in every layer changed."""
+        """Whether weights or feature maps get more bits, which memory and its traffic pay for."""
         sections = (keys.get(part, {}) for keys in (self.layers or {}).values() for part in ("weights", "activations"))
         return any(isinstance(section, Mapping) and "bits" in section for section in sections)
 

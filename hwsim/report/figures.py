@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FINEST = 8
+"""A magnitude below 2**-FINEST LSB counts like 0 among ``TensorFigures.bits``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PointFigures:
@@ -15,6 +18,8 @@ class PointFigures:
     ``histogram[j]`` counts values whose magnitude has j bits (empty if the point keeps none). ``sums`` is how many
     sums a stage handed up, over which ``clamp_rms_*`` are means; 0 at other points, whose means are over ``values``.
     ``relative_error`` is there for weights: the root mean square, over channels, of the error's RMS by the channel's.
+    ``channel_*`` have a figure for each channel: hits and the RMS of what they cost (empty without hits), bits needed
+    (empty where no value was looked at; 0 for a channel without) and the bias of rounding (empty if all was exact).
     """
 
     layer: str
@@ -49,6 +54,9 @@ class PointFigures:
     unit: float
     sums: int = 0
     relative_error: float | None = None
+    channel_bits: tuple[int, ...] = ()
+    channel_clamp_rms_lsb: tuple[float, ...] = ()
+    channel_round_bias_lsb: tuple[float, ...] = ()
 
     @property
     def hits(self) -> int:
@@ -63,7 +71,7 @@ class LayerFigures:
     ``sqnr_*_db`` are signal-to-quantisation-noise ratios in dB: *local* with the reference's own input rounded to the
     input's format, *cumulative* with what the integer run had before; infinite without error, None where it was not
     measured. ``rmse_lsb`` is the cumulative root mean square error in LSB of the output. ``path`` says how sums were
-    computed.
+    computed. ``inputs`` are the names of the layers that it takes from.
     """
 
     name: str
@@ -77,6 +85,7 @@ class LayerFigures:
     sqnr_cumulative_db: float | None
     rmse_lsb: float | None
     max_error: float | None
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,3 +190,29 @@ class AdviceFigures:
     flips_before: int
     top1: float | None
     top1_before: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFigures:
+    """How real values lie about the codes of a tensor: a layer's ``output``, in the reference, or its ``weight``.
+
+    All in LSB, values less the zero point: the format holds ``low`` to ``high``, values lie from ``minimum`` to
+    ``maximum``. ``scale`` is one LSB in real units, None where channels have scales of their own. ``values`` were
+    looked at: at most about 2**16, of the first samples. ``bits[j]`` counts magnitudes from 2**(j - 1 - FINEST) to
+    below 2**(j - FINEST), ``bits[0]`` smaller ones and 0. ``counts`` are bins of equal width. ``outside`` values lie
+    more than half an LSB outside the format, ``below`` are not 0 but less than half an LSB.
+    """
+
+    layer: str
+    tensor: str
+    format: str
+    scale: float | None
+    low: int
+    high: int
+    values: int
+    minimum: float
+    maximum: float
+    outside: int
+    below: int
+    bits: tuple[int, ...]
+    counts: tuple[int, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from hwsim.report.figures import LayerFigures, PointFigures
+from hwsim.report.figures import CostFigures, LayerFigures, PointFigures, TensorFigures
 from hwsim.report.ranking import LayerLoss, Loss, point_losses
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ _LAYER_FIELDS = [
     "rmse_lsb",
     "max_error",
 ]
+_TENSOR_FIELDS = ["layer", "tensor", "format", "scale", "low", "high", "values", "minimum", "maximum"]
 _DERIVED: dict[str, object] = {
     "layer": str,
     "shape": str,
@@ -66,16 +68,19 @@ _DERIVED: dict[str, object] = {
     "channels_hit": int,
     "clamping_loss_lsb": float,
     "round_off_loss_lsb": float,
-    "relative_loss": float | None,
     "worst_point": str,
     "worst_hit_rate": float,
+    "inputs": str,
+    "outside_share": float,
+    "below_share": float,
+    "relative_loss": float | None,
 }
 
 
 def points_frame(report: Report) -> pd.DataFrame:
     """Return one row per truncation point; histograms and channels stay in the JSON form."""
     rows = [_point(loss) for loss in point_losses(report.layers, report.points)]
-    return _frame(rows, [*_POINT_FIELDS, *list(_DERIVED)[3:9]])
+    return _frame(rows, [*_POINT_FIELDS, *list(_DERIVED)[3:8], "relative_loss"], PointFigures)
 
 
 def _point(loss: Loss) -> Columns:
@@ -94,7 +99,7 @@ def _point(loss: Loss) -> Columns:
 def layers_frame(report: Report) -> pd.DataFrame:
     """Return one row per layer, in the order of the network."""
     rows = [_layer(one) for one in report.layer_losses()]
-    return _frame(rows, ["layer", "shape", *_LAYER_FIELDS, *(name for name in list(_DERIVED)[6:] if name != "relative_loss")])
+    return _frame(rows, ["layer", "shape", *_LAYER_FIELDS, *list(_DERIVED)[6:11]], LayerFigures)
 
 
 def _layer(one: LayerLoss) -> Columns:
@@ -102,6 +107,7 @@ def _layer(one: LayerLoss) -> Columns:
     return {name: getattr(layer, name) for name in _LAYER_FIELDS} | {
         "layer": layer.name,
         "shape": " x ".join(map(str, layer.shape)),
+        "inputs": ", ".join(layer.inputs),
         "clamping_loss_lsb": one.clamping,
         "round_off_loss_lsb": one.round_off,
         "worst_point": "" if worst is None else worst.point,
@@ -109,10 +115,30 @@ def _layer(one: LayerLoss) -> Columns:
     }
 
 
-def _frame(rows: Sequence[Columns], names: Sequence[str]) -> pd.DataFrame:
+def costs_frame(report: Report) -> pd.DataFrame:
+    """Return one row per layer and group of points, as they are ranked."""
+    names = [one.name for one in fields(CostFigures)]
+    rows = [{name: getattr(one, name) for name in names} | {"points": ", ".join(one.points)} for one in report.costs]
+    return _frame(rows, names, CostFigures)
+
+
+def tensors_frame(report: Report) -> pd.DataFrame:
+    """Return one row per tensor of ``Report.tensors``, with what it loses as shares; counts stay in the JSON form."""
+    rows = [_tensor(one) for one in report.tensors]
+    return _frame(rows, [*_TENSOR_FIELDS, "outside_share", "below_share"], TensorFigures)
+
+
+def _tensor(one: TensorFigures) -> Columns:
+    return {name: getattr(one, name) for name in _TENSOR_FIELDS} | {
+        "outside_share": one.outside / one.values if one.values else 0.0,
+        "below_share": one.below / one.values if one.values else 0.0,
+    }
+
+
+def _frame(rows: Sequence[Columns], names: Sequence[str], record: type[Any]) -> pd.DataFrame:
     import pandas as pd
 
-    hints = get_type_hints(LayerFigures) | get_type_hints(PointFigures) | _DERIVED
+    hints = get_type_hints(record) | _DERIVED
     columns = {name: [row[name] for row in rows] for name in names}
     return pd.DataFrame(
         {name: pd.Series(values, dtype=_dtype(hints[name], values)) for name, values in columns.items()}

@@ -102,6 +102,15 @@ def relative(share: float | None) -> str:
     return f"{100 * share:.0f}" if 10 <= share < 1000 else f"{100 * share:.3g}"
 
 
+def real(value: float) -> str:
+    """Return a value in real units.
+
+    >>> real(0.0), real(0.0123456), real(1e-9)
+    ('0', '0.0123', '1e-09')
+    """
+    return f"{value:.3g}"
+
+
 def decibel(value: float | None) -> str:
     """Return a ratio in dB; without any error it is exact.
 

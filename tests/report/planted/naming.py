@@ -56,7 +56,9 @@ def assert_named_first(planted: Planted, seed: int = 0, clear: float = CLEAR) ->
     a fault can send them values that they were not made for.
     """
     result = planted.case.run()
-    assert sqnr_of(result) <= sound_sqnr(seed) - WORSE_DB, "not planted deep enough: the fault makes little of the error"
+    assert sqnr_of(result) <= sound_sqnr(seed) - WORSE_DB, (
+        "not planted deep enough: the fault makes little of the error"
+    )
     costs = costs_of(planted.case, result)
     first, second = costs[0], next(one for one in costs if one.layer != planted.layer)
     assert (first.layer, first.point) == (planted.layer, planted.name), [(o.layer, o.point, o.cost) for o in costs[:4]]

@@ -15,7 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hwsim
-from hwsim.network import Add, AveragePool, Conv2D, Curve, Dense, Input, Mean, Network, Operation, Relu, Reshape, Weighted
+from hwsim.network import (
+    Add,
+    AveragePool,
+    Conv2D,
+    Curve,
+    Dense,
+    Input,
+    Mean,
+    Network,
+    Operation,
+    Relu,
+    Reshape,
+    Weighted,
+)
 from hwsim.quantize import Profile
 from hwsim.reference.operation import run_operation
 
@@ -40,7 +53,7 @@ def images(count: int = SAMPLES, size: int = SIZE, seed: int = 1) -> Reals:
             image[..., channel] = generator.uniform(0.2, 1) * wave
         middle = generator.uniform(0.2, 0.8, 2)
         spot = np.exp(-((rows - middle[0]) ** 2 + (columns - middle[1]) ** 2) / 0.02)
-        image += (spot[..., None] * generator.uniform(-1.5, 1.5, 3)).astype(np.float32)
+        np.add(image, (spot[..., None] * generator.uniform(-1.5, 1.5, 3)).astype(np.float32), out=image)
     made += generator.normal(0, 0.1, made.shape).astype(np.float32)
     return made
 

@@ -1,4 +1,4 @@
-"""Faults, each planted into one layer of a sound network: the target, the plan or the network is changed there alone."""
+"""Faults, each planted into one layer of a sound network: there alone the target, the plan or the weights change."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def narrow_bias(layer: str, missing: int, seed: int = 0) -> Planted:
 
 
 def narrow_product(layer: str, bits: int, overflow: str = "saturate", seed: int = 0) -> Planted:
-    """A register for single products, of 16 bits if they are to fit whatever comes, that is too narrow for large ones."""
+    """A register that is too narrow for large products, of which all fit 16 bits."""
     case = sound(seed).with_target(layer, mac={"product": {"bits": bits, "overflow": overflow}})
     return Planted(case, layer, "product", "product")
 
@@ -153,7 +153,7 @@ def truncated_products(layer: str, shift: int, seed: int = 0) -> Planted:
 
 
 def coarse_multiplier(layer: str, bits: int, seed: int = 0) -> Planted:
-    """A multiplier of so few bits that the ratio of scales is missed. The ledger counts no bits of it: none are data."""
+    """A multiplier of so few bits that it misses the ratio of scales; no bit of the data is lost, so none counts."""
     return Planted(sound(seed).with_target(layer, requantize={"multiplier_bits": bits}), layer, "requantize")
 
 

@@ -22,7 +22,9 @@ def test_clipped_feature_map(layer: str, factor: float) -> None:
     assert_named_first(clipped(layer, factor))
 
 
-@pytest.mark.parametrize(("layer", "factor"), [("middle_depthwise", 8), pytest.param("last_expand", 32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("layer", "factor"), [("middle_depthwise", 8), pytest.param("last_expand", 32, marks=pytest.mark.slow)]
+)
 def test_range_set_by_an_outlier(layer: str, factor: float) -> None:
     assert_named_first(coarse(layer, factor))
 

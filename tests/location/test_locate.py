@@ -1,0 +1,296 @@
+"""What is located is what loops in plain Python find; the lines run as they are printed; mistakes are named."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pipeline.tiny import DIGITS, IMAGES, image_network, reals, target_with
+from typer.testing import CliRunner
+
+import hwsim
+from hwsim.cli import app
+from hwsim.errors import DatapathOverflow, HwsimError, ProgramError
+from hwsim.location import Location
+
+SAMPLES = reals(4, 6, 6, 3, seed=50)
+EVERY = 10**9
+
+DEFAULT = ["kernel_height", "kernel_width", "input_channel"]
+CHANNELS_FIRST = ["input_channel", "kernel_width", "kernel_height"]
+
+
+@cache
+def result(order: str, overflow: str) -> hwsim.Result:
+    """Return a run with a narrow accumulator, behind groups of four products that are fitted once."""
+    target = target_with(
+        activations={"bits": 6},
+        mac={
+            "order": DEFAULT if order == "rows" else CHANNELS_FIRST,
+            "stages": [
+                {"name": "group", "terms": 4, "bits": 12, "overflow": "wrap", "check": "last"},
+                {"name": "accumulator", "bits": 12, "overflow": overflow, "check": "each"},
+            ],
+        },
+        bias={"bits": 12, "position": "first"},
+    )
+    return hwsim.run(image_network(), target, SAMPLES, reference=False)
+
+
+def held(value: int, bits: int, overflow: str) -> int:
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    if overflow == "saturate":
+        return max(low, min(high, value))
+    return (value - low) % (1 << bits) + low
+
+
+def code(value: float, scale: float, zero_point: int, low: int, high: int) -> int:
+    """Return a code by Python's own rounding, which is half to even."""
+    return max(low, min(high, round(value / scale) + zero_point))
+
+
+def loops(order: str, overflow: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every output of the stem that left a register: where, at which step, how often, and its sums.
+
+    From the real kernel and the plan's scales alone, in plain Python.
+    """
+    run = result(order, overflow)
+    stem: Any = next(one for one in run.network.operations if one.name == "stem")
+    image, weights = run.plan.tensors["image"], run.plan.weights["stem"]
+    form, zero = image.format, image.zero_point
+    x = [
+        [[[code(float(v), image.scale, zero, form.minimum, form.maximum) - zero for v in c] for c in r] for r in s]
+        for s in SAMPLES
+    ]
+    scales = [weights.scale[c if len(weights.scale) > 1 else 0] for c in range(4)]
+    low, high = weights.format.minimum, weights.format.maximum
+    found: dict[str, list[tuple[Any, ...]]] = {"group": [], "accumulator": []}
+    if order == "rows":
+        places = [(ky, kx, ci) for ky in range(3) for kx in range(3) for ci in range(3)]
+    else:
+        places = [(ky, kx, ci) for ci in range(3) for kx in range(3) for ky in range(3)]
+    for sample in range(len(SAMPLES)):
+        for y in range(6):
+            for col in range(6):
+                for c in range(4):
+                    unit = image.scale * scales[c]
+                    total = held(round(float(stem.bias[c]) / unit), 12, "saturate")
+                    group, hits = 0, {"group": [], "accumulator": []}  # type: ignore[var-annotated]
+                    for k, (ky, kx, ci) in enumerate(places):
+                        row, column = y + ky - 1, col + kx - 1
+                        inside = 0 <= row < 6 and 0 <= column < 6
+                        w = code(float(stem.kernel[ky, kx, ci, c]), scales[c], 0, low, high)
+                        group += (x[sample][row][column][ci] if inside else 0) * w
+                        if k % 4 == 3 or k == len(places) - 1:
+                            kept = held(group, 12, "wrap")
+                            if kept != group:
+                                hits["group"].append((k, 0, group, group, kept))
+                            exact, group = total + kept, 0
+                            before, total = total, held(exact, 12, overflow)
+                            if total != exact:
+                                hits["accumulator"].append((k, before, kept, exact, total))
+                    for name, own in hits.items():
+                        if own:
+                            step, before, added, exact, kept = own[0]
+                            error = sum(one[4] - one[3] for one in own)
+                            place = (sample, (y, col), step, c)
+                            found[name].append((*place, len(own), before, added, str(exact), kept, float(error)))
+    return {name: sorted(own) for name, own in found.items()}
+
+
+def told(one: Location) -> tuple[Any, ...]:
+    place = (one.sample, one.position, one.step, one.channel)
+    return (*place, one.hits, one.before, one.added, one.exact, one.result, one.error)
+
+
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+@pytest.mark.parametrize("order", ["rows", "channels"])
+def test_all_values_that_left_a_register_are_those_of_plain_loops(order: str, overflow: str) -> None:
+    expected = loops(order, overflow)
+    for point in ("group", "accumulator"):
+        found = hwsim.locate(result(order, overflow), SAMPLES, "stem", point, number=EVERY)
+        assert [told(one) for one in found] == expected[point]
+        assert found.affected == len(found) > 20
+
+
+def test_operands_are_the_codes_at_their_places() -> None:
+    """The sum of the products of the operands named is what the group holds."""
+    run = result("channels", "saturate")
+    codes = run.program.run(SAMPLES, tensors=True).tensors["image/codes"]
+    weights = np.asarray(next(one for one in run.network.operations if one.name == "stem").kernel)  # type: ignore[attr-defined]
+    scale = run.plan.weights["stem"].scale
+    for one in hwsim.locate(run, SAMPLES, "stem", "group", number=50):
+        pairs = list(pairwise(one.operands))[::2]
+        total = 0
+        for left, right in pairs:
+            assert left.value == (codes[one.sample][left.index] if left.index else 0)
+            *place, channel = right.index
+            assert channel == one.channel
+            own = scale[channel if len(scale) > 1 else 0]
+            assert right.value == round(float(weights[(*place, channel)]) / own)
+            total += (int(left.value) - left.zero_point) * int(right.value)
+        assert str(total) == one.exact
+        assert one.position is not None and len(pairs) in (3, 4)
+
+
+def test_the_worst_are_the_largest_errors_of_all_samples() -> None:
+    run = result("rows", "saturate")
+    every = sorted(
+        (abs(one.error) for one in hwsim.locate(run, SAMPLES, "stem", "accumulator", number=EVERY)), reverse=True
+    )
+    worst = hwsim.locate(run, SAMPLES, "stem", "accumulator", number=7, worst=True)
+    assert [abs(one.error) for one in worst] == every[:7]
+    assert worst.samples == len(SAMPLES) and worst.affected == len(every)
+
+
+def test_the_first_is_that_of_the_report() -> None:
+    run = result("rows", "wrap")
+    for figures in run.report.points:
+        if figures.first:
+            [one] = hwsim.locate(run, SAMPLES, figures.layer, figures.point, number=1, kind="clamping")
+            position = (
+                int(np.ravel_multi_index(one.position, run.program.tensors[one.layer].shape[:-1]))
+                if one.position
+                else 0
+            )
+            assert figures.first == (
+                f"sample {one.sample}, position {position}, channel {one.channel}, step {one.step}"
+            )
+
+
+def in_python(recipe: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", recipe], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout.split()
+
+
+def test_lines_run_as_they_are_printed() -> None:
+    run = result("channels", "saturate")
+    text = ""
+    for layer, point in (("stem", "accumulator"), ("stem", "weight"), ("stem", "requantize"), ("stem", "output")):
+        one = hwsim.locate(run, SAMPLES, layer, point, number=1)
+        text += str(one) + "\n"
+        if one.found:
+            assert in_python(one[0].recipe) == [str(one[0].result), one[0].exact]
+            shell = subprocess.run(
+                one[0].command.replace("python", sys.executable, 1),
+                shell=True,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=True,
+            )
+            assert shell.stdout.split() == [str(one[0].result), one[0].exact]
+    assert text.count("python -c '") >= 3
+
+
+def test_the_line_of_a_whole_sum_gives_the_register_and_the_exact_sum() -> None:
+    run = result("rows", "saturate")
+    sums = run.program.run(SAMPLES, trace=["stem"]).trace["stem"]["accumulator"].reshape(4, 6, 6, 4)
+    for one in hwsim.locate(run, SAMPLES, "stem", "accumulator", number=3, worst=True):
+        assert one.sample is not None
+        kept, exact = in_python(one.sum_recipe)
+        assert int(kept) == sums[one.sample][(*one.position, one.channel)]
+        assert kept != exact
+
+
+def test_an_overflow_that_is_an_error_is_located() -> None:
+    """The run stops; its program is made all the same, and says where."""
+    run = result("rows", "saturate")
+    strict = target_with(
+        mac={"stages": [{"name": "accumulator", "bits": 12, "overflow": "error"}]},
+        bias={"bits": 12},
+        activations={"bits": 6},
+    )
+    program = hwsim.lower(run.network, run.plan, strict)
+    with pytest.raises(DatapathOverflow):
+        program.run(SAMPLES)
+    [one] = hwsim.locate(program, SAMPLES, "stem", "accumulator", number=1)
+    assert in_python(one.recipe)[1] == one.exact
+    assert abs(int(one.exact)) > 2047
+
+
+def test_a_program_knows_no_real_weights(tmp_path: Path) -> None:
+    run = result("rows", "saturate")
+    run.program.save(tmp_path / "program.hwsim")
+    with pytest.raises(HwsimError, match=r"stem weight: a program holds integers alone"):
+        hwsim.locate(tmp_path / "program.hwsim", SAMPLES, "stem", "weight")
+    found = hwsim.locate(tmp_path / "program.hwsim", SAMPLES, "stem", "accumulator", number=2)
+    assert found.found == hwsim.locate(run, SAMPLES, "stem", "accumulator", number=2).found
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"layer": "stern"}, r"no layer 'stern'; did you mean 'stem'\?"),
+    ({"point": "acumulator"}, r"stem has no truncation point 'acumulator'; did you mean 'accumulator'\? it has weight"),
+    ({"layer": "largest"}, "largest has no truncation point 'accumulator'; it loses nothing and has none"),
+    ({"number": 0}, "number and samples must be at least 1, not 0"),
+    ({"samples": 0}, "number and samples must be at least 1, not 0"),
+    ({"kind": "rounding"}, "kind 'rounding': it must be one of clamping, round-off"),
+    ({"data": None}, "stem accumulator: give the data"),
+]
+
+
+@pytest.mark.parametrize(("changed", "message"), MISTAKES)
+def test_mistakes_are_named(changed: dict[str, Any], message: str) -> None:
+    asked: dict[str, Any] = {"data": SAMPLES, "layer": "stem", "point": "accumulator"} | changed
+    with pytest.raises(HwsimError, match=message) as error:
+        hwsim.locate(result("rows", "saturate"), **asked)
+    assert isinstance(error.value, ProgramError) or "layer" not in message
+
+
+def test_where_nothing_is_lost_nothing_is_found() -> None:
+    target = target_with()
+    run = hwsim.run(image_network(), target, SAMPLES, reference=False)
+    found = hwsim.locate(run, SAMPLES, "stem", "accumulator")
+    assert len(found) == 0
+    assert str(found) == "stem accumulator: 0 values left the format in 4 samples looked at"
+
+
+def test_by_default_it_is_clamping_if_there_is_any() -> None:
+    run = result("rows", "saturate")
+    kinds = {"accumulator": "clamping", "weight": "round-off", "requantize": "round-off"}
+    for point, kind in kinds.items():
+        found = hwsim.locate(run, SAMPLES, "stem", point, number=1)
+        assert (found.kind, len(found)) == (kind, 1)
+    assert hwsim.locate(run, iter([SAMPLES]), "stem", "accumulator", number=1).found
+    assert hwsim.locate(run, iter([SAMPLES]), "stem", "accumulator", kind="round-off").affected == 0
+
+
+def run_command(*arguments: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["locate", *map(str, arguments)])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_command_line(tmp_path: Path) -> None:
+    place = ("--layer", "stem", "--point", "accumulator", "--number", "2")
+    code, out, err = run_command(DIGITS, *place, "--target", "narrow-acc16-saturate", "--data", IMAGES)
+    assert (code, err) == (0, "")
+    assert out.startswith("stem accumulator: 644 values left the format in 1 sample looked at; the first 2:\n")
+    assert out.count("python -c 'import hwsim_kernels as hk; ") == 2
+    code, out, _ = run_command(
+        DIGITS, *place, "-t", "narrow-acc16-saturate", "--data", IMAGES, "--json", "--samples", 3
+    )
+    document = json.loads(out)
+    assert (document["network"], document["target"], len(document["found"])) == ("digits", "narrow-acc16-saturate", 2)
+    result("rows", "saturate").program.save(tmp_path / "program.hwsim")
+    np.save(tmp_path / "x.npy", SAMPLES)
+    code, out, _ = run_command(tmp_path / "program.hwsim", *place, "--data", tmp_path / "x.npy", "--worst")
+    assert code == 0 and "the worst 2:" in out
+
+
+def test_wrong_command_lines(tmp_path: Path) -> None:
+    place = ("--layer", "stem", "--point", "accumulator")
+    assert run_command("none.keras", *place) == (2, "", "error: none.keras: no such file\n")
+    code, _, err = run_command(DIGITS, *place)
+    assert code == 2 and "a model needs a --target" in err
+    result("rows", "saturate").program.save(tmp_path / "program.hwsim")
+    code, _, err = run_command(tmp_path / "program.hwsim", *place, "-t", "generic-int8")
+    assert code == 2 and "is a program, made for a target" in err
+    code, _, err = run_command(DIGITS, "--layer", "stm", "--point", "x", "-t", "generic-int8", "--data", IMAGES)
+    assert code == 2 and "did you mean 'stem'?" in err

@@ -60,6 +60,11 @@ class Rounding(_Mode):
         """Whether the mode draws from the target's random generator."""
         return self in (Rounding.STOCHASTIC_WEIGHTED, Rounding.STOCHASTIC_EQUAL)
 
+    @property
+    def nearest(self) -> bool:
+        """Whether a value that is no tie becomes the nearest integer."""
+        return self.value.startswith("half_")
+
 
 class Overflow(_Mode):
     """What becomes of a value outside its format. ``docs/arithmetic.md`` has each as a formula."""

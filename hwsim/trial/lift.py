@@ -61,6 +61,9 @@ BY_FORMAT = ("division", "division_width", "interpolation", "curve")
 """Groups whose rounding is that of the output's format, and so is gone where that is fine enough."""
 
 
+NEAREST = "rounded half_even; that rounding belongs to the output's format"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lift:
     """One layer's ``points`` that are lifted together, under the ``name`` that they share with other layers' points.
@@ -169,11 +172,17 @@ def _way(  # noqa: PLR0911, PLR0912
             return "", f"{'a resize' if isinstance(operation, Resize) else 'pooling'} keeps its input's codes"
         case "normalization":
             return "", "it is computed in integers, for which nothing finer stands"
+        case "division" | "division_width" if not settings.pooling.rounding.nearest:
+            return NEAREST, ""
         case "division" | "division_width":
             return "", "the quotient must be a code, so its rounding belongs to the format of the output"
+        case "interpolation" if not settings.resize.rounding.nearest:
+            return NEAREST, ""
         case "interpolation":
             return "", "a pixel must be a code, so its rounding belongs to the format of the output"
-        case "curve" if {getattr(settings.curve, key) for key in ("form", "hard_silu", "gates", "gelu")} == {"table"}:
+        case "curve" if settings.curve.rounding.nearest and {
+            getattr(settings.curve, key) for key in ("form", "hard_silu", "gates", "gelu")
+        } == {"table"}:
             return "", "an entry must be a code, so its rounding belongs to the format of the output"
         case "curve":
             return "an entry for each code, from float64", ""

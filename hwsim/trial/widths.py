@@ -119,6 +119,10 @@ class Widths:
             extra = round(max(self._inputs, default=0.0))
         if isinstance(operation, Pool | Mean):
             self._running_sum(keys, "pooling", self.settings.pooling.accumulator, lifted, extra)
+        if {"division", "division_width"} & set(lifted):
+            keys["pooling"] = {**keys.get("pooling", {}), "rounding": "half_even"}
+        if "interpolation" in lifted:
+            keys["resize"] = {"rounding": "half_even"}
         if "softmax" in lifted:
             keys["softmax"] = {"run_on": "host"}
         if "activation" in lifted:

@@ -176,3 +176,13 @@ def without_zero_point(layer: str, bits: int, seed: int = 0) -> Planted:
     target = overridden(base.target, {layer: keys})
     plan = hwsim.decide(base.network, profile_of(base.network), target)
     return Planted(replace(base, target=target, plan=plan), layer, "output")
+
+
+def biased_mean(layer: str, mode: str, seed: int = 0) -> Planted:
+    """A mean whose division does not round to nearest."""
+    return Planted(sound(seed).with_target(layer, pooling={"rounding": mode}), layer, "division", "division")
+
+
+def biased_table(mode: str, seed: int = 0) -> Planted:
+    """An activation function whose entries are not rounded to nearest."""
+    return Planted(sound(seed).with_target("swish", curve={"rounding": mode}), "swish", "curve", "curve")

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from report.planted.naming import assert_named_first
-from report.planted.plants import biased_rounding, coarse_curve, coarse_multiplier, unshifted_addition
+from report.planted.naming import WORSE_DB, assert_named_first, costs_of, sound_sqnr, sqnr_of
+from report.planted.plants import (
+    biased_mean,
+    biased_rounding,
+    biased_table,
+    coarse_curve,
+    coarse_multiplier,
+    sound,
+    unshifted_addition,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +43,19 @@ def test_table_of_few_entries() -> None:
 def test_addition_without_bits_to_spare() -> None:
     """Halved codes are ties, which are rounded up: finer codes of the inputs, which are none, undo nearly as much."""
     assert_named_first(unshifted_addition("middle_add", seed=4), seed=4, clear=1.0)
+
+
+def test_mean_without_rounding() -> None:
+    """A pooling keeps the codes of what it reads, so finer ones there undo as much as rounding to nearest does here."""
+    planted = biased_mean("pool", "floor", seed=4)
+    result = planted.case.run()
+    assert sqnr_of(result) < sound_sqnr(4) - WORSE_DB
+    first, second, third = costs_of(planted.case, result)[:3]
+    assert {(one.layer, one.point) for one in (first, second)} == {("pool", "division"), ("first_add", "output")}
+    assert (third.cost or 0.0) < (second.cost or 0.0) / 2
+    assert ("pool", "division") not in {(one.layer, one.point) for one in costs_of(sound(4))}
+
+
+@pytest.mark.slow
+def test_table_without_rounding() -> None:
+    assert_named_first(biased_table("floor", seed=3), seed=3)

@@ -119,6 +119,18 @@ class Widths:
             extra = round(max(self._inputs, default=0.0))
         if isinstance(operation, Pool | Mean):
             self._running_sum(keys, "pooling", self.settings.pooling.accumulator, lifted, extra)
+        self._behind(keys, lifted)
+        if "requantize" in lifted:
+            exact = {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}
+            keys["requantize"] = exact
+            if self.settings.bias.position == "steps":  # there is no step any more at which it could enter
+                keys["bias"] = {"bits": 64, "shift": 0, "position": "last"}
+        elif isinstance(operation, REQUANTISED) and (extra or self._output):
+            self._steps(keys, extra, round(self._output))
+        return keys
+
+    def _behind(self, keys: dict[str, Any], lifted: Collection[str]) -> None:
+        """Say how what comes behind the sums, but requantisation, is computed where it is lifted."""
         if {"division", "division_width"} & set(lifted):
             keys["pooling"] = {**keys.get("pooling", {}), "rounding": "half_even"}
         if "interpolation" in lifted:
@@ -130,14 +142,6 @@ class Widths:
         if "curve" in lifted:
             tables = dict.fromkeys(("form", "hard_silu", "gates", "gelu"), "table")
             keys["curve"] = {**tables, "precision": 64, "rounding": "half_even"}
-        if "requantize" in lifted:
-            exact = {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}
-            keys["requantize"] = exact
-            if self.settings.bias.position == "steps":  # there is no step any more at which it could enter
-                keys["bias"] = {"bits": 64, "shift": 0, "position": "last"}
-        elif isinstance(operation, REQUANTISED) and (extra or self._output):
-            self._steps(keys, extra, round(self._output))
-        return keys
 
     def _sums(self, keys: dict[str, Any], lifted: Collection[str]) -> int:
         """Say how products, sums and biases are held; return by how many bits the last sum's unit is finer."""

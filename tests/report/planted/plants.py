@@ -175,7 +175,7 @@ def without_zero_point(layer: str, bits: int, seed: int = 0) -> Planted:
     base = sound(seed)
     target = overridden(base.target, {layer: keys})
     plan = hwsim.decide(base.network, profile_of(base.network), target)
-    return Planted(replace(base, target=target, plan=plan), layer, "output")
+    return Planted(replace(base, target=target, plan=plan), layer, "output", "requantize")
 
 
 def biased_mean(layer: str, mode: str, seed: int = 0) -> Planted:

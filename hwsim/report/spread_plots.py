@@ -173,7 +173,7 @@ def _middles(one: TensorFigures) -> Reals:
 
 def _density(one: TensorFigures) -> tuple[str, str]:
     """Return the path of the distribution nearest to the values, over their bins, and its name."""
-    if len(one.counts) == 1:
+    if len(one.counts) == 1 or not one.minimum < one.maximum:
         return "", "all values are equal"
     middles, counts = _middles(one), np.array(one.counts, np.int64)
     without = one.bits[0] > MANY_ZEROS * one.values and one.minimum <= 0 <= one.maximum

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from hwsim.engine.tiers import WORK
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
+SHARED = "tests/lite/"
+"""A folder whose files share what is dear to make: one process runs all of them."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
+    """Give each process whole files, those of `SHARED` together; other ways to share tests remain as they are."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return SHARED if nodeid.startswith(SHARED) else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

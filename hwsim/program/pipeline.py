@@ -112,6 +112,15 @@ def limits(value: float, unit: Reals, settings: ActivationFunction) -> Ints:
     return np.asarray(found, np.int64)
 
 
+def prefixed(name: str, prefix: str) -> str:
+    """Return the name of a point among those of inputs, if there is a prefix for them.
+
+    >>> prefixed("requantize", ""), prefixed("requantize", "input"), prefixed("narrow", "input")
+    ('requantize', 'input', 'input_narrow')
+    """
+    return name if not prefix or not name else prefix if name == "requantize" else f"{prefix}_{name}"
+
+
 @dataclass
 class Pipeline:
     """Steps under construction for values of ``channels`` channels that lie within ``bound`` (low, high).
@@ -362,8 +371,7 @@ class Pipeline:
 
     def _one(self, number: int, step: post.Step, ratio: Ratio, prefix: str) -> None:
         """Build one step of the target's list; named after ``prefix``."""
-        name = post.point_name(step)
-        point = name if not prefix or not name else prefix if name == "requantize" else f"{prefix}_{name}"
+        point = prefixed(post.point_name(step), prefix)
         self.unit = ratio.unit_behind(number)
         match step:
             case post.AddStep():
@@ -377,7 +385,7 @@ class Pipeline:
             case post.ShiftRightStep():
                 before = ratio.steps[number - 1] if number else None
                 factors = ratio.multipliers(before) if isinstance(before, post.MultiplyStep) else (1,) * self.channels
-                self.scale(point, factors, ratio.right_shifts(step), step.rounding, step.guard_bits or 0)
+                self._shift_right(step, factors, ratio.right_shifts(step), prefix)
             case post.MultiplyFloatStep():
                 self._scale_float(step, point, ratio.real)
             case post.FitStep():
@@ -394,6 +402,16 @@ class Pipeline:
                 self._advance(CountLevels(levels=levels, first=step.first), step.first, step.first + levels.size)
             case _:
                 raise TypeError(f"no such step: {step}")
+
+    def _shift_right(
+        self, step: post.ShiftRightStep, factors: Sequence[int], shifts: Sequence[int], prefix: str
+    ) -> None:
+        """Multiply and shift, the channels of one rounding after those of the other: a shift by 0 bits is exact."""
+        for one, part in step.parts(self.channels):
+            own = [number in part for number in range(self.channels)]
+            multiplier = [factor if taken else 1 for factor, taken in zip(factors, own, strict=True)]
+            shift = [by if taken else 0 for by, taken in zip(shifts, own, strict=True)]
+            self.scale(prefixed(post.point_name(one), prefix), multiplier, shift, one.rounding, one.guard_bits or 0)
 
     def _add_zero_point(self, tensor: Tensor) -> None:
         if tensor.zero_point:

@@ -114,9 +114,10 @@ def _round_off(level: Level) -> str:
 def _after_sum(settings: Settings) -> Iterator[tuple[str, str]]:
     steps, activations = in_full(settings), settings.activations
     for step in steps:
-        name = "activation" if isinstance(step, ActivationStep) else point_name(step)
-        if name:
-            yield name, _of_step(step, steps, settings)
+        for one in step.apart() if isinstance(step, ShiftRightStep) else (step,):
+            name = "activation" if isinstance(one, ActivationStep) else point_name(one)
+            if name:
+                yield name, _of_step(one, steps, settings)
     overflow = settings.output.overflow
     if activations.narrow and overflow is Overflow.SATURATE:
         overflow = Overflow.SATURATE_SYMMETRIC

@@ -21,7 +21,7 @@ from hwsim.target.steps import (
     Step,
     ThresholdsStep,
     ZeroPointStep,
-    point_name,
+    point_names,
     scales,
     shifts_alone,
 )
@@ -144,6 +144,12 @@ def keys_have_an_effect(settings: Settings) -> Found:
             cause, idle, reason = "by", ("bits", "rule"), f"by is {step.by}, not ratio"
         if isinstance(step, LookupStep) and step.interpolation == "none":
             cause, idle, reason = "interpolation", ("rounding", "name"), "interpolation is none, which drops no bits"
+        if isinstance(step, ShiftRightStep) and not step.vector:
+            cause, idle, reason = "step", ("tail_rounding",), "without vector nothing is left over"
+        if isinstance(step, ShiftRightStep) and step.vector and step.tail_rounding is None:
+            yield _mistake(
+                index, "vector", f"{step.vector}, but how are channels left over rounded? give tail_rounding"
+            )
         for key in idle:
             if key in step.model_fields_set:
                 yield Mistake((*_STEPS, index, key), f"no effect: {reason}; leave it out", ((*_STEPS, index, cause),))
@@ -177,25 +183,27 @@ def step_names_differ(settings: Settings) -> Found:
     """Each row of the ledger has a name of its own."""
     first: dict[str, int] = {}
     for index, step in enumerate(_given(settings)):
-        row = point_name(step)
-        if row in _TAKEN:
-            yield _mistake(index, "name", f"{row!r} is the name of another row of the ledger; choose another name")
-        elif row.startswith("input_"):
-            yield _mistake(
-                index, "name", f"{row!r}, but the ledger puts input_ before names itself; choose another name"
-            )
-        elif row in first:
-            taken = f"steps[{first[row]}] is {row!r} in the ledger already"
-            named = "name" in step.model_fields_set
-            sentence = f"{row!r}, but {taken}; names must differ" if named else f"missing; {taken}, so give a name here"
-            yield _mistake(index, "name", sentence, first[row])
-        elif row:
-            first[row] = index
+        for row in point_names(step):
+            if row in _TAKEN:
+                yield _mistake(index, "name", f"{row!r} is the name of another row of the ledger; choose another name")
+            elif row.startswith("input_"):
+                yield _mistake(
+                    index, "name", f"{row!r}, but the ledger puts input_ before names itself; choose another name"
+                )
+            elif row in first:
+                taken = f"steps[{first[row]}] is {row!r} in the ledger already"
+                named = "name" in step.model_fields_set
+                sentence = (
+                    f"{row!r}, but {taken}; names must differ" if named else f"missing; {taken}, so give a name here"
+                )
+                yield _mistake(index, "name", sentence, first[row])
+            else:
+                first[row] = index
 
 
 def stages_and_steps_differ(settings: Settings) -> Found:
     """So have stages and steps."""
-    rows = {point_name(step): index for index, step in enumerate(_given(settings))}
+    rows = {name: index for index, step in enumerate(_given(settings)) for name in point_names(step)}
     for index, stage in enumerate(settings.mac.stages):
         if stage.name in rows and stage.name not in (*LEDGER_POINTS, *_TAKEN):
             sentence = (

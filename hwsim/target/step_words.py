@@ -129,7 +129,9 @@ def by_rule(rule: Rule) -> str:
 
 def rounded(step: ShiftRightStep) -> str:
     """Say how a shift rounds."""
-    return step.rounding + (f" on {_count(step.guard_bits, 'guard bit')}" if step.guard_bits else "")
+    guarded = f" on {_count(step.guard_bits, 'guard bit')}" if step.guard_bits else ""
+    tail = f" ({step.tail_rounding} what vectors of {step.vector} channels leave)" if step.vector else ""
+    return step.rounding + guarded + tail
 
 
 def kept(fit: Fit) -> str:

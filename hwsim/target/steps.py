@@ -91,8 +91,33 @@ class ShiftRightStep(Section):
         Annotated[int, Field(ge=1, le=32, strict=True), Measure(unit="bits", limit="what a rounder sees has")] | None
     ) = None
     """How many of the dropped bits the rounding looks at, from the top; all without it."""
+    vector: Annotated[int, Field(ge=2, le=1024, strict=True), Measure(unit="channels", limit="a vector has")] | None = (
+        None
+    )
+    """How many channels vector instructions take at a time; what is left over rounds by `tail_rounding`."""
+    tail_rounding: Rounding | None = None
+    """With `vector`: how the last channels are rounded, as many as the number of channels leaves divided by it."""
     name: PointName | None = None
-    """The step's name in the ledger; `shift_right` without it."""
+    """The step's name in the ledger; `shift_right` without it. What `vector` leaves over has it with `_tail` behind."""
+
+    def apart(self) -> tuple[ShiftRightStep, ...]:
+        """Return the shift of whole vectors and that of what is left over, as steps of their own."""
+        if self.vector is None or self.tail_rounding is None:
+            return (self,)
+        whole = self.model_copy(update={"vector": None, "tail_rounding": None})
+        name = f"{self.name or self.step}_tail"
+        return whole, whole.model_copy(update={"rounding": self.tail_rounding, "name": name})
+
+    def parts(self, channels: int) -> tuple[tuple[ShiftRightStep, range], ...]:
+        """Return the shifts that ``channels`` are taken by, each with its channels, of which there are some.
+
+        >>> step = ShiftRightStep(step="shift_right", rounding="half_up", vector=8, tail_rounding="half_away")
+        >>> [(str(one.rounding), one.name, len(part)) for one, part in step.parts(19)]
+        [('half_up', None, 16), ('half_away', 'shift_right_tail', 3)]
+        """
+        whole = channels - channels % self.vector if self.vector else channels
+        every = zip(self.apart(), (range(whole), range(whole, channels)), strict=False)
+        return tuple((one, part) for one, part in every if part)
 
 
 class MultiplyStep(Section):
@@ -287,6 +312,12 @@ def fixed_factor(steps: tuple[Step, ...]) -> int:
 def fixed_scale(unit: float, steps: tuple[Step, ...]) -> float:
     """Return the output's scale where nothing in the list goes by ratio, from what an LSB is worth before it."""
     return unit * 2.0 ** fixed_shift(steps) / fixed_factor(steps)
+
+
+def point_names(step: Step) -> tuple[str, ...]:
+    """Return a step's rows in the ledger: a shift that takes channels in vectors has two."""
+    steps = step.apart() if isinstance(step, ShiftRightStep) else (step,)
+    return tuple(name for name in map(point_name, steps) if name)
 
 
 def point_name(step: Step) -> str:

@@ -260,7 +260,14 @@ class Walk:
         self.draws = Draws(random)
         self.relu = relu
         self.at = [Point(name_of(one, of_inputs), channels) if counts(one) else None for one in steps]
-        self.trace: dict[str, list[int]] = {point.name: [] for point in self.at if point}
+        self.body = [channels - channels % (one.get("vector") or 1) for one in steps]
+        self.tails = [
+            Point(name_of({**one, "name": f"{one.get('name') or one['step']}_tail"}, of_inputs), channels)
+            if body < channels
+            else None
+            for one, body in zip(steps, self.body, strict=True)
+        ]
+        self.trace: dict[str, list[int]] = {point.name: [] for point in self.points}
         if relu and relu.present:
             self.trace["activation"] = []
 
@@ -268,18 +275,26 @@ class Walk:
     def points(self) -> list[Point]:
         """The points in the order in which values come to them."""
         points: list[Point] = []
-        for step, point in zip(self.steps, self.at, strict=True):
-            points += [point] if point else []
+        for step, point, tail, body in zip(self.steps, self.at, self.tails, self.body, strict=True):
+            points += [point] if point and body else []
+            points += [tail] if tail else []
             points += self.relu.points if self.relu and step["step"] == "activation" else []
         return points
 
     def run(self, x: int, resolved: Sequence[Step], number: int, place: Place) -> int:
         """Return what becomes of ``x``, value ``number`` of its tensor, by the list with its numbers."""
-        for step, point in zip(resolved, self.at, strict=True):
-            x = self._take(x, step, point, number, place)
-            name = point.name if point else step["step"]
-            if name in self.trace:
-                self.trace[name].append(x)
+        for step, whole, tail, body in zip(resolved, self.at, self.tails, self.body, strict=True):
+            if tail and place.channel >= body:
+                if whole and body:
+                    self.trace[whole.name].append(x)
+                x = self._take(x, {**step, "rounding": step["tail_rounding"]}, tail, number, place)
+            else:
+                x = self._take(x, step, whole, number, place)
+                name = whole.name if whole else step["step"]
+                if name in self.trace:
+                    self.trace[name].append(x)
+            if tail:
+                self.trace[tail.name].append(x)
         return x
 
     def _take(self, x: int, step: Step, point: Point | None, number: int, place: Place) -> int:

@@ -213,7 +213,9 @@ def drops(step: Json) -> bool:
 def rounding_shift(draw: DrawFn) -> Json:
     """Return how a shift to the right rounds."""
     guard = draw(st.one_of(st.none(), st.integers(1, 32)))
-    return {"rounding": draw(st.sampled_from(ROUNDINGS)), "guard_bits": guard}
+    vector = draw(st.sampled_from([None, None, None, 2, 3]))
+    tail = {} if vector is None else {"vector": vector, "tail_rounding": draw(st.sampled_from(ROUNDINGS))}
+    return {"rounding": draw(st.sampled_from(ROUNDINGS)), "guard_bits": guard, **tail}
 
 
 def fit_step(draw: DrawFn) -> Json:

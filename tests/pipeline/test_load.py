@@ -806,7 +806,7 @@ def chaotic() -> Any:
     keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)
     x = inputs = keras.Input((16,))
-    for number in range(20):
+    for number in range(15):
         branch = layers.Dense(16, kernel_initializer=keras.initializers.RandomNormal(stddev=1.0))(x)
         normalised = layers.BatchNormalization(gamma_initializer=keras.initializers.RandomUniform(0.9, 1.1))(branch)
         shift = layers.Dense(16, "tanh")(x)

@@ -52,7 +52,7 @@ STEPS: dict[str, Any] = {
             {"step": "multiply", "by": 3},
             {"step": "multiply", "bits": 16, "rule": "half_down"},
             {"step": "shift_right", "name": "high", "by": 15, "rounding": "half_up", "guard_bits": 4},
-            {"step": "shift_right", "name": "ratio", "rounding": "half_away"},
+            {"step": "shift_right", "name": "ratio", "rounding": "half_up", "vector": 8, "tail_rounding": "half_away"},
             {"step": "lookup", "table": [1, 2, 3], "first": -128, "shift": 7, "interpolation": "linear"},
             {"step": "activation"},
             {"step": "absolute"},
@@ -339,7 +339,7 @@ def test_steps_in_full() -> None:
            |
     [    high     ]       - 12, x 3, x 16-bit integer, >> 15 half_up on 4 guard bits
            |
-    [    ratio    ]       >> n half_away
+    [    ratio    ]       >> n half_up (half_away what vectors of 8 channels leave)
            |
     [   lookup    ]       table of 3, linear, floor
            |
@@ -360,7 +360,8 @@ From sum to output
   multiply      times 3
   multiply      times a 16-bit integer (rule half_down)
   high          shifted right by 15 bits, rounded half_up on 4 guard bits
-  ratio         shifted right as far as the ratio says, rounded half_away
+  ratio         shifted right as far as the ratio says, rounded half_up (half_away what vectors of 8
+                channels leave)
   lookup        a table of 3 values, 128 apart, the first for -128, between entries linear, rounded
                 floor
   activation    leaky slopes of 16 bits, rounded half_up
@@ -381,7 +382,8 @@ Where bits can be lost (clamping | round-off)
   accumulator   possible: wrap, in sums of more than 32832 products (bias aside) | none
   left          possible: wrap at 32 bits | none
   high          none | 15 bits, half_up on 4 guard bits
-  ratio         none | half_away (and the ratio itself, to 16 bits)
+  ratio         none | half_up (and the ratio itself, to 16 bits)
+  ratio_tail    none | half_away (and the ratio itself, to 16 bits)
   lookup        none | between entries: floor
   activation    none | leaky slopes only: half_up
   fit           possible: saturate at 8 bits, unsigned | none

@@ -99,6 +99,18 @@ ENTRIES = {
         "{step: shift_right, by: 3, guard_bits: 40}",
         "7: requantize.steps[2].guard_bits: 40 bits, but what a rounder sees has 1 to 32",
     ),
+    "a vector of 1": (
+        "{step: shift_right, by: 3, vector: 1}",
+        "7: requantize.steps[2].vector: 1 channels, but a vector has 2 to 1024",
+    ),
+    "a vector without what is left over": (
+        "{step: shift_right, by: 3, vector: 8}",
+        "7: requantize.steps[2].vector: 8, but how are channels left over rounded? give tail_rounding",
+    ),
+    "what is left over without a vector": (
+        "{step: shift_right, by: 3, tail_rounding: floor}",
+        "7: requantize.steps[2].tail_rounding: no effect: without vector nothing is left over; leave it out",
+    ),
     "a multiplier of 33 bits": (
         "{step: multiply, bits: 33}",
         "7: requantize.steps[2].bits: 33 bits, but a multiplier has 2 to 32",

@@ -14,7 +14,16 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hwsim.errors import HwsimError
-from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures, TensorFigures
+from hwsim.report.figures import (
+    AdviceFigures,
+    CostFigures,
+    FlipFigures,
+    LayerFigures,
+    OutputFigures,
+    PointFigures,
+    TensorFigures,
+    WaterfallFigures,
+)
 from hwsim.report.report import Report
 
 VERSION = 1
@@ -25,8 +34,11 @@ TABLES = {
     "outputs": OutputFigures,
     "flips": FlipFigures,
     "tensors": TensorFigures,
+    "waterfall": WaterfallFigures,
+    "costs": CostFigures,
+    "advice": AdviceFigures,
 }
-LATER = ("flips", "tensors")
+LATER = ("flips", "tensors", "attribution_notes", "waterfall", "costs", "advice")
 """What reports lack that were written before it was there."""
 
 WORDS = {"infinity": math.inf, "-infinity": -math.inf, "nan": math.nan}

@@ -106,7 +106,9 @@ class FlipFigures:
     """One sample of a result whose largest value moved: from class ``before`` in the reference to ``after``.
 
     A margin is the largest value less the second largest, in real units, so 0 is a tie (which the first class wins):
-    ``margin_before`` in the reference, ``margin_after`` in the integer run.
+    ``margin_before`` in the reference, ``margin_after`` in the integer run. ``mended_by`` names the layers and points
+    ("stem accumulator") each of which, lifted alone, gives the reference's class back, what costs most first; None
+    where that was not tried (``hwsim.attribute``).
     """
 
     result: str
@@ -115,6 +117,7 @@ class FlipFigures:
     after: int
     margin_before: float
     margin_after: float
+    mended_by: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,3 +144,73 @@ class TensorFigures:
     below: int
     bits: tuple[int, ...]
     counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaterfallFigures:
+    """The network's results against float when so much of the target is real, and all else as good as ideal.
+
+    ``step`` is "ideal", "weights", "activations", "accumulator" or "rounding"; each step keeps those before it, so that
+    the last one is the run itself. ``top1`` is None where nothing is decided. ``not_ideal`` names what this step should
+    not have but has, since it cannot be lifted.
+    """
+
+    step: str
+    sqnr_db: float
+    flips: int
+    top1: float | None
+    not_ideal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostFigures:
+    """What the truncation points of a layer that are lifted together do to the results of the network.
+
+    ``point`` is the name of the group ``points``. ``state`` is "matters", "negligible", "nothing lost" (on these
+    samples), "not lifted" or "not tried" (by a quick estimate). *Lifted*: all else as it is, ``sqnr_lifted_db`` against
+    float, ``gain_db`` more than the run; ``moves`` is the energy by which the results move, by that of the run's error;
+    ``changed`` decisions differ from the run's, ``mended`` of them become float's again. *Alone*: all else as good as
+    ideal, ``sqnr_alone_db`` and ``flips_alone`` against float. ``cost`` ranks: the energy of the error that goes with
+    the point, by that of the run's error, as the mean of what it adds alone and what it takes off lifted. None is what
+    was not measured, ``note`` says why not, and ``how`` how it was lifted.
+    """
+
+    layer: str
+    kind: str
+    point: str
+    points: tuple[str, ...]
+    state: str
+    cost: float | None = None
+    moves: float | None = None
+    gain_db: float | None = None
+    changed: int | None = None
+    mended: int | None = None
+    sqnr_lifted_db: float | None = None
+    sqnr_alone_db: float | None = None
+    flips_alone: int | None = None
+    how: str = ""
+    note: str = ""
+
+    @property
+    def folded(self) -> bool:
+        """Whether the points can be left out of sight."""
+        return self.state in ("negligible", "nothing lost")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdviceFigures:
+    """A change of the target, or a technique, and what it was measured to give on the attributed samples.
+
+    ``yaml`` is what to paste into the target file (empty for a technique), ``technique`` the name for
+    ``hwsim.run(techniques=...)``. ``gain_db`` and ``flips`` are those of the changed run, beside ``flips_before``.
+    """
+
+    text: str
+    yaml: str = ""
+    technique: str = ""
+    sqnr_db: float
+    gain_db: float
+    flips: int
+    flips_before: int
+    top1: float | None
+    top1_before: float | None

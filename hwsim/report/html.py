@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from hwsim.report import layout, plots, wording
+from hwsim.report import attribution, layout, plots, wording
+from hwsim.report.causes import causes_of
 from hwsim.report.channels import maps_of
 from hwsim.report.ranking import Loss, point_losses
 from hwsim.report.spread_plots import HEIGHT, spreads
-from hwsim.report.text import agreement, clamped_text, hit_channels, proofs, sizes, story, verdict
+from hwsim.report.text import clamped_text, hit_channels, proofs, sizes, story, verdict
+from hwsim.report.verdict import verdict_of
 from hwsim.report.view import view_of
 
 if TYPE_CHECKING:
@@ -46,12 +48,14 @@ def page_of(report: Report) -> str:
             report=report,
             sizes=sizes(report),
             proofs=proofs(report.points),
+            holds=verdict_of(report),
+            causes=causes_of(report),
             layers=layers,
             points=_numbered_worst_first(report, points),
             stories=[story(one) for one in report.worst_points() if one.figures.hits][:MOST_STORIES],
             chart=plots.sqnr_chart(report.layers),
             rmse=plots.rmse_chart(report.layers),
-            view=view_of(layers),
+            view=view_of(layers, report.costs),
             layout=layout,
             overflowed=_worst_first(sums, points),
             most=MOST_OVERFLOWED,
@@ -99,6 +103,8 @@ def excerpt_of(report: Report) -> str:
             report=report,
             sizes=sizes(report),
             proofs=proofs(report.points),
+            holds=verdict_of(report),
+            causes=causes_of(report),
             verdicts=[verdict(one) for one in report.outputs],
             points=worst[:EXCERPT_POINTS],
             more=max(len(worst) - EXCERPT_POINTS, 0),
@@ -148,11 +154,16 @@ def _filters() -> dict[str, Any]:
         "decibel": wording.decibel,
         "real": wording.real,
         "counted": wording.counted,
-        "agreement": agreement,
+        "agreement": wording.agreement,
         "clamped": clamped_text,
         "bar": plots.bar_width,
         "key": sort_key,
         "channels": hit_channels,
+        "share_of": attribution.percent_of,
+        "signed": attribution.signed,
+        "count_of": attribution.count,
+        "menders": attribution.menders,
+        "pasted": attribution.pasted,
     }
 
 

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.files import write_whole
-from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures, TensorFigures
+from hwsim.report.figures import (
+    AdviceFigures,
+    CostFigures,
+    FlipFigures,
+    LayerFigures,
+    OutputFigures,
+    PointFigures,
+    TensorFigures,
+    WaterfallFigures,
+)
 from hwsim.report.ranking import LayerLoss, Loss, layer_losses, worst_first
 
 if TYPE_CHECKING:
@@ -22,6 +31,10 @@ class Report:
     difference of the imported network, in float, to Keras; None where it did not come from Keras. ``flips`` are the
     first samples of each result that decide otherwise than the reference (at most 1000), with their margins.
     ``tensors`` say how real values lie about the codes: weights, and outputs of layers where there is a reference.
+
+    ``waterfall``, ``costs`` (ranked) and ``advice`` say where the error comes from and what helps, as measured on the
+    first ``attributed`` samples; empty, and None, where ``hwsim.attribute`` did not add them. ``attribution_notes``
+    are what to know of them.
 
     >>> facts = {"network": "net", "target": "npu", "description": "", "samples": 1, "notes": ()}
     >>> report = Report(**facts, layers=(), points=(), outputs=())
@@ -43,6 +56,11 @@ class Report:
     outputs: tuple[OutputFigures, ...]
     flips: tuple[FlipFigures, ...] = ()
     tensors: tuple[TensorFigures, ...] = ()
+    attributed: int | None = None
+    attribution_notes: tuple[str, ...] = ()
+    waterfall: tuple[WaterfallFigures, ...] = ()
+    costs: tuple[CostFigures, ...] = ()
+    advice: tuple[AdviceFigures, ...] = ()
 
     def worst_points(self) -> tuple[Loss, ...]:
         """Return the truncation points that lost something, the largest loss first (see ``hwsim.report.ranking``)."""

@@ -120,3 +120,12 @@ def counted(count: int, noun: str) -> str:
     ('1 layer', '1,200 layers')
     """
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def agreement(share: float) -> str:
+    """Return a share in percent that reads 100 only if it is.
+
+    >>> agreement(1.0), agreement(0.99999)
+    ('100', '99.99')
+    """
+    return "100" if share == 1 else f"{math.floor(share * 1e4) / 100:.2f}"

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from hwsim.report import FlipFigures, LayerFigures, OutputFigures, PointFigures, Report, TensorFigures
+from hwsim.report.figures import AdviceFigures, CostFigures, WaterfallFigures
 
 POINT = PointFigures(
     layer="conv1",
@@ -260,6 +261,7 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
         tuple[int, ...]: st.lists(COUNTS, max_size=3).map(tuple),
         tuple[float, ...]: st.lists(REALS, max_size=3).map(tuple),
         tuple[str, ...]: st.lists(NAMES, max_size=2).map(tuple),
+        tuple[str, ...] | None: st.none() | st.lists(NAMES, max_size=2).map(tuple),
     }
     return by_type[hint]
 
@@ -292,9 +294,20 @@ def reports() -> st.SearchStrategy[Report]:
         outside=COUNTS,
         counts=st.lists(COUNTS, min_size=1, max_size=3).filter(any).map(tuple),
     )
+    steps = _figures(WaterfallFigures, step=st.sampled_from(["ideal", "weights", "rounding"]), top1=st.none() | shares)
+    states = st.sampled_from(["matters", "not lifted", "not tried", "negligible", "nothing lost"])
+    pasted = st.sampled_from(["", "layers:\n  conv1:\n    weights: {bits: 4}\n"])
+    named = st.sampled_from(["", "equalise"])
+    advice = _figures(
+        AdviceFigures, yaml=pasted, technique=named, top1=st.none() | shares, top1_before=st.none() | shares
+    )
     return _figures(
         Report,
         tensors=st.lists(tensors, max_size=2).map(tuple),
+        attributed=st.none() | COUNTS,
+        waterfall=st.lists(steps, max_size=3).map(tuple),
+        costs=st.lists(_figures(CostFigures, state=states), max_size=4).map(tuple),
+        advice=st.lists(advice, max_size=2).map(tuple),
         layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
         points=st.lists(points, max_size=4).map(tuple),
         outputs=st.lists(outputs, max_size=2).map(tuple),

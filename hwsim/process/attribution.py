@@ -139,7 +139,10 @@ def attributed(
     blocks = case.blocks(min(samples, QUICK_SAMPLES) if quick else samples)
     count = sum(len(block[0]) for block in blocks)
     with Bench(case.network, blocks, reference=_reference(model, case.network.outputs, count)) as bench:
-        yield Attributed(Trials(case, bench, criterion or Criterion()), quick=quick)
+        found = Attributed(Trials(case, bench, criterion or Criterion()), quick=quick)
+        if isinstance(model, Result) and model.measured not in ("float", ""):
+            found.notes.append(f"attributed against float, not against {model.measured!r} as the run")
+        yield found
 
 
 def _reference(model: object, names: Sequence[str], count: int) -> Outputs | None:

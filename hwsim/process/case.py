@@ -70,12 +70,14 @@ def case_of(
     if isinstance(data, Iterator):
         raise DataError("an iterator can be read only once; give an array, the path of a file or a tf.data.Dataset")
     if isinstance(model, Result):
-        network, plan, target = model.network, plan or model.plan, target or model.target
+        plan, target = plan or model.plan, target or model.target
         calibration = model.calibration if calibration is None else calibration
     if target is None:
         raise HwsimError("give a target: its name, the path of a YAML file, or a Target")
     chosen = load_target(target)
-    if not isinstance(model, Result):
+    if isinstance(model, Result):
+        network = model.network
+    else:
         network, _, (data, calibration) = load_for_data(model, (data, calibration), target=chosen)
     samples, notes = read_samples(network, data)
     statistics = None

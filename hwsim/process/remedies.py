@@ -111,8 +111,8 @@ def _of(one: CostFigures, operation: Operation, settings: Settings, needed: Need
             bits = needed.get((one.layer, "accumulator"), 0)
             if bits > section.accumulator.bits:
                 yield _wider("accumulator", bits, {name: {"accumulator": {"bits": bits}}})
-        case _ if isinstance(operation, Weighted | MatMul):
-            yield from _sums(one, settings, needed)
+        case _:
+            yield from _sums(one, settings, needed) if isinstance(operation, Weighted | MatMul) else ()
 
 
 def _wider(name: str, bits: int, keys: Keys) -> Change:
@@ -172,6 +172,8 @@ def _sums(one: CostFigures, settings: Settings, needed: Needed) -> Iterator[Chan
             yield Change(theme="accumulator", text="products rounded half_even", keys=keys)
         return
     names = [stage.name for stage in mac.stages]
+    if one.point not in (*names, "bias"):
+        return
     index = len(names) - 1 if one.point == "bias" else names.index(one.point)
     stage = mac.stages[index]
     bits = max(needed.get((one.layer, point), 0) for point in (*one.points, "bias", stage.name))

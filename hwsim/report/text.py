@@ -78,17 +78,16 @@ def _flips(report: Report) -> list[str]:
     rows = [
         [
             one.result,
+            *([] if report.attributed is None else [menders(one)]),
             str(one.sample),
             f"{one.before} to {one.after}",
             f"{one.margin_before:.3g}",
             f"{one.margin_after:.3g}",
-            *([] if report.attributed is None else [menders(one)]),
         ]
         for one in report.flips[:MOST_FLIPS]
     ]
-    headers = ["result", "sample", "class", "margin\nfloat", "margin\ninteger"]
-    headers += [] if report.attributed is None else ["mended by\nlifting"]
-    lines += table(headers, rows, names=(20,))
+    names = ["result"] if report.attributed is None else ["result", "mended by lifting"]
+    lines += table([*names, "sample", "class", "margin\nfloat", "margin\ninteger"], rows, names=(20, 28)[: len(names)])
     if len(report.flips) > MOST_FLIPS:
         lines += [f"and {counted(len(report.flips) - MOST_FLIPS, 'sample')} more in the page and the JSON"]
     return lines

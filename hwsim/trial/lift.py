@@ -14,13 +14,13 @@ from hwsim.target import Settings, Target
 from hwsim.target.override import Keys, overridden
 from hwsim.target.steps import (
     ActivationStep,
+    BiasStep,
     FitStep,
     MultiplyFloatStep,
     MultiplyStep,
     ShiftLeftStep,
     ShiftRightStep,
     ZeroPointStep,
-    goes_by_ratio,
 )
 from hwsim.trial.finer import NOWHERE, STORED, STORED_BITS, NotLiftedError, finer_plan
 from hwsim.trial.widths import Widths
@@ -43,6 +43,7 @@ ROUNDING = (
 
 RESCALING = (
     ActivationStep,
+    BiasStep,
     FitStep,
     MultiplyFloatStep,
     MultiplyStep,
@@ -201,8 +202,7 @@ def _in_units_of_the_sum(settings: Settings) -> bool:
 
 
 def _only_rescales(settings: Settings) -> bool:
-    steps = settings.requantize.expanded()
-    return goes_by_ratio(steps) and all(isinstance(step, RESCALING) for step in steps)
+    return all(isinstance(step, RESCALING) for step in settings.requantize.expanded())
 
 
 def _widest_bias(settings: Settings) -> int:

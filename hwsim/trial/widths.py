@@ -8,7 +8,7 @@ it saturates, wraps and rounds where it did.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -115,6 +115,8 @@ class Widths:
         if "requantize" in lifted:
             exact = {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}
             keys["requantize"] = exact
+            if self.settings.bias.position == "steps":  # there is no step any more at which it could enter
+                keys["bias"] = {"bits": 64, "shift": 0, "position": "last"}
         elif not isinstance(operation, Pool | Softmax) and (extra or self._output):
             self._steps(keys, extra, round(self._output))
         return keys
@@ -123,8 +125,8 @@ class Widths:
         """Say how products, sums and biases are held; return by how many bits the last sum's unit is finer."""
         settings, operation = self.settings, self.operation
         extra = round(self._weights + sum(self._inputs))
-        given = extra
         extra = self._product(keys, "mac", settings.mac.product, lifted, extra)
+        given = extra
         stages: list[dict[str, Any]] = []
         starts: dict[str, int] = {}
         for number, stage in enumerate(settings.mac.stages):
@@ -207,7 +209,10 @@ class Widths:
         """Say how the steps behind a sum hold values whose unit is finer; a step by ratio follows by itself."""
         listed = self.settings.requantize.expanded()
         by_ratio = [number for number, step in enumerate(listed) if _follows(step)]
-        if not by_ratio or all(_follows(step) for step in listed):
+        if not by_ratio:
+            keys["requantize"] = {"kind": "steps", "steps": _between_units(listed, extra, output)}
+            return
+        if all(_follows(step) for step in listed):
             return
         made: list[dict[str, Any]] = []
         for number, step in enumerate(listed):
@@ -224,6 +229,19 @@ class Widths:
             made.append(section)
             extra = output if number == by_ratio[-1] else extra
         keys["requantize"] = {"kind": "steps", "steps": made}
+
+
+def _between_units(listed: Sequence[Step], extra: int, output: int) -> list[dict[str, Any]]:
+    """Return steps of a ratio of their own for sums whose unit is finer by ``extra`` bits, and an output's by others.
+
+    Sums are brought to the unit that they had, rounded to nearest. Raises NotLiftedError for coarser units.
+    """
+    if extra < 0 or output < 0:
+        raise NotLiftedError("its codes would be coarser, but the target has a ratio of its own")
+    down = {"step": "shift_right", "by": extra, "rounding": "half_even", "name": "to_unit"}
+    up = {"step": "shift_left", "by": output}
+    own = [step.model_dump(mode="json") for step in listed]
+    return [*([down] if extra else []), *own, *([up] if output else [])]
 
 
 def _follows(step: Step) -> bool:

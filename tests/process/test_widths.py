@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipeline.tiny import dense, image_network, reals, target_with
+from pipeline.tiny import dense, image_network, reals, target_with, vector_network
 
 import hwsim
 from hwsim.network import Add, Conv2D, Dense, Input, Multiply, Network, Operation
@@ -134,6 +134,43 @@ def test_finer_inputs_of_products_and_sums_change_nothing() -> None:
         free = [one for one in lifts(network, base, target) if one.layer in some]
         after = hwsim.lower(network, *apply_all(free, network, plan, target)).run(samples)
         assert np.array_equal(after.codes["logits"], before.codes["logits"])
+
+
+@pytest.mark.parametrize("steps", [[], [{"step": "shift_right", "by": 5, "rounding": "half_up"}]])
+def test_targets_with_a_ratio_of_their_own_keep_it(steps: list[Json]) -> None:
+    target = target_with(
+        weights={**POWERS["weights"], "granularity": "layer"},
+        activations={**POWERS["activations"], "symmetric": True},
+        mac={"stages": [{"name": "accumulator", "bits": 13, "overflow": "wrap"}]},
+        bias={"bits": 13},
+        requantize={"kind": "steps", "steps": steps},
+    )
+    network, plan, samples = case(vector_network(), target, 100)
+    base = hwsim.lower(network, plan, target)
+    before = base.run(samples)
+    assert any(row.hits for row in before.ledger)
+    free = [one for one in lifts(network, base, target) if one.name in ("weight", "input")]
+    for some in (free[:1], free[1:], free):
+        after = hwsim.lower(network, *apply_all(some, network, plan, target)).run(samples)
+        assert np.array_equal(after.codes["fc"], before.codes["fc"])
+
+
+def test_lifted_product_that_dropped_nothing_changes_nothing() -> None:
+    product = {"bits": 12, "shift": 3, "rounding": "floor"}
+    target = target_with(
+        **POWERS,
+        mac={"product": product, "stages": [{"name": "accumulator", "bits": 9, "overflow": "wrap"}]},
+        bias={"bits": 9},
+    )
+    network, plan, samples = case(vector_network(), target, 100)
+    eighths = [8 * np.rint(one / plan.tensors["x"].scale / 8) * plan.tensors["x"].scale for one in samples]
+    base = hwsim.lower(network, plan, target)
+    before = base.run(eighths)
+    rows = {row.point.name: row for row in before.ledger}
+    assert not rows["product"].inexact and not rows["product"].hits and rows["accumulator"].hits
+    [lift] = [one for one in lifts(network, base, target) if one.name == "product"]
+    after = hwsim.lower(network, *lift.apply(network, plan, target)).run(eighths)
+    assert np.array_equal(after.codes["fc"], before.codes["fc"])
 
 
 def test_saturation_stays_where_it_was() -> None:

@@ -297,14 +297,17 @@ def reports() -> st.SearchStrategy[Report]:
     steps = _figures(WaterfallFigures, step=st.sampled_from(["ideal", "weights", "rounding"]), top1=st.none() | shares)
     states = st.sampled_from(["matters", "not lifted", "not tried", "negligible", "nothing lost"])
     pasted = st.sampled_from(["", "layers:\n  conv1:\n    weights: {bits: 4}\n"])
-    advice = _figures(AdviceFigures, yaml=pasted, top1=st.none() | shares, top1_before=st.none() | shares)
+    named = st.sampled_from(["", "equalise"])
+    advice = _figures(
+        AdviceFigures, yaml=pasted, technique=named, top1=st.none() | shares, top1_before=st.none() | shares
+    )
     return _figures(
         Report,
+        tensors=st.lists(tensors, max_size=2).map(tuple),
         attributed=st.none() | COUNTS,
         waterfall=st.lists(steps, max_size=3).map(tuple),
         costs=st.lists(_figures(CostFigures, state=states), max_size=4).map(tuple),
         advice=st.lists(advice, max_size=2).map(tuple),
-        tensors=st.lists(tensors, max_size=2).map(tuple),
         layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
         points=st.lists(points, max_size=4).map(tuple),
         outputs=st.lists(outputs, max_size=2).map(tuple),

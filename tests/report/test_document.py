@@ -123,6 +123,13 @@ def test_wrong_documents_are_refused(change: dict[str, Any], complaint: str) -> 
         Report.from_json(json.dumps(document() | change))
 
 
+def test_reports_without_an_attribution_stay_readable() -> None:
+    older = document()
+    for name in ("attributed", "attribution_notes", "waterfall", "costs", "advice", "flips"):
+        del older[name]
+    assert Report.from_json(json.dumps(older)) == synthetic_report(1)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"hwsim_report": 1, "samples": NaN}'])
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(HwsimError, match="not a report"):

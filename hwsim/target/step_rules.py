@@ -147,7 +147,9 @@ def keys_have_an_effect(settings: Settings) -> Found:
         if isinstance(step, ShiftRightStep) and not step.vector:
             cause, idle, reason = "step", ("tail_rounding",), "without vector nothing is left over"
         if isinstance(step, ShiftRightStep) and step.vector and step.tail_rounding is None:
-            yield _mistake(index, "vector", f"{step.vector}, but how are channels left over rounded? give tail_rounding")
+            yield _mistake(
+                index, "vector", f"{step.vector}, but how are channels left over rounded? give tail_rounding"
+            )
         for key in idle:
             if key in step.model_fields_set:
                 yield Mistake((*_STEPS, index, key), f"no effect: {reason}; leave it out", ((*_STEPS, index, cause),))

@@ -91,9 +91,9 @@ class ShiftRightStep(Section):
         Annotated[int, Field(ge=1, le=32, strict=True), Measure(unit="bits", limit="what a rounder sees has")] | None
     ) = None
     """How many of the dropped bits the rounding looks at, from the top; all without it."""
-    vector: (
-        Annotated[int, Field(ge=2, le=1024, strict=True), Measure(unit="channels", limit="a vector has")] | None
-    ) = None
+    vector: Annotated[int, Field(ge=2, le=1024, strict=True), Measure(unit="channels", limit="a vector has")] | None = (
+        None
+    )
     """How many channels vector instructions take at a time; what is left over rounds by `tail_rounding`."""
     tail_rounding: Rounding | None = None
     """With `vector`: how the last channels are rounded, as many as the number of channels leaves divided by it."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from location.test_random import printed
 from pipeline.tiny import DIGITS, IMAGES, image_network, reals, target_with
 from typer.testing import CliRunner
 
@@ -165,29 +166,24 @@ def test_the_first_is_that_of_the_report() -> None:
             )
 
 
-def in_python(recipe: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", recipe], capture_output=True, text=True, timeout=120, check=True)
+def in_shell(command: str) -> list[str]:
+    line = command.replace("python", sys.executable, 1)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.split()
 
 
 def test_lines_run_as_they_are_printed() -> None:
     run = result("channels", "saturate")
-    text = ""
-    for layer, point in (("stem", "accumulator"), ("stem", "weight"), ("stem", "requantize"), ("stem", "output")):
-        one = hwsim.locate(run, SAMPLES, layer, point, number=1)
-        text += str(one) + "\n"
-        if one.found:
-            assert in_python(one[0].recipe) == [str(one[0].result), one[0].exact]
-            shell = subprocess.run(
-                one[0].command.replace("python", sys.executable, 1),
-                shell=True,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=True,
-            )
-            assert shell.stdout.split() == [str(one[0].result), one[0].exact]
-    assert text.count("python -c '") >= 3
+    found = hwsim.locate(run, SAMPLES, "stem", "accumulator", number=1)
+    [one] = found
+    command = str(found).split("\n")[-1].strip()
+    assert command.startswith("python -c 'import hwsim_kernels as hk; ")
+    assert in_shell(command) == [str(one.result), one.exact]
+    for point in ("weight", "bias", "group", "requantize"):
+        for each in hwsim.locate(run, SAMPLES, "stem", point, number=2):
+            result_printed, exact = printed(each.recipe)
+            assert result_printed == str(each.result)
+            assert float(exact) == float(each.exact)
 
 
 def test_the_line_of_a_whole_sum_gives_the_register_and_the_exact_sum() -> None:
@@ -195,7 +191,7 @@ def test_the_line_of_a_whole_sum_gives_the_register_and_the_exact_sum() -> None:
     sums = run.program.run(SAMPLES, trace=["stem"]).trace["stem"]["accumulator"].reshape(4, 6, 6, 4)
     for one in hwsim.locate(run, SAMPLES, "stem", "accumulator", number=3, worst=True):
         assert one.sample is not None
-        kept, exact = in_python(one.sum_recipe)
+        kept, exact = printed(one.sum_recipe)
         assert int(kept) == sums[one.sample][(*one.position, one.channel)]
         assert kept != exact
 
@@ -212,7 +208,7 @@ def test_an_overflow_that_is_an_error_is_located() -> None:
     with pytest.raises(DatapathOverflow):
         program.run(SAMPLES)
     [one] = hwsim.locate(program, SAMPLES, "stem", "accumulator", number=1)
-    assert in_python(one.recipe)[1] == one.exact
+    assert printed(one.recipe)[1] == one.exact
     assert abs(int(one.exact)) > 2047
 
 

@@ -285,6 +285,9 @@ def test_wrong_command_lines(tmp_path: Path) -> None:
     assert run_command("none.keras", *place) == (2, "", "error: none.keras: no such file\n")
     code, _, err = run_command(DIGITS, *place)
     assert code == 2 and "a model needs a --target" in err
+    (tmp_path / "report.json").write_text("{}")
+    code, _, err = run_command(tmp_path / "report.json", *place)
+    assert code == 2 and "give the model, or the program.hwsim that a run writes" in err
     result("rows", "saturate").program.save(tmp_path / "program.hwsim")
     code, _, err = run_command(tmp_path / "program.hwsim", *place, "-t", "generic-int8")
     assert code == 2 and "is a program, made for a target" in err

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from location.test_random import printed
-from pipeline.tiny import DIGITS, IMAGES, image_network, reals, target_with
+from pipeline.tiny import DIGITS, IMAGES, dense, image_network, narrow_target, reals, target_with
 from typer.testing import CliRunner
 
 import hwsim
 from hwsim.cli import app
 from hwsim.errors import DatapathOverflow, HwsimError, ProgramError
 from hwsim.location import Location
+from hwsim.network import Conv2D, Conv2DTranspose, Input, Network, Reshape, ScaleShift
+from hwsim.quantize.decide import kernel_of
 
 SAMPLES = reals(4, 6, 6, 3, seed=50)
 EVERY = 10**9
@@ -138,7 +140,66 @@ def test_operands_are_the_codes_at_their_places() -> None:
             assert right.value == round(float(weights[(*place, channel)]) / own)
             total += (int(left.value) - left.zero_point) * int(right.value)
         assert str(total) == one.exact
-        assert one.position is not None and len(pairs) in (3, 4)
+        assert len(pairs) in (3, 4)
+    for one in hwsim.locate(run, SAMPLES, "stem", "accumulator", number=50):
+        pairs = list(pairwise(one.operands))[::2]
+        total = sum((int(left.value) - left.zero_point) * int(right.value) for left, right in pairs)
+        assert one.added == held(total, 12, "wrap")
+
+
+def spread_network() -> Network:
+    """Return a transposed convolution with strides, a dilated one in groups, a scale-and-shift and a dense layer."""
+    return Network(
+        name="spread",
+        operations=(
+            Input(name="image", shape=(3, 4, 2)),
+            Conv2DTranspose(
+                name="up",
+                inputs=("image",),
+                kernel=reals(3, 2, 2, 4, seed=1),
+                bias=reals(4, seed=2),
+                strides=(2, 1),
+                dilation=(1, 2),
+                cut=(1, 0),
+                size=(6, 6),
+            ),
+            Conv2D(
+                name="wide",
+                inputs=("up",),
+                kernel=reals(2, 3, 2, 6, seed=3),
+                bias=reals(6, seed=4),
+                dilation=(3, 1),
+                padding=((2, 1), (1, 1)),
+                groups=2,
+            ),
+            ScaleShift(name="scale", inputs=("wide",), scale=reals(6, seed=5, width=3.0), bias=reals(6, seed=6)),
+            Reshape(name="flat", inputs=("scale",), shape=(216,)),
+            dense("logits", "flat", 216, 5, 7),
+        ),
+        outputs=("logits",),
+    )
+
+
+@pytest.mark.parametrize("layer", ["up", "wide", "scale", "logits"])
+def test_places_of_operands_are_those_of_the_kernel_and_the_input(layer: str) -> None:
+    """The code and the weight stand where the operands say, and the addition of one product is what is told."""
+    data = reals(3, 3, 4, 2, seed=8)
+    target = narrow_target(9, activations={"bits": 6}, weights={"bits": 6})
+    run = hwsim.run(spread_network(), target, data, reference=False, tensors=True)
+    operation: Any = next(one for one in run.network.operations if one.name == layer)
+    kernel, scale = kernel_of(operation), run.plan.weights[layer].scale
+    seen = set()
+    for one in hwsim.locate(run, data, layer, "accumulator", number=EVERY, kind="clamping"):
+        left, right = one.operands
+        own = float(scale[one.channel if len(scale) > 1 else 0])
+        assert right.index[-1] == one.channel
+        assert right.value == round(float(kernel[right.index]) / own)
+        if left.index:
+            assert left.value == run.tensors[left.name][one.sample][left.index]
+        assert one.added == (int(left.value) - left.zero_point) * int(right.value)
+        assert one.before is not None and one.exact == str(one.before + one.added)
+        seen.add(right.index)
+    assert len(seen) > (0 if layer == "scale" else 4)
 
 
 def test_the_worst_are_the_largest_errors_of_all_samples() -> None:

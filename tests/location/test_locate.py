@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,8 @@ import hwsim
 from hwsim.cli import app
 from hwsim.errors import DatapathOverflow, HwsimError, ProgramError
 from hwsim.location import Location
-from hwsim.network import Conv2D, Conv2DTranspose, Input, Network, Reshape, ScaleShift
+from hwsim.location.recipe import text_of
+from hwsim.network import AveragePool, Conv2D, Conv2DTranspose, Input, Network, Reshape, ScaleShift
 from hwsim.quantize.decide import kernel_of
 
 SAMPLES = reals(4, 6, 6, 3, seed=50)
@@ -200,6 +202,50 @@ def test_places_of_operands_are_those_of_the_kernel_and_the_input(layer: str) ->
         assert one.before is not None and one.exact == str(one.before + one.added)
         seen.add(right.index)
     assert len(seen) > (0 if layer == "scale" else 4)
+
+
+def test_windows_of_an_average_are_those_of_plain_loops() -> None:
+    """Windows of 2 by 3 at strides of 2 with padding, in a register of 6 bits that saturates after each code."""
+    pool = AveragePool(name="pool", inputs=("image",), window=(2, 3), strides=(2, 2), padding=((1, 0), (1, 1)))
+    network = Network(name="pooled", operations=(Input(name="image", shape=(5, 6, 2)), pool), outputs=("pool",))
+    pooling = {"accumulator": {"bits": 6, "overflow": "saturate"}, "rounding": "floor"}
+    target = target_with(activations={"bits": 6}, operations={"average_pool": {"pooling": pooling}})
+    data = reals(3, 5, 6, 2, seed=9)
+    run = hwsim.run(network, target, data, reference=False, tensors=True)
+    entry = run.plan.tensors["image"]
+    low, high = entry.format.minimum, entry.format.maximum
+    clamped, rounded = [], []
+    for sample in range(3):
+        for y in range(3):
+            for x in range(3):
+                for c in range(2):
+                    places = [(a, b) for a in range(2 * y - 1, 2 * y + 1) for b in range(2 * x - 1, 2 * x + 2)]
+                    inside = [(a, b) for a, b in places if 0 <= a < 5 and 0 <= b < 6]
+                    codes = [
+                        code(float(data[(sample, *at, c)]), entry.scale, entry.zero_point, low, high) for at in inside
+                    ]
+                    total, lost = 0, []
+                    for step, (at, one) in enumerate(zip(inside, codes, strict=True)):
+                        exact = total + one - entry.zero_point
+                        kept = held(exact, 6, "saturate")
+                        if kept != exact:
+                            lost.append((step, (*at, c), one, total, str(exact), kept))
+                        total = kept
+                    if lost:
+                        clamped.append((sample, (y, x), lost[0][0], c, len(lost), *lost[0][1:]))
+                    if total % len(codes):
+                        rounded.append((sample, (y, x), 0, c, total // len(codes), Fraction(total, len(codes))))
+    found = hwsim.locate(run, data, "pool", "accumulator", number=EVERY, kind="clamping")
+    told_of = []
+    for each in found:
+        [operand] = each.operands
+        told_of.append((*told(each)[:5], operand.index, operand.value, each.before, each.exact, each.result))
+        assert printed(each.recipe) == [str(each.result), each.exact]
+    assert told_of == sorted(clamped) and len(clamped) > 5
+    found = hwsim.locate(run, data, "pool", "division", number=EVERY)
+    quotients = [(*told(each)[:4], each.result, each.exact) for each in found]
+    assert quotients == [(*one[:5], text_of(one[5])) for one in sorted(rounded)]
+    assert len(rounded) > 5
 
 
 def test_the_worst_are_the_largest_errors_of_all_samples() -> None:

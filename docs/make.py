@@ -1,4 +1,4 @@
-"""Write the pages that follow from the code: docs/targets.md, docs/target.schema.json and docs/modes.md with its plots.
+"""Write what follows from the code: targets.md, modes.md with its plots, and the schemas of targets and reports.
 
 python docs/make.py
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.formats import Overflow, Rounding
+from hwsim.report import Report
 from hwsim.target import explain, json_schema, load_target, shipped_targets
 
 HERE = Path(__file__).parent
@@ -94,6 +95,7 @@ def pages() -> dict[Path, str]:
     return {
         HERE / "targets.md": INTRODUCTION + "\n" + "\n".join(sections(schema)) + shipped(),
         HERE / "target.schema.json": json.dumps(schema, indent=2) + "\n",
+        HERE / "report.schema.json": json.dumps(Report.json_schema(), indent=2) + "\n",
         HERE / "modes.md": modes_page.page(),
         **{HERE / "modes" / f"{mode}.svg": modes_plots.rounding_plot(mode) for mode in Rounding},
         **{HERE / "modes" / f"{mode}.svg": modes_plots.overflow_plot(mode) for mode in Overflow},

@@ -91,6 +91,9 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report, plan, program and outputs.")] = None,
     tensors: Annotated[Path | None, typer.Option(help="Write the codes of all tensors here, as .npz.")] = None,
+    attribute: Annotated[bool, typer.Option("--attribute", help="Find what each point costs, and what helps.")] = False,
+    samples: Annotated[int, typer.Option(min=1, help="With --attribute: how many samples are looked at.")] = 64,
+    quick: Annotated[bool, typer.Option("--quick", help="With --attribute: estimate.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a model on a target, bit for bit, and report where bits are lost."""
@@ -109,6 +112,11 @@ def run(  # noqa: PLR0913, PLR0917  one argument for each option
             techniques=technique or (),
             tensors=tensors is not None,
         )
+        if attribute:
+            import dataclasses
+
+            found = hwsim.attribute(result, samples=samples, quick=quick)
+            result = dataclasses.replace(result, report=found.add_to(result.report))
         typer.echo(result.report.to_json() if as_json else str(result.report), nl=not as_json)
         if out is not None:
             save(result, out)
@@ -160,6 +168,34 @@ def negligible(  # noqa: PLR0913, PLR0917  one argument for each option
             print_json(records(found.rows))
         else:
             typer.echo(str(found))
+
+
+@app.command()
+def explain(  # noqa: PLR0913, PLR0917  one argument for each option
+    model: Annotated[Path, typer.Argument(help="A .keras, .h5 or quantised .tflite file.")],
+    target: Datapath,
+    data: Inputs = None,
+    calibration: Ranges = None,
+    plan: SavedPlan = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many samples are looked at.")] = 64,
+    quick: Annotated[bool, typer.Option("--quick", help="Estimate, for large networks.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Walk through why a model scores badly on a target: import and data, which part, layers, points, what helps."""
+    with errors_in_words():
+        check_files(model, data, calibration, plan)
+        found = hwsim.explain(
+            model,
+            target,
+            data,
+            calibration=calibration,
+            plan=plan,
+            samples=samples,
+            quick=quick,
+            say=None if as_json else typer.echo,
+        )
+        if as_json:
+            typer.echo(found.to_json())
 
 
 @app.command()
@@ -520,6 +556,7 @@ def save(result: Result, folder: Path) -> None:
     result.report.to_html(folder / "report.html")
     result.report.to_json(folder / "report.json")
     result.report.to_csv(folder / "report.csv")
+    result.report.to_model_explorer(folder / "model_explorer")
     result.plan.save(folder / "plan.json")
     result.program.save(folder / "program.hwsim")
     buffer = io.BytesIO()

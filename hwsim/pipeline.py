@@ -32,6 +32,7 @@ from hwsim.quantize.stored import stored_plan
 from hwsim.reference import prove_import, walk
 from hwsim.report import Report
 from hwsim.report.measure import Measurement, classified, point_figures
+from hwsim.report.spread import weight_figures
 from hwsim.strand import Step, Strand
 from hwsim.target import Target, load_target
 
@@ -57,7 +58,9 @@ class Result:
 
     ``network`` is what was lowered, after the techniques. ``codes``, ``outputs`` and ``reference`` hold an array for a
     network with one result, else a mapping from name to array. ``reference`` is None where the float run was not asked
-    for. ``tensors`` holds the codes of every tensor in the order of execution, if they were kept.
+    for, ``measured`` says what by: "float", a target's name, or nothing. ``tensors`` holds the codes of every tensor in
+    the order of execution, if they were kept. ``target`` and ``samples`` are what ran, the target after the techniques;
+    ``calibration`` is the data that chose the ranges, where it was given.
     """
 
     outputs: Any
@@ -68,6 +71,10 @@ class Result:
     program: Program
     network: Network
     ledger: Ledger
+    target: Target
+    samples: Samples
+    measured: str = "float"
+    calibration: Data | None = None
     trace: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     tensors: Mapping[str, Array] = field(default_factory=dict)
 
@@ -128,7 +135,8 @@ def run(  # noqa: PLR0913  one argument for each choice
     if not isinstance(reference, bool):
         reference = load_target(reference)
         notes.append(f"reference: the same plan on the target {reference.name!r}, not float")
-    return simulate(draft, samples, notes, (batch_size, trace), reference=reference, tensors=tensors)
+    result = simulate(draft, samples, notes, (batch_size, trace), reference=reference, tensors=tensors)
+    return replace(result, calibration=calibration)
 
 
 def drafted(
@@ -176,7 +184,11 @@ def simulate(  # noqa: PLR0913  what runs, and how
     simulation = Simulation(draft.network if ideal else draft.reference, program, samples, ideal, tensors=tensors)
     simulation.run(batch_size, trace, reference=bool(reference))
     notes += [f"technique: {line}" for line in draft.notes]
-    return replace(simulation.result(draft.target, plan, notes), network=draft.network)
+    result = simulation.result(draft.target, plan, notes)
+    spread = weight_figures(draft.network, plan) + result.report.tensors
+    measured = reference.name if isinstance(reference, Target) else "float" if reference else ""
+    report = replace(result.report, tensors=spread)
+    return replace(result, network=draft.network, measured=measured, report=report)
 
 
 def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str]]:
@@ -340,6 +352,8 @@ class Simulation:
             layers = engine.share(run, strands)
             for (_, one), *steps in zip(operations, *layers, strict=True):
                 self._take(engine, one, strands, steps, exact)
+            if operations:
+                self.measurement.look(operations[-1][1], exact)
             if operation.name in self.floats:
                 self.floats[operation.name].append(exact)
             del inputs, exact, run
@@ -380,6 +394,7 @@ class Simulation:
             points=point_figures(self.ledger),
             outputs=self.measurement.outputs(),
             flips=self.measurement.flips(),
+            tensors=self.measurement.spreads(),
         )
         return Result(
             outputs=single(by_output(outputs)),
@@ -390,6 +405,8 @@ class Simulation:
             program=self.program,
             network=self.network,
             ledger=self.ledger,
+            target=target,
+            samples=self.samples,
             trace=self.trace,
             tensors={name: found[name] for name in self.recorded},
         )

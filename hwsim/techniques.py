@@ -27,8 +27,7 @@ from hwsim.progress import tracked
 from hwsim.quantize.decide import kernel_of
 from hwsim.reference import prove_import
 from hwsim.report.columns import paragraph, table
-from hwsim.report.text import agreement
-from hwsim.report.wording import NOTHING, decibel, lsb
+from hwsim.report.wording import NOTHING, agreement, decibel, lsb
 from hwsim.target import Target, load_target
 
 if TYPE_CHECKING:

@@ -22,11 +22,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class ByFile(LoadFileScheduling):
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             return SHARED if nodeid.startswith(SHARED) else super()._split_scope(nodeid)
 
-    return ByFile(config, log)  # type: ignore[arg-type]
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -101,7 +101,7 @@ def test_run_writes_everything(files: Path, calls: list[dict[str, Any]]) -> None
     out = files / "new" / "out"
     done = RUNNER.invoke(app, ["run", str(files / "model.keras"), "-t", "x", "--out", str(out)])
     assert done.exit_code == 0, done.output
-    names = ["outputs.npz", "plan.json", "program.hwsim", "report.csv", "report.html", "report.json"]
+    names = ["model_explorer", "outputs.npz", "plan.json", "program.hwsim", "report.csv", "report.html", "report.json"]
     assert sorted(path.name for path in out.iterdir()) == names
     with np.load(out / "outputs.npz") as arrays:
         assert sorted(arrays) == ["codes/a", "codes/b", "outputs"]

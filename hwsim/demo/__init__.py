@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import hwsim
 from hwsim.report import Report
 from hwsim.report.columns import paragraph
-from hwsim.report.text import agreement, proofs, story, verdict
+from hwsim.report.text import proofs, story, verdict
+from hwsim.report.wording import agreement
 
 TARGETS = ("generic-int8", "narrow-acc16-saturate")
 """One with room for every sum, and one without."""

@@ -11,6 +11,7 @@ from hwsim.data import Data, Samples
 from hwsim.errors import ModelError
 from hwsim.network import Network, Shape
 from hwsim.network.rewrite import simplify
+from hwsim.network.spread import silu_as_product
 from hwsim.target import Target, load_target
 from hwsim.target.settings import Reading
 
@@ -56,7 +57,9 @@ def load_with_model(
 
     reading = Reading() if target is None else load_target(target).network
     network = import_model(source, reading, shapes)
-    return simplify(network, fold=fold, folding=reading.folding), source
+    if reading.silu == "product":
+        network = silu_as_product(network)
+    return simplify(network, fold=fold, folding=reading.folding, leaky=reading.leaky_relu == "fused"), source
 
 
 def load_for_data(

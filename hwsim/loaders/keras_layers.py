@@ -28,6 +28,7 @@ from hwsim.loaders.keras_embedding import embedding
 from hwsim.loaders.keras_line import LINES
 from hwsim.loaders.keras_moves import (
     cropping_1d,
+    pad,
     permute,
     repeat_vector,
     up_sampling_1d,
@@ -53,6 +54,7 @@ from hwsim.loaders.keras_window import (
     global_average_pooling,
     global_max_pooling,
     max_pooling,
+    mean,
     zero_padding,
 )
 from hwsim.network import Add, Concatenate, Multiply, Operation, Reshape, Subtract
@@ -208,9 +210,11 @@ IMPORTERS: Mapping[str, Importer] = {
     "ops.Log": function_layer,
     "ops.LogSigmoid": function_layer,
     "ops.Matmul": matmul,
+    "ops.Mean": mean,
     "ops.Mish": function_layer,
     "ops.Multiply": multiply,
     "ops.Negative": function_layer,
+    "ops.Pad": pad,
     "ops.Relu": function_layer,
     "ops.Relu6": function_layer,
     "ops.Rsqrt": function_layer,

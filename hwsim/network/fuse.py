@@ -10,12 +10,13 @@ from hwsim.network.merge import Add, Multiply
 from hwsim.network.operation import Operation
 
 
-def fuse_activation(producer: Operation, consumer: Operation) -> Operation | None:
+def fuse_activation(producer: Operation, consumer: Operation, *, leaky: bool = True) -> Operation | None:
     """Give ``producer``, which multiplies or adds, the function of ``consumer`` if it has none of its own.
 
-    Steps of a loop stay apart: whether a tensor has other readers may differ from step to step.
+    ``leaky``: functions with a slope, too. Steps of a loop stay apart: whether a tensor has other readers may differ
+    from step to step.
     """
-    if producer.step_of:
+    if producer.step_of or (consumer.kind == "leaky_relu" and not leaky):
         return None
     if not isinstance(consumer, Activation) or not isinstance(producer, Weighted | Add | Multiply):
         return None

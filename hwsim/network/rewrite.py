@@ -15,14 +15,15 @@ Rule = Callable[[Operation, Operation], Operation | None]
 """Given a producer and its only consumer, returns one operation for both (under the name of one), or None."""
 
 
-def simplify(network: Network, *, fold: bool = True, folding: Folding = "float64") -> Network:
+def simplify(network: Network, *, fold: bool = True, folding: Folding = "float64", leaky: bool = True) -> Network:
     """Return ``network`` with unused operations gone, scale-and-shifts folded unless told not to, activations fused.
 
-    With ``folding`` float32 what is folded into an operation before is rounded to float32 after every step.
+    With ``folding`` float32 what is folded into an operation before is rounded to float32 after every step. ``leaky``:
+    whether activations with a slope are fused, too.
     """
     network = drop_unused(network)
     into_previous = partial(fold_into_previous, folding=folding)
-    for rule in (*((into_previous, fold_into_next) if fold else ()), fuse_activation):
+    for rule in (*((into_previous, fold_into_next) if fold else ()), partial(fuse_activation, leaky=leaky)):
         network = merge_pairs(network, rule)
     return network
 

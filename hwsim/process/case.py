@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 
@@ -23,7 +24,8 @@ MOST_VALUES = 1 << 29
 class Case:
     """A network on a target, and data that can be read again and again. ``notes`` say where the data came from.
 
-    ``profile`` is None where a plan was given and nothing had to be decided.
+    ``profile`` is None where a plan was given and nothing had to be decided; ``statistics`` are there all the same, of
+    the ``calibration`` data or the samples.
     """
 
     network: Network
@@ -32,6 +34,12 @@ class Case:
     samples: Samples
     profile: Profile | None
     notes: tuple[str, ...]
+    calibration: Data | None = None
+
+    @cached_property
+    def statistics(self) -> Profile:
+        """What the float run of the calibration data holds."""
+        return self.profile or profiled(self.network, self.samples, self.calibration, [])
 
     def blocks(self, limit: int) -> list[Block]:
         """Return the first samples, ``limit`` at most and no more than memory has room for.
@@ -47,21 +55,27 @@ class Case:
 
 def case_of(
     model: object,
-    target: str | Path | Target,
+    target: str | Path | Target | None,
     data: Data | None,
     calibration: Data | None = None,
     plan: PlanSource | None = None,
 ) -> Case:
-    """Read what the user gave, as ``hwsim.run`` does; ``model`` may also be a Result, whose network and plan count.
+    """Read what the user gave, as ``hwsim.run`` does; ``model`` may also be a Result, whose network and plan count,
+    and whose target and data, where none are given.
 
     Raises DataError for data that can be read only once, HwsimError for whatever else is wrong.
     """
+    if data is None and isinstance(model, Result):
+        data = model.samples.source if not model.samples.synthetic else None
     if isinstance(data, Iterator):
         raise DataError("an iterator can be read only once; give an array, the path of a file or a tf.data.Dataset")
-    chosen = load_target(target)
     if isinstance(model, Result):
-        network, plan = model.network, plan or model.plan
-    else:
+        network, plan, target = model.network, plan or model.plan, target or model.target
+        calibration = model.calibration if calibration is None else calibration
+    if target is None:
+        raise HwsimError("give a target: its name, the path of a YAML file, or a Target")
+    chosen = load_target(target)
+    if not isinstance(model, Result):
         network, _, (data, calibration) = load_for_data(model, (data, calibration), target=chosen)
     samples, notes = read_samples(network, data)
     statistics = None
@@ -75,4 +89,5 @@ def case_of(
         samples=samples,
         profile=statistics,
         notes=tuple(notes),
+        calibration=None if isinstance(calibration, Iterator) else calibration,
     )

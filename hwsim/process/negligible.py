@@ -7,54 +7,27 @@ the results by less than a stated share of that error's energy, and moves no mor
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.data import Data
-from hwsim.engine import Ledger
 from hwsim.errors import HwsimError
 from hwsim.pipeline import PlanSource
-from hwsim.process.case import Case, case_of
+from hwsim.process.case import case_of
 from hwsim.process.table import frame_of, html_of
-from hwsim.program import Program
+from hwsim.process.trials import SAMPLES, Criterion, Trials, by_name
 from hwsim.progress import tracked
 from hwsim.report.columns import paragraph, table
 from hwsim.report.wording import counted, decibel, percent
 from hwsim.target import Target
-from hwsim.trial import Bench, Figures, Lift, Outputs, apply_all, lifts, refuse_narrow_sums
+from hwsim.trial import Bench, Figures, Lift
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAMPLES = 64
-"""How many samples decide by default."""
-
 MOST_NAMES = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Criterion:
-    """When a point may be ignored: lifting it moves the results by at most ``error`` times the energy of the run's
-    whole error, and flips at most ``flips`` decisions (top-1) on the samples.
-    """
-
-    error: float = 0.1
-    flips: int = 0
-
-    def __post_init__(self) -> None:
-        """Raise HwsimError for limits below 0."""
-        if not self.error >= 0 or self.flips < 0:
-            raise HwsimError(f"a criterion has limits of 0 or more, not error={self.error!r}, flips={self.flips!r}")
-
-    def met(self, change: Figures, whole: Figures) -> bool:
-        """Whether a change is within the limits, beside the ``whole`` error."""
-        return change.noise <= self.error * whole.noise and change.flips <= self.flips
-
-    def __str__(self) -> str:
-        flips = "no decision" if not self.flips else f"at most {counted(self.flips, 'decision')}"
-        return f"moves the results by at most {percent(self.error)} % of the error's energy and flips {flips}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,24 +155,14 @@ def negligible(
     """
     case = case_of(model, target, data, calibration, plan)
     with Bench(case.network, case.blocks(samples)) as bench:
-        return _Trials(case, bench, criterion or Criterion()).verdicts()
+        return _Verdicts(case, bench, criterion or Criterion()).verdicts()
 
 
-class _Trials:
-    """The lifts of one case."""
-
-    def __init__(self, case: Case, bench: Bench, criterion: Criterion) -> None:
-        self.case = case
-        self.bench = bench
-        self.criterion = criterion
-        self.program: Program = bench.lower(case.plan, case.target)
-        self.base, self.ledger = bench.start(self.program)
-        self.whole = bench.against_float(self.base)
-        self.lifts = list(lifts(case.network, self.program, case.target))
+class _Verdicts(Trials):
+    """The lifts of one case, and what follows from them."""
 
     def verdicts(self) -> Negligible:
-        lossy = lossy_points(self.ledger)
-        active = [one for one in self.lifts if lossy & {(one.layer, point) for point in one.points}]
+        active = [one for one in self.lifts if self.loses(one)]
         with tracked("lifting truncation points", len(active)) as advance:
             kinds = [self._verdict(group, "*") for _, group in by_name(active)]
             settled = {one.name for one in kinds if one.state == "negligible"}
@@ -247,7 +210,7 @@ class _Trials:
         if not able:
             return replace(blank, state="not lifted", how=group[0].obstacle)
         try:
-            outputs = self._lifted(able)
+            outputs = self.lifted(able)
         except HwsimError as error:
             return replace(blank, state="not lifted", how=str(error))
         change = self.bench.change(self.base, outputs)
@@ -259,13 +222,6 @@ class _Trials:
             flips=change.flips,
             sqnr_db=self.bench.against_float(outputs).sqnr_db,
         )
-
-    def _lifted(self, group: Sequence[Lift]) -> Outputs:
-        plan, target = apply_all(group, self.case.network, self.case.plan, self.case.target)
-        changed = self.bench.lower(plan, target)
-        if any(one.name in ("weight", "input", "output", "constant") for one in group):
-            refuse_narrow_sums(changed, self.program)
-        return self.bench.run(changed)
 
     def _together(self, rows: Sequence[Verdict]) -> tuple[list[Verdict], Figures | None]:
         """Keep as negligible what is so together: all of it, or as much, from the least on, as the criterion lets."""
@@ -292,39 +248,18 @@ class _Trials:
     def _joint(self, verdicts: Sequence[Verdict]) -> Figures | None:
         """Return how far the results move with the points of several verdicts lifted, None for no points.
 
-        Finer weights and finer feature maps would make sums that no accumulator holds, so they are lifted apart, and
-        what they do is added. What cannot be lifted together moves without limit.
+        What cannot be lifted together moves without limit.
         """
         wanted = {(one.layer, one.name) for one in verdicts}
         group = [one for one in self.lifts if (one.layer, one.name) in wanted]
-        maps = [one for one in group if one.name in ("input", "output", "constant")]
-        parts = [part for part in (maps, [one for one in group if one not in maps]) if part]
         try:
-            changes = [self.bench.change(self.base, self._lifted(part)) for part in parts]
+            return self.bench.change(self.base, self.lifted(group)) if group else None
         except HwsimError:
             return Figures(noise=math.inf, flips=0, decisions=0)
-        if not changes:
-            return None
-        return Figures(
-            noise=sum(one.noise for one in changes),
-            flips=sum(one.flips for one in changes),
-            decisions=changes[0].decisions,
-        )
 
 
 def _negligible(rows: Sequence[Verdict]) -> list[Verdict]:
     return [one for one in rows if one.state == "negligible"]
-
-
-def lossy_points(ledger: Ledger) -> frozenset[tuple[str, str]]:
-    """Return the (layer, point) pairs at which a run lost a bit."""
-    return frozenset((row.layer, row.point.name) for row in ledger if row.hits or row.inexact)
-
-
-def by_name(group: Sequence[Lift]) -> Iterator[tuple[str, list[Lift]]]:
-    """Yield the names of points in the order of their first occurrence, each with its lifts."""
-    for name in dict.fromkeys(one.name for one in group):
-        yield name, [one for one in group if one.name == name]
 
 
 def _table(verdicts: Sequence[Verdict], otherwise: str = "none") -> list[str]:

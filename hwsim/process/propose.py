@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 
 from hwsim.data import Data
 from hwsim.pipeline import Result, run
 from hwsim.process.candidates import Part, Recipe, candidates, words
 from hwsim.process.case import case_of
+from hwsim.process.pasted import layers_yaml
 from hwsim.process.search import Choices, Found, Option, Search, Slot, State
 from hwsim.process.storage import Cost, stored_bits, total
 from hwsim.process.table import frame_of, html_of
@@ -114,10 +114,7 @@ class Proposal:
 
     def to_yaml(self) -> str:
         """Return the ``layers`` section of the proposed target; put into the target's file it gives the same result."""
-        given = self.target.model_dump(mode="json", exclude_unset=True, include={"layers"})
-        return yaml.safe_dump(
-            {"layers": given.get("layers", {})}, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
-        )
+        return layers_yaml(self.target)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each alternative of each layer, with its figures and whether it was chosen."""

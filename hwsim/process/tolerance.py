@@ -9,7 +9,7 @@ from typing import Any
 
 from hwsim.engine.run import by_output
 from hwsim.errors import HwsimError
-from hwsim.report.text import agreement
+from hwsim.report.wording import agreement
 from hwsim.trial import Figures, Outputs
 
 Metric = Callable[[Any, Any], float]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Arguments = tuple[float, ...]
 
 SHAPES = (0.2, 20.0)
 """Limits of the shape of a generalised normal distribution, from spiky to nearly uniform."""
@@ -40,39 +41,50 @@ def fit_distributions(values: Reals, counts: Ints) -> list[Fit]:
     seen = np.cumsum(shares) - shares / 2
     candidates = _positive(values, shares) if values[0] >= 0 else _two_sided(values, shares)
     fits = [
-        Fit(name, tuple(frozen.args), float(np.abs(frozen.cdf(values) - seen).max()), frozen.pdf, frozen.cdf)
-        for name, frozen in candidates
+        Fit(
+            name,
+            arguments,
+            float(np.abs(family.cdf(values, *arguments) - seen).max()),
+            _function(family.pdf, arguments),
+            _function(family.cdf, arguments),
+        )
+        for name, family, arguments in candidates
     ]
     return sorted(fits, key=lambda fit: fit.distance)
 
 
-def _positive(values: Reals, shares: Reals) -> Iterator[tuple[str, Any]]:
+def _function(of: Callable[..., Reals], arguments: Arguments) -> Callable[[Reals], Reals]:
+    """Return a function of one argument; to freeze a distribution of SciPy takes longer than to fit it."""
+    return lambda values: of(values, *arguments)
+
+
+def _positive(values: Reals, shares: Reals) -> Iterator[tuple[str, Any, Arguments]]:
     from scipy import stats
 
     mean, square = float(shares @ values), float(shares @ values**2)
     variance = max(square - mean**2, 1e-9 * square)
-    yield "half-normal", stats.halfnorm(0.0, square**0.5)
-    yield "exponential", stats.expon(0.0, mean)
-    yield "gamma", stats.gamma(mean**2 / variance, 0.0, variance / mean)
-    yield "uniform", stats.uniform(0.0, float(values[-1]))
+    yield "half-normal", stats.halfnorm, (0.0, square**0.5)
+    yield "exponential", stats.expon, (0.0, mean)
+    yield "gamma", stats.gamma, (mean**2 / variance, 0.0, variance / mean)
+    yield "uniform", stats.uniform, (0.0, float(values[-1]))
 
 
-def _two_sided(values: Reals, shares: Reals) -> Iterator[tuple[str, Any]]:
+def _two_sided(values: Reals, shares: Reals) -> Iterator[tuple[str, Any, Arguments]]:
     from scipy import stats
 
     mean = float(shares @ values)
     apart, square = float(shares @ np.abs(values - mean)), float(shares @ (values - mean) ** 2)
-    yield "normal", stats.norm(mean, square**0.5)
-    yield "laplace", stats.laplace(mean, apart)
+    yield "normal", stats.norm, (mean, square**0.5)
+    yield "laplace", stats.laplace, (mean, apart)
     shape = _shape(square / apart**2)
-    yield "generalised normal", stats.gennorm(shape, mean, apart * _gamma(1 / shape) / _gamma(2 / shape))
-    yield "logistic", stats.logistic(mean, (3 * square) ** 0.5 / np.pi)
-    yield "uniform", stats.uniform(float(values[0]), float(values[-1] - values[0]))
+    yield "generalised normal", stats.gennorm, (shape, mean, apart * _gamma(1 / shape) / _gamma(2 / shape))
+    yield "logistic", stats.logistic, (mean, (3 * square) ** 0.5 / np.pi)
+    yield "uniform", stats.uniform, (float(values[0]), float(values[-1] - values[0]))
     excess = float(shares @ (values - mean) ** 4) / square**2 - 3
     if excess > 0:
         # of Student's t distribution with n degrees of freedom, variance is n / (n - 2) and excess 6 / (n - 4)
         freedom = 4 + 6 / excess
-        yield "Student t", stats.t(freedom, mean, (square * (freedom - 2) / freedom) ** 0.5)
+        yield "Student t", stats.t, (freedom, mean, (square * (freedom - 2) / freedom) ** 0.5)
 
 
 def _gamma(place: float) -> float:

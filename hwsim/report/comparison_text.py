@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from hwsim.report.columns import paragraph, table
 from hwsim.report.comparison import LayerChange, PointChange, ReportDiff, ResultChange
 from hwsim.report.report import Report
-from hwsim.report.text import agreement
-from hwsim.report.wording import NOTHING, counted, decibel, lsb, percent, short_count
+from hwsim.report.wording import NOTHING, agreement, counted, decibel, lsb, percent, short_count
 
 MOST_LAYERS = 20
 MOST_POINTS = 20

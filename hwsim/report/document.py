@@ -14,25 +14,46 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hwsim.errors import HwsimError
-from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
+from hwsim.report.figures import (
+    AdviceFigures,
+    CostFigures,
+    FlipFigures,
+    LayerFigures,
+    OutputFigures,
+    PointFigures,
+    TensorFigures,
+    WaterfallFigures,
+)
 from hwsim.report.report import Report
 
 VERSION = 1
 
-_TABLES = {"layers": LayerFigures, "points": PointFigures, "outputs": OutputFigures, "flips": FlipFigures}
-_WORDS = {"infinity": math.inf, "-infinity": -math.inf, "nan": math.nan}
+TABLES = {
+    "layers": LayerFigures,
+    "points": PointFigures,
+    "outputs": OutputFigures,
+    "flips": FlipFigures,
+    "tensors": TensorFigures,
+    "waterfall": WaterfallFigures,
+    "costs": CostFigures,
+    "advice": AdviceFigures,
+}
+LATER = ("flips", "tensors", "attribution_notes", "waterfall", "costs", "advice")
+"""What reports lack that were written before it was there."""
+
+WORDS = {"infinity": math.inf, "-infinity": -math.inf, "nan": math.nan}
 
 
 def encode(report: Report) -> str:
     """Return a report as JSON text; every row of its tables is one line."""
     head = {"hwsim_report": VERSION} | {name: getattr(report, name) for name in _heads()}
     lines = [f" {_dumps(name)}: {_dumps(_plain(value))}" for name, value in head.items()]
-    lines += [f" {_dumps(name)}: {_rows(getattr(report, name))}" for name in _TABLES]
+    lines += [f" {_dumps(name)}: {_rows(getattr(report, name))}" for name in TABLES]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _heads() -> list[str]:
-    return [field.name for field in fields(Report) if field.name not in _TABLES]
+    return [field.name for field in fields(Report) if field.name not in TABLES]
 
 
 def _rows(rows: tuple[Any, ...]) -> str:
@@ -46,6 +67,8 @@ def _dumps(value: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
     return value
@@ -64,9 +87,9 @@ def decode(text: str) -> Report:
     if version != VERSION:
         raise HwsimError(f"not a report of this version: hwsim_report is {version!r}, not {VERSION}")
     del document["hwsim_report"]
-    document.setdefault("flips", [])  # reports written before it was there
-    for name, row in _TABLES.items():
-        rows = document.get(name)
+    document = dict.fromkeys(LATER, []) | document
+    for name, row in TABLES.items():
+        rows: object = document.get(name)
         if not isinstance(rows, list):
             raise HwsimError(f"not a report: {name} must be a list")
         document[name] = [_record(row, one, f"{name}[{number}]") for number, one in enumerate(rows)]
@@ -81,11 +104,11 @@ def _no_number(token: str) -> object:
 def _record(record: Callable[..., Any], document: object, where: str) -> Any:  # noqa: ANN401
     """Return ``record`` made of an object that must hold exactly its fields, each of its type.
 
-    Only a field that is None unless given may be missing: reports written before it was there stay readable.
+    Only a field that is None or empty unless given may be missing: reports written before it was there stay readable.
     """
     hints = _hints(record)
     if isinstance(document, dict):
-        document = _unmeasured(record) | document
+        document = unmeasured(record) | document
     if not isinstance(document, dict) or document.keys() != hints.keys():
         raise HwsimError(f"not a report: {where} must have the keys {', '.join(hints)}")
     return record(**{name: _value(document[name], hint, f"{where}.{name}") for name, hint in hints.items()})
@@ -96,9 +119,11 @@ def _value(value: object, hint: Any, where: str) -> object:  # noqa: ANN401
     options = get_args(hint) if type(None) in get_args(hint) else (hint,)
     for option in options:
         if option is float and isinstance(value, str):
-            value = _WORDS.get(value, value)
+            value = WORDS.get(value, value)
         if option is float and type(value) is int:
             value = float(value)
+        if isinstance(value, list) and get_args(option)[:1] == (float,):
+            value = [_value(one, float, where) for one in value]
         if isinstance(value, list) and _fits_tuple(value, option):
             return tuple(value)
     if not any(type(value) is option for option in options):
@@ -115,8 +140,10 @@ def _fits_tuple(values: list[object], option: Any) -> bool:  # noqa: ANN401
 
 
 @cache
-def _unmeasured(record: Any) -> dict[str, None]:  # noqa: ANN401
-    return {one.name: None for one in fields(record) if one.default is None}
+def unmeasured(record: Any) -> dict[str, list[object] | None]:  # noqa: ANN401
+    """Return the fields that may be missing, as JSON has them where nothing was measured."""
+    kept = {one.name: one.default for one in fields(record) if one.default in (None, ())}
+    return {name: None if default is None else [] for name, default in kept.items()}
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from hwsim.report.figures import LayerFigures, PointFigures
+from hwsim.report.figures import LayerFigures, PointFigures, TensorFigures
 from hwsim.report.ranking import LayerLoss, Loss, point_losses
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ _LAYER_FIELDS = [
     "rmse_lsb",
     "max_error",
 ]
+_TENSOR_FIELDS = ["layer", "tensor", "format", "scale", "low", "high", "values", "minimum", "maximum"]
 _DERIVED: dict[str, object] = {
     "layer": str,
     "shape": str,
@@ -67,13 +68,16 @@ _DERIVED: dict[str, object] = {
     "round_off_loss_lsb": float,
     "worst_point": str,
     "worst_hit_rate": float,
+    "inputs": str,
+    "outside_share": float,
+    "below_share": float,
 }
 
 
 def points_frame(report: Report) -> pd.DataFrame:
     """Return one row per truncation point; histograms and channels stay in the JSON form."""
     rows = [_point(loss) for loss in point_losses(report.layers, report.points)]
-    return _frame(rows, [*_POINT_FIELDS, *list(_DERIVED)[3:8]])
+    return _frame(rows, [*_POINT_FIELDS, *list(_DERIVED)[3:8]], PointFigures)
 
 
 def _point(loss: Loss) -> Columns:
@@ -91,7 +95,7 @@ def _point(loss: Loss) -> Columns:
 def layers_frame(report: Report) -> pd.DataFrame:
     """Return one row per layer, in the order of the network."""
     rows = [_layer(one) for one in report.layer_losses()]
-    return _frame(rows, ["layer", "shape", *_LAYER_FIELDS, *list(_DERIVED)[6:]])
+    return _frame(rows, ["layer", "shape", *_LAYER_FIELDS, *list(_DERIVED)[6:11]], LayerFigures)
 
 
 def _layer(one: LayerLoss) -> Columns:
@@ -99,6 +103,7 @@ def _layer(one: LayerLoss) -> Columns:
     return {name: getattr(layer, name) for name in _LAYER_FIELDS} | {
         "layer": layer.name,
         "shape": " x ".join(map(str, layer.shape)),
+        "inputs": ", ".join(layer.inputs),
         "clamping_loss_lsb": one.clamping,
         "round_off_loss_lsb": one.round_off,
         "worst_point": "" if worst is None else worst.point,
@@ -106,10 +111,23 @@ def _layer(one: LayerLoss) -> Columns:
     }
 
 
-def _frame(rows: Sequence[Columns], names: Sequence[str]) -> pd.DataFrame:
+def tensors_frame(report: Report) -> pd.DataFrame:
+    """Return one row per tensor of ``Report.tensors``, with what it loses as shares; counts stay in the JSON form."""
+    rows = [_tensor(one) for one in report.tensors]
+    return _frame(rows, [*_TENSOR_FIELDS, "outside_share", "below_share"], TensorFigures)
+
+
+def _tensor(one: TensorFigures) -> Columns:
+    return {name: getattr(one, name) for name in _TENSOR_FIELDS} | {
+        "outside_share": one.outside / one.values if one.values else 0.0,
+        "below_share": one.below / one.values if one.values else 0.0,
+    }
+
+
+def _frame(rows: Sequence[Columns], names: Sequence[str], record: type[Any]) -> pd.DataFrame:
     import pandas as pd
 
-    hints = get_type_hints(LayerFigures) | get_type_hints(PointFigures) | _DERIVED
+    hints = get_type_hints(record) | _DERIVED
     columns = {name: [row[name] for row in rows] for name in names}
     return pd.DataFrame(
         {name: pd.Series(values, dtype=_dtype(hints[name], values)) for name, values in columns.items()}

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from hwsim.report import plots, wording
+from hwsim.report import attribution, layout, plots, wording
+from hwsim.report.causes import causes_of
+from hwsim.report.channels import maps_of
 from hwsim.report.ranking import Loss, point_losses
-from hwsim.report.text import agreement, clamped_text, hit_channels, proofs, sizes, story, verdict
+from hwsim.report.spread_plots import HEIGHT, spreads
+from hwsim.report.text import clamped_text, hit_channels, proofs, sizes, story, verdict
+from hwsim.report.verdict import verdict_of
+from hwsim.report.view import view_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
 
 MOST_STORIES = 5
 EXCERPT_POINTS = 10
+MOST_CUT = 9
+STYLES = ("page.css", "network.css", "spread.css")
+SCRIPTS = ("page.js", "network.js")
 
 
 def page_of(report: Report) -> str:
@@ -30,7 +38,7 @@ def page_of(report: Report) -> str:
     layers, points = report.layer_losses(), point_losses(report.layers, report.points)
     sums = plots.histograms([one for one in report.points if one.kind_of_point == "stage"], report.layers)
     results = plots.histograms([one for one in report.points if one.kind_of_point != "stage"], report.layers)
-    script = text_of_file("page.js")
+    script = "".join(map(text_of_file, SCRIPTS))
     end = plots.scale_end([one.clamping for one in layers] + [one.round_off for one in layers])
     return (
         environment()
@@ -39,20 +47,42 @@ def page_of(report: Report) -> str:
             report=report,
             sizes=sizes(report),
             proofs=proofs(report.points),
+            holds=verdict_of(report),
+            causes=causes_of(report),
             layers=layers,
             points=_numbered_worst_first(report, points),
             stories=[story(one) for one in report.worst_points() if one.figures.hits][:MOST_STORIES],
             chart=plots.sqnr_chart(report.layers),
+            rmse=plots.rmse_chart(report.layers),
+            view=view_of(layers),
+            layout=layout,
             overflowed=[one for one in sums if one.figures.hits],
             kept=[one for one in sums if not one.figures.hits],
-            results=results,
+            results=[] if report.tensors else results,
+            maps=maps_of(layers),
+            HEIGHT=HEIGHT,
+            **_tensors(report),
             end=end,
             plots=plots,
-            style=Markup(text_of_file("page.css")),
+            style=Markup("".join(map(text_of_file, STYLES))),
             script=Markup(script),
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
+
+
+def _tensors(report: Report) -> dict[str, object]:
+    """Return the tensors that reach outside their range, the worst first, and the other weights and outputs."""
+    every = spreads(report.tensors, report.layers, report.points)
+    worst = sorted((one for one in every.shown if one.lost), key=lambda one: -one.figures.outside / one.figures.values)
+    rest = [one for one in every.shown if one not in worst[:MOST_CUT]]
+    return {
+        "ticks": every.ticks,
+        "cut": worst[:MOST_CUT],
+        "all_cut": len(worst) <= MOST_CUT,
+        "weights": [one for one in rest if one.figures.tensor == "weight"],
+        "outputs": [one for one in rest if one.figures.tensor != "weight"],
+    }
 
 
 def excerpt_of(report: Report) -> str:
@@ -65,6 +95,8 @@ def excerpt_of(report: Report) -> str:
             report=report,
             sizes=sizes(report),
             proofs=proofs(report.points),
+            holds=verdict_of(report),
+            causes=causes_of(report),
             verdicts=[verdict(one) for one in report.outputs],
             points=worst[:EXCERPT_POINTS],
             more=max(len(worst) - EXCERPT_POINTS, 0),
@@ -112,12 +144,18 @@ def _filters() -> dict[str, Any]:
         "percent": wording.percent,
         "lsb": wording.lsb,
         "decibel": wording.decibel,
+        "real": wording.real,
         "counted": wording.counted,
-        "agreement": agreement,
+        "agreement": wording.agreement,
         "clamped": clamped_text,
         "bar": plots.bar_width,
         "key": sort_key,
         "channels": hit_channels,
+        "share_of": attribution.percent_of,
+        "signed": attribution.signed,
+        "count_of": attribution.count,
+        "menders": attribution.menders,
+        "pasted": attribution.pasted,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -13,14 +14,17 @@ from numpy.typing import NDArray
 
 from hwsim.engine import Ledger, Row
 from hwsim.engine.exact import datapath
+from hwsim.engine.ledger import UNITS_OF_ROUNDING
 from hwsim.engine.storage import storage
 from hwsim.errors import DataError
-from hwsim.formats import Overflow
+from hwsim.formats import Overflow, bits_needed
 from hwsim.network import Network
 from hwsim.program import Program
 from hwsim.program.records import Decode, IntOperation, MultiplyAccumulate, Tensor
 from hwsim.report.exact import ExactSum
-from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures
+from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures, TensorFigures
+from hwsim.report.spread import tensor_figures
+from hwsim_kernels.counting import CLAMP_ENERGY, ROUND_BIAS, SUMS, VALUES, long_sum, value_range
 from hwsim_kernels.measure import ERROR, LARGEST, SIGNAL, compare, nearest
 
 Array = NDArray[Any]
@@ -109,6 +113,7 @@ class Measurement:
         self.cumulative = {one.layer: Noise() for one in program.operations}
         self.outputs_of = outputs
         self.agreement = {name: Agreement() for name, classes in outputs.items() if classes}
+        self.tensors: dict[str, TensorFigures | None] = {}
 
     def add(self, one: IntOperation, found: NDArray[np.float64]) -> None:
         """Take in the ``figures`` of some samples of a layer's result, and of what it gives for the reference's input.
@@ -125,6 +130,15 @@ class Measurement:
         if one.layer in self.agreement:
             self.agreement[one.layer].add(reference, codes, first_sample, one.layer, one.output)
 
+    def look(self, one: IntOperation, reference: Array) -> None:
+        """Note how a layer's values lie in the reference (n, …), the first time they are given."""
+        if one.layer not in self.tensors:
+            self.tensors[one.layer] = tensor_figures(one.layer, one.output, reference)
+
+    def spreads(self) -> tuple[TensorFigures, ...]:
+        """Return how the values of every layer lie."""
+        return tuple(one for one in self.tensors.values() if one is not None)
+
     def layers(self) -> tuple[LayerFigures, ...]:
         """Return the figures of every layer, in the order of the network."""
         layers: dict[str, list[IntOperation]] = {}
@@ -132,6 +146,16 @@ class Measurement:
             if not isinstance(one, Decode):
                 layers.setdefault(one.layer, []).append(one)
         return tuple(self._layer(operations) for operations in layers.values())
+
+    @cached_property
+    def _makers(self) -> dict[str, str]:
+        """The layer that makes each tensor."""
+        return {one.output.name: one.layer for one in self.program.operations}
+
+    def _inputs(self, operations: Sequence[IntOperation]) -> tuple[str, ...]:
+        """Return the layers that one takes from, each once, in the order of its inputs."""
+        read = [self._makers.get(name, name) for one in operations for name in one.inputs]
+        return tuple(dict.fromkeys(name for name in read if name != operations[-1].layer))
 
     def _layer(self, operations: Sequence[IntOperation]) -> LayerFigures:
         one = operations[-1]
@@ -149,6 +173,7 @@ class Measurement:
             sqnr_cumulative_db=cumulative.sqnr_db,
             rmse_lsb=None if rmse is None or tensor.format is None else rmse / tensor.scale,
             max_error=cumulative.largest if cumulative.values else None,
+            inputs=self._inputs(operations),
         )
 
     def outputs(self) -> tuple[OutputFigures, ...]:
@@ -263,6 +288,9 @@ def point_of(row: Row) -> PointFigures:
         round_rms_real=mean_root(row.round_energy_real, row.values),
         first="" if row.first is None else str(row.first),
         channel_hits=channel_hits(row),
+        channel_bits=channel_bits(row),
+        channel_clamp_rms_lsb=channel_clamp_rms(row),
+        channel_round_bias_lsb=channel_round_bias(row),
         histogram=tuple(row.histogram.tolist()) if row.histogram.any() else (),
         unit=float(np.median(point.unit)),
     )
@@ -279,6 +307,45 @@ def channel_hits(row: Row) -> tuple[int, ...]:
     """Return the hits of each channel, or nothing where there were none."""
     hits = row.counts[1] + row.counts[2]
     return tuple(hits.tolist()) if hits.any() else ()
+
+
+def channel_bits(row: Row) -> tuple[int, ...]:
+    """Return the bits that each channel needs, 0 where none was looked at; nothing without a format or any value."""
+    form = row.point.format
+    if form is None or row.seen is None:
+        return ()
+    return tuple(
+        0 if low is None and high is None else bits_needed(*_ordered(low, high), signed=form.signed)
+        for low, high in value_range(row.counts)
+    )
+
+
+def _ordered(low: int | None, high: int | None) -> tuple[int, int]:
+    """Return both ends; of a point that notes only what lies outside, one of them may be missing."""
+    ends = [one for one in (low, high) if one is not None]
+    return min(ends), max(ends)
+
+
+def channel_clamp_rms(row: Row) -> tuple[float, ...]:
+    """Return the RMS error that clamping injected into each channel, in LSB, or nothing where there were no hits."""
+    if not row.hits:
+        return ()
+    sums = row.counts[SUMS if row.point.stage else VALUES].tolist()
+    energies = long_sum(row.counts, CLAMP_ENERGY)
+    return tuple(four_digits(mean_root(energy, count)) for energy, count in zip(energies, sums, strict=True))
+
+
+def channel_round_bias(row: Row) -> tuple[float, ...]:
+    """Return the mean error of rounding in each channel, in LSB, or nothing where all was exact."""
+    if not row.inexact:
+        return ()
+    values = np.maximum(row.counts[VALUES], 1) * UNITS_OF_ROUNDING
+    return tuple(map(four_digits, (row.counts[ROUND_BIAS] / values).tolist()))
+
+
+def four_digits(value: float) -> float:
+    """Return a figure as short as it is read."""
+    return float(f"{value:.4g}")
 
 
 def mean_root(energy: float, values: int) -> float:

@@ -17,9 +17,16 @@ ROUNDING_FLOOR = 1 / math.sqrt(12)
 
 PLOT_WIDTH, PLOT_HEIGHT = 264.0, 72.0
 CHART_WIDTH, CHART_HEIGHT = 960.0, 200.0
+DECADES = 12
+"""A logarithmic axis goes no further down or up."""
 LEAST_MARK = 1.5
 """Height in pixels of the smallest share that is not zero."""
 
+_MEANINGS = {
+    "local": "fed the float input",
+    "cumulative": "with what was lost before",
+    "rmse": "cumulative error in LSB",
+}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -81,11 +88,12 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Lines over the layers, and the labels of both axes."""
+    """Lines over the layers, and the labels of both axes; ``mark`` is where a line of reference stands."""
 
     lines: tuple[Line, ...]
     rows: tuple[Tick, ...]
     columns: tuple[Tick, ...]
+    mark: float | None = None
 
 
 def magnitude_bits(point: PointFigures, zero_point: int | None) -> int:
@@ -200,7 +208,36 @@ def sqnr_chart(layers: Sequence[LayerFigures]) -> Chart | None:
     )
 
 
-def _line(name: str, values: Sequence[float | None], layers: Sequence[LayerFigures], span: tuple[int, int]) -> Line:
+def rmse_chart(layers: Sequence[LayerFigures]) -> Chart | None:
+    """Return the course of the cumulative error in LSB on a logarithmic axis, or None where nothing was measured.
+
+    A row without text stands at ROUNDING_FLOOR.
+    """
+    values = [math.log10(one.rmse_lsb) if one.rmse_lsb and one.rmse_lsb > 0 else None for one in layers]
+    finite = [one for one in values if one is not None and math.isfinite(one)]
+    if not finite:
+        return None
+    low, high = max(min(-1, math.floor(min(finite))), -DECADES), min(max(1, math.ceil(max(finite))), DECADES)
+    texts = [f"{one.rmse_lsb:.3g} LSB" if one.rmse_lsb else "" for one in layers]
+    return Chart(
+        lines=(_line("rmse", values, layers, (low, high), texts),),
+        rows=tuple(Tick(at=_height(rung, low, high), text=f"{10.0**rung:g}") for rung in _decades(low, high)),
+        columns=tuple(Tick(at=_across(i, len(layers)), text=str(i + 1)) for i in _numbered(len(layers))),
+        mark=_height(math.log10(ROUNDING_FLOOR), low, high),
+    )
+
+
+def _decades(low: int, high: int) -> range:
+    return range(low, high + 1, max(1, math.ceil((high - low) / 8)))
+
+
+def _line(
+    name: str,
+    values: Sequence[float | None],
+    layers: Sequence[LayerFigures],
+    span: tuple[int, int],
+    texts: Sequence[str] = (),
+) -> Line:
     dots: list[Mark] = []
     runs = [""]
     for index, value in enumerate(values):
@@ -209,10 +246,10 @@ def _line(name: str, values: Sequence[float | None], layers: Sequence[LayerFigur
             continue
         x, y = _across(index, len(values)), _height(min(max(value, span[0]), span[1]), *span)
         runs[-1] += f"{'L' if runs[-1] else 'M'}{x:.1f} {y:.1f}"
-        title = f"{index + 1} {layers[index].name}: {decibel(value)}{' dB' if math.isfinite(value) else ''} {name}"
+        said = texts[index] if texts else f"{decibel(value)}{' dB' if math.isfinite(value) else ''} {name}"
+        title = f"{index + 1} {layers[index].name}: {said}"
         dots.append(Mark(x=x, y=y, height=0, css=name, title=title))
-    meaning = "fed the float input" if name == "local" else "with what was lost before"
-    return Line(name=name, meaning=meaning, runs=tuple(filter(None, runs)), dots=tuple(dots))
+    return Line(name=name, meaning=_MEANINGS[name], runs=tuple(filter(None, runs)), dots=tuple(dots))
 
 
 def _across(index: int, count: int) -> float:

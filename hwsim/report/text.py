@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from hwsim.report.attribution import lines_of as attributed
+from hwsim.report.attribution import menders
 from hwsim.report.columns import paragraph, table
 from hwsim.report.figures import OutputFigures, PointFigures
 from hwsim.report.ranking import LayerLoss, Loss
-from hwsim.report.wording import NOTHING, counted, decibel, lsb, percent, short_count
+from hwsim.report.verdict import verdict_of
+from hwsim.report.wording import NOTHING, agreement, counted, decibel, lsb, percent, short_count
 
 if TYPE_CHECKING:
     from hwsim.report.report import Report
@@ -53,7 +55,13 @@ def text_of(report: Report) -> str:
 
 def _parts(report: Report) -> Iterator[list[str]]:
     yield _head(report)
+    holds = verdict_of(report)
+    yield paragraph(holds.sentence, "  ") if holds else []
     yield [line for one in report.outputs for line in paragraph(verdict(one), "  ")]
+    if report.attributed is not None:
+        found = report.waterfall, report.costs, report.advice
+        head = f"Where the error comes from, on the first {counted(report.attributed, 'sample')}"
+        yield ["", *attributed(head, found, report.attribution_notes), ""]
     if report.flips:
         yield ["", *_flips(report)]
     if report.layers:
@@ -74,10 +82,13 @@ def _flips(report: Report) -> list[str]:
             f"{one.before} to {one.after}",
             f"{one.margin_before:.3g}",
             f"{one.margin_after:.3g}",
+            *([] if report.attributed is None else [menders(one)]),
         ]
         for one in report.flips[:MOST_FLIPS]
     ]
-    lines += table(("result", "sample", "class", "margin\nfloat", "margin\ninteger"), rows, names=(20,))
+    headers = ["result", "sample", "class", "margin\nfloat", "margin\ninteger"]
+    headers += [] if report.attributed is None else ["mended by\nlifting"]
+    lines += table(headers, rows, names=(20,))
     if len(report.flips) > MOST_FLIPS:
         lines += [f"and {counted(len(report.flips) - MOST_FLIPS, 'sample')} more in the page and the JSON"]
     return lines
@@ -122,15 +133,6 @@ def _agreement(output: OutputFigures) -> str:
     return (
         f"{text}, {counted(output.flip_count, 'sample')} {'flips' if output.flip_count == 1 else 'flip'}: {named}{more}"
     )
-
-
-def agreement(share: float) -> str:
-    """Return a share in percent that reads 100 only if it is.
-
-    >>> agreement(1.0), agreement(0.99999)
-    ('100', '99.99')
-    """
-    return "100" if share == 1 else f"{math.floor(share * 1e4) / 100:.2f}"
 
 
 def _layers(losses: Sequence[LayerLoss]) -> list[str]:

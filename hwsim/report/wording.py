@@ -91,6 +91,15 @@ def _three_digits(value: float) -> str:
     return f"{value:.{places}f}"
 
 
+def real(value: float) -> str:
+    """Return a value in real units.
+
+    >>> real(0.0), real(0.0123456), real(1e-9)
+    ('0', '0.0123', '1e-09')
+    """
+    return f"{value:.3g}"
+
+
 def decibel(value: float | None) -> str:
     """Return a ratio in dB; without any error it is exact.
 
@@ -111,3 +120,12 @@ def counted(count: int, noun: str) -> str:
     ('1 layer', '1,200 layers')
     """
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def agreement(share: float) -> str:
+    """Return a share in percent that reads 100 only if it is.
+
+    >>> agreement(1.0), agreement(0.99999)
+    ('100', '99.99')
+    """
+    return "100" if share == 1 else f"{math.floor(share * 1e4) / 100:.2f}"

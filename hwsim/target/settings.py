@@ -405,6 +405,10 @@ class Reading(Section):
     addends: Literal["all", "pairs"] = "all"
     """How many tensors one `add` takes: `all` of its layer's, or `pairs`: the first two, their sum and the third, and
     so on, each sum with a scale of its own."""
+    silu: Literal["curve", "product"] = "curve"
+    """What SiLU (swish) is: one `curve`, or the `product` of a sigmoid, with a scale of its own, and its input."""
+    leaky_relu: Literal["fused", "apart"] = "fused"
+    """A ReLU with a slope: `fused` into the layer before it, or `apart`, an operation on that layer's codes."""
 
 
 class Settings(Section):

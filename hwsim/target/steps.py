@@ -98,7 +98,7 @@ class ShiftRightStep(Section):
     tail_rounding: Rounding | None = None
     """With `vector`: how the last channels are rounded, as many as the number of channels leaves divided by it."""
     name: PointName | None = None
-    """The step's name in the ledger; `shift_right` without it. The channels left over by `vector` have `_tail` behind."""
+    """The step's name in the ledger; `shift_right` without it. What `vector` leaves over has it with `_tail` behind."""
 
     def apart(self) -> tuple[ShiftRightStep, ...]:
         """Return the shift of whole vectors and that of what is left over, as steps of their own."""

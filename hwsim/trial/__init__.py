@@ -2,16 +2,21 @@
 
 from hwsim.trial.bench import Bench
 from hwsim.trial.figures import Figures, Outputs, compare
-from hwsim.trial.lift import Lift, NotLiftedError, apply_all, lifts, refuse_narrow_sums
+from hwsim.trial.finer import NotLiftedError
+from hwsim.trial.ideal import Ideal, idealised
+from hwsim.trial.lift import Lift, Part, Reach, apply_all, lifts
 
 __all__ = [
     "Bench",
     "Figures",
+    "Ideal",
     "Lift",
     "NotLiftedError",
     "Outputs",
+    "Part",
+    "Reach",
     "apply_all",
     "compare",
+    "idealised",
     "lifts",
-    "refuse_narrow_sums",
 ]

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from hwsim.data import Block
 from hwsim.engine import Engine, Ledger
 from hwsim.engine.run import by_output, dequantize
+from hwsim.engine.tiers import tier_for
 from hwsim.network import Network
 from hwsim.program import Program, lower
 from hwsim.program.memory import Memory
 from hwsim.program.records import IntOperation
 from hwsim.quantize import Plan
-from hwsim.reference import run_network
+from hwsim.reference import walk
 from hwsim.report.measure import classified
 from hwsim.target import Target
 from hwsim.trial.figures import Figures, Outputs, compare
@@ -28,21 +29,40 @@ Array = NDArray[Any]
 class Bench:
     """Samples on which programs of one network are tried; ``reference`` holds the float network's results for them.
 
+    ``ranges`` has the smallest and the largest value that the float network gives each tensor on them, ``energies`` the
+    sum of their squares. ``reference`` may be given, as the results of another network.
     The first program that runs is the base. Of later ones only the operations that differ run, and those that read
     what differs. Every tensor of the base is kept, so the number of samples decides how much memory is taken.
     """
 
-    def __init__(self, network: Network, blocks: Sequence[Block], batch_size: int = 32) -> None:
+    def __init__(
+        self, network: Network, blocks: Sequence[Block], batch_size: int = 32, reference: Outputs | None = None
+    ) -> None:
         self.network = network
         self.samples = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
-        floats = [run_network(network, block, network.outputs) for block in blocks]
-        self.reference: Outputs = {
+        self.ranges: dict[str, tuple[float, float]] = {}
+        self.energies: dict[str, float] = {}
+        floats = [self._floats(block) for block in blocks]
+        self.reference: Outputs = reference or {
             name: np.concatenate([one[name] for one in floats]) for name in dict.fromkeys(network.outputs)
         }
         self.deciding = frozenset(name for name, decides in classified(network).items() if decides)
         self._memory = Memory()
         self._engine = Engine(batch_size)
         self._known: dict[str, tuple[IntOperation, Array]] = {}
+
+    def _floats(self, block: Block) -> Outputs:
+        """Return the float network's results for a block, and take its tensors in."""
+        found: dict[str, Array] = {}
+        for one, given, result in walk(self.network, block):
+            low, high = self.ranges.get(one.name, (0.0, 0.0))
+            self.ranges[one.name] = min(low, float(result.min())), max(high, float(result.max()))
+            energy = float(np.square(result, dtype=np.float64).sum())
+            self.energies[one.name] = self.energies.get(one.name, 0.0) + energy
+            if one.name in self.network.outputs:
+                found[one.name] = result
+            del given, result
+        return found
 
     def __enter__(self) -> Bench:
         return self
@@ -64,6 +84,7 @@ class Bench:
     def start(self, program: Program) -> tuple[Outputs, Ledger]:
         """Run a program whole, as the base of all that follow; return its real results and its ledger."""
         self._known.clear()
+        self._engine.tier = tier_for(program, self.count)
         self._memory.pin(program.operations)
         ledger = Ledger(program)
         tensors = self._given(program)
@@ -76,6 +97,7 @@ class Bench:
 
     def run(self, program: Program) -> Outputs:
         """Return the real results of a program; operations that the base has too are not run again."""
+        self._engine.tier = tier_for(program, -(-self.count // 2))  # about half of it runs
         engine, tensors = self._engine.silent(), self._given(program)
         unchanged = {one.name for one in program.inputs}
         for one in program.operations:

@@ -35,7 +35,7 @@ class Figures:
     @property
     def top1(self) -> float | None:
         """The share of decisions that agree, None where nothing is decided."""
-        return 1 - self.flips / self.decisions if self.decisions else None
+        return (self.decisions - self.flips) / self.decisions if self.decisions else None
 
 
 def compare(first: Outputs, second: Outputs, deciding: Collection[str], signal: Outputs | None = None) -> Figures:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Literal
 
-from hwsim.errors import HwsimError
-from hwsim.network import Activation, Add, Input, MatMul, Mean, Network, Operation, Resize, Softmax, Weighted
+from hwsim.network import Activation, Input, MatMul, Network, Normalize, Operation, Resize, Softmax, Weighted
 from hwsim.network.pooling import Pool
 from hwsim.program import Program
 from hwsim.quantize import Plan
-from hwsim.quantize.plan import TensorPlan, WeightPlan
-from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Settings, Target
 from hwsim.target.override import Keys, overridden
 from hwsim.target.steps import (
@@ -25,14 +22,24 @@ from hwsim.target.steps import (
     ZeroPointStep,
     goes_by_ratio,
 )
+from hwsim.trial.finer import NOWHERE, STORED, STORED_BITS, NotLiftedError, finer_plan
+from hwsim.trial.widths import Widths
 
-Entry = TypeVar("Entry", TensorPlan, WeightPlan)
+Part = Literal["weights", "activations", "accumulator", "rounding"]
+Reach = Mapping[str, tuple[float, float]]
+"""The smallest and the largest real value that was seen of each tensor."""
 
-WIDE = {"bits": 64, "signed": True, "overflow": "wrap", "saturated_bits": 0}
-"""A width that no sum of ours fills."""
-
-STORED_BITS = 16
-"""The widest stored code."""
+ROUNDING = (
+    "requantize",
+    "activation",
+    "curve",
+    "softmax",
+    "division",
+    "division_width",
+    "interpolation",
+    "normalization",
+)
+"""Groups of points behind the sums."""
 
 RESCALING = (
     ActivationStep,
@@ -46,8 +53,11 @@ RESCALING = (
 """Steps that only bring a sum to the output's scale, so that one multiplication can stand for them."""
 
 
-class NotLiftedError(HwsimError):
-    """A truncation point cannot be made lossless; the message says why."""
+INSIDE = ("mean", "variance", "root", "reciprocal", "normalized")
+"""Points of a normalisation before its post-pipeline."""
+
+BY_FORMAT = ("division", "division_width", "interpolation", "curve")
+"""Groups whose rounding is that of the output's format, and so is gone where that is fine enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +65,7 @@ class Lift:
     """One layer's ``points`` that are lifted together, under the ``name`` that they share with other layers' points.
 
     ``how`` says what is changed. ``obstacle`` says why the points cannot be lifted; it is empty where they can.
+    ``reach`` is the range of real values that a tensor has to hold, for points of its format.
     """
 
     layer: str
@@ -62,23 +73,37 @@ class Lift:
     points: tuple[str, ...]
     how: str = ""
     obstacle: str = ""
+    reach: tuple[float, float] = NOWHERE
+
+    @property
+    def part(self) -> Part:
+        """The part of a target that the points belong to; a bias goes with the accumulator that it enters."""
+        if self.name in ("weight", *STORED):
+            return "weights" if self.name == "weight" else "activations"
+        return "rounding" if self.name in ROUNDING else "accumulator"
+
+    @property
+    def jointly(self) -> bool:
+        """Whether an obstacle is none where the formats around the points are lifted, too."""
+        return self.name == "bias" or self.name in BY_FORMAT
+
+    @property
+    def finer(self) -> bool:
+        """Whether lifting makes codes finer, and so the sums of what reads them larger."""
+        return self.name == "weight" or self.name in STORED
 
     def apply(self, network: Network, plan: Plan, target: Target) -> tuple[Plan, Target]:
         """Return a plan and a target with the points lifted, all else as it is. Raises NotLiftedError."""
         if self.obstacle:
             raise NotLiftedError(self.obstacle)
-        operation = network.by_name[self.layer]
-        if self.name == "weight":
-            finer = {self.layer: finer_codes(plan.weights[self.layer])}
-            return plan.model_copy(update={"weights": {**plan.weights, **finer}}), target
-        if self.name in ("input", "output", "constant"):
-            return finer_tensor(network, plan, self.layer), target
-        settings = target.settings(operation.kind, operation.name)
-        return plan, overridden(target, {self.layer: _keys(operation, self.name, settings)})
+        return apply_all([self], network, plan, target)
 
 
-def lifts(network: Network, program: Program, target: Target) -> Iterator[Lift]:
-    """Yield what can be lifted in a program, and what cannot with the reason, in the datapath's order."""
+def lifts(network: Network, program: Program, target: Target, reach: Reach | None = None) -> Iterator[Lift]:
+    """Yield what can be lifted in a program, and what cannot with the reason, in the datapath's order.
+
+    ``reach`` is what tensors have to hold: a lifted one then loses nothing of it, however little the target's held.
+    """
     for one in program.operations:
         operation = network.by_name[one.layer]
         settings = target.settings(operation.kind, operation.name)
@@ -87,64 +112,47 @@ def lifts(network: Network, program: Program, target: Target) -> Iterator[Lift]:
             groups.setdefault(_group(operation, point.name, settings), []).append(point.name)
         for name, points in groups.items():
             how, obstacle = _way(operation, name, settings)
-            yield Lift(layer=one.layer, name=name, points=tuple(points), how=how, obstacle=obstacle)
+            seen = (reach or {}).get(one.layer, NOWHERE)
+            yield Lift(layer=one.layer, name=name, points=tuple(points), how=how, obstacle=obstacle, reach=seen)
 
 
 def apply_all(chosen: Sequence[Lift], network: Network, plan: Plan, target: Target) -> tuple[Plan, Target]:
-    """Return a plan and a target with several points lifted. Raises NotLiftedError."""
+    """Return a plan and a target with several points lifted, all else counting in the unit that it had.
+
+    Raises NotLiftedError.
+    """
     for one in chosen:
-        plan, target = one.apply(network, plan, target)
-    return plan, target
-
-
-def refuse_narrow_sums(changed: Program, base: Program) -> None:
-    """Raise NotLiftedError if finer codes could make a sum overflow: the lift would then show another loss."""
-    known = {id(one) for one in base.operations}
-    for one in changed.operations:
-        for point in one.points:
-            if id(one) not in known and point.stage and not point.proven:
-                raise NotLiftedError(f"finer codes make larger sums, which {point.name} ({point.format}) may not hold")
-
-
-def finer_codes(entry: Entry) -> Entry:
-    """Return an entry of 16 bits for twice the range, in the smallest steps that this leaves. Raises NotLiftedError."""
-    extra = STORED_BITS - 1 - entry.bits - (not entry.signed)
-    if extra < 1 or getattr(entry, "levels", None):
-        reason = "codes of uneven steps" if getattr(entry, "levels", None) else f"codes of {entry.bits} bits"
-        raise NotLiftedError(f"{reason} cannot be made finer within the {STORED_BITS} bits of a stored code")
-    change: dict[str, Any] = {"bits": STORED_BITS, "signed": True, "narrow": False}
-    if isinstance(entry, TensorPlan):
-        change |= {"scale": entry.scale / 2**extra, "zero_point": entry.zero_point << extra}
-    else:
-        change["scale"] = tuple(scale / 2**extra for scale in entry.scale)
-        change["zero_point"] = tuple(zero_point << extra for zero_point in entry.zero_point)
-    return entry.model_copy(update=change)
-
-
-def finer_tensor(network: Network, plan: Plan, name: str) -> Plan:
-    """Return a plan with finer codes for a tensor, and for those that pass its codes on."""
-    finer = {name: finer_codes(plan.tensors[name])}
-    for one in network.operations:
-        if isinstance(one, PASS_THROUGH) and one.inputs[0] in finer:
-            finer[one.name] = finer[one.inputs[0]]
-    return plan.model_copy(update={"tensors": {**plan.tensors, **finer}})
+        if one.obstacle and not one.jointly:
+            raise NotLiftedError(one.obstacle)
+    finer = finer_plan(network, plan, [(one.layer, one.name, one.reach) for one in chosen])
+    names: dict[str, list[str]] = {}
+    for one in chosen:
+        if not one.finer and not (one.obstacle and one.name in BY_FORMAT):
+            names.setdefault(one.layer, []).append(one.name)
+    keys: dict[str, Keys] = {}
+    for operation in network.operations:
+        changes = Widths(operation, plan, finer, target)
+        if operation.name in names or changes.any:
+            found = changes.keys(names.get(operation.name, ()))
+            keys |= {operation.name: found} if found else {}
+    return finer, overridden(target, keys) if keys else target
 
 
 def _group(operation: Operation, point: str, settings: Settings) -> str:
     """Return the name under which a point is lifted."""
     if isinstance(operation, Softmax):
         return "input" if settings.softmax.run_on == "host" else "softmax"
+    own = {"accumulator", "constant", "product", *BY_FORMAT}
     if isinstance(operation, Weighted | MatMul):
         stages = [stage.name for stage in settings.mac.stages]
-        if point == "bias_sum":
-            return stages[-1]
-        if point in (*stages, "weight", "bias", "product"):
-            return point
-    elif point in ("accumulator", "division", "division_width", "product", "constant", "curve", "interpolation"):
-        return point
+        own = {*stages, "weight", "bias", "product"}
+        point = stages[-1] if point == "bias_sum" else point
+    if isinstance(operation, Normalize) and point in INSIDE:
+        return "normalization"
     if operation.kind == "input":
         return "input"
-    return point if point in ("activation", "output") else "requantize"
+    point = "output" if point == "encode" else point
+    return point if point in {*own, "activation", "output"} else "requantize"
 
 
 def _way(  # noqa: PLR0911, PLR0912
@@ -155,9 +163,11 @@ def _way(  # noqa: PLR0911, PLR0912
         case "input" if isinstance(operation, Input) and operation.indices:
             return "", "indices are stored as they are"
         case "weight" | "input" | "output" | "constant" if not isinstance(operation, Pool | Resize):
-            return f"{STORED_BITS}-bit codes for twice the range", ""
+            return f"{STORED_BITS}-bit codes for all that was seen, at least twice the range", ""
         case "output":
             return "", f"{'a resize' if isinstance(operation, Resize) else 'pooling'} keeps its input's codes"
+        case "normalization":
+            return "", "it is computed in integers, for which nothing finer stands"
         case "division" | "division_width":
             return "", "the quotient must be a code, so its rounding belongs to the format of the output"
         case "interpolation":
@@ -168,7 +178,7 @@ def _way(  # noqa: PLR0911, PLR0912
             return "an entry for each code, from float64", ""
         case "accumulator" if isinstance(operation, Activation):
             return "", "it has 64 bits already"
-        case "bias" if settings.bias.bits == _bias_bits(settings) and _in_units_of_the_sum(settings):
+        case "bias" if settings.bias.bits == _widest_bias(settings) and _in_units_of_the_sum(settings):
             return "", "it is as wide as the sum it enters, and its rounding to the unit of that sum cannot be lifted"
         case "bias":
             return "as wide as the sum it enters, in its unit; its rounding to that unit stays", ""
@@ -195,49 +205,7 @@ def _only_rescales(settings: Settings) -> bool:
     return goes_by_ratio(steps) and all(isinstance(step, RESCALING) for step in steps)
 
 
-def _keys(operation: Operation, name: str, settings: Settings) -> Keys:  # noqa: PLR0911
-    """Return the settings that lift points of a layer."""
-    simple: dict[str, Keys] = {
-        "bias": {"bias": {"bits": _bias_bits(settings), "shift": 0, "scale": "sum"}},
-        "softmax": {"softmax": {"run_on": "host"}},
-        "activation": {"activation": {"multiplier_bits": 32, "rounding": "half_even"}},
-    }
-    if name in simple:
-        return simple[name]
-    if name == "requantize":
-        exact = {"requantize": {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}}
-        return (
-            {**exact, "addition": {"kind": "rescaled", "left_shift": _finest_shift(operation, settings)}}
-            if isinstance(operation, Add)
-            else exact
-        )
-    if name == "curve":
-        return {
-            "curve": {
-                "form": "table",
-                "hard_silu": "table",
-                "gates": "table",
-                "gelu": "table",
-                "precision": 64,
-                "rounding": "half_even",
-            }
-        }
-    if name == "product":
-        return {"mac" if isinstance(operation, Weighted | MatMul) else "multiplication": {"product": None}}
-    if isinstance(operation, Weighted | MatMul):
-        wide = {**WIDE, "shift": 0}
-        stages = [stage.model_dump(mode="json") for stage in settings.mac.stages]
-        return {"mac": {"stages": [{**one, **wide} if one["name"] == name else one for one in stages]}}
-    return {"pooling" if isinstance(operation, Pool | Mean) else "addition": {"accumulator": WIDE}}
-
-
-def _bias_bits(settings: Settings) -> int:
+def _widest_bias(settings: Settings) -> int:
     """Return the widest that a bias can be: as the stage that starts from it."""
     stages = {"first": settings.mac.stages[-1], "inner": settings.mac.stages[0]}
     return stages[settings.bias.position].bits if settings.bias.position in stages else 64
-
-
-def _finest_shift(operation: Operation, settings: Settings) -> int:
-    """Return the bits by which the inputs of an addition can be shifted left while the sum is sure to hold them."""
-    room = settings.addition.accumulator.bits - settings.activations.bits - 1 - len(operation.inputs).bit_length()
-    return max(settings.addition.left_shift, min(room, 20))

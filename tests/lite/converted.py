@@ -237,22 +237,11 @@ OPERATORS: Mapping[str, tuple[Shape, Build]] = {
 }
 """Networks that are read from files."""
 
-DECIDED = (
-    "sigmoid",
-    "tanh",
-    "hard swish",
-    "gelu",
-    "magnitude",
-    "subtract",
-    "subtract, relu",
-    "transposed conv",
-    "transposed conv valid, relu",
-    "bilinear",
-    "transpose",
-    "squeeze and excite",
-    "conv of rows",
-    "softmax, quantize",
-)
+UNDECIDED = {"matmul", "batch normalisation"}
+"""Those of `OPERATORS` that the converter makes other operations of: a product with an operand turned around, and a
+product and a sum by constants."""
+
+DECIDED = tuple(name for name in OPERATORS if name not in UNDECIDED)
 """Those of `OPERATORS` that are decided about as the converter does, too."""
 
 SHAPES = ("flatten, dense", "reshape", "multiply by channel")

@@ -243,12 +243,40 @@ VIEWS: Mapping[str, Build] = {
     "softmax of rows": lambda x: ops.softmax(x, 1),
     "a token": lambda x: layers.Concatenate(axis=1)([ops.zeros_like(x[:, :1]) + MATRICES[0], x]),
     "ones": lambda x: ops.ones_like(x) + x,
+    "padded by a number": lambda x: ops.pad(x, ((0, 0), (1, 0), (0, 2)), constant_values=-0.75),
+    "padded by nothing": lambda x: ops.pad(x, ((0, 0), (1, 0), (0, 2))),
+    "an image padded": lambda x: ops.pad(ops.expand_dims(x, 1), ((0, 0), (1, 2), (3, 0), (0, 0))),
+    "mirrored": lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 3)), "reflect"),
+    "mirrored with the border": lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 3)), "symmetric"),
+    "mean of places": lambda x: ops.mean(x, 1),
+    "mean of channels": lambda x: ops.mean(x, -1, keepdims=True),
+    "mean of all": lambda x: ops.mean(x, (1, 2), keepdims=True),
+    "mean of an image": lambda x: ops.mean(ops.expand_dims(x, 1), (1, 2)),
+    "mean of an image, kept": lambda x: ops.mean(ops.expand_dims(x, 1), (1, 2), keepdims=True),
+    "mean of outer axes": lambda x: ops.mean(ops.reshape(x, (-1, 2, 3, 8)), (1, -1)),
 }
 
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_view_is_what_keras_computes(name: str) -> None:
     proved((LINE,), VIEWS[name])
+
+
+@pytest.mark.parametrize("name", [name for name in VIEWS if name.startswith("mean")])
+def test_a_mean_with_a_scale_of_its_own(name: str) -> None:
+    model = model_of((LINE,), VIEWS[name])
+    network = load(model, target="tflite-int8")
+    assert "mean" in {one.kind for one in network.operations}
+    prove_import(network, model)
+
+
+@pytest.mark.parametrize("activation", ["silu", "leaky_relu"])
+def test_functions_that_a_target_reads_as_operations_of_their_own(activation: str) -> None:
+    model = model_of((LINE,), layers.Dense(4, activation=activation))
+    kinds = [one.kind for one in load(model, target="tflite-int8").operations]
+    assert kinds == ["input", "dense", *{"silu": ["curve", "multiply"], "leaky_relu": ["leaky_relu"]}[activation]]
+    assert len(load(model).operations) == {"silu": 3, "leaky_relu": 2}[activation]
+    prove_import(load(model, target="tflite-int8"), model)
 
 
 def masked(x: Any, mask: Any) -> Any:
@@ -294,6 +322,10 @@ REFUSED: Mapping[str, tuple[Shapes, Build, str]] = {
     "samples turned": ((LINE,), lambda x: ops.transpose(x, (1, 0, 2)), "moves values from sample to sample"),
     "no axis left": (((6,),), lambda x: x[:, 0], "leaves no axis but the batch"),
     "ranks that differ": (((2, 6, 8), (8, 5)), ops.matmul, "multiplies samples of the shapes"),
+    "a mean over everything": ((LINE,), lambda x: ops.mean(x, (1, 2)), "leaves none but the batch"),
+    "a mean over samples": ((LINE,), ops.mean, "averages over the samples of a batch"),
+    "padded samples": ((LINE,), lambda x: ops.pad(x, 1), "the batch first, which stays as it is"),
+    "a mode of padding": ((LINE,), lambda x: ops.pad(x, ((0, 0), (0, 1), (0, 0)), "edge"), "mode edge"),
     "a bias": ((LINE,), lambda x: by_parts(x, bias=MATRICES[:6, :6]), "called with bias"),
 }
 

@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from hwsim.report import FlipFigures, LayerFigures, OutputFigures, PointFigures, Report
+from hwsim.report import FlipFigures, LayerFigures, OutputFigures, PointFigures, Report, TensorFigures
+from hwsim.report.figures import AdviceFigures, CostFigures, WaterfallFigures
 
 POINT = PointFigures(
     layer="conv1",
@@ -61,6 +62,24 @@ OUTPUT = OutputFigures(
     name="softmax", sqnr_db=24.5, max_error=0.34, top1_agreement=0.9725, flip_count=3, flips=(3, 77, 391)
 )
 
+CHANNELS = 192
+
+TENSOR = TensorFigures(
+    layer="conv1",
+    tensor="output",
+    format="s8",
+    scale=0.02,
+    low=0,
+    high=255,
+    values=1000,
+    minimum=-2.0,
+    maximum=260.0,
+    outside=30,
+    below=20,
+    bits=(300, 1, 1, 1, 2, 3, 4, 8, 10, 20, 40, 60, 100, 120, 150, 100, 60, 20),
+    counts=(400, 300, 200, 70, 30),
+)
+
 NO_CLAMPING: dict[str, Any] = {
     "low": 0,
     "high": 0,
@@ -71,6 +90,7 @@ NO_CLAMPING: dict[str, Any] = {
     "clamp_rms_real": 0.0,
     "first": "",
     "channel_hits": (),
+    "channel_clamp_rms_lsb": (),
 }
 
 
@@ -84,6 +104,7 @@ def layer_points(layer: LayerFigures, number: int, *, severe: bool) -> tuple[Poi
     """Return the points of a convolution; a severe one overflows."""
     name, kind, count = layer.name, layer.kind, 250_000
     needed = 22 if severe else 14 + number % 5
+    hits = tuple(max(0, one * number % 9 - 4) for one in range(CHANNELS))
     stage = replace(
         POINT,
         layer=name,
@@ -92,19 +113,34 @@ def layer_points(layer: LayerFigures, number: int, *, severe: bool) -> tuple[Poi
         headroom=20 - needed,
         proven=not severe and number % 3 != 0,
         histogram=bell(needed - 4.0, 2.2, count),
-        **({} if severe else NO_CLAMPING),
+        channel_bits=tuple(needed - one * number % 5 for one in range(CHANNELS)),
+        **(
+            {"channel_hits": hits, "channel_clamp_rms_lsb": tuple(0.5 * one for one in hits)} if severe else NO_CLAMPING
+        ),
     )
     rounding: dict[str, Any] = {
+        "channel_round_bias_lsb": tuple(round(0.01 * math.sin(one), 4) for one in range(CHANNELS)),
         "inexact": count,
         "round_bias_lsb": 0.002,
         "round_rms_lsb": 0.2887,
         "round_rms_real": 0.2887 * 0.02,
     }
+    eight = tuple(8 - max(0, one * number % 11 - 7) for one in range(CHANNELS))
     plain = replace(stage, **NO_CLAMPING, kind_of_point="value", proven=False, bound=None, histogram=(), unit=0.02)
     weight = replace(
-        plain, point="weight", kind_of_point="once", values=2304, format="s8", bits=8, rounding="half_even", **rounding
+        plain,
+        point="weight",
+        kind_of_point="once",
+        values=2304,
+        format="s8",
+        bits=8,
+        rounding="half_even",
+        channel_bits=eight,
+        **rounding,
     )
-    requantize = replace(plain, point="requantize", format="", bits=None, overflow="", rounding="half_up", **rounding)
+    requantize = replace(
+        plain, point="requantize", format="", bits=None, overflow="", rounding="half_up", channel_bits=(), **rounding
+    )
     output = replace(
         plain,
         point="output",
@@ -117,7 +153,8 @@ def layer_points(layer: LayerFigures, number: int, *, severe: bool) -> tuple[Poi
         clamp_rms_lsb=0.01 * (number % 4),
         clamp_rms_real=0.0002 * (number % 4),
         first="sample 4, position 9, channel 7, step 0" if number % 4 else "",
-        channel_hits=(0, 40 * (number % 4)) if number % 4 else (),
+        channel_hits=(0, 40 * (number % 4), *[0] * (CHANNELS - 2)) if number % 4 else (),
+        channel_bits=(8, 9, *eight[2:]),
         histogram=bell(4.5, 2.0, count),
         bits_needed=9,
         headroom=-1,
@@ -125,16 +162,54 @@ def layer_points(layer: LayerFigures, number: int, *, severe: bool) -> tuple[Poi
     return weight, replace(stage, point="accumulator"), requantize, output
 
 
+def layer_name(number: int) -> str:
+    """Return the name of a layer of a synthetic report."""
+    return f"block{number // 4}_branch{number % 4}x3_convolution_{number}"
+
+
+def layer_tensors(layer: LayerFigures, number: int) -> tuple[TensorFigures, ...]:
+    """Return how the weights and the output of a layer lie; every fourth output reaches outside."""
+    weight = replace(
+        TENSOR,
+        layer=layer.name,
+        tensor="weight",
+        scale=None,
+        low=-127,
+        high=127,
+        values=64_000,
+        minimum=-127.0,
+        maximum=127.0,
+        outside=0,
+        below=640,
+        bits=bell(12.0, 3.0, 64_000)[:16],
+        counts=tuple(int(2000 * math.exp(-(((one - 31.5) / 20) ** 2))) for one in range(64)),
+    )
+    share = 0 if number % 4 else 1000
+    output = replace(
+        TENSOR,
+        layer=layer.name,
+        format=layer.format,
+        scale=layer.scale,
+        values=262_144,
+        outside=share,
+        maximum=300.0 if share else 255.0,
+        bits=(130_000, *bell(13.0, 3.0, 132_144)[1:18]),
+        counts=tuple(int(130_000 * math.exp(-one / 6)) for one in range(64)),
+    )
+    return weight, output
+
+
 def synthetic_report(layers: int = 12) -> Report:
     """Return a report of convolutions of which every fifth overflows."""
     figures = tuple(
         replace(
             LAYER,
-            name=f"block{number // 4}_branch{number % 4}x3_convolution_{number}",
+            name=layer_name(number),
             kind=("conv2d", "depthwise_conv2d", "dense")[number % 3],
             sqnr_local_db=38.0 - 11 * (number % 5 == 2) - number % 3,
             sqnr_cumulative_db=36.0 - number * 20 / layers,
             scale=0.02 * (1 + number % 3),
+            inputs=tuple(layer_name(one) for one in (number - 1, number - 4) if one >= 0),
         )
         for number in range(layers)
     )
@@ -153,6 +228,7 @@ def synthetic_report(layers: int = 12) -> Report:
         layers=figures,
         points=tuple(points),
         outputs=(OUTPUT,),
+        tensors=tuple(one for number, layer in enumerate(figures) for one in layer_tensors(layer, number)),
     )
 
 
@@ -183,7 +259,9 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
         float | None: ERRORS,
         tuple[int, int] | None: st.none() | st.tuples(INTEGERS, INTEGERS),
         tuple[int, ...]: st.lists(COUNTS, max_size=3).map(tuple),
+        tuple[float, ...]: st.lists(REALS, max_size=3).map(tuple),
         tuple[str, ...]: st.lists(NAMES, max_size=2).map(tuple),
+        tuple[str, ...] | None: st.none() | st.lists(NAMES, max_size=2).map(tuple),
     }
     return by_type[hint]
 
@@ -205,8 +283,28 @@ def reports() -> st.SearchStrategy[Report]:
     scales = st.none() | st.sampled_from([0.0, 1e-30, 0.02, 1e30])
     layers = _figures(LayerFigures, scale=scales, zero_point=st.none() | st.integers(-(2**15), 2**15))
     outputs = _figures(OutputFigures, top1_agreement=st.none() | shares)
+    tensors = st.builds(
+        lambda ends, **rest: replace(TENSOR, minimum=min(ends), maximum=max(ends), **rest),
+        st.tuples(REALS, REALS),
+        layer=st.sampled_from(["conv1", ""]),
+        scale=scales,
+        low=INTEGERS,
+        high=INTEGERS,
+        values=COUNTS,
+        outside=COUNTS,
+        counts=st.lists(COUNTS, min_size=1, max_size=3).filter(any).map(tuple),
+    )
+    steps = _figures(WaterfallFigures, step=st.sampled_from(["ideal", "weights", "rounding"]), top1=st.none() | shares)
+    states = st.sampled_from(["matters", "not lifted", "not tried", "negligible", "nothing lost"])
+    pasted = st.sampled_from(["", "layers:\n  conv1:\n    weights: {bits: 4}\n"])
+    advice = _figures(AdviceFigures, yaml=pasted, top1=st.none() | shares, top1_before=st.none() | shares)
     return _figures(
         Report,
+        attributed=st.none() | COUNTS,
+        waterfall=st.lists(steps, max_size=3).map(tuple),
+        costs=st.lists(_figures(CostFigures, state=states), max_size=4).map(tuple),
+        advice=st.lists(advice, max_size=2).map(tuple),
+        tensors=st.lists(tensors, max_size=2).map(tuple),
         layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
         points=st.lists(points, max_size=4).map(tuple),
         outputs=st.lists(outputs, max_size=2).map(tuple),

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from jsonschema import Draft202012Validator, ValidationError, validate
 from report.synthetic import LAYER, reports, synthetic_report
 
 from hwsim.errors import HwsimError
 from hwsim.report import Report
+
+PUBLISHED = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
 
 
 def refuse(token: str) -> None:
@@ -49,9 +52,58 @@ def test_written_file_is_the_returned_text(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.json"]
 
 
+@given(reports())
+@settings(max_examples=40, deadline=None)
+def test_every_report_is_valid_by_the_published_schema(report: Report) -> None:
+    validate(json.loads(report.to_json()), PUBLISHED)
+
+
+def test_published_schema_is_that_of_the_code() -> None:
+    assert Report.json_schema() == PUBLISHED
+    Draft202012Validator.check_schema(PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        (None, {"hwsim_report": 2}),
+        (None, {"samples": "many"}),
+        (None, {"extra": 0}),
+        ("layers", {"sqnr_local_db": "much"}),
+        ("layers", {"inputs": [1]}),
+        ("points", {"bound": [1, 2, 3]}),
+        ("points", {"hit_rate": None}),
+        ("points", {"unknown": 1}),
+        ("tensors", {"bits": [0.5]}),
+    ],
+)
+def test_schema_refuses_what_is_no_report(table: str | None, change: dict[str, Any]) -> None:
+    changed = document()
+    (changed if table is None else changed[table][0]).update(change)
+    with pytest.raises(ValidationError):
+        validate(changed, PUBLISHED)
+
+
+def test_older_reports_are_valid() -> None:
+    older = document()
+    for name in ("flips", "tensors", "import_error"):
+        del older[name]
+    for one in older["points"]:
+        del one["channel_bits"]
+    validate(older, PUBLISHED)
+    Report.from_json(json.dumps(older))
+
+
 def document() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(synthetic_report(1).to_json())
     return loaded
+
+
+def test_documents_without_later_fields_are_read() -> None:
+    older = document()
+    for one in older["layers"]:
+        del one["inputs"]
+    assert [one.inputs for one in Report.from_json(json.dumps(older)).layers] == [()]
 
 
 @pytest.mark.parametrize(
@@ -80,15 +132,18 @@ def test_other_text_is_refused(text: str) -> None:
 @given(reports())
 @settings(deadline=None)
 def test_frames_have_a_row_per_point_and_per_layer(report: Report) -> None:
-    points, layers = report.to_frame(), report.layers_frame()
+    points, layers, tensors = report.to_frame(), report.layers_frame(), report.tensors_frame()
     assert list(points["layer"]) == [one.layer for one in report.points]
     assert list(points["hits"]) == [one.hits for one in report.points]
     assert list(layers["layer"]) == [one.name for one in report.layers]
+    assert list(layers["inputs"]) == [", ".join(one.inputs) for one in report.layers]
+    assert list(tensors["minimum"]) == [one.minimum for one in report.tensors]
 
 
 def test_types_of_columns_do_not_depend_on_the_figures() -> None:
-    full, empty = synthetic_report(3), replace(synthetic_report(1), layers=(), points=())
+    full, empty = synthetic_report(3), replace(synthetic_report(1), layers=(), points=(), tensors=())
     assert dict(full.to_frame().dtypes) == dict(empty.to_frame().dtypes)
+    assert dict(full.tensors_frame().dtypes) == dict(empty.tensors_frame().dtypes)
     assert dict(full.layers_frame().dtypes) == dict(empty.layers_frame().dtypes)
     assert str(full.to_frame().dtypes["bits_needed"]) == "Int64"
 

@@ -20,6 +20,7 @@ from report.synthetic import LAYER, NO_CLAMPING, POINT, reports, synthetic_repor
 from hwsim.report import Report
 from hwsim.report.html import excerpt_of, page_of
 from hwsim.report.plots import histograms, magnitude_bits, sqnr_chart
+from hwsim.report.shades import SHADES
 
 EVIL = "</title></script><script>document.body.dataset.owned = 1</script><img src=x onerror=alert(1)>\"'&"
 GEOMETRY = {"x", "y", "cx", "cy", "r", "height"}
@@ -124,8 +125,9 @@ def test_only_the_page_own_script_may_run() -> None:
 
 
 def test_page_of_a_large_network_is_small(tmp_path: Path) -> None:
-    synthetic_report(120).to_html(tmp_path / "report.html")
-    assert (tmp_path / "report.html").stat().st_size < 2_000_000
+    """InceptionV3 has 313 layers in Keras, and only 95 of them have weights; here all have."""
+    synthetic_report(313).to_html(tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 5_000_000
 
 
 def test_tooltips_name_the_kind_of_loss() -> None:
@@ -185,25 +187,75 @@ window.addEventListener("load", () => {
   wanted.value = "accumulator";
   wanted.dispatchEvent(new Event("input"));
   result.found = shown();
+  const drawing = document.getElementById("network-drawing");
+  const nodes = Array.from(drawing.querySelectorAll("a"));
+  const shade = document.getElementById("shade");
+  result.figures = Array.from(shade.options, (option) => option.textContent);
+  result.boxes = result.figures.map((_, index) => {
+    shade.selectedIndex = index;
+    shade.dispatchEvent(new Event("change"));
+    const boxOf = (node) => node.querySelector("rect").getAttribute("class");
+    const seen = nodes.map((node) => [node.querySelector(".figure").textContent, boxOf(node)]);
+    const legends = Array.from(document.querySelectorAll("#network .legend")).filter((one) => !one.hidden);
+    return { seen, legends: legends.length, hue: drawing.getAttribute("class") };
+  });
+  nodes[4].dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, view: window }));
+  const target = document.querySelector("tr:target");
+  result.target = [location.hash, target && target.cells[1].textContent];
+  nodes[0].focus();
+  const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  const after = (key) => { press(key); return document.activeElement.id; };
+  result.walk = ["ArrowDown", "ArrowDown", "ArrowUp", "End", "Home"].map(after);
+  result.tabs = nodes.filter((node) => node.getAttribute("tabindex") === "0").length;
+  result.said = document.getElementById("network-said").textContent;
+  const columns = {
+    layers: { "SQNR local": "sqnr_local_db", "SQNR cumul.": "sqnr_cumulative_db", "RMSE LSB": "rmse_lsb",
+              "max error": "max_error", scale: "scale", "zero point": "zero_point" },
+    points: { transient: "transient", persistent: "persistent", "bits needed": "bits_needed", headroom: "headroom",
+              "clamping RMS": "clamp_rms_lsb", "round-off RMS": "round_rms_lsb", bias: "round_bias_lsb",
+              "clamping RMS, real": "clamp_rms_real", "round-off RMS, real": "round_rms_real", LSB: "unit",
+              values: "values", minimum: "minimum", maximum: "maximum", "clamped %": "hit_rate" },
+  };
+  result.figures_shown = {};
+  for (const [name, keys] of Object.entries(columns)) {
+    const one = document.getElementById(name + "-table");
+    const heads = Array.from(one.tHead.rows[0].cells, (cell) => cell.textContent.trim());
+    const rows = Array.from(one.tBodies[0].rows);
+    rows.sort((a, b) => a.cells[0].dataset.v - b.cells[0].dataset.v);
+    result.figures_shown[name] = rows.map((row) => Object.fromEntries(
+      Object.entries(keys).map(([head, key]) => [key, row.cells[heads.indexOf(head)].dataset.v])));
+  }
+  const folds = Array.from(document.querySelectorAll("details"));
+  const before = folds.map((one) => one.open);
+  window.dispatchEvent(new Event("beforeprint"));
+  result.unfolded = folds.every((one) => one.open);
+  window.dispatchEvent(new Event("afterprint"));
+  result.folded_again = folds.every((one, index) => one.open === before[index]) && before.some((one) => !one);
   result.wide = document.documentElement.scrollWidth > window.innerWidth;
   document.title = JSON.stringify(result) + (document.body.dataset.owned ? "OWNED" : "");
 });
 window.addEventListener("error", (event) => { document.title = "ERROR " + event.message; });
+document.addEventListener("securitypolicyviolation", (event) => { document.title = "ERROR " + event.blockedURI; });
 """
 
 
 def in_browser(report: Report, folder: Path) -> str:
-    """Return the title that the self-test leaves; its own digest joins the page's policy."""
+    """Return the title that the self-test leaves; its own digest joins the page's policy.
+
+    Fails where anything is written to the console.
+    """
     assert CHROMIUM is not None
     digest = base64.b64encode(hashlib.sha256(SELF_TEST.encode()).digest()).decode()
     page = page_of(report).replace("script-src '", f"script-src 'sha256-{digest}' '")
     page = page.replace("<style>", f"<script>{SELF_TEST}</script><style>", 1)
     (folder / "page.html").write_text(page, encoding="utf-8")
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-gpu"]
+    quiet += ["--enable-logging=stderr", "--log-level=0"]
     command = [CHROMIUM, "--headless", "--no-sandbox", *quiet, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     done = subprocess.run(
         [*command, (folder / "page.html").as_uri()], capture_output=True, text=True, timeout=120, check=True
     )
+    assert not [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
     assert title is not None
     return title.group(1)
@@ -218,7 +270,39 @@ def test_table_sorts_and_narrows_in_a_browser(tmp_path: Path) -> None:
     assert result["rows"] == result["all"] == 48
     assert result["lossy"] < 48
     assert result["found"] == 12
+    assert result["unfolded"] and result["folded_again"]
     assert not result["wide"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium found")
+def test_network_is_coloured_and_walked_in_a_browser(tmp_path: Path) -> None:
+    report = synthetic_report(12)
+    result = json.loads(in_browser(report, tmp_path))
+    losses = report.layer_losses()
+    assert result["figures"] == [f"{one.name}, {one.unit}" for one in SHADES]
+    for shade, boxes in zip(SHADES, result["boxes"], strict=True):
+        values = [shade.value(one) for one in losses]
+        assert boxes["seen"] == [
+            ["-", "unknown"] if value is None else [shade.text(value), f"s{shade.step(value)}"] for value in values
+        ]
+        assert (boxes["legends"], boxes["hue"]) == (1, f"shade {shade.css}")
+    assert result["target"] == ["#layer-5", report.layers[4].name]
+    assert result["walk"] == ["node-2", "node-3", "node-2", "node-12", "node-1"]
+    assert result["tabs"] == 1
+    assert result["said"].startswith(f"1 {report.layers[0].name}")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium found")
+def test_figures_on_the_page_equal_the_json(tmp_path: Path) -> None:
+    report = synthetic_report(12)
+    shown = json.loads(in_browser(report, tmp_path))["figures_shown"]
+    saved = json.loads(report.to_json())
+    exact = {"-1e999": None, "1e999": "infinity"}
+    for name, rows in shown.items():
+        assert len(rows) == len(saved[name])
+        for row, one in zip(rows, saved[name], strict=True):
+            for key, text in row.items():
+                assert (exact[text] if text in exact else float(text)) == one[key], (name, key)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium found")

@@ -248,7 +248,7 @@ def test_notes_say_what_makes_them_hard_to_compare() -> None:
 
 
 @given(reports(), reports())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_two_reports_compare(a: Report, b: Report) -> None:
     found = hwsim.compare_reports(a, b)
     for text in (str(found), found.to_text(everything=True)):
@@ -265,7 +265,7 @@ def test_any_two_reports_compare(a: Report, b: Report) -> None:
 
 
 @given(reports())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_report_equals_itself(report: Report) -> None:
     found = hwsim.compare_reports(report, Report.from_json(report.to_json()))
     assert found.equal and str(found).startswith("equal: no figure differs\n")

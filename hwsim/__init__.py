@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hwsim.improve import TECHNIQUES
     from hwsim.lite import Implementations, compare_implementations
     from hwsim.loaders import load
+    from hwsim.location import Location, Locations, locate
     from hwsim.network import Network
     from hwsim.pipeline import Result, run
     from hwsim.process import (
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     )
     from hwsim.program import Program, lower
     from hwsim.quantize import Analysis, Plan, Profile, WeightProfile, analyse, decide, profile, profile_weights
-    from hwsim.report import Checked, Report, check
+    from hwsim.report import Checked, Report, ReportDiff, check, compare_reports
     from hwsim.target import Target, load_target, shipped_targets
     from hwsim.techniques import Techniques, compare_techniques
     from hwsim.train import Agreement, StoreReport, agree, fake_quantize, store_weights
@@ -71,6 +72,8 @@ _HOME = {
     "Implementations": "lite",
     "IntFormat": "formats",
     "Ledger": "engine",
+    "Location": "location",
+    "Locations": "location",
     "ModelError": "errors",
     "Negligible": "process",
     "Network": "network",
@@ -82,6 +85,7 @@ _HOME = {
     "ProgramError": "errors",
     "Proposal": "process",
     "Report": "report",
+    "ReportDiff": "report",
     "Result": "pipeline",
     "Rounding": "formats",
     "StoreReport": "train",
@@ -100,6 +104,7 @@ _HOME = {
     "characteristics": "process",
     "check": "report",
     "compare_implementations": "lite",
+    "compare_reports": "report",
     "compare_techniques": "techniques",
     "decide": "quantize",
     "diff": "divergence",
@@ -108,6 +113,7 @@ _HOME = {
     "fake_quantize": "train",
     "load": "loaders",
     "load_target": "target",
+    "locate": "location",
     "lower": "program",
     "negligible": "process",
     "profile": "quantize",
@@ -136,6 +142,8 @@ __all__ = [
     "Implementations",
     "IntFormat",
     "Ledger",
+    "Location",
+    "Locations",
     "ModelError",
     "Negligible",
     "Network",
@@ -147,6 +155,7 @@ __all__ = [
     "ProgramError",
     "Proposal",
     "Report",
+    "ReportDiff",
     "Result",
     "Rounding",
     "StoreReport",
@@ -166,6 +175,7 @@ __all__ = [
     "characteristics",
     "check",
     "compare_implementations",
+    "compare_reports",
     "compare_techniques",
     "decide",
     "diff",
@@ -174,6 +184,7 @@ __all__ = [
     "fake_quantize",
     "load",
     "load_target",
+    "locate",
     "lower",
     "negligible",
     "profile",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from hwsim.pipeline import Result
 
 INVALID, FAILED = 1, 2
-"""Exit codes: a target is not valid, no proposal keeps the tolerance, two dumps differ, or a gate failed; all else."""
+"""Exit codes: a target is not valid, no proposal keeps the tolerance, two dumps or reports differ, a gate failed; all
+else."""
 
 app = typer.Typer(
     add_completion=False,
@@ -130,14 +131,22 @@ Datapath = Annotated[str, typer.Option("--target", "-t", help="Name of a shipped
 Inputs = Annotated[Path | None, typer.Option("--data", help="Inputs, .npy or .npz; synthetic ones if not given.")]
 Ranges = Annotated[Path | None, typer.Option("--calibration", help="Inputs that choose the ranges, .npy or .npz.")]
 SavedPlan = Annotated[Path | None, typer.Option("--plan", help="A saved plan.")]
+OpenSizes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", help="Sizes that an input leaves open, as image=224,224,3 (repeat for more inputs)."),
+]
 
 
 @app.command()
-def points(model: Model, target: Datapath, plan: SavedPlan = None, as_json: AsJson = False) -> None:
+def points(
+    model: Model, target: Datapath, plan: SavedPlan = None, shape: OpenSizes = None, as_json: AsJson = False
+) -> None:
     """List where bits can be lost, before anything runs: proved with a plan, else in the worst case."""
+    shapes = shapes_of(shape)
     with errors_in_words():
         check_files(model, plan)
-        found = hwsim.truncation_points(model, target, plan)
+        network = hwsim.load(model, target=target, shapes=shapes) if shapes else model
+        found = hwsim.truncation_points(network, target, plan)
         if as_json:
             print_json(records(found.rows))
         else:
@@ -202,6 +211,7 @@ def profile(
     model: Model,
     data: Inputs = None,
     weights: Annotated[bool, typer.Option("--weights", help="Of the weights instead; needs no data.")] = False,
+    shape: OpenSizes = None,
     accumulators: Annotated[bool, typer.Option("--accumulators", help="Also of sums before activations.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the profile here, as .npz.")] = None,
     as_json: AsJson = False,
@@ -209,9 +219,11 @@ def profile(
     """Run a model in float and print the statistics of its feature maps."""
     if weights and (data is not None or accumulators or out is not None):
         raise typer.BadParameter("--weights stands without --data, --accumulators and --out")
+    shapes = shapes_of(shape)
     with errors_in_words():
         check_files(model, data)
-        found = hwsim.profile_weights(model) if weights else float_profile(model, data, accumulators)
+        network = hwsim.load(model, shapes=shapes) if shapes else model
+        found = hwsim.profile_weights(network) if weights else float_profile(network, data, accumulators)
         if as_json:
             print_json(found.to_frame().reset_index().to_dict(orient="records"))
         else:
@@ -296,17 +308,33 @@ def propose(  # noqa: PLR0913, PLR0917  one argument for each option
 
 @app.command()
 def diff(  # noqa: PLR0913, PLR0917  one argument for each option
-    a: Annotated[Path, typer.Argument(help="An .npz, .npy or .hex file, or a folder of .npy and .hex files.")],
+    a: Annotated[Path, typer.Argument(help="A report.json; or tensors: .npz, .npy, .hex, or a folder of these.")],
     b: Annotated[Path, typer.Argument(help="The same of the other side.")],
     program: Annotated[Path | None, typer.Option(help="The program of a side, to try causes with.")] = None,
     bits: Annotated[int | None, typer.Option(min=1, max=62, help="Bits of a value; of a word of .hex.")] = None,
     signed: Annotated[bool | None, typer.Option("--signed/--unsigned", help="Whether these have a sign.")] = None,
     shape: Annotated[str | None, typer.Option(help="Shape of tensors from .hex, as 16,8,8,32.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Of reports: write the comparison here, as a page.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Of reports: show every layer and point.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Name the first tensor, place and value in which two dumps differ, and guess why; exit 1 if they do."""
+    """Compare two reports: better or worse, and where. Or two dumps of tensors: the first tensor, place and value in
+    which they differ, and why. Exit 1 if they differ.
+    """
     sizes = shape_of(shape)
     with errors_in_words():
+        if are_reports(a, b):
+            check_files(a, b)
+            if any(one is not None for one in (program, bits, signed, shape)):
+                raise hwsim.HwsimError("--program, --bits, --signed and --shape are for tensors, not for reports")
+            changes = hwsim.compare_reports(a, b)
+            typer.echo(changes.to_json() if as_json else changes.to_text(everything=everything), nl=not as_json)
+            if html is not None:
+                changes.to_html(html)
+                typer.echo(f"written to {html}", err=True)
+            raise typer.Exit(0 if changes.equal else INVALID)
+        if html is not None or everything:
+            raise hwsim.HwsimError("--html and --all are for two reports (.json), not for tensors")
         check_files(a, b, program)
         found = hwsim.diff(a, b, program=program, bits=bits, signed=signed, shape=sizes)
         if as_json:
@@ -317,6 +345,57 @@ def diff(  # noqa: PLR0913, PLR0917  one argument for each option
             Console().print(found)
     if not found.equal:
         raise typer.Exit(INVALID)
+
+
+@app.command()
+def locate(  # noqa: PLR0913, PLR0917  one argument for each option
+    model: Annotated[Path, typer.Argument(help="A model, or the program.hwsim of a run.")],
+    layer: Annotated[str, typer.Option(help="The layer, as the report names it.")],
+    point: Annotated[str, typer.Option(help="The truncation point in it.")],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="A shipped target or a YAML file.")] = None,
+    data: Inputs = None,
+    calibration: Ranges = None,
+    plan: SavedPlan = None,
+    number: Annotated[int, typer.Option(min=1, help="How many values.")] = 5,
+    worst: Annotated[bool, typer.Option("--worst", help="Those with the largest errors, not the first.")] = False,
+    kind: Annotated[str | None, typer.Option(help="`clamping` or `round-off`.")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="How many samples to look at.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show values that lost bits at a truncation point, their operands, and Python that computes them."""
+    with errors_in_words():
+        check_files(model, data, calibration, plan)
+        chosen: Any = {"number": number, "kind": kind, "worst": worst, "samples": samples}
+        if model.suffix == ".hwsim":
+            if any(one is not None for one in (target, calibration, plan)):
+                raise hwsim.HwsimError(
+                    f"{model} is a program, made for a target; --target, --calibration and --plan are for models"
+                )
+            found = hwsim.locate(model, data, layer, point, **chosen)
+        else:
+            if model.suffix == ".json":
+                raise hwsim.HwsimError(
+                    f"{model}: give the model, or the program.hwsim that a run writes beside its report"
+                )
+            if target is None:
+                raise hwsim.HwsimError("a model needs a --target; only a program (.hwsim) is made for one")
+            from hwsim.process.case import case_of
+
+            case = case_of(model, target, data, calibration, plan)
+            program = hwsim.lower(case.network, case.plan, case.target)
+            chosen |= {"network": case.network, "plan": case.plan}
+            found = hwsim.locate(program, case.samples.source, layer, point, **chosen)
+        typer.echo(found.to_json() if as_json else str(found))
+
+
+def are_reports(a: Path, b: Path) -> bool:
+    """Whether both files are reports, by their names; raises HwsimError if one alone is."""
+    reports = [path for path in (a, b) if path.suffix.lower() == ".json"]
+    if len(reports) == 1:
+        raise hwsim.HwsimError(
+            f"{a} and {b}: {reports[0]} is a report, the other is not; give two reports or two dumps"
+        )
+    return bool(reports)
 
 
 @app.command()
@@ -346,6 +425,17 @@ def check(  # noqa: PLR0913, PLR0917  one argument for each gate
         typer.echo(found.to_json() if as_json else str(found))
     if not found.holds:
         raise typer.Exit(INVALID)
+
+
+def shapes_of(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of inputs as the command line has them: ``image=224,224,3``."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for text in texts or ():
+        name, equals, sizes = text.rpartition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"--shape takes an input's name and sizes such as image=224,224,3, not {text!r}")
+        shapes[name] = shape_of(sizes) or ()
+    return shapes
 
 
 def shape_of(text: str | None) -> tuple[int, ...] | None:

@@ -184,11 +184,11 @@ def simulate(  # noqa: PLR0913  what runs, and how
     simulation = Simulation(draft.network if ideal else draft.reference, program, samples, ideal, tensors=tensors)
     simulation.run(batch_size, trace, reference=bool(reference))
     notes += [f"technique: {line}" for line in draft.notes]
-    measured = reference.name if isinstance(reference, Target) else "float" if reference else ""
     result = simulation.result(draft.target, plan, notes)
     spread = weight_figures(draft.network, plan) + result.report.tensors
+    measured = reference.name if isinstance(reference, Target) else "float" if reference else ""
     report = replace(result.report, tensors=spread)
-    return replace(result, network=draft.network, report=report, measured=measured)
+    return replace(result, network=draft.network, measured=measured, report=report)
 
 
 def read_samples(network: Network, data: Data | None) -> tuple[Samples, list[str]]:

@@ -83,7 +83,8 @@ def _fixed(name: str, shape: OpenShape, given: Shape | None) -> Shape:
         example = ", ".join("32" if size is None else str(size) for size in shape)
         raise ModelError(
             f"{name}: the input shape {shape} leaves sizes open: give data or calibration data that has them, or the "
-            f"network hwsim.load(model, shapes={{{name!r}: ({example})}})"
+            f"network hwsim.load(model, shapes={{{name!r}: ({example})}}); on the command line --data, or of points "
+            f"and profile --shape '{name}={example.replace(' ', '')}'"
         )
     return whole if given is None else found
 

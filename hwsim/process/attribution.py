@@ -162,7 +162,10 @@ class Attributed:
         self.quick = quick
         self.flipped = flips_of(self.bench, trials.base)
         self.mended: dict[Sample, set[str]] = {one: set() for one in self.flipped}
-        self.notes = list(trials.case.notes)
+        self.notes = [
+            *trials.case.notes,
+            f"a point can be ignored if lifting it {trials.criterion}; alone it adds no more",
+        ]
         if quick:
             self.notes.append(f"an estimate: of {counted(self.bench.count, 'sample')}, and of few points one by one")
 

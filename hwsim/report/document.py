@@ -80,13 +80,16 @@ def decode(text: str) -> Report:
         document = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise HwsimError(f"not a report: not JSON ({error})") from error
-    version = document.get("hwsim_report") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or "hwsim_report" not in document:
+        other = [key for key in document if key.startswith("hwsim_")] if isinstance(document, dict) else []
+        raise HwsimError(f"not a report: it has no key hwsim_report{f' but {other[0]}' if other else ''}")
+    version = document["hwsim_report"]
     if version != VERSION:
         raise HwsimError(f"not a report of this version: hwsim_report is {version!r}, not {VERSION}")
     del document["hwsim_report"]
     document = dict.fromkeys(LATER, []) | document
     for name, row in TABLES.items():
-        rows = document.get(name)
+        rows: object = document.get(name)
         if not isinstance(rows, list):
             raise HwsimError(f"not a report: {name} must be a list")
         document[name] = [_record(row, one, f"{name}[{number}]") for number, one in enumerate(rows)]

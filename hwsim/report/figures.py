@@ -121,32 +121,6 @@ class FlipFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TensorFigures:
-    """How real values lie about the codes of a tensor: a layer's ``output``, in the reference, or its ``weight``.
-
-    All in LSB, values less the zero point: the format holds ``low`` to ``high``, values lie from ``minimum`` to
-    ``maximum``. ``scale`` is one LSB in real units, None where channels have scales of their own. ``values`` were
-    looked at: at most about 2**16, of the first samples. ``bits[j]`` counts magnitudes from 2**(j - 1 - FINEST) to
-    below 2**(j - FINEST), ``bits[0]`` smaller ones and 0. ``counts`` are bins of equal width. ``outside`` values lie
-    more than half an LSB outside the format, ``below`` are not 0 but less than half an LSB.
-    """
-
-    layer: str
-    tensor: str
-    format: str
-    scale: float | None
-    low: int
-    high: int
-    values: int
-    minimum: float
-    maximum: float
-    outside: int
-    below: int
-    bits: tuple[int, ...]
-    counts: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class WaterfallFigures:
     """The network's results against float when so much of the target is real, and all else as good as ideal.
 
@@ -214,3 +188,29 @@ class AdviceFigures:
     flips_before: int
     top1: float | None
     top1_before: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFigures:
+    """How real values lie about the codes of a tensor: a layer's ``output``, in the reference, or its ``weight``.
+
+    All in LSB, values less the zero point: the format holds ``low`` to ``high``, values lie from ``minimum`` to
+    ``maximum``. ``scale`` is one LSB in real units, None where channels have scales of their own. ``values`` were
+    looked at: at most about 2**16, of the first samples. ``bits[j]`` counts magnitudes from 2**(j - 1 - FINEST) to
+    below 2**(j - FINEST), ``bits[0]`` smaller ones and 0. ``counts`` are bins of equal width. ``outside`` values lie
+    more than half an LSB outside the format, ``below`` are not 0 but less than half an LSB.
+    """
+
+    layer: str
+    tensor: str
+    format: str
+    scale: float | None
+    low: int
+    high: int
+    values: int
+    minimum: float
+    maximum: float
+    outside: int
+    below: int
+    bits: tuple[int, ...]
+    counts: tuple[int, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from hwsim.report.figures import LayerFigures, PointFigures, TensorFigures
+from hwsim.report.figures import CostFigures, LayerFigures, PointFigures, TensorFigures
 from hwsim.report.ranking import LayerLoss, Loss, point_losses
 
 if TYPE_CHECKING:
@@ -109,6 +110,13 @@ def _layer(one: LayerLoss) -> Columns:
         "worst_point": "" if worst is None else worst.point,
         "worst_hit_rate": 0.0 if worst is None else worst.hit_rate,
     }
+
+
+def costs_frame(report: Report) -> pd.DataFrame:
+    """Return one row per layer and group of points, as they are ranked."""
+    names = [one.name for one in fields(CostFigures)]
+    rows = [{name: getattr(one, name) for name in names} | {"points": ", ".join(one.points)} for one in report.costs]
+    return _frame(rows, names, CostFigures)
 
 
 def tensors_frame(report: Report) -> pd.DataFrame:

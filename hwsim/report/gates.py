@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hwsim.errors import HwsimError
 from hwsim.report.report import Report
+from hwsim.report.saved import read_report
 from hwsim.report.wording import counted, printable
 
 Found = Iterator[tuple[str, float | None]]
@@ -116,7 +117,7 @@ def check(  # noqa: PLR0913  one argument for each gate
         raise HwsimError(f"no gate was given; there are {', '.join(asked)}")
     for name, limit in limits.items():
         _check_limit(name, limit)
-    read = report if isinstance(report, Report) else _read(Path(report))
+    read = read_report(report)
     return Checked(
         network=read.network,
         target=read.target,
@@ -125,15 +126,6 @@ def check(  # noqa: PLR0913  one argument for each gate
         gates=limits,
         failures=tuple(one for name, limit in limits.items() for one in _failures(read, name, limit)),
     )
-
-
-def _read(path: Path) -> Report:
-    try:
-        return Report.from_json(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise HwsimError(f"{path}: not a report: not UTF-8 ({error})") from error
-    except HwsimError as error:
-        raise HwsimError(f"{path}: {error}") from error
 
 
 def _check_limit(name: str, limit: float) -> None:

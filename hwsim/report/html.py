@@ -39,10 +39,10 @@ def page_of(report: Report) -> str:
     layers, points = report.layer_losses(), point_losses(report.layers, report.points)
     sums = plots.histograms([one for one in report.points if one.kind_of_point == "stage"], report.layers)
     results = plots.histograms([one for one in report.points if one.kind_of_point != "stage"], report.layers)
-    script = "".join(map(_file, SCRIPTS))
+    script = "".join(map(text_of_file, SCRIPTS))
     end = plots.scale_end([one.clamping for one in layers] + [one.round_off for one in layers])
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             report=report,
@@ -66,7 +66,7 @@ def page_of(report: Report) -> str:
             **_tensors(report),
             end=end,
             plots=plots,
-            style=Markup("".join(map(_file, STYLES))),
+            style=Markup("".join(map(text_of_file, STYLES))),
             script=Markup(script),
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -97,7 +97,7 @@ def excerpt_of(report: Report) -> str:
     """Return a fragment for a notebook: the verdict and the worst points."""
     worst = report.worst_points()
     return (
-        _environment()
+        environment()
         .get_template("excerpt.html.j2")
         .render(
             report=report,
@@ -131,7 +131,7 @@ def sort_key(value: float | None) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Return templates that escape everything and refuse to leave anything out."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -167,5 +167,6 @@ def _filters() -> dict[str, Any]:
     }
 
 
-def _file(name: str) -> str:
+def text_of_file(name: str) -> str:
+    """Return a file of this room."""
     return (files("hwsim") / "report" / name).read_text(encoding="utf-8")

@@ -88,6 +88,12 @@ class Report:
 
         return layers_frame(self)
 
+    def costs_frame(self) -> pd.DataFrame:
+        """Return one row per layer and group of points, what costs most first; none where nothing was attributed."""
+        from hwsim.report.frame import costs_frame
+
+        return costs_frame(self)
+
     def tensors_frame(self) -> pd.DataFrame:
         """Return one row per tensor of ``tensors``: its range, that of its format, and the shares that are lost."""
         from hwsim.report.frame import tensors_frame

@@ -196,7 +196,7 @@ def clamped_text(point: PointFigures) -> str:
 def _firsts(worst: Sequence[Loss]) -> list[str]:
     """Say where the worst points that clamped did so first."""
     clamped = [one.figures for one in worst[:MOST_POINTS] if one.figures.first][:MOST_FIRSTS]
-    lines = ["First values from outside:"] if clamped else []
+    lines = ["First values from outside (hwsim locate shows their operands):"] if clamped else []
     for one in clamped:
         lines += paragraph(f"{one.layer} {one.point}: {one.first}", "    ", first="  ")
     return lines

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hwsim.network import Add, MatMul, Mean, Multiply, Operation, Softmax, Weighted
+from hwsim.network import (
+    Activation,
+    Add,
+    Concatenate,
+    MatMul,
+    Mean,
+    Multiply,
+    Normalize,
+    Operation,
+    Prelu,
+    Weighted,
+)
 from hwsim.network.pooling import Pool
 from hwsim.program.ratio import sum_weights
 from hwsim.quantize import Plan
@@ -38,6 +49,9 @@ from hwsim.trial.finer import STORED_BITS, NotLiftedError
 
 WIDE: dict[str, Any] = {"bits": 64, "signed": True, "overflow": "wrap", "saturated_bits": 0}
 """A width that no sum of ours fills."""
+
+REQUANTISED = (Weighted, MatMul, Add, Multiply, Mean, Activation, Prelu, Concatenate, Normalize)
+"""Operations with the steps of requantisation behind them."""
 
 UNITLESS = (
     ActivationStep,
@@ -117,7 +131,7 @@ class Widths:
             keys["requantize"] = exact
             if self.settings.bias.position == "steps":  # there is no step any more at which it could enter
                 keys["bias"] = {"bits": 64, "shift": 0, "position": "last"}
-        elif not isinstance(operation, Pool | Softmax) and (extra or self._output):
+        elif isinstance(operation, REQUANTISED) and (extra or self._output):
             self._steps(keys, extra, round(self._output))
         return keys
 
@@ -218,7 +232,7 @@ class Widths:
         for number, step in enumerate(listed):
             if not isinstance(step, UNITLESS) and extra:
                 raise NotLiftedError(f"the step {step.step} counts in the target's own unit, which would be another")
-            section = step.model_dump(mode="json")
+            section = step.model_dump(mode="json", exclude_defaults=True)
             if isinstance(step, FitStep) and extra:
                 room = extra + (output if number < by_ratio[-1] else 0)
                 section["bits"] = min(step.bits + max(room, 0), WIDE["bits"])
@@ -240,7 +254,7 @@ def _between_units(listed: Sequence[Step], extra: int, output: int) -> list[dict
         raise NotLiftedError("its codes would be coarser, but the target has a ratio of its own")
     down = {"step": "shift_right", "by": extra, "rounding": "half_even", "name": "to_unit"}
     up = {"step": "shift_left", "by": output}
-    own = [step.model_dump(mode="json") for step in listed]
+    own = [step.model_dump(mode="json", exclude_defaults=True) for step in listed]
     return [*([down] if extra else []), *own, *([up] if output else [])]
 
 

@@ -101,7 +101,8 @@ MESSAGES: dict[str, tuple[Callable[[Any], object], str]] = {
     "no data": (
         lambda model: hwsim.run(model, "generic-int8"),
         "image: the input shape (None, None, 3) leaves sizes open: give data or calibration data that has them, or the "
-        "network hwsim.load(model, shapes={'image': (32, 32, 3)})",
+        "network hwsim.load(model, shapes={'image': (32, 32, 3)}); on the command line --data, or of points and "
+        "profile --shape 'image=32,32,3'",
     ),
     "load": (hwsim.load, "leaves sizes open"),
     "points": (lambda model: hwsim.truncation_points(model, "generic-int8"), "leaves sizes open"),
@@ -169,6 +170,13 @@ def test_commands(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["points", model, "-t", "generic-int8"])
     assert found.exit_code
     assert "leaves sizes open" in found.output
+    for words in (["points", model, "-t", "generic-int8"], ["profile", "--weights", model]):
+        found = CliRunner().invoke(app, [*words, "--shape", "image=8,9,3"])
+        assert found.exit_code == 0, found.output
+    for shape, said in (("8,9,3", "takes an input's name"), ("image=8,x", "takes sizes above 0"), ("x=8,9,3", "['x']")):
+        found = CliRunner().invoke(app, ["points", model, "-t", "generic-int8", "--shape", shape])
+        assert found.exit_code
+        assert said in found.output
 
 
 def test_samples_settle_once() -> None:

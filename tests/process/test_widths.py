@@ -143,7 +143,7 @@ def test_targets_with_a_ratio_of_their_own_keep_it(steps: list[Json]) -> None:
         activations={**POWERS["activations"], "symmetric": True},
         mac={"stages": [{"name": "accumulator", "bits": 13, "overflow": "wrap"}]},
         bias={"bits": 13},
-        requantize={"kind": "steps", "steps": steps},
+        requantize={"kind": "steps", "steps": steps} if steps else {"kind": "none"},
     )
     network, plan, samples = case(vector_network(), target, 100)
     base = hwsim.lower(network, plan, target)

@@ -143,6 +143,7 @@ def test_frames_have_a_row_per_point_and_per_layer(report: Report) -> None:
     assert list(points["layer"]) == [one.layer for one in report.points]
     assert list(points["hits"]) == [one.hits for one in report.points]
     assert list(layers["layer"]) == [one.name for one in report.layers]
+    assert list(report.costs_frame()["layer"]) == [one.layer for one in report.costs]
     assert list(layers["inputs"]) == [", ".join(one.inputs) for one in report.layers]
     assert list(tensors["minimum"]) == [one.minimum for one in report.tensors]
 
@@ -153,6 +154,7 @@ def test_types_of_columns_do_not_depend_on_the_figures() -> None:
     assert dict(full.tensors_frame().dtypes) == dict(empty.tensors_frame().dtypes)
     assert dict(full.layers_frame().dtypes) == dict(empty.layers_frame().dtypes)
     assert str(full.to_frame().dtypes["bits_needed"]) == "Int64"
+    assert str(full.costs_frame().dtypes["flips_alone"]) == "Int64"
 
 
 def test_csv_has_a_line_per_point(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def signed(value: float | None) -> str:
 
 def count(value: int | None) -> str:
     """Return a count, or what stands for none."""
-    return NOTHING if value is None else f"{value:,}"
+    return NOTHING if value is None else f"{value:,}" if abs(value) < 1e6 else f"{value:.1e}"
 
 
 def percent_of(value: float | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwsim.report.figures import LayerFigures
@@ -91,5 +91,5 @@ def _node(layer: LayerFigures, number: int, known: set[str]) -> dict[str, Any]:
     }
 
 
-def _pairs(facts: dict[str, object]) -> list[dict[str, str]]:
+def _pairs(facts: Mapping[str, object]) -> list[dict[str, str]]:
     return [{"key": key, "value": str(value)} for key, value in facts.items() if value not in (None, "")]

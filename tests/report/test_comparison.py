@@ -121,6 +121,15 @@ def test_flips_are_told_apart() -> None:
     assert "1 sample of softmax flips in both, to different classes: 91\n" in text
 
 
+def test_margins_alone_make_a_difference() -> None:
+    first = before()
+    flips = (replace(first.flips[0], margin_after=0.25), *first.flips[1:])
+    found = hwsim.compare_reports(first, replace(first, flips=flips))
+    assert not found.equal
+    assert found.results[0].differs == ("margins",)
+    assert found.headline.startswith("equal: softmax") and found.headline.endswith("; other figures differ")
+
+
 def test_nothing_is_said_of_flips_that_a_report_does_not_list() -> None:
     cut = replace(OUTPUT, flip_count=1500, flips=(1, 4, 6))
     whole = replace(OUTPUT, flip_count=4, flips=(1, 5, 6, 9))

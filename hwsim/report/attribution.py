@@ -145,19 +145,22 @@ def signed(value: float | None) -> str:
     >>> signed(1.25), signed(-0.04), signed(None)
     ('+1.2', '-0.0', '-')
     """
-    return NOTHING if value is None else f"{value:+.1f}"
+    return NOTHING if value is None else f"{value:+.1f}" if abs(value) < 9999.5 else f"{value:+.1e}"
 
 
 def count(value: int | None) -> str:
     """Return a count, or what stands for none."""
-    return NOTHING if value is None else f"{value:,}"
+    return NOTHING if value is None else f"{value:,}" if abs(value) < 1e6 else f"{value:.1e}"
 
 
 def percent_of(value: float | None) -> str:
     """Return a share of an energy in percent; it can be negative or beyond 100."""
     if value is None:
         return NOTHING
-    return percent(value) if 0 <= value <= 1 else f"{value * 100:.1f}" if abs(value) < 1 else f"{value * 100:.0f}"
+    if 0 <= value <= 1:
+        return percent(value)
+    shown = value * 100
+    return f"{shown:.1f}" if abs(value) < 1 else f"{shown:.0f}" if abs(shown) < 1e6 else f"{shown:.1e}"
 
 
 def menders(flip: FlipFigures) -> str:

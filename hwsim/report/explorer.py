@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwsim.report.figures import LayerFigures
 from hwsim.report.ranking import LayerLoss
-from hwsim.report.shades import CLAMPING, MIXED, ROUNDING, SHADES, Shade
+from hwsim.report.shades import CLAMPING, MIXED, ROUNDING, Shade, shades_of
 
 if TYPE_CHECKING:
     from hwsim.report.report import Report
@@ -28,7 +28,7 @@ _INK = "#1b232d"
 def explorer_files(report: Report) -> dict[str, str]:
     """Return the text of each file by its name: the graph, and ``FIGURE.json`` for what was measured of any layer."""
     losses = report.layer_losses()
-    overlays = {f"{shade.key}.json": _results(shade, losses) for shade in SHADES}
+    overlays = {f"{shade.key}.json": _results(shade, losses) for shade in shades_of(report.costs)}
     return {GRAPH: _dumps(_collection(report))} | {
         name: _dumps({"results": results}) for name, results in overlays.items() if results
     }
@@ -91,5 +91,5 @@ def _node(layer: LayerFigures, number: int, known: set[str]) -> dict[str, Any]:
     }
 
 
-def _pairs(facts: dict[str, object]) -> list[dict[str, str]]:
+def _pairs(facts: Mapping[str, object]) -> list[dict[str, str]]:
     return [{"key": key, "value": str(value)} for key, value in facts.items() if value not in (None, "")]

@@ -266,6 +266,10 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
     return by_type[hint]
 
 
+def _spread(ends: tuple[float, float], **rest: Any) -> TensorFigures:
+    return replace(TENSOR, minimum=min(ends), maximum=max(ends), **rest)
+
+
 def reports() -> st.SearchStrategy[Report]:
     """Return a strategy of reports with extreme figures: nothing measured, zeros, huge numbers, names of all kinds."""
     bits = st.none() | st.integers(1, 64)
@@ -284,7 +288,7 @@ def reports() -> st.SearchStrategy[Report]:
     layers = _figures(LayerFigures, scale=scales, zero_point=st.none() | st.integers(-(2**15), 2**15))
     outputs = _figures(OutputFigures, top1_agreement=st.none() | shares)
     tensors = st.builds(
-        lambda ends, **rest: replace(TENSOR, minimum=min(ends), maximum=max(ends), **rest),
+        _spread,
         st.tuples(REALS, REALS),
         layer=st.sampled_from(["conv1", ""]),
         scale=scales,
@@ -303,11 +307,11 @@ def reports() -> st.SearchStrategy[Report]:
     )
     return _figures(
         Report,
+        tensors=st.lists(tensors, max_size=2).map(tuple),
         attributed=st.none() | COUNTS,
         waterfall=st.lists(steps, max_size=3).map(tuple),
         costs=st.lists(_figures(CostFigures, state=states), max_size=4).map(tuple),
         advice=st.lists(advice, max_size=2).map(tuple),
-        tensors=st.lists(tensors, max_size=2).map(tuple),
         layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
         points=st.lists(points, max_size=4).map(tuple),
         outputs=st.lists(outputs, max_size=2).map(tuple),

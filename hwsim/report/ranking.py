@@ -20,6 +20,9 @@ from dataclasses import dataclass
 
 from hwsim.report.figures import LayerFigures, PointFigures
 
+MOST_DB = 6000.0
+"""Ratios beyond this have no float64, and are as good as infinite."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
@@ -124,7 +127,9 @@ def signal_rms_lsb(layer: LayerFigures) -> float | None:
     """
     if layer.rmse_lsb is None or layer.sqnr_cumulative_db is None:
         return None
-    return layer.rmse_lsb * 10 ** (layer.sqnr_cumulative_db / 20) if layer.rmse_lsb else math.inf
+    if not layer.rmse_lsb or layer.sqnr_cumulative_db > MOST_DB:
+        return math.inf
+    return layer.rmse_lsb * 10.0 ** (layer.sqnr_cumulative_db / 20) if layer.sqnr_cumulative_db > -math.inf else 0.0
 
 
 def _loss(point: PointFigures, scale: float | None, signal: float | None, outputs: int) -> Loss:

@@ -45,7 +45,7 @@ def test_missing_zero_point() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("layer", ["stem", "first_depthwise", "first_add", "middle_project", "last_expand", "head"])
+@pytest.mark.parametrize("layer", ["stem", "first_depthwise", "first_project", "middle_add", "last_expand", "head"])
 def test_any_tensor(layer: str, seed: int) -> None:
     assert_named_first(clipped(layer, 16, seed), seed)
     assert_named_first(coarse(layer, 40, seed), seed)

@@ -43,10 +43,10 @@ def test_sum_of_a_mean(layer: str, missing: int, overflow: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 2])
 @pytest.mark.parametrize("overflow", ["saturate", "wrap"])
 @pytest.mark.parametrize(
-    "layer", ["stem", "first_depthwise", "middle_expand", "middle_project", "last_depthwise", "head", "logits"]
+    "layer", ["stem", "middle_depthwise", "middle_expand", "middle_project", "last_depthwise", "head"]
 )
 def test_accumulator_of_any_layer(layer: str, overflow: str, seed: int) -> None:
     assert_named_first(narrow_accumulator(layer, 2, overflow, seed), seed)

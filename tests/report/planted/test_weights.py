@@ -18,7 +18,7 @@ def test_outlier_channel_of_a_depthwise_layer(layer: str, factor: float) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channel", [0, 7, 15])
+@pytest.mark.parametrize("channel", [0, 15])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("layer", ["first_depthwise", "middle_depthwise", "last_depthwise"])
 def test_outlier_in_any_channel(layer: str, channel: int, seed: int) -> None:

@@ -85,8 +85,11 @@ def test_verdicts_keep_to_their_criterion(bits: int) -> None:
             assert one.share is not None
             assert one.share > 0.05 or one.flips
     lossy = lossy_points(result.ledger)
+    rounded = {layer for layer, point in lossy if point in ("input", "requantize", "activation")}
     for one in found.rows:
-        assert (one.state == "nothing lost") == lossy.isdisjoint((one.layer, point) for point in one.points)
+        lost = not lossy.isdisjoint((one.layer, point) for point in one.points)
+        lost |= one.name == "output" and one.layer in rounded  # what is rounded there is rounded to its codes
+        assert (one.state == "nothing lost") == (not lost)
     assert found.joint is None or found.joint.noise <= 0.05 * found.whole.noise
     # judged by a whole run: all that can be ignored, lifted at once
     program = hwsim.lower(small, result.plan, narrow_target(bits))

@@ -19,6 +19,8 @@ STEPS = {
 
 MOST_COSTS = 12
 MOST_NAMES = 5
+MOST_SHOWN = 9999.5
+"""Larger figures are shown with an exponent."""
 
 Found = tuple[Sequence[WaterfallFigures], Sequence[CostFigures], Sequence[AdviceFigures]]
 
@@ -145,7 +147,7 @@ def signed(value: float | None) -> str:
     >>> signed(1.25), signed(-0.04), signed(None)
     ('+1.2', '-0.0', '-')
     """
-    return NOTHING if value is None else f"{value:+.1f}"
+    return NOTHING if value is None else f"{value:+.1f}" if abs(value) < MOST_SHOWN else f"{value:+.1e}"
 
 
 def count(value: int | None) -> str:
@@ -157,7 +159,9 @@ def percent_of(value: float | None) -> str:
     """Return a share of an energy in percent; it can be negative or beyond 100."""
     if value is None:
         return NOTHING
-    return percent(value) if 0 <= value <= 1 else f"{value * 100:.1f}" if abs(value) < 1 else f"{value * 100:.0f}"
+    if 0 <= value <= 1:
+        return percent(value)
+    return f"{value * 100:.3g}" if abs(value) < MOST_SHOWN / 100 else f"{value * 100:.1e}"
 
 
 def menders(flip: FlipFigures) -> str:

@@ -43,7 +43,7 @@ def waterfall_table(steps: Sequence[WaterfallFigures]) -> list[str]:
     for before, one in zip((None, *steps), steps, strict=False):
         lost = NOTHING if before is None else loss(before.sqnr_db, one.sqnr_db)
         top1 = NOTHING if one.top1 is None else agreement(one.top1)
-        rows.append([STEPS.get(one.step, one.step), decibel(one.sqnr_db), lost, top1, str(one.flips)])
+        rows.append([STEPS.get(one.step, one.step), decibel(one.sqnr_db), lost, top1, count(one.flips)])
     return table(("real so far", "SQNR\ndB", "loses\ndB", "top-1\n%", "\nflips"), rows, names=(30,))
 
 
@@ -152,7 +152,7 @@ def signed(value: float | None) -> str:
 
 def count(value: int | None) -> str:
     """Return a count, or what stands for none."""
-    return NOTHING if value is None else f"{value:,}"
+    return NOTHING if value is None else f"{value:,}" if abs(value) < 10**6 else f"{value:.1e}"
 
 
 def percent_of(value: float | None) -> str:
@@ -161,7 +161,8 @@ def percent_of(value: float | None) -> str:
         return NOTHING
     if 0 <= value <= 1:
         return percent(value)
-    return f"{value * 100:.3g}" if abs(value) < MOST_SHOWN / 100 else f"{value * 100:.1e}"
+    share = value * 100
+    return f"{share:.1f}" if abs(share) < 100 else f"{share:.0f}" if abs(share) < MOST_SHOWN else f"{share:.1e}"
 
 
 def menders(flip: FlipFigures) -> str:

@@ -373,6 +373,10 @@ def locate(  # noqa: PLR0913, PLR0917  one argument for each option
                 )
             found = hwsim.locate(model, data, layer, point, **chosen)
         else:
+            if model.suffix == ".json":
+                raise hwsim.HwsimError(
+                    f"{model}: give the model, or the program.hwsim that a run writes beside its report"
+                )
             if target is None:
                 raise hwsim.HwsimError("a model needs a --target; only a program (.hwsim) is made for one")
             from hwsim.process.case import case_of

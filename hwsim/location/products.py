@@ -302,5 +302,5 @@ def kernel_places(one: MultiplyAccumulate) -> list[tuple[int, ...]]:
     if one.kind == "conv2d_transpose":  # a step further in the kernel is a step back in the image
         rows, columns = rows.max() - rows, columns.max() - columns
     places = np.stack([rows, columns, one.taps[:, 2]], axis=-1)
-    first = 0 if one.kind.startswith(("conv", "depthwise")) else 3 if one.kind == "scale_shift" else 2
+    first = 0 if "conv" in one.kind else 3 if one.kind == "scale_shift" else 2
     return [tuple(map(int, place[first:])) for place in places]

@@ -13,6 +13,7 @@ from scipy import special
 from hwsim.network.operation import Operation, Shape
 
 Doubles = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +43,16 @@ class Curve(Operation):
         with np.errstate(all="ignore"):
             return np.asarray(CURVES[self.function](values, *self.parameters), np.float64)
 
+    def single(self, values: Doubles) -> Doubles:
+        """Return the function of float32 values as float32 has it: every operation rounded where ``SINGLES`` says so.
+
+        All others are computed in float64 and rounded once.
+        """
+        with np.errstate(all="ignore"):
+            if self.function in SINGLES:
+                return SINGLES[self.function](values.astype(np.float32)).astype(np.float64)
+            return self.real(values).astype(np.float32).astype(np.float64)
+
 
 def _sigmoid(x: Doubles) -> Doubles:
     return np.asarray(special.expit(x))
@@ -69,6 +80,20 @@ def _gelu(x: Doubles) -> Doubles:
 
 def _gelu_tanh(x: Doubles) -> Doubles:
     return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))
+
+
+def _gelu_single(x: Singles) -> Singles:
+    """TensorFlow Lite, internal/reference/gelu.h, ``GeluTransform``; the complementary error function rounded once."""
+    tail = special.erfc((x * np.float32(-np.sqrt(0.5))).astype(np.float64)).astype(np.float32)
+    return np.asarray(np.float32(0.5) * x * tail, np.float32)
+
+
+def _gelu_tanh_single(x: Singles) -> Singles:
+    """The same, ``GeluTransformApproximate``."""
+    factor = np.float32(2 / np.sqrt(np.pi)) * np.float32(np.sqrt(0.5))
+    inner = factor * (x + np.float32(0.044715) * x * x * x)
+    bent = np.tanh(inner.astype(np.float64)).astype(np.float32)
+    return np.asarray(np.float32(0.5) * x * (np.float32(1) + bent), np.float32)
 
 
 def _soft_shrink(x: Doubles, threshold: float) -> Doubles:
@@ -168,3 +193,6 @@ CURVES: Mapping[str, Callable[..., Doubles]] = {
     "threshold": _threshold,
 }
 """Real functions by name; `keras.activations` has most of them under the same."""
+
+SINGLES: Mapping[str, Callable[[Singles], Singles]] = {"gelu": _gelu_single, "gelu_tanh": _gelu_tanh_single}
+"""Functions that runtimes compute in float32, operation by operation."""

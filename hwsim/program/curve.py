@@ -104,7 +104,7 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
     with np.errstate(all="ignore"):
         if unit.precision == 32:
             inverse = single(1 / single(np.full(1, scale)))
-            found = single(single(operation.real(single(reals))) * inverse)
+            found = single(operation.single(single(reals)) * inverse)
         else:
             found = operation.real(reals) / scale
     found = np.clip(np.nan_to_num(found, nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
@@ -135,7 +135,8 @@ def corrected_entries(operation: Curve, source: Tensor, output: Tensor, scale: f
 
     def real(places: NDArray[Any]) -> Reals:
         with np.errstate(all="ignore"):
-            found = operation.real(places.astype(np.float64)).astype(form) * inverse
+            wide = places.astype(np.float64)
+            found = (operation.single(wide) if unit.precision == 32 else operation.real(wide)).astype(form) * inverse  # noqa: PLR2004
         whole: Reals = np.nan_to_num(found.astype(np.float64), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
         return np.clip(whole, -LARGEST, LARGEST)
 

@@ -28,7 +28,7 @@ class Fit:
     cdf: Callable[[Reals], Reals]
 
 
-def fit_distributions(values: Reals, counts: Ints) -> list[Fit]:
+def fit_distributions(values: Reals, counts: Ints | Reals) -> list[Fit]:
     """Return fits to values (n,), ascending, which occur ``counts`` (n,) times; the least distance first.
 
     Values of one sign (not negative) are fitted by half-normal, exponential, gamma and uniform distributions from 0,

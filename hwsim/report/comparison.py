@@ -302,21 +302,27 @@ def _result(first: Report, second: Report, a: OutputFigures, b: OutputFigures) -
     known_to = min(cut) if cut else None
     flips_a, flips_b = ({one for one in each.flips if known_to is None or one <= known_to} for each in (a, b))
     both = sorted(flips_a & flips_b)
-    to_a, to_b = _decisions(first.flips, a.name), _decisions(second.flips, b.name)
+    rows_a, rows_b = _rows(first.flips, a.name), _rows(second.flips, b.name)
+    listed = [(rows_a[one], rows_b[one]) for one in both if one in rows_a and one in rows_b]
+    margins = any(_margins(one) != _margins(other) for one, other in listed)
     return ResultChange(
         a=a,
         b=b,
         mended=tuple(sorted(flips_a - flips_b)),
         broken=tuple(sorted(flips_b - flips_a)),
         both=tuple(both),
-        otherwise=tuple(one for one in both if one in to_a and one in to_b and to_a[one] != to_b[one]),
+        otherwise=tuple(one.sample for one, other in listed if one.after != other.after),
         known_to=known_to,
-        differs=_differing(a, b),
+        differs=(*_differing(a, b), *(("margins",) if margins else ())),
     )
 
 
-def _decisions(flips: Sequence[FlipFigures], name: str) -> dict[int, int]:
-    return {one.sample: one.after for one in flips if one.result == name}
+def _rows(flips: Sequence[FlipFigures], name: str) -> dict[int, FlipFigures]:
+    return {one.sample: one for one in flips if one.result == name}
+
+
+def _margins(one: FlipFigures) -> tuple[float, float]:
+    return one.margin_before, one.margin_after
 
 
 def _layer(a: LayerLoss, b: LayerLoss) -> LayerChange:

@@ -43,7 +43,11 @@ def result_row(one: ResultChange) -> dict[str, Any]:
     for name in _RESULT_FIELDS:
         row |= {f"{name}_a": getattr(one.a, name), f"{name}_b": getattr(one.b, name)}
     sets = ("mended", "broken", "both", "otherwise")
-    return row | {name: list(getattr(one, name)) for name in sets} | {"known_to": one.known_to}
+    return (
+        row
+        | {name: list(getattr(one, name)) for name in sets}
+        | {"known_to": one.known_to, "differs": list(one.differs)}
+    )
 
 
 def layer_row(one: LayerChange) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.report.figures import LayerFigures
 from hwsim.report.ranking import LayerLoss
-from hwsim.report.shades import CLAMPING, MIXED, ROUNDING, SHADES, Shade
+from hwsim.report.shades import CLAMPING, MIXED, ROUNDING, Shade, shades_of
 
 if TYPE_CHECKING:
     from hwsim.report.report import Report
@@ -28,7 +28,7 @@ _INK = "#1b232d"
 def explorer_files(report: Report) -> dict[str, str]:
     """Return the text of each file by its name: the graph, and ``FIGURE.json`` for what was measured of any layer."""
     losses = report.layer_losses()
-    overlays = {f"{shade.key}.json": _results(shade, losses) for shade in SHADES}
+    overlays = {f"{shade.key}.json": _results(shade, losses) for shade in shades_of(report.costs)}
     return {GRAPH: _dumps(_collection(report))} | {
         name: _dumps({"results": results}) for name, results in overlays.items() if results
     }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_STORIES = 5
 EXCERPT_POINTS = 10
+MOST_OVERFLOWED = 12
 MOST_CUT = 9
 STYLES = ("page.css", "network.css", "spread.css")
 SCRIPTS = ("page.js", "network.js")
@@ -54,9 +55,10 @@ def page_of(report: Report) -> str:
             stories=[story(one) for one in report.worst_points() if one.figures.hits][:MOST_STORIES],
             chart=plots.sqnr_chart(report.layers),
             rmse=plots.rmse_chart(report.layers),
-            view=view_of(layers),
+            view=view_of(layers, report.costs),
             layout=layout,
-            overflowed=[one for one in sums if one.figures.hits],
+            overflowed=_worst_first(sums, points),
+            most=MOST_OVERFLOWED,
             kept=[one for one in sums if not one.figures.hits],
             results=[] if report.tensors else results,
             maps=maps_of(layers),
@@ -69,6 +71,12 @@ def page_of(report: Report) -> str:
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
+
+
+def _worst_first(sums: Sequence[plots.Histogram], points: Sequence[Loss]) -> list[plots.Histogram]:
+    """Return the accumulators that left their range, what costs most first."""
+    cost = {id(one.figures): one.clamping for one in points}
+    return sorted((one for one in sums if one.figures.hits), key=lambda one: -cost[id(one.figures)])
 
 
 def _tensors(report: Report) -> dict[str, object]:

@@ -6,11 +6,11 @@ The steps are the same for every report, so that a colour means the same in two 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hwsim.formats import bits_needed
-from hwsim.report.figures import PointFigures
+from hwsim.report.figures import CostFigures, PointFigures
 from hwsim.report.ranking import LayerLoss
 from hwsim.report.wording import decibel, lsb, percent
 
@@ -154,3 +154,27 @@ SHADES = (
         text=lsb,
     ),
 )
+
+
+def shades_of(costs: Sequence[CostFigures]) -> tuple[Shade, ...]:
+    """Return all figures; first what layers cost, if that was attributed (``hwsim.attribute``)."""
+    return (_cost(costs), *SHADES) if costs else SHADES
+
+
+def _cost(costs: Sequence[CostFigures]) -> Shade:
+    """Return the share of the run's error that goes with the points of a layer; it can be negative."""
+    sums: dict[str, float] = {}
+    for one in costs:
+        if one.cost is not None:
+            sums[one.layer] = sums.get(one.layer, 0.0) + one.cost
+    return Shade(
+        key="cost_percent",
+        name="cost",
+        meaning="share of the results' error that goes with the layer's points, lifted and alone",
+        unit="%",
+        css=MIXED,
+        bounds=(1, 5, 10, 25, 50),
+        rising=True,
+        value=lambda layer: None if (cost := sums.get(layer.figures.name)) is None else 100 * cost,
+        text=lambda value: f"{value:.3g}",
+    )

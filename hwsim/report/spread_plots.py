@@ -25,6 +25,9 @@ LEAST = 3
 NONE = "zero"
 """The class of values that are 0, or as good as that."""
 
+NEAREST, FARTHEST = 1e-60, 1e60
+"""Values that are all smaller or larger in LSB have no density: their moments leave float64."""
+
 MANY_ZEROS = 0.02
 """A larger share of zeros is left out of the density: most are made by an activation, not by the distribution."""
 
@@ -173,9 +176,11 @@ def _middles(one: TensorFigures) -> Reals:
 
 def _density(one: TensorFigures) -> tuple[str, str]:
     """Return the path of the distribution nearest to the values, over their bins, and its name."""
-    if len(one.counts) == 1:
+    if len(one.counts) == 1 or not one.minimum < one.maximum:
         return "", "all values are equal"
-    middles, counts = _middles(one), np.array(one.counts, np.int64)
+    if not NEAREST < max(-one.minimum, one.maximum) < FARTHEST:
+        return "", ""
+    middles, counts = _middles(one), np.array(one.counts, np.float64)
     without = one.bits[0] > MANY_ZEROS * one.values and one.minimum <= 0 <= one.maximum
     if without:
         width = (one.maximum - one.minimum) / len(counts)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hwsim.report import layout
+from hwsim.report.figures import CostFigures
 from hwsim.report.ranking import LayerLoss
-from hwsim.report.shades import SHADES, Shade
+from hwsim.report.shades import Shade, shades_of
 from hwsim.report.wording import NOTHING, printable, shortened
 
 PAGE_WIDTH = 1188.0
@@ -51,11 +52,11 @@ class View:
         return "unknown" if node.steps[:1] in ("", UNKNOWN) else f"s{node.steps[0]}"
 
 
-def view_of(layers: Sequence[LayerLoss]) -> View | None:
+def view_of(layers: Sequence[LayerLoss], costs: Sequence[CostFigures] = ()) -> View | None:
     """Return the drawing of a network, or None where it is unknown what takes from what, or too large."""
     if len(layers) > MOST_LAYERS or not any(one.figures.inputs for one in layers):
         return None
-    shades = tuple(one for one in SHADES if any(one.step(one.value(layer)) is not None for layer in layers))
+    shades = tuple(one for one in shades_of(costs) if any(one.step(one.value(layer)) is not None for layer in layers))
     drawing = layout.drawn(sources(layers), PAGE_WIDTH)
     places = zip(layers, drawing.nodes, strict=True)
     return View(

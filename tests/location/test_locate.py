@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipeline.tiny import DIGITS, IMAGES, image_network, reals, target_with
+from location.test_random import printed
+from pipeline.tiny import DIGITS, IMAGES, dense, image_network, narrow_target, reals, target_with
 from typer.testing import CliRunner
 
 import hwsim
 from hwsim.cli import app
 from hwsim.errors import DatapathOverflow, HwsimError, ProgramError
 from hwsim.location import Location
+from hwsim.location.recipe import text_of
+from hwsim.network import AveragePool, Conv2D, Conv2DTranspose, Input, Network, Reshape, ScaleShift
+from hwsim.quantize.decide import kernel_of
 
 SAMPLES = reals(4, 6, 6, 3, seed=50)
 EVERY = 10**9
@@ -137,7 +142,110 @@ def test_operands_are_the_codes_at_their_places() -> None:
             assert right.value == round(float(weights[(*place, channel)]) / own)
             total += (int(left.value) - left.zero_point) * int(right.value)
         assert str(total) == one.exact
-        assert one.position is not None and len(pairs) in (3, 4)
+        assert len(pairs) in (3, 4)
+    for one in hwsim.locate(run, SAMPLES, "stem", "accumulator", number=50):
+        pairs = list(pairwise(one.operands))[::2]
+        total = sum((int(left.value) - left.zero_point) * int(right.value) for left, right in pairs)
+        assert one.added == held(total, 12, "wrap")
+
+
+def spread_network() -> Network:
+    """Return a transposed convolution with strides, a dilated one in groups, a scale-and-shift and a dense layer."""
+    return Network(
+        name="spread",
+        operations=(
+            Input(name="image", shape=(3, 4, 2)),
+            Conv2DTranspose(
+                name="up",
+                inputs=("image",),
+                kernel=reals(3, 2, 2, 4, seed=1),
+                bias=reals(4, seed=2),
+                strides=(2, 1),
+                dilation=(1, 2),
+                cut=(1, 0),
+                size=(6, 6),
+            ),
+            Conv2D(
+                name="wide",
+                inputs=("up",),
+                kernel=reals(2, 3, 2, 6, seed=3),
+                bias=reals(6, seed=4),
+                dilation=(3, 1),
+                padding=((2, 1), (1, 1)),
+                groups=2,
+            ),
+            ScaleShift(name="scale", inputs=("wide",), scale=reals(6, seed=5, width=3.0), bias=reals(6, seed=6)),
+            Reshape(name="flat", inputs=("scale",), shape=(216,)),
+            dense("logits", "flat", 216, 5, 7),
+        ),
+        outputs=("logits",),
+    )
+
+
+@pytest.mark.parametrize("layer", ["up", "wide", "scale", "logits"])
+def test_places_of_operands_are_those_of_the_kernel_and_the_input(layer: str) -> None:
+    """The code and the weight stand where the operands say, and the addition of one product is what is told."""
+    data = reals(3, 3, 4, 2, seed=8)
+    target = narrow_target(9, activations={"bits": 6}, weights={"bits": 6})
+    run = hwsim.run(spread_network(), target, data, reference=False, tensors=True)
+    operation: Any = next(one for one in run.network.operations if one.name == layer)
+    kernel, scale = kernel_of(operation), run.plan.weights[layer].scale
+    seen = set()
+    for one in hwsim.locate(run, data, layer, "accumulator", number=EVERY, kind="clamping"):
+        left, right = one.operands
+        own = float(scale[one.channel if len(scale) > 1 else 0])
+        assert right.index[-1] == one.channel
+        assert right.value == round(float(kernel[right.index]) / own)
+        if left.index:
+            assert left.value == run.tensors[left.name][one.sample][left.index]
+        assert one.added == (int(left.value) - left.zero_point) * int(right.value)
+        assert one.before is not None and one.exact == str(one.before + one.added)
+        seen.add(right.index)
+    assert len(seen) > (0 if layer == "scale" else 4)
+
+
+def test_windows_of_an_average_are_those_of_plain_loops() -> None:
+    """Windows of 2 by 3 at strides of 2 with padding, in a register of 6 bits that saturates after each code."""
+    pool = AveragePool(name="pool", inputs=("image",), window=(2, 3), strides=(2, 2), padding=((1, 0), (1, 1)))
+    network = Network(name="pooled", operations=(Input(name="image", shape=(5, 6, 2)), pool), outputs=("pool",))
+    pooling = {"accumulator": {"bits": 6, "overflow": "saturate"}, "rounding": "floor"}
+    target = target_with(activations={"bits": 6}, operations={"average_pool": {"pooling": pooling}})
+    data = reals(3, 5, 6, 2, seed=9)
+    run = hwsim.run(network, target, data, reference=False, tensors=True)
+    entry = run.plan.tensors["image"]
+    low, high = entry.format.minimum, entry.format.maximum
+    clamped, rounded = [], []
+    for sample in range(3):
+        for y in range(3):
+            for x in range(3):
+                for c in range(2):
+                    places = [(a, b) for a in range(2 * y - 1, 2 * y + 1) for b in range(2 * x - 1, 2 * x + 2)]
+                    inside = [(a, b) for a, b in places if 0 <= a < 5 and 0 <= b < 6]
+                    codes = [
+                        code(float(data[(sample, *at, c)]), entry.scale, entry.zero_point, low, high) for at in inside
+                    ]
+                    total, lost = 0, []
+                    for step, (at, one) in enumerate(zip(inside, codes, strict=True)):
+                        exact = total + one - entry.zero_point
+                        kept = held(exact, 6, "saturate")
+                        if kept != exact:
+                            lost.append((step, (*at, c), one, total, str(exact), kept))
+                        total = kept
+                    if lost:
+                        clamped.append((sample, (y, x), lost[0][0], c, len(lost), *lost[0][1:]))
+                    if total % len(codes):
+                        rounded.append((sample, (y, x), 0, c, total // len(codes), Fraction(total, len(codes))))
+    found = hwsim.locate(run, data, "pool", "accumulator", number=EVERY, kind="clamping")
+    told_of = []
+    for each in found:
+        [operand] = each.operands
+        told_of.append((*told(each)[:5], operand.index, operand.value, each.before, each.exact, each.result))
+        assert printed(each.recipe) == [str(each.result), each.exact]
+    assert told_of == sorted(clamped) and len(clamped) > 5
+    found = hwsim.locate(run, data, "pool", "division", number=EVERY)
+    quotients = [(*told(each)[:4], each.result, each.exact) for each in found]
+    assert quotients == [(*one[:5], text_of(one[5])) for one in sorted(rounded)]
+    assert len(rounded) > 5
 
 
 def test_the_worst_are_the_largest_errors_of_all_samples() -> None:
@@ -165,29 +273,24 @@ def test_the_first_is_that_of_the_report() -> None:
             )
 
 
-def in_python(recipe: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", recipe], capture_output=True, text=True, timeout=120, check=True)
+def in_shell(command: str) -> list[str]:
+    line = command.replace("python", sys.executable, 1)
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.split()
 
 
 def test_lines_run_as_they_are_printed() -> None:
     run = result("channels", "saturate")
-    text = ""
-    for layer, point in (("stem", "accumulator"), ("stem", "weight"), ("stem", "requantize"), ("stem", "output")):
-        one = hwsim.locate(run, SAMPLES, layer, point, number=1)
-        text += str(one) + "\n"
-        if one.found:
-            assert in_python(one[0].recipe) == [str(one[0].result), one[0].exact]
-            shell = subprocess.run(
-                one[0].command.replace("python", sys.executable, 1),
-                shell=True,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=True,
-            )
-            assert shell.stdout.split() == [str(one[0].result), one[0].exact]
-    assert text.count("python -c '") >= 3
+    found = hwsim.locate(run, SAMPLES, "stem", "accumulator", number=1)
+    [one] = found
+    command = str(found).split("\n")[-1].strip()
+    assert command.startswith("python -c 'import hwsim_kernels as hk; ")
+    assert in_shell(command) == [str(one.result), one.exact]
+    for point in ("weight", "bias", "group", "requantize"):
+        for each in hwsim.locate(run, SAMPLES, "stem", point, number=2):
+            result_printed, exact = printed(each.recipe)
+            assert result_printed == str(each.result)
+            assert float(exact) == float(each.exact)
 
 
 def test_the_line_of_a_whole_sum_gives_the_register_and_the_exact_sum() -> None:
@@ -195,7 +298,7 @@ def test_the_line_of_a_whole_sum_gives_the_register_and_the_exact_sum() -> None:
     sums = run.program.run(SAMPLES, trace=["stem"]).trace["stem"]["accumulator"].reshape(4, 6, 6, 4)
     for one in hwsim.locate(run, SAMPLES, "stem", "accumulator", number=3, worst=True):
         assert one.sample is not None
-        kept, exact = in_python(one.sum_recipe)
+        kept, exact = printed(one.sum_recipe)
         assert int(kept) == sums[one.sample][(*one.position, one.channel)]
         assert kept != exact
 
@@ -212,7 +315,7 @@ def test_an_overflow_that_is_an_error_is_located() -> None:
     with pytest.raises(DatapathOverflow):
         program.run(SAMPLES)
     [one] = hwsim.locate(program, SAMPLES, "stem", "accumulator", number=1)
-    assert in_python(one.recipe)[1] == one.exact
+    assert printed(one.recipe)[1] == one.exact
     assert abs(int(one.exact)) > 2047
 
 
@@ -289,6 +392,9 @@ def test_wrong_command_lines(tmp_path: Path) -> None:
     assert run_command("none.keras", *place) == (2, "", "error: none.keras: no such file\n")
     code, _, err = run_command(DIGITS, *place)
     assert code == 2 and "a model needs a --target" in err
+    (tmp_path / "report.json").write_text("{}")
+    code, _, err = run_command(tmp_path / "report.json", *place)
+    assert code == 2 and "give the model, or the program.hwsim that a run writes" in err
     result("rows", "saturate").program.save(tmp_path / "program.hwsim")
     code, _, err = run_command(tmp_path / "program.hwsim", *place, "-t", "generic-int8")
     assert code == 2 and "is a program, made for a target" in err

@@ -6,6 +6,7 @@ import contextlib
 import io
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from pipeline.test_oracle_agreement import SLOW_DRAWS, Case, cases
 
@@ -80,9 +81,7 @@ def check(case: Case, row: Row, kind: Kind) -> None:
             assert one.note
 
 
-@given(cases())
-@settings(max_examples=40, deadline=None, suppress_health_check=SLOW_DRAWS)
-def test_what_is_located_is_what_the_ledger_counted(case: Case) -> None:
+def check_all(case: Case) -> None:
     ledger = execute(case.program, case.data, batch_size=case.batch_size).ledger
     for row in ledger:
         kinds: list[tuple[Kind, int]] = [("clamping", row.hits), ("round-off", row.inexact)]
@@ -93,3 +92,16 @@ def test_what_is_located_is_what_the_ledger_counted(case: Case) -> None:
                 check(case, row, kind)
             except HwsimError as error:
                 assert "cannot" in str(error) or "hwsim locates" in str(error), error
+
+
+@given(cases())
+@settings(max_examples=12, deadline=None, suppress_health_check=SLOW_DRAWS)
+def test_what_is_located_is_what_the_ledger_counted(case: Case) -> None:
+    check_all(case)
+
+
+@pytest.mark.slow
+@given(cases())
+@settings(max_examples=250, deadline=None, suppress_health_check=SLOW_DRAWS)
+def test_what_is_located_is_what_the_ledger_counted_at_length(case: Case) -> None:
+    check_all(case)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import count
-from math import copysign, floor, inf, isnan
+from math import copysign, erfc, floor, inf, isnan, pi, tanh
 from typing import NamedTuple
 
 from oracle import gates
@@ -57,6 +57,30 @@ def single(x: float) -> float:
 def inverse(scale: float) -> float:
     """Return float32(1 / float32(scale))."""
     return single(1 / single(scale)) if single(scale) else inf
+
+
+def gelu_of_singles(x: float) -> float:
+    """Return 0.5 x erfc(-x / sqrt(2)) in float32.
+
+    >>> gelu_of_singles(1.0)
+    0.8413447141647339
+    """
+    return single(single(0.5 * x) * single(erfc(single(x * single(-(0.5**0.5))))))
+
+
+def gelu_by_tanh_of_singles(x: float) -> float:
+    """Return 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) in float32.
+
+    >>> gelu_by_tanh_of_singles(0.0)
+    0.0
+    """
+    cube = single(single(single(single(0.044715) * x) * x) * x)
+    factor = single(single(2 / pi**0.5) * single(0.5**0.5))
+    return single(single(0.5 * x) * single(1 + single(tanh(single(factor * single(x + cube))))))
+
+
+SINGLES = {"gelu": gelu_of_singles, "gelu_tanh": gelu_by_tanh_of_singles}
+"""Functions that runtimes compute in float32, operation by operation."""
 
 
 class Curve:
@@ -170,7 +194,9 @@ class Curve:
         return Fraction(0 if isnan(y) else min(max(y, -MOST), MOST))
 
     def _real(self, v: float) -> float:
-        """Return the function of a real value."""
+        """Return the function of a real value; of a GELU in float32 every operation is rounded."""
+        if self.settings["precision"] == 32 and self.operation["function"] in SINGLES:
+            return SINGLES[self.operation["function"]](v)
         function, parameters = self.operation["function"], self.operation["parameters"]
         return agreed(function, v, parameters, self.operation["real"](v))
 

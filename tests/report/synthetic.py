@@ -303,11 +303,11 @@ def reports() -> st.SearchStrategy[Report]:
     )
     return _figures(
         Report,
+        tensors=st.lists(tensors, max_size=2).map(tuple),
         attributed=st.none() | COUNTS,
         waterfall=st.lists(steps, max_size=3).map(tuple),
         costs=st.lists(_figures(CostFigures, state=states), max_size=4).map(tuple),
         advice=st.lists(advice, max_size=2).map(tuple),
-        tensors=st.lists(tensors, max_size=2).map(tuple),
         layers=st.lists(layers, max_size=3, unique_by=lambda one: one.name).map(tuple),
         points=st.lists(points, max_size=4).map(tuple),
         outputs=st.lists(outputs, max_size=2).map(tuple),

@@ -19,7 +19,8 @@ from report.synthetic import LAYER, NO_CLAMPING, POINT, reports, synthetic_repor
 
 from hwsim.report import Report
 from hwsim.report.html import excerpt_of, page_of
-from hwsim.report.plots import histograms, magnitude_bits, sqnr_chart
+from hwsim.report.plots import histograms, magnitude_bits, rmse_chart, sqnr_chart
+from hwsim.report.ranking import point_losses
 from hwsim.report.shades import SHADES
 
 EVIL = "</title></script><script>document.body.dataset.owned = 1</script><img src=x onerror=alert(1)>\"'&"
@@ -98,6 +99,8 @@ def test_any_figures_make_a_page(report: Report) -> None:
             assert math.isfinite(float(attributes[name] or "nan")), attributes
         if "data-v" in attributes:
             float(attributes["data-v"] or "")
+        for name in ("d", "transform", "viewBox"):
+            assert not re.search("nan|inf", attributes.get(name) or ""), attributes
     tags_of(excerpt_of(report))
 
 
@@ -128,6 +131,20 @@ def test_page_of_a_large_network_is_small(tmp_path: Path) -> None:
     """InceptionV3 has 313 layers in Keras, and only 95 of them have weights; here all have."""
     synthetic_report(313).to_html(tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
+
+
+def test_accumulators_that_cost_most_come_first_and_the_rest_is_folded() -> None:
+    report = synthetic_report(70)
+    stages = [one for one in point_losses(report.layers, report.points) if one.figures.point == "accumulator"]
+    worst = sorted((one for one in stages if one.figures.hits), key=lambda one: -one.clamping)
+    assert len(worst) == 14
+    page = page_of(report)
+    section = page[page.index('<section id="accumulators">') :]
+    section = section[: section.index("</section>")]
+    shown, folded = section.split("<summary>2 more, which cost less</summary>")
+    names = [re.findall(r"<figcaption><b>(.*?)</b>", part) for part in (shown, folded)]
+    assert names[0] == [one.figures.layer for one in worst[:12]]
+    assert names[1][:2] == [one.figures.layer for one in worst[12:]]
 
 
 def test_tooltips_name_the_kind_of_loss() -> None:
@@ -168,6 +185,16 @@ def test_chart_breaks_its_lines_where_nothing_was_measured() -> None:
     assert [run.count("L") for run in local.runs] == [0, 2]
     assert [dot.y for dot in local.dots] == [50.0, 0.0, 0.0, 200.0]
     assert sqnr_chart([replace(LAYER, sqnr_local_db=None, sqnr_cumulative_db=None)]) is None
+
+
+def test_rmse_stands_beside_the_error_of_one_rounding() -> None:
+    layers = [replace(LAYER, rmse_lsb=one) for one in (1 / math.sqrt(12), 10.0, None, 0.1, 0.0, 1e-30)]
+    chart = rmse_chart(layers)
+    assert chart is not None and chart.mark is not None
+    # from 10 down to 1e-12 LSB, 200 pixels
+    assert [dot.y for dot in chart.lines[0].dots] == [chart.mark, 0.0, pytest.approx(2 / 13 * 200, abs=0.1), 200.0]
+    assert chart.lines[0].dots[1].title == "2 conv1: 10 LSB"
+    assert rmse_chart([replace(LAYER, rmse_lsb=None)]) is None
 
 
 SELF_TEST = """

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from report.synthetic import LAYER, NO_CLAMPING, POINT, synthetic_report
 
+from hwsim.report.figures import CostFigures
 from hwsim.report.ranking import LayerLoss, layer_losses
 from hwsim.report.shades import SHADES, Shade, headroom
 from hwsim.report.view import MOST_LAYERS, sources, view_of
@@ -117,6 +118,17 @@ def test_a_box_says_its_figures() -> None:
     assert node.texts[0] == f"{figures.sqnr_cumulative_db:.1f}"
     assert len(node.steps) == len(node.texts) == len(view.shades)
     assert view.css(node) == f"s{node.steps[0]}"
+
+
+def test_costs_come_first_where_they_were_attributed() -> None:
+    report = synthetic_report(3)
+    names = [one.name for one in report.layers]
+    cost = CostFigures(layer=names[0], kind="conv2d", point="accumulator", points=("accumulator",), state="matters")
+    costs = [replace(cost, cost=0.2), replace(cost, point="output", cost=0.07), replace(cost, layer=names[1])]
+    view = view_of(report.layer_losses(), costs)
+    assert view is not None and view.shades[0].key == "cost_percent"
+    assert [one.texts[0] for one in view.nodes] == ["27", "-", "-"]
+    assert [one.steps[0] for one in view.nodes] == ["4", "-", "-"]
 
 
 def test_sources_are_layers_before() -> None:

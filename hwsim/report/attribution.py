@@ -19,6 +19,8 @@ STEPS = {
 
 MOST_COSTS = 12
 MOST_NAMES = 5
+MOST_SHOWN = 9999.5
+"""Larger figures are shown with an exponent."""
 
 Found = tuple[Sequence[WaterfallFigures], Sequence[CostFigures], Sequence[AdviceFigures]]
 
@@ -41,7 +43,7 @@ def waterfall_table(steps: Sequence[WaterfallFigures]) -> list[str]:
     for before, one in zip((None, *steps), steps, strict=False):
         lost = NOTHING if before is None else loss(before.sqnr_db, one.sqnr_db)
         top1 = NOTHING if one.top1 is None else agreement(one.top1)
-        rows.append([STEPS.get(one.step, one.step), decibel(one.sqnr_db), lost, top1, str(one.flips)])
+        rows.append([STEPS.get(one.step, one.step), decibel(one.sqnr_db), lost, top1, count(one.flips)])
     return table(("real so far", "SQNR\ndB", "loses\ndB", "top-1\n%", "\nflips"), rows, names=(30,))
 
 
@@ -145,12 +147,12 @@ def signed(value: float | None) -> str:
     >>> signed(1.25), signed(-0.04), signed(None)
     ('+1.2', '-0.0', '-')
     """
-    return NOTHING if value is None else f"{value:+.1f}" if abs(value) < 9999.5 else f"{value:+.1e}"
+    return NOTHING if value is None else f"{value:+.1f}" if abs(value) < MOST_SHOWN else f"{value:+.1e}"
 
 
 def count(value: int | None) -> str:
     """Return a count, or what stands for none."""
-    return NOTHING if value is None else f"{value:,}" if abs(value) < 1e6 else f"{value:.1e}"
+    return NOTHING if value is None else f"{value:,}" if abs(value) < 10**6 else f"{value:.1e}"
 
 
 def percent_of(value: float | None) -> str:
@@ -159,8 +161,8 @@ def percent_of(value: float | None) -> str:
         return NOTHING
     if 0 <= value <= 1:
         return percent(value)
-    shown = value * 100
-    return f"{shown:.1f}" if abs(value) < 1 else f"{shown:.0f}" if abs(shown) < 1e6 else f"{shown:.1e}"
+    share = value * 100
+    return f"{share:.1f}" if abs(share) < 100 else f"{share:.0f}" if abs(share) < MOST_SHOWN else f"{share:.1e}"
 
 
 def menders(flip: FlipFigures) -> str:

@@ -266,3 +266,25 @@ def test_techniques_are_measured_against_the_model_that_was_given() -> None:
 def test_target_is_asked_for() -> None:
     with pytest.raises(hwsim.HwsimError, match="give a target"):
         hwsim.attribute(network(), None, samples())
+
+
+@pytest.mark.parametrize(
+    ("name", "stuck"),
+    [
+        ("hls4ml", {"input", "weight"}),  # codes of 16 bits already
+        ("nvdla", set()),
+        ("pulp-nn", {"input", "requantize", "output", "weight"}),  # clips in the unit of its output
+        ("vitis-dpu", set()),
+        ("imc-adc6", set()),
+        ("shared-exponent-int8", set()),
+    ],
+)
+def test_targets_of_all_kinds_are_attributed(name: str, stuck: set[str]) -> None:
+    small, data = network(), samples(8)
+    result = hwsim.run(small, name, data)
+    found = hwsim.attribute(result)
+    assert found.waterfall[-1].sqnr_db == pytest.approx(result.report.outputs[0].sqnr_db)
+    assert {one.split()[1] for one in found.waterfall[0].not_ideal} <= stuck
+    assert found.waterfall[0].sqnr_db > found.waterfall[-1].sqnr_db + 20 or stuck
+    for one in found.costs:
+        assert one.note or one.state not in ("not lifted", "not tried")

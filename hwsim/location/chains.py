@@ -15,7 +15,7 @@ from hwsim.engine.tally import Tally
 from hwsim.engine.words import integers
 from hwsim.location import recipe
 from hwsim.location.found import Finder, Found, index_of
-from hwsim.location.location import Kind, Location, Operand
+from hwsim.location.location import Kind, Location, Operand, located
 from hwsim.location.passage import traced, words_of
 from hwsim.location.sums import fitted
 from hwsim.program.records import Point, PoolAverage, Sum
@@ -97,16 +97,12 @@ class ChainFinder(Finder):
         if not self._divides:
             line = f"{told['before']} + {written(operands[0], told['added'])}"
             told["recipe"] = recipe.clamping(line, self._format)
-        return Location(
-            layer=self.one.layer,
-            point=self.point.name,
-            kind=self.kind,
-            format="" if self.point.format is None else str(self.point.format),
-            sample=sample,
-            position=index_of(position, self.one.output.shape),
-            channel=channel,
-            hits=0,
-            error=0.0,
+        return located(
+            self.one.layer,
+            self.point,
+            self.kind,
+            sample,
+            (*index_of(position, self.one.output.shape), channel),
             operands=operands,
             **told,
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hwsim.location import recipe
 from hwsim.location.found import Finder, Found, index_of
-from hwsim.location.location import Kind, Location, Operand
+from hwsim.location.location import Kind, Location, Operand, located
 from hwsim.location.sums import PRODUCT, Datapath, Register, Watch
 from hwsim.program.records import Point, Product
 from hwsim_kernels.fields import BITS, FIELDS, ROUNDING, SHIFT
@@ -60,19 +60,14 @@ class ElementFinder(Finder):
             exact, result = Fraction(event.value), event.result
             value = recipe.round_shift(product, shift, name, event.draw) if shift else product
             text = recipe.clamping(value, [int(each) for each in field[BITS : BITS + 4]])
-        return Location(
-            layer=one.layer,
-            point=self.point.name,
-            kind=self.kind,
-            format="" if self.point.format is None else str(self.point.format),
-            sample=sample,
-            position=index[:-1],
-            channel=channel,
-            step=0,
-            hits=0,
+        return located(
+            one.layer,
+            self.point,
+            self.kind,
+            sample,
+            index,
             exact=recipe.text_of(exact),
             result=result,
-            error=0.0,
             operands=operands,
             recipe=text,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from markupsafe import escape
 
+from hwsim.program.records import Point
 from hwsim.report.columns import paragraph
 from hwsim.report.wording import counted
 
@@ -150,3 +151,24 @@ class Locations:
     def to_json(self) -> str:
         """Return the same as JSON."""
         return json.dumps(asdict(self), indent=2, allow_nan=False)
+
+
+def located(  # noqa: PLR0913, PLR0917
+    layer: str,
+    point: Point,
+    kind: Kind,
+    sample: int | None,
+    index: tuple[int, ...],
+    **told: Any,  # noqa: ANN401
+) -> Location:
+    """Return the location of a value by its place in the layer's output; ``hits`` and ``error`` are filled in later."""
+    return Location(
+        layer=layer,
+        point=point.name,
+        kind=kind,
+        format="" if point.format is None else str(point.format),
+        sample=sample,
+        position=index[:-1],
+        channel=index[-1],
+        **{"step": 0, "hits": 0, "error": 0.0, **told},
+    )

@@ -18,7 +18,7 @@ from hwsim.engine.words import in_words, integers
 from hwsim.errors import HwsimError
 from hwsim.location import recipe
 from hwsim.location.found import Finder, Found, index_of
-from hwsim.location.location import Kind, Location, Operand
+from hwsim.location.location import Kind, Location, Operand, located
 from hwsim.program.records import (
     Absolute,
     AddConstant,
@@ -100,19 +100,14 @@ class StepFinder(Finder):
         index = (*index_of(position, self.one.output.shape), channel)
         entrance, before, after = (int(one[at]) for one in (passage.entrance, passage.before, passage.after))
         text, note = self._recipe(passage, at, entrance, before)
-        return Location(
-            layer=self.one.layer,
-            point=self.point.name,
-            kind=self.kind,
-            format="" if self.point.format is None else str(self.point.format),
-            sample=sample,
-            position=index_of(position, self.one.output.shape),
-            channel=channel,
-            step=0,
-            hits=0,
+        return located(
+            self.one.layer,
+            self.point,
+            self.kind,
+            sample,
+            index,
             exact=recipe.text_of(self._exact(passage.step, before, at[1])),
             result=after,
-            error=0.0,
             operands=(Operand(name=name, index=index, value=entrance),),
             recipe=text,
             note=note,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hwsim.location import recipe
 from hwsim.location.found import Finder, Found, index_of
-from hwsim.location.location import Kind, Location, Operand
+from hwsim.location.location import Kind, Location, Operand, located
 from hwsim.location.sums import PRODUCT, Datapath, Event, Watch, replay
 from hwsim.program.records import MatrixProduct, MultiplyAccumulate, Point
 from hwsim_kernels.describe import Format
@@ -84,19 +84,15 @@ class SumFinder(Finder):
         operands, places = self._operands(inputs, position, channel, event)
         exact = event.value if self.kind == "clamping" else Fraction(event.scaled, 1 << self._shift)
         product = self.level == PRODUCT
-        return Location(
-            layer=self.one.layer,
-            point=self.point.name,
-            kind=self.kind,
-            format="" if self.point.format is None else str(self.point.format),
-            sample=sample,
-            position=index_of(position, self.one.output.shape),
-            channel=channel,
+        return located(
+            self.one.layer,
+            self.point,
+            self.kind,
+            sample,
+            (*index_of(position, self.one.output.shape), channel),
             step=event.step,
-            hits=0,
             exact=recipe.text_of(Fraction(exact)),
             result=event.result if self.kind == "clamping" else event.value,
-            error=0.0,
             before=None if product else event.before,
             added=None if product else event.added,
             operands=operands,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hwsim.errors import HwsimError
 from hwsim.location import recipe
 from hwsim.location.found import Finder, Found, index_of
-from hwsim.location.location import Kind, Location, Operand
+from hwsim.location.location import Kind, Location, Operand, located
 from hwsim.program.records import Point, Quantize
 from hwsim_kernels.counting import new_counts
 from hwsim_kernels.overflow import SATURATE
@@ -78,19 +78,14 @@ class Reals:
         line = f'{recipe.IMPORT}r, scale, zero, how = {real!r}, {scale!r}, {zero}, "{name}"; '
         line += f"print(hk.quantize(r, scale, zero, output={formed}, rounding=how), "
         line += f"{whole_text if kind == 'clamping' else 'r / scale + zero'})"
-        return Location(
-            layer=layer,
-            point=point.name,
-            kind=kind,
-            format="" if point.format is None else str(point.format),
-            sample=sample,
-            position=at[:-1],
-            channel=channel,
-            step=0,
-            hits=0,
+        return located(
+            layer,
+            point,
+            kind,
+            sample,
+            at,
             exact=str(whole) if kind == "clamping" else repr(real / scale + zero),
             result=code if kind == "clamping" else whole,
-            error=0.0,
             operands=(Operand(name=self.name, index=at, value=real),),
             recipe="" if drawn else line,
             note=RANDOM if drawn else WIDE if abs(whole) >= (1 << 63) - 1 else "",

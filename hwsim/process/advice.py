@@ -21,7 +21,7 @@ MOST = 3
 """How many changes are named."""
 
 MOST_POINTS = 8
-"""For how many points, those that cost most, changes are tried."""
+"""For how many points, those that cost most, changes are tried; a quick estimate tries half as many."""
 
 LEAST_DB = 0.5
 """A change that gains less, and mends no flip, is not worth naming."""
@@ -37,7 +37,8 @@ def advice(
     trials: Trials, costs: Sequence[CostFigures], *, quick: bool, advance: Callable[[int], None]
 ) -> tuple[AdviceFigures, ...]:
     """Return at most three changes that help, the one that gains most first; one for each part of the target."""
-    costly = [one for one in costs if one.state in ("matters", "not lifted")][:MOST_POINTS]
+    most = MOST_POINTS // 2 if quick else MOST_POINTS
+    costly = [one for one in costs if one.state in ("matters", "not lifted")][:most]
     found: dict[str, list[tuple[Remedy, Figures, Target]]] = {}
     for remedy in _tried(trials, costly, quick=quick):
         advance(1)

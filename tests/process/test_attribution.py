@@ -271,7 +271,7 @@ def test_target_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("name", "stuck"),
     [
-        ("hls4ml", {"input", "weight"}),  # codes of 16 bits already
+        ("hls4ml", {"input", "output", "weight"}),  # codes of 16 bits already
         ("nvdla", set()),
         ("pulp-nn", {"input", "requantize", "output", "weight"}),  # clips in the unit of its output
         ("vitis-dpu", set()),

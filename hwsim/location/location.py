@@ -61,11 +61,11 @@ class Location:
     sample: int | None
     position: tuple[int, ...]
     channel: int
-    step: int
-    hits: int
+    step: int = 0
+    hits: int = 0
     exact: str
     result: int
-    error: float
+    error: float = 0.0
     before: int | None = None
     added: int | None = None
     operands: tuple[Operand, ...] = ()
@@ -170,5 +170,5 @@ def located(  # noqa: PLR0913, PLR0917
         sample=sample,
         position=index[:-1],
         channel=index[-1],
-        **{"step": 0, "hits": 0, "error": 0.0, **told},
+        **told,
     )

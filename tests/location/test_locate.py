@@ -198,8 +198,10 @@ def test_places_of_operands_are_those_of_the_kernel_and_the_input(layer: str) ->
         assert right.value == round(float(kernel[right.index]) / own)
         if left.index:
             assert left.value == run.tensors[left.name][one.sample][left.index]
-        assert one.added == (int(left.value) - left.zero_point) * int(right.value)
-        assert one.before is not None and one.exact == str(one.before + one.added)
+        added = (int(left.value) - left.zero_point) * int(right.value)
+        assert one.added == added
+        assert one.before is not None
+        assert one.exact == str(one.before + added)
         seen.add(right.index)
     assert len(seen) > (0 if layer == "scale" else 4)
 

@@ -406,12 +406,11 @@ class Pipeline:
     def _shift_right(
         self, step: post.ShiftRightStep, factors: Sequence[int], shifts: Sequence[int], prefix: str
     ) -> None:
-        """Multiply and shift, the channels of one rounding after those of the other: a shift by 0 bits is exact."""
+        """Multiply, then shift the channels of one rounding after those of the other: a shift by 0 bits is exact."""
         for one, part in step.parts(self.channels):
-            own = [number in part for number in range(self.channels)]
-            multiplier = [factor if taken else 1 for factor, taken in zip(factors, own, strict=True)]
-            shift = [by if taken else 0 for by, taken in zip(shifts, own, strict=True)]
-            self.scale(prefixed(post.point_name(one), prefix), multiplier, shift, one.rounding, one.guard_bits or 0)
+            own = [by if number in part else 0 for number, by in enumerate(shifts)]
+            self.scale(prefixed(post.point_name(one), prefix), factors, own, one.rounding, one.guard_bits or 0)
+            factors = (1,) * self.channels
 
     def _add_zero_point(self, tensor: Tensor) -> None:
         if tensor.zero_point:

@@ -144,7 +144,7 @@ def keys_have_an_effect(settings: Settings) -> Found:
             cause, idle, reason = "by", ("bits", "rule"), f"by is {step.by}, not ratio"
         if isinstance(step, LookupStep) and step.interpolation == "none":
             cause, idle, reason = "interpolation", ("rounding", "name"), "interpolation is none, which drops no bits"
-        if isinstance(step, ShiftRightStep) and not step.vector:
+        if isinstance(step, ShiftRightStep) and not step.vector and step.tail_rounding is not None:
             cause, idle, reason = "step", ("tail_rounding",), "without vector nothing is left over"
         if isinstance(step, ShiftRightStep) and step.vector and step.tail_rounding is None:
             yield _mistake(

@@ -284,16 +284,25 @@ class Walk:
     def run(self, x: int, resolved: Sequence[Step], number: int, place: Place) -> int:
         """Return what becomes of ``x``, value ``number`` of its tensor, by the list with its numbers."""
         for step, whole, tail, body in zip(resolved, self.at, self.tails, self.body, strict=True):
-            if tail and place.channel >= body:
-                if whole and body:
-                    self.trace[whole.name].append(x)
-                x = self._take(x, {**step, "rounding": step["tail_rounding"]}, tail, number, place)
-            else:
+            left_over = tail is not None and place.channel >= body
+            if whole and body:
+                x = (
+                    whole.round_only(Rounded(x, False, 0), place)
+                    if left_over
+                    else self._take(x, step, whole, number, place)
+                )
+            elif not tail:
                 x = self._take(x, step, whole, number, place)
-                name = whole.name if whole else step["step"]
-                if name in self.trace:
-                    self.trace[name].append(x)
+            name = whole.name if whole else step["step"]
+            if name in self.trace:
+                self.trace[name].append(x)
             if tail:
+                other = {**step, "rounding": step["tail_rounding"]}
+                x = (
+                    self._take(x, other, tail, number, place)
+                    if left_over
+                    else tail.round_only(Rounded(x, False, 0), place)
+                )
                 self.trace[tail.name].append(x)
         return x
 

@@ -143,6 +143,7 @@ def test_dense_layers_whose_weights_have_one_scale(target: str, tmp_path: Path) 
     assert compare(path, codes, wanted, target) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", JUDGES)
 @pytest.mark.parametrize("name", ["ad01_int8.tflite", "kws_ref_model.tflite", "pretrainedResnet_quant.tflite"])
 def test_every_tensor_of_a_real_network(name: str, target: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from report.planted.plants import (
 
 @pytest.mark.parametrize(
     ("layer", "mode", "seed"),
-    [("first_add", "floor", 4), ("middle_depthwise", "floor", 1)],
+    [("first_add", "floor", 4), pytest.param("middle_depthwise", "floor", 1, marks=pytest.mark.slow)],
 )
 def test_biased_rounding(layer: str, mode: str, seed: int) -> None:
     """Half an LSB of one sign: what is averaged later keeps it, while other rounding errors cancel out."""
@@ -39,6 +39,7 @@ def test_table_of_few_entries() -> None:
     assert_named_first(coarse_curve(3))
 
 
+@pytest.mark.slow
 def test_addition_without_bits_to_spare() -> None:
     """Halved codes are ties, which are rounded up: finer codes of the inputs, which are none, undo nearly as much."""
     assert_named_first(unshifted_addition("middle_add", seed=4), seed=4, clear=1.0)

@@ -7,7 +7,7 @@ from report.planted.naming import assert_named_first
 from report.planted.plants import clipped, coarse, without_zero_point
 
 
-@pytest.mark.parametrize("factor", [4, 16])
+@pytest.mark.parametrize("factor", [16, pytest.param(4, marks=pytest.mark.slow)])
 def test_clipped_input(factor: float) -> None:
     assert_named_first(clipped("image", factor))
 
@@ -29,7 +29,14 @@ def test_range_set_by_an_outlier(layer: str, factor: float) -> None:
     assert_named_first(coarse(layer, factor))
 
 
-@pytest.mark.parametrize("layer", ["first_project", "middle_add", pytest.param("last_project", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "middle_add",
+        pytest.param("first_project", marks=pytest.mark.slow),
+        pytest.param("last_project", marks=pytest.mark.slow),
+    ],
+)
 def test_branch_of_too_small_a_scale(layer: str) -> None:
     assert_named_first(clipped(layer, 8))
 

@@ -7,7 +7,7 @@ from report.planted.naming import LARGEST_SHARE, costs_of, sqnr_of
 from report.planted.plants import sound
 
 
-@pytest.mark.parametrize("seed", [0, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 3, 4))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3, 4))])
 def test_no_point_makes_most_of_the_error(seed: int) -> None:
     case = sound(seed)
     result = case.run()

@@ -28,6 +28,7 @@ def test_product(layer: str, bits: int, overflow: str) -> None:
     assert_named_first(narrow_product(layer, bits, overflow))
 
 
+@pytest.mark.slow
 def test_products_without_rounding() -> None:
     assert_named_first(truncated_products("last_project", 8))
 
@@ -37,7 +38,9 @@ def test_bias(layer: str, missing: int) -> None:
     assert_named_first(narrow_bias(layer, missing))
 
 
-@pytest.mark.parametrize(("layer", "missing", "overflow"), [("pool", 2, "wrap"), ("mean", 2, "saturate")])
+@pytest.mark.parametrize(
+    ("layer", "missing", "overflow"), [("mean", 2, "saturate"), pytest.param("pool", 2, "wrap", marks=pytest.mark.slow)]
+)
 def test_sum_of_a_mean(layer: str, missing: int, overflow: str) -> None:
     assert_named_first(narrow_pooling(layer, missing, overflow))
 

@@ -12,7 +12,9 @@ from hwsim.process.attribution import attributed
 from hwsim.process.case import case_of
 
 
-@pytest.mark.parametrize(("layer", "factor"), [("first_depthwise", 48), ("last_depthwise", 64)])
+@pytest.mark.parametrize(
+    ("layer", "factor"), [("first_depthwise", 48), pytest.param("last_depthwise", 64, marks=pytest.mark.slow)]
+)
 def test_outlier_channel_of_a_depthwise_layer(layer: str, factor: float) -> None:
     assert_named_first(outlier_channel(layer, factor))
 

@@ -52,4 +52,4 @@ def test_sum_of_a_mean(layer: str, missing: int, overflow: str) -> None:
     "layer", ["stem", "middle_depthwise", "middle_expand", "middle_project", "last_depthwise", "head"]
 )
 def test_accumulator_of_any_layer(layer: str, overflow: str, seed: int) -> None:
-    assert_named_first(narrow_accumulator(layer, 2, overflow, seed), seed)
+    assert_named_first(narrow_accumulator(layer, 3, overflow, seed), seed)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
+from hwsim.loaders.keras_window import pair
 from hwsim.network import Operation, Pad, Rearrange, Resize
 
 Ints = NDArray[np.int64]
@@ -67,7 +68,7 @@ def pad(call: Call) -> tuple[Operation, ...]:
     if call.layer.mode != "constant":
         return moved(call, lambda numbers: np.pad(numbers, widths[1:], call.layer.mode))
     if len(shape) == 3 and not any(widths[3]) and fill == 0:  # noqa: PLR2004  rows, columns, channels
-        return (Pad(name=call.name, inputs=call.inputs, padding=(widths[1], widths[2])),)  # type: ignore[arg-type]
+        return (Pad(name=call.name, inputs=call.inputs, padding=(pair(widths[1]), pair(widths[2]))),)
     (operation,) = moved(call, lambda numbers: np.pad(numbers, widths[1:], constant_values=-1))
     return (replace(operation, fill=fill),)
 

@@ -93,9 +93,10 @@ class Location:
 
     def _what(self) -> str:
         verb = "is stored as" if self.kind == "clamping" else "is rounded to"
-        sum_ = f"{self.before} + {self.added} = " if self.before is not None and self.added is not None else ""
-        if sum_ and self.exact != str(self.before + self.added):  # type: ignore[operator]
-            sum_ = f"{self.before} and {self.added} make "
+        sum_ = ""
+        if self.before is not None and self.added is not None:
+            plain = self.exact == str(self.before + self.added)
+            sum_ = f"{self.before} + {self.added} = " if plain else f"{self.before} and {self.added} make "
         more = f"; {counted(self.hits, 'hit')} here put {self.error:g} LSB into it" if self.hits > 1 else ""
         return f"{sum_}{self.exact} {verb} {self.result}{more}"
 

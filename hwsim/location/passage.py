@@ -116,6 +116,7 @@ class StepFinder(Finder):
     def passages(self, inputs: Sequence[Array], sample: int) -> list[Passage]:
         """Return the values at the point: of the post-pipeline once, of steps of inputs for each that has the point."""
         one, found = self.one, []
+        behind: Sequence[Step] = getattr(one, "steps", ())
         if isinstance(one, Sum):
             for number, steps in enumerate(one.input_steps):
                 codes = np.broadcast_to(inputs[number], one.output.shape)
@@ -124,8 +125,8 @@ class StepFinder(Finder):
             found += self._joined(one, inputs, sample)
         if isinstance(one, Rescale):
             found += self._through(one.steps, inputs[0].reshape(-1, one.channels), sample, one.inputs[0])
-        elif self.meets(getattr(one, "steps", ())):
-            found += self._through(one.steps, traced(one, inputs, sample), sample, "")  # type: ignore[attr-defined]
+        elif self.meets(behind):
+            found += self._through(behind, traced(one, inputs, sample), sample, "")
         return found
 
     def _joined(self, one: Join, inputs: Sequence[Array], sample: int) -> Iterator[Passage]:

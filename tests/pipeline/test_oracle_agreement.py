@@ -38,6 +38,7 @@ REFUSED = (
     "in float32",
     "takes an input scale above 2^-26",
     "takes an input scale up to ln(2)",
+    "a softmax by lines of two tables multiplies",
     "where codes are no plain integers",
     "takes codes of at most 8 bits",
     "bits need a shift by",

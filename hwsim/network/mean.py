@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from hwsim.network.operation import Operation, Shape
 
@@ -15,8 +14,12 @@ class Mean(Operation):
     ``kept`` says that what was read keeps rows and columns of size 1: some runtimes then compute in another way.
     """
 
-    kept: bool = True
-    kind: ClassVar[str] = "mean"
+    kept: bool = False
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """``kept_mean`` or ``mean``."""
+        return "kept_mean" if self.kept else "mean"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (1, 1, c)."""

@@ -31,7 +31,7 @@ def lower_mean(operation: Mean, context: Context) -> list[MultiplyAccumulate]:
     count = height * width
     mac = Mac(stages=(Stage(name="accumulator", **settings.pooling.accumulator.model_dump()),))
     taps = steps_in_order(height, width, 1, mac.order, None)
-    form = (settings.pooling.mean_kept if operation.kept else None) or settings.pooling.mean
+    form = settings.pooling.mean
     zero_point = 0 if form == "folded" else source.zero_point
     sums = Sums(
         weights=np.ones((channels, count, 1), np.int32),

@@ -72,13 +72,11 @@ def whole_windows_hold_zeros(settings: Settings) -> Found:
             "`zero_point: removed`"
         )
         yield Mistake(("pooling", "division"), sentence, (("pooling", "zero_point"),))
-    for key in ("mean", "mean_kept"):
-        form = getattr(pooling, key)
-        if form in ("divided", "folded"):
-            sentence = (
-                f"{pooling.division}, but {key} is {form}, which divides by the number of codes; use `{key}: ratio`"
-            )
-            yield Mistake(("pooling", "division"), sentence, (("pooling", key),))
+    if pooling.mean in ("divided", "folded"):
+        sentence = (
+            f"{pooling.division}, but mean is {pooling.mean}, which divides by the number of codes; use `mean: ratio`"
+        )
+        yield Mistake(("pooling", "division"), sentence, (("pooling", "mean"),))
 
 
 def double_rounding_multiplies_by_32_bits(settings: Settings) -> Found:

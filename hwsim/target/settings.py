@@ -300,8 +300,6 @@ class Pooling(Section):
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
     divided by the count, without its fraction (TensorFlow Lite). `folded`: derived from scales and count; codes are
     summed as they are stored, and the input's zero point, rescaled and rounded, comes off behind."""
-    mean_kept: Literal["ratio", "divided", "folded"] | None = None
-    """The same for a `mean` whose result keeps its rows and columns of size 1; without it `mean` holds."""
     zero_point: Literal["removed", "kept"] = "removed"
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
 

@@ -32,6 +32,7 @@ Kind = Literal[
     "average_pool",
     "max_pool",
     "mean",
+    "kept_mean",
     "add",
     "subtract",
     "multiply",
@@ -56,6 +57,7 @@ GENERAL_KIND: Mapping[str, str] = {
     "grouped_conv2d": "conv2d",
     "leaky_relu": "activation",
     "rescale": "activation",
+    "kept_mean": "mean",
 }
 """Special kinds, and the kind whose overrides hold for them, too; their own come on top."""
 
@@ -64,7 +66,7 @@ _USED_BY: Mapping[str, frozenset[str]] = {
     "mac": SUM_KINDS,
     "bias": MAC_KINDS,
     "curve": frozenset({"curve"}),
-    "pooling": frozenset({"average_pool", "mean"}),
+    "pooling": frozenset({"average_pool", "mean", "kept_mean"}),
     "resize": frozenset({"resize"}),
     "normalization": frozenset({"normalize"}),
     "addition": frozenset({"add", "subtract"}),

@@ -38,12 +38,7 @@ def test_every_tensor(network: tuple[str, Path, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", test_implementations.JUDGES)
-def test_every_tensor_of_other_implementations(
-    network: tuple[str, Path, Any], target: str, request: pytest.FixtureRequest
-) -> None:
+def test_every_tensor_of_other_implementations(network: tuple[str, Path, Any], target: str) -> None:
     name, path, codes = network
-    if (name, target) == ("EfficientNetB0", "tflite-int8-optimized"):
-        reason = "some of its means are not matched (docs/tflite.md)"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason))
     (wanted,) = test_implementations.judged(target, [path], [codes])
     assert compare(path, codes, wanted, target, lively=False) >= LEAST[name]

@@ -23,8 +23,7 @@ def mean(layer: Layer) -> Made:
     count = rows * columns
     accumulator = Format.of(pooling["accumulator"])
     sums = Point("accumulator", channels, last=True)
-    kept = layer.operation.get("kept") and pooling.get("mean_kept")
-    form = kept or pooling["mean"]
+    form = pooling["mean"]
     finish = Folded(layer) if form == "folded" else Finish(None, layer.settings, layer.plan, channels)
     zero_point = 0 if form == "folded" else source.zero_point
     share = None

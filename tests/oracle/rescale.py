@@ -218,12 +218,15 @@ class Double(NamedTuple):
     rounded: Rounded
 
 
-def fixed_double(x: int, ratio: float) -> Double:
-    """Shift left and wrap to 32 bits, take the high half of a product, shift right (the kind, as one formula)."""
+def fixed_double(x: int, ratio: float, tail: str = "half_away") -> Double:
+    """Shift left and wrap to 32 bits, take the high half of a product, shift right (the kind, as one formula).
+
+    ``tail``: how the second shift rounds.
+    """
     q, _, e = multiplier(ratio, 32)
     shifted = x * 2 ** max(e, 0)
     high = rounded_shift(WRAP_32.fit(shifted) * q, 31, "half_up")
-    return Double(shifted, high, rounded_shift(high.value, max(-e, 0), "half_away"))
+    return Double(shifted, high, rounded_shift(high.value, max(-e, 0), tail))
 
 
 def to_float32(x: Fraction) -> Fraction:

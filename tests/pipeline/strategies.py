@@ -590,7 +590,7 @@ def draw_operation(  # noqa: PLR0911
                 activation=relus(draw),
             )
         case "mean":
-            return Mean(name=name, inputs=(source,))
+            return Mean(name=name, inputs=(source,), kept=draw(st.booleans()))
         case "max" | "average" as which:
             most = min(window) - 1
             pool = MaxPool if which == "max" else AveragePool

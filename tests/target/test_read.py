@@ -281,7 +281,7 @@ KEYS = {
         "name: t\noperations:\n  conv: {weights: {bits: 4}}\n",
         "3: operations.conv: no such kind of operation; did you mean conv2d?; there are input, constant, "
         "embedding, conv2d, depthwise_conv2d, grouped_conv2d, conv2d_transpose, dense, "
-        "scale_shift, average_pool, max_pool, mean, add, "
+        "scale_shift, average_pool, max_pool, mean, kept_mean, add, "
         "subtract, multiply, matmul, normalize, concatenate, activation, prelu, curve, leaky_relu, rescale, reshape, "
         "resize, pad, crop, rearrange, softmax",
     ),

@@ -285,13 +285,11 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
         ],
     ),
     "codes as stored in whole windows": (
-        {"pooling": {"division": "dpu", "zero_point": "kept", "mean": "divided", "mean_kept": "folded"}},
+        {"pooling": {"division": "dpu", "zero_point": "kept", "mean": "divided"}},
         [
             "pooling.division: dpu, but zero_point is kept, so that positions outside would not count as 0; use "
             "`zero_point: removed`",
             "pooling.division: dpu, but mean is divided, which divides by the number of codes; use `mean: ratio`",
-            "pooling.division: dpu, but mean_kept is folded, which divides by the number of codes; use "
-            "`mean_kept: ratio`",
         ],
     ),
     "a bias before bits are dropped": (
@@ -356,7 +354,8 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "a section that an operation has no use for": (
         {"operations": {"max_pool": {"pooling": {"rounding": "floor"}}, "add": {"mac": {}, "multiplication": {}}}},
         [
-            "operations.max_pool.pooling: no effect: max_pool has no pooling; the section is for average_pool, mean",
+            "operations.max_pool.pooling: no effect: max_pool has no pooling; the section is for average_pool, "
+            "kept_mean, mean",
             "operations.add.mac: no effect: add has no mac; the section is for conv2d, conv2d_transpose, dense, "
             "depthwise_conv2d, grouped_conv2d, matmul, scale_shift",
             "operations.add.multiplication: no effect: add has no multiplication; the section is for multiply",

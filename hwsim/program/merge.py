@@ -30,8 +30,15 @@ def shared_points(pipelines: Sequence[Pipeline], *, side_by_side: bool = False) 
     """Return the points that several inputs count into, with bounds that hold for all of them.
 
     ``side_by_side`` says that the inputs' channels stand next to each other in the output, each with a unit of its own.
+    Raises PlanError where vectors of channels take some inputs whole and leave channels of others.
     """
     counting = [one for one in pipelines if one.points]
+    if len({tuple(point.name for point in one.points) for one in counting}) > 1:
+        channels = ", ".join(str(one.unit.size) for one in pipelines)
+        raise PlanError(
+            f"{counting[0].layer}: joins inputs of {channels} channels, which the vector of a shift_right takes "
+            "apart in different ways; give operations.concatenate a requantize without vector"
+        )
     return tuple(
         shared_point(same, pipelines, side_by_side) for same in zip(*(one.points for one in counting), strict=True)
     )

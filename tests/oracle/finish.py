@@ -87,10 +87,10 @@ class Finish:
 class InputRescaling:
     """Brings the inputs of add and concatenate to one scale."""
 
-    def __init__(self, settings: Mapping[str, Any], channels: int) -> None:
-        """Begin an empty ledger."""
+    def __init__(self, settings: Mapping[str, Any], channels: int, each: int | None = None) -> None:
+        """Begin an empty ledger; ``each``: the channels of an input, where several stand side by side."""
         self.steps = rescaling(expand(settings["requantize"]))
-        self.walk = Walk(self.steps, settings["random"], channels, of_inputs=True)
+        self.walk = Walk(self.steps, settings["random"], channels, of_inputs=True, each=each)
         self.points = self.walk.points
         self._resolved: dict[tuple[Unit, float], list[Step]] = {}
 
@@ -99,13 +99,15 @@ class InputRescaling:
         """Whether anything depends on the ratio."""
         return any(map(goes_by_ratio, self.steps))
 
-    def rescale(self, x: int, scales: tuple[float, float], number: int, place: Place) -> int:
+    def rescale(
+        self, x: int, scales: tuple[float, float], number: int, place: Place, among: range | None = None
+    ) -> int:
         """Bring ``x``, which is value ``number`` of its tensor, from one scale to another."""
-        return self.bring(x, Unit(scales[0]), scales[1], number, place)
+        return self.bring(x, Unit(scales[0]), scales[1], number, place, among)
 
-    def bring(self, x: int, unit: Unit, scale: float, number: int, place: Place) -> int:
-        """Bring ``x``, which is value ``number`` of its tensor, from a unit to a scale."""
+    def bring(self, x: int, unit: Unit, scale: float, number: int, place: Place, among: range | None = None) -> int:
+        """Bring ``x``, which is value ``number`` of its tensor, from a unit to a scale; ``among``: see ``Walk.run``."""
         key = (unit, scale)
         if key not in self._resolved:
             self._resolved[key] = resolve(self.steps, unit, scale)
-        return self.walk.run(x, self._resolved[key], number, place)
+        return self.walk.run(x, self._resolved[key], number, place, among)

@@ -138,7 +138,9 @@ class Joint:
         """Begin an empty ledger."""
         self.differ = [differs(one, layer.plan, part) for one, part in zip(layer.inputs, parts(layer), strict=True)]
         self.scales = scales_of(layer.plan, channels)
-        self.rescaling = InputRescaling(layer.settings, channels)
+        self.among = [range(*part.indices(channels)) for part in parts(layer)]
+        rescaled = [len(part) for part, differ in zip(self.among, self.differ, strict=True) if differ]
+        self.rescaling = InputRescaling(layer.settings, channels, next(iter(rescaled), None))
         self.output = Output(layer.settings, layer.plan, channels)
         points = self.rescaling.points if self.rescaling.by_ratio else []
         self.points = [*points, self.output.point] if any(self.differ) else []
@@ -156,7 +158,8 @@ class Joint:
             if scales[0] != scales[1]:
                 raise ValueError(f"scales {scales} meet, and nothing goes by ratio")
             return self.output.store(code - one.zero_point, place)
-        return self.output.store(self.rescaling.rescale(code - one.zero_point, scales, number, place), place)
+        rescaled = self.rescaling.rescale(code - one.zero_point, scales, number, place, self.among[which])
+        return self.output.store(rescaled, place)
 
 
 def concatenate(layer: Layer) -> Made:

@@ -254,16 +254,22 @@ class Walk:
         channels: int,
         relu: Relu | None = None,
         of_inputs: bool = False,
+        each: int | None = None,
     ) -> None:
-        """Begin an empty ledger; points ``of_inputs`` are called ``input`` and ``input_…``."""
+        """Begin an empty ledger; points ``of_inputs`` are called ``input`` and ``input_…``.
+
+        ``each``: the channels of each input, where several stand side by side.
+        """
         self.steps = list(steps)
         self.draws = Draws(random)
         self.relu = relu
         self.at = [Point(name_of(one, of_inputs), channels) if counts(one) else None for one in steps]
-        self.body = [channels - channels % (one.get("vector") or 1) for one in steps]
+        self.vectors = [one.get("vector") or 1 for one in steps]
+        each = channels if each is None else each
+        self.body = [each - each % vector for vector in self.vectors]
         self.tails = [
             Point(name_of({**one, "name": f"{one.get('name') or one['step']}_tail"}, of_inputs), channels)
-            if body < channels
+            if body < each
             else None
             for one, body in zip(steps, self.body, strict=True)
         ]
@@ -281,10 +287,14 @@ class Walk:
             points += self.relu.points if self.relu and step["step"] == "activation" else []
         return points
 
-    def run(self, x: int, resolved: Sequence[Step], number: int, place: Place) -> int:
-        """Return what becomes of ``x``, value ``number`` of its tensor, by the list with its numbers."""
-        for step, whole, tail, body in zip(resolved, self.at, self.tails, self.body, strict=True):
-            left_over = tail is not None and place.channel >= body
+    def run(self, x: int, resolved: Sequence[Step], number: int, place: Place, among: range | None = None) -> int:
+        """Return what becomes of ``x``, value ``number`` of its tensor, by the list with its numbers.
+
+        ``among``: the channels that its own tensor becomes, if several stand side by side.
+        """
+        for step, whole, tail, body, vector in zip(resolved, self.at, self.tails, self.body, self.vectors, strict=True):
+            first = among.stop - len(among) % vector if among is not None else body
+            left_over = tail is not None and place.channel >= first
             if whole and body:
                 x = (
                     whole.round_only(Rounded(x, False, 0), place)

@@ -40,6 +40,7 @@ REFUSED = (
     "takes an input scale up to ln(2)",
     "a softmax by lines of two tables multiplies",
     "where codes are no plain integers",
+    "takes apart in different ways",
     "takes codes of at most 8 bits",
     "bits need a shift by",
 )

@@ -35,7 +35,8 @@ from hwsim.errors import (
     UnsupportedError,
     WidthError,
 )
-from hwsim.network import Conv2D, Input, Network
+from hwsim.network import Concatenate, Conv2D, Input, Network
+from hwsim.quantize.plan import TensorPlan
 
 VECTORS = reals(9, 6, seed=1)
 IMAGES = reals(9, 6, 6, 3, seed=2)
@@ -237,6 +238,28 @@ def test_the_plan_of_another_target_is_refused_where_it_does_not_fit() -> None:
 
 
 # Options
+
+
+@pytest.mark.parametrize(
+    ("sizes", "allowed"), [((4, 2), 1), ((3, 5), 1), ((1, 1), 1), ((4, 3), 0), ((3, 1), 0), ((1, 2), 0)]
+)
+def test_vectors_take_the_inputs_of_a_concatenation_apart_alike(sizes: tuple[int, int], allowed: int) -> None:
+    shift = {"step": "shift_right", "vector": 2, "rounding": "floor", "tail_rounding": "ceil"}
+    target = target_with(requantize={"kind": "steps", "steps": [{"step": "multiply"}, shift]})
+    sources = [Input(name=f"x{number}", shape=(size,)) for number, size in enumerate(sizes)]
+    join = Concatenate(name="y", inputs=("x0", "x1"), axis=0)
+    network = Network(name="joined", operations=(*sources, join), outputs=("y",))
+    tensors = {
+        name: TensorPlan(bits=8, signed=True, scale=scale)
+        for name, scale in zip(network.by_name, (0.1, 0.2, 0.3), strict=True)
+    }
+    plan = hwsim.Plan(network="joined", target=target.name, tensors=tensors, weights={})
+    if allowed:
+        assert hwsim.lower(network, plan, target).operations
+        return
+    message = rf"^y: joins inputs of {sizes[0]}, {sizes[1]} channels, which the vector of a shift_right takes apart in"
+    with pytest.raises(PlanError, match=message):
+        hwsim.lower(network, plan, target)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])

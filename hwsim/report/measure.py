@@ -24,7 +24,19 @@ from hwsim.program.records import Codes, Decode, IntOperation, MultiplyAccumulat
 from hwsim.report.exact import ExactSum
 from hwsim.report.figures import FlipFigures, LayerFigures, OutputFigures, PointFigures, TensorFigures
 from hwsim.report.spread import tensor_figures
-from hwsim_kernels.counting import CLAMP_ENERGY, ROUND_BIAS, SUMS, VALUES, long_sum, value_range
+from hwsim_kernels.counting import (
+    CLAMP_ENERGY,
+    MAXIMUM,
+    MINIMUM,
+    NEVER,
+    ROUND_BIAS,
+    SUMS,
+    VALUES,
+    WIDE_MAXIMUM,
+    WIDE_MINIMUM,
+    long_sum,
+    value_range,
+)
 from hwsim_kernels.measure import ERROR, LARGEST, SIGNAL, compare, nearest
 
 Array = NDArray[Any]
@@ -332,10 +344,28 @@ def channel_bits(row: Row) -> tuple[int, ...]:
     form = row.point.format
     if form is None or row.seen is None:
         return ()
-    return tuple(
-        0 if low is None and high is None else bits_needed(*_ordered(low, high), signed=form.signed)
-        for low, high in value_range(row.counts)
-    )
+    if not (row.counts[WIDE_MINIMUM] == NEVER).all() or not (row.counts[WIDE_MAXIMUM] == -NEVER).all():
+        return tuple(
+            0 if low is None and high is None else bits_needed(*_ordered(low, high), signed=form.signed)
+            for low, high in value_range(row.counts)
+        )
+    # most points have hundreds of channels, none of them with a value of two words
+    low, high = row.counts[MINIMUM], row.counts[MAXIMUM]
+    none = (low == NEVER) & (high == -NEVER)
+    low, high = np.where(low == NEVER, high, low), np.where(high == -NEVER, low, high)
+    bits = np.maximum(bit_lengths(low ^ (low >> 63)), bit_lengths(high ^ (high >> 63))) + 1
+    if not form.signed:
+        bits = np.where(low < 0, bits, np.maximum(bits - 1, 1))
+    return tuple(np.where(none, 0, bits).tolist())
+
+
+def bit_lengths(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bits of integers that are not negative.
+
+    >>> bit_lengths(np.array([0, 1, 3, 4, 2**62 - 1])).tolist()
+    [0, 1, 2, 3, 62]
+    """
+    return np.searchsorted(1 << np.arange(63, dtype=np.int64), values, side="right")
 
 
 def _ordered(low: int | None, high: int | None) -> tuple[int, int]:

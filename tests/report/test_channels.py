@@ -6,13 +6,19 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from report.synthetic import LAYER, NO_CLAMPING, POINT
 
+from hwsim.engine.ledger import Row
+from hwsim.formats import IntFormat, bits_needed
+from hwsim.program.records import Point
 from hwsim.report import PointFigures
 from hwsim.report.channels import CELLS, Map, binned, maps_of
+from hwsim.report.measure import channel_bits
 from hwsim.report.ranking import layer_losses
+from hwsim_kernels.counting import BINS, MAXIMUM, MINIMUM, NEVER, new_counts
 
 
 def maps(*points: PointFigures) -> dict[str, Map]:
@@ -70,3 +76,22 @@ def test_map_of_a_wide_layer_says_so() -> None:
     [strip] = maps(point)["hit rate, %"].strips
     assert strip.said == "1 of 300; worst: channel 299, 0.70 %; 3 channels in a cell"
     assert cells(strip) == [*[0] * 99, 3]
+
+
+ENDS = st.one_of(st.none(), st.integers(-(2**62), 2**62), st.integers(-300, 300))
+
+
+@given(st.lists(st.tuples(ENDS, ENDS), min_size=1, max_size=6), st.booleans())
+def test_bits_of_channels(ends: list[tuple[int | None, int | None]], signed: bool) -> None:
+    """Of many channels at once as of each; a point that notes what lies outside may have seen only one end."""
+    counts = new_counts(len(ends))
+    wanted = []
+    for channel, (one, other) in enumerate(ends):
+        low, high = sorted((one, other)) if one is not None and other is not None else (one, other)
+        counts[MINIMUM, channel] = NEVER if low is None else low
+        counts[MAXIMUM, channel] = -NEVER if high is None else high
+        seen = [end for end in (low, high) if end is not None]
+        wanted.append(bits_needed(min(seen), max(seen), signed=signed) if seen else 0)
+    point = Point(name="output", unit=np.ones(len(ends)), format=IntFormat(bits=8, signed=signed))
+    found = channel_bits(Row("y", "dense", point, counts, np.zeros(BINS, np.int64), 1))
+    assert found == (tuple(wanted) if any(wanted) else ())

@@ -177,6 +177,8 @@ class Row:
         return counting.long_sum(self.counts, counting.ROUND_ENERGY)
 
     def _real(self, energies: list[int]) -> float:
+        if not any(energies):
+            return 0.0
         units = np.broadcast_to(self.point.unit, (len(energies),)).tolist()
         return float(sum(energy * unit**2 for energy, unit in zip(energies, units, strict=True)))
 

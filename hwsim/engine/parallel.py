@@ -83,8 +83,11 @@ class Engine:
 
     def parts(self, samples: int) -> list[slice]:
         """Return the parts into which so many samples are cut for the threads."""
-        size = max(1, min(self.batch_size, -(-samples // self._threads)))
-        return [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
+        return cut(samples, min(self.batch_size, -(-samples // self._threads)))
+
+    def shares(self, things: int) -> list[slice]:
+        """Return the parts into which so many things are cut, one for each thread."""
+        return cut(things, -(-things // self._threads))
 
     def share(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Return what ``work`` makes of each part, in their order, in threads."""
@@ -119,6 +122,16 @@ class Engine:
     def _keep(self, layer: str, tally: Tally) -> None:
         for point, values in (tally.trace or {}).items():
             self.traces.setdefault(layer, {}).setdefault(point, []).append(values)
+
+
+def cut(things: int, size: int) -> list[slice]:
+    """Return parts of a size; the last one may be smaller.
+
+    >>> cut(5, 3)
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    size = max(1, size)
+    return [slice(start, min(start + size, things)) for start in range(0, things, size)]
 
 
 def refuse_overflow(one: IntOperation, counts: Counts) -> None:

@@ -106,10 +106,15 @@ def run_block(  # noqa: PLR0913, PLR0917  what runs, by what, on what
         return _run_part(program, engine, [values[part] for values in block], first_sample + part.start, wanted)
 
     made, tallies = zip(*engine.share(work, engine.parts(len(block[0]))), strict=True)
-    for one, *counted in zip(program.operations, *tallies, strict=True):
-        counts = engine.joined(one, counted)
-        if engine.counted:
-            ledger.merge(one, counts)
+    counted = list(zip(program.operations, *tallies, strict=True))
+
+    def take_in(some: slice) -> None:
+        for one, *parts in counted[some]:
+            counts = engine.joined(one, parts)
+            if engine.counted:
+                ledger.merge(one, counts)
+
+    engine.share(take_in, engine.shares(len(counted)))
     return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
 
 

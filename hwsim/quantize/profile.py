@@ -75,8 +75,12 @@ class Statistics:
             self.bins += np.bincount(rows.ravel().view(np.uint32) >> 16, minlength=BINS)
             return
         self._begin(rows.shape[1])
+        rows = rows.view()
+        # some are, and Numba would compile the kernel for either kind
+        rows.flags.writeable = False
         for first in range(0, len(rows), MOST_ROWS):
-            add_moments(rows[first : first + MOST_ROWS], *self._arrays())
+            part = rows[first : first + MOST_ROWS]
+            add_moments(part, part.view(np.uint32), *self._arrays())
 
     def _begin(self, channels: int) -> None:
         """Make room for so many channels, unless there is; raise ValueError if there is room for another number."""

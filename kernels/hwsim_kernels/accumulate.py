@@ -15,6 +15,7 @@ from hwsim_kernels.counting import (
     NEVER,
     SUMS,
     VALUES,
+    add_to_all,
     count_bits,
     count_range,
 )
@@ -33,7 +34,7 @@ from hwsim_kernels.fields import (
     TREE,
 )
 from hwsim_kernels.gather import gather
-from hwsim_kernels.lanes import add_lanes, close_sums, count_lanes, multiply, reduce_tree, settle
+from hwsim_kernels.lanes import add_lanes, close_sums, copy, count_lanes, multiply, reduce_tree, settle
 
 LANES = 1024
 """About how many lanes a block has: small enough for the nearest caches, large enough to hide a step's overhead."""
@@ -78,7 +79,7 @@ def accumulate_block(
             field = stages[level]
             finished = ends[level, k] != 0
             if field[TREE] != 0:
-                leaves[level, filled[level]] = values
+                copy(values, leaves[level, filled[level]])
                 filled[level] += 1
                 if finished:
                     leaves[level, filled[level] :] = 0
@@ -105,14 +106,14 @@ def accumulate_block(
             filled[level] = 0
             handed[level] += 1
             if level < levels - 1:
-                values[:] = lanes[level, SUM]
+                copy(lanes[level, SUM], values)
                 lanes[level, SUM] = 0
                 lanes[level, INJECTED] = 0
                 lanes[level, HIT] = 0
     for level in range(levels):
-        counts[level, VALUES, first : first + outputs] += settled[level] * positions
-        counts[level, SUMS, first : first + outputs] += handed[level] * positions
-    product_counts[VALUES, first : first + outputs] += steps * positions
+        add_to_all(settled[level] * positions, counts[level, VALUES, first : first + outputs])
+        add_to_all(handed[level] * positions, counts[level, SUMS, first : first + outputs])
+    add_to_all(steps * positions, product_counts[VALUES, first : first + outputs])
 
 
 @njit
@@ -155,7 +156,10 @@ def accumulate(
     samples, rows, columns, channels = out.shape
     groups, steps, outputs = weights.shape
     levels = stages.shape[0]
-    terms = max(1, stages[:, TERMS].max()) if stages[:, TREE].max() > 0 else 1
+    terms: Int = np.int64(1)
+    for level in range(levels):
+        if stages[level, TREE] != 0:
+            terms = max(terms, stages[level, TERMS])
     start_shift = stages[start_level, SHIFT] if stages[start_level, CHECK_EACH] == 0 else 0
     window = np.array([strides[0], strides[1], rows * columns, spread[0], spread[1]])
     block = max(1, LANES // outputs)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
@@ -59,9 +60,13 @@ def new_counts(*shape: int) -> Counts:
 def carry(counts: Counts) -> None:
     """Move what is above 31 bits in each column of a long sum to the next column."""
     for first, length in LONG_SUMS.items():
-        for column in range(first, first + length - 1):
-            counts[..., column + 1, :] += counts[..., column, :] >> WORD
-            counts[..., column, :] &= MASK
+        _carry_one(counts, first, length)
+
+
+def _carry_one(counts: Counts, first: int, length: int) -> None:
+    for column in range(first, first + length - 1):
+        counts[..., column + 1, :] += counts[..., column, :] >> WORD
+        counts[..., column, :] &= MASK
 
 
 def enlarge(counts: Counts, shift: Ints) -> None:
@@ -75,43 +80,35 @@ def enlarge(counts: Counts, shift: Ints) -> None:
 
 def merge(into: Counts, other: Counts) -> None:
     """Add the counters of another part of the run; the result does not depend on the parts or their order."""
-    if into.ndim == 2:
-        _merge(into[None], other[None])
-    else:
-        _merge(into, other)
+    for column, choose in ((MINIMUM, np.minimum), (MAXIMUM, np.maximum), (FIRST, np.minimum)):
+        choose(into[..., column, :], other[..., column, :], out=into[..., column, :])
+    for first, end in _ADDED:
+        into[..., first:end, :] += other[..., first:end, :]
+    for first, length in LONG_SUMS.items():
+        ours, theirs = (one[..., first : first + length, :] for one in (into, other))
+        # most long sums are short, and many are 0
+        if theirs.any():
+            ours += theirs
+        if (ours[..., :-1, :] >> WORD).any():
+            _carry_one(into, first, length)
+    if (other[..., WIDE_MINIMUM, :] != NEVER).any() or (other[..., WIDE_MAXIMUM, :] != -NEVER).any():
+        (low, their_low), (high, their_high) = (
+            (into[..., column : column + 2, :], other[..., column : column + 2, :])
+            for column in (WIDE_MINIMUM, WIDE_MAXIMUM)
+        )
+        np.copyto(low, their_low, where=_less(their_low, low))
+        np.copyto(high, their_high, where=_less(high, their_high))
 
 
-@njit
-def _merge(into: Counts, other: Counts) -> None:
-    for point in range(into.shape[0]):
-        ours, theirs = into[point], other[point]
-        wide = False
-        for c in range(ours.shape[1]):
-            ours[MINIMUM, c] = min(ours[MINIMUM, c], theirs[MINIMUM, c])
-            ours[MAXIMUM, c] = max(ours[MAXIMUM, c], theirs[MAXIMUM, c])
-            ours[FIRST, c] = min(ours[FIRST, c], theirs[FIRST, c])
-            wide |= (theirs[WIDE_MINIMUM, c] != NEVER) | (theirs[WIDE_MAXIMUM, c] != -NEVER)
-        for c in range(ours.shape[1] if wide else 0):
-            high, low = theirs[WIDE_MINIMUM, c], theirs[WIDE_MINIMUM + 1, c]
-            if less(high, low, ours[WIDE_MINIMUM, c], ours[WIDE_MINIMUM + 1, c]):
-                ours[WIDE_MINIMUM, c], ours[WIDE_MINIMUM + 1, c] = high, low
-            high, low = theirs[WIDE_MAXIMUM, c], theirs[WIDE_MAXIMUM + 1, c]
-            if less(ours[WIDE_MAXIMUM, c], ours[WIDE_MAXIMUM + 1, c], high, low):
-                ours[WIDE_MAXIMUM, c], ours[WIDE_MAXIMUM + 1, c] = high, low
-        for column in (VALUES, LOW, HIGH, TRANSIENT, PERSISTENT, INEXACT, ROUND_BIAS, SUMS):
-            for c in range(ours.shape[1]):
-                ours[column, c] += theirs[column, c]
-        for column in range(ROUND_ENERGY, SUMS):
-            last = column in (CLAMP_ENERGY - 1, SUMS - 1)
-            some = np.int64(0)
-            for c in range(ours.shape[1]):
-                some |= theirs[column, c] | (ours[column, c] >> WORD)
-            # most long sums are short, and many are 0
-            for c in range(ours.shape[1] if some != 0 else 0):
-                ours[column, c] += theirs[column, c]
-                if not last:
-                    ours[column + 1, c] += ours[column, c] >> WORD
-                    ours[column, c] &= MASK
+def _less(one: Counts, other: Counts) -> NDArray[np.bool_]:
+    """Whether values of two words (…, 2, channels) are below others, as ``wide.less`` has it; (…, 1, channels)."""
+    high, low, other_high, other_low = one[..., :1, :], one[..., 1:, :], other[..., :1, :], other[..., 1:, :]
+    below: NDArray[np.bool_] = (high < other_high) | ((high == other_high) & (low < other_low))
+    return below
+
+
+_ADDED = ((VALUES, MINIMUM), (TRANSIENT, FIRST), (INEXACT, ROUND_ENERGY), (SUMS, WIDE_MINIMUM))
+"""Columns that are sums of 64 bits, from the first to the one behind the last."""
 
 
 def long_sum(counts: Counts, column: int) -> list[int]:
@@ -148,6 +145,13 @@ def whole_range(counts: Counts) -> tuple[int, int] | None:
         both = (int(counts[MINIMUM].min()), int(counts[MAXIMUM].max()))
         ends = [end for end in both if abs(end) != NEVER]
     return (min(ends), max(ends)) if ends else None
+
+
+@njit
+def add_to_all(amount: Int, counters: Ints) -> None:
+    """Add a number to each counter. A loop, as Numba takes seconds over ``+=``, for the sake of its error message."""
+    for c in range(counters.size):
+        counters[c] += amount
 
 
 @njit

@@ -164,6 +164,13 @@ def add_lanes(values: Ints, sums: Ints, shift: Int) -> None:
 
 
 @njit
+def copy(values: Ints, into: Ints) -> None:
+    """Copy values. Numba takes seconds to compile an assignment of arrays, for the sake of its error message."""
+    for i in range(into.size):
+        into[i] = values[i]
+
+
+@njit
 def close_sums(lanes: Ints, field: Ints, first: Int, outputs: Int, counts: Ints) -> None:
     """Count what the fits have done to each finished sum."""
     low = lowest(field[BITS], field[SIGNED], field[OVERFLOW])
@@ -198,15 +205,15 @@ def reduce_tree(
     nodes = 0
     while width > 1 or nodes == 0:
         for pair in range((width + 1) // 2):
-            lanes[SUM] = leaves[2 * pair]
+            copy(leaves[2 * pair], lanes[SUM])
             if 2 * pair + 1 < width:
-                lanes[SUM] += leaves[2 * pair + 1]
+                add_lanes(leaves[2 * pair + 1], lanes[SUM], 0)
             if 2 * pair + 1 < width or field[TERMS] == 1:
                 settle(lanes, field, step, steps, draws, numbers, first, outputs, counts)
                 nodes += 1
-            leaves[pair] = lanes[SUM]
+            copy(lanes[SUM], leaves[pair])
         width = (width + 1) // 2
-    lanes[SUM] = leaves[0]
+    copy(leaves[0], lanes[SUM])
     return nodes
 
 

@@ -44,7 +44,7 @@ def compare(exact: Values, codes: Values, others: Values, scale: float, zero_poi
             out[sample, number, SIGNAL] = total(sums[0])
             out[sample, number, ERROR] = total(sums[1 + number])
             # a float64 is the root of its square, but for the smallest and the largest
-            out[sample, number, LARGEST] = np.sqrt(sums[3 + number].max())
+            out[sample, number, LARGEST] = np.sqrt(largest(sums[3 + number]))
 
 
 @njit
@@ -75,6 +75,15 @@ def total(sums: Reals) -> float:
     result = 0.0
     for one in sums:
         result += one
+    return result
+
+
+@njit
+def largest(squares: Reals) -> float:
+    """Return the largest of numbers that are not negative."""
+    result = 0.0
+    for one in squares:
+        result = max(result, one)
     return result
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Ints
-from hwsim_kernels.counting import SUMS, VALUES, count_bits_wide, count_injected_wide, count_range_wide
+from hwsim_kernels.counting import SUMS, VALUES, add_to_all, count_bits_wide, count_injected_wide, count_range_wide
 from hwsim_kernels.fields import BITS, OVERFLOW, ROUNDING, SATURATED_BITS, SHIFT, SIGNED
 from hwsim_kernels.register import closed, fitted, rounded
 from hwsim_kernels.rounding import draw_at
@@ -39,8 +39,8 @@ def add(terms: Ints, field: Ints, position: Ints, out: Ints, counts: Ints, histo
             count_range_wide(counts, c, exact_high, exact_low)
             count_bits_wide(histogram, exact_high, exact_low)
             store(out, row, c, high, low)
-    counts[VALUES] += rows * tensors
-    counts[SUMS] += rows
+    add_to_all(rows * tensors, counts[VALUES])
+    add_to_all(rows, counts[SUMS])
 
 
 @njit
@@ -84,4 +84,4 @@ def multiply(
                 count_injected_wide(counts, c, lost_high, lost_low)
             store(out, row, c, high, low)
     if narrowed:
-        counts[VALUES] += rows
+        add_to_all(rows, counts[VALUES])

@@ -37,13 +37,15 @@ DIGIT = (1 << 32) - 1
 
 
 @njit
-def add_moments(values: Singles, bins: Ints, low: Reals, high: Reals, sums: Ints, squares: Ints) -> None:
+def add_moments(
+    values: Singles, patterns: NDArray[np.uint32], bins: Ints, low: Reals, high: Reals, sums: Ints, squares: Ints
+) -> None:
     """Take in finite values (rows, channels), at most MOST_ROWS rows.
 
-    bins: (65536,), how often the upper 16 bits of a value occur. low, high: (channels,), the ranges.
+    patterns: the bits of the values. bins: (65536,), how often the upper 16 bits of a value occur.
+    low, high: (channels,), the ranges.
     sums, squares: (channels, SUM_DIGITS) and (channels, SQUARE_DIGITS).
     """
-    patterns = values.view(np.uint32)
     rows, channels = values.shape
     parts = np.empty((GROUPS, 3, min(WIDTH, channels)), np.int64)
     for first in range(0, channels, WIDTH):

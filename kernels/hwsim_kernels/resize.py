@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
-from hwsim_kernels.counting import VALUES, count_range, count_rounding
+from hwsim_kernels.counting import VALUES, add_to_all, count_range, count_rounding
 from hwsim_kernels.rounding import draw_at, round_up, shift_fraction
 
 
@@ -51,4 +51,4 @@ def interpolate(
                     quotient += up
                     count_range(counts, c, quotient)
                     out[n, y, x, c] = quotient
-    counts[VALUES] += samples * height * width
+    add_to_all(samples * height * width, counts[VALUES])

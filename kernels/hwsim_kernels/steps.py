@@ -11,7 +11,14 @@ import numpy as np
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints, Reals
-from hwsim_kernels.counting import VALUES, count_bits_wide, count_injected_wide, count_range_wide, count_rounding
+from hwsim_kernels.counting import (
+    VALUES,
+    add_to_all,
+    count_bits_wide,
+    count_injected_wide,
+    count_range_wide,
+    count_rounding,
+)
 from hwsim_kernels.register import fitted, rounded
 from hwsim_kernels.rounding import draw_at, round_up
 from hwsim_kernels.wide import (
@@ -103,7 +110,7 @@ def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogra
             if lost_high != 0 or lost_low != 0:
                 count_injected_wide(counts, c, lost_high, lost_low)
                 store(values, row, c, high, low)
-    counts[VALUES] += values.shape[1]
+    add_to_all(values.shape[1], counts[VALUES])
 
 
 @njit
@@ -166,7 +173,7 @@ def scale_float(
             high, low = plus(high, low, 0, up)
             count_range_wide(counts, c, high, low)
             store(values, row, c, high, low)
-    counts[VALUES] += values.shape[1]
+    add_to_all(values.shape[1], counts[VALUES])
 
 
 @njit

@@ -28,7 +28,7 @@ class Found:
         self.sums = np.zeros((channels, SUM_DIGITS), np.int64)
         self.squares = np.zeros((channels, SQUARE_DIGITS), np.int64)
         for part in parts:
-            add_moments(part, self.bins, self.low, self.high, self.sums, self.squares)
+            add_moments(part, part.view(np.uint32), self.bins, self.low, self.high, self.sums, self.squares)
 
 
 def value_of(digits: Ints) -> int:

@@ -41,7 +41,7 @@ PointName = Annotated[
 class Section(BaseModel):
     """A section of a target file: unknown keys are mistakes, and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Fit(Section):

@@ -25,6 +25,9 @@ Pair = tuple[np.int64, np.int64]
 COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 """Whether kernels run as machine code; as Python they are a hundred times slower."""
 
+AT_LENGTH = os.environ.get("HWSIM_TEST_TIERS") == "all"
+"""Whether this is a long run: on all tiers, and with all examples."""
+
 ONE_WORD = 1 << 62
 """Magnitudes below this are held in one word."""
 
@@ -41,8 +44,8 @@ OVERFLOWS = tuple(mode.value for mode in Overflow if mode is not Overflow.ERROR)
 
 
 def examples(number: int) -> settings:
-    """Return settings for so many examples, fewer where kernels run as Python."""
-    few = number if COMPILED else max(number // 5, 10)
+    """Return settings for so many examples: two in five of them unless at length, fewer where kernels run as Python."""
+    few = number if COMPILED and AT_LENGTH else max(2 * number // 5 if COMPILED else number // 5, 10)
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     return settings(max_examples=few, deadline=None, suppress_health_check=checks)
 

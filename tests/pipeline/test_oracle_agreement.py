@@ -95,7 +95,7 @@ def test_everything_agrees(case: Case) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=3000, deadline=None, suppress_health_check=SLOW_DRAWS)
+@settings(max_examples=1200, deadline=None, suppress_health_check=SLOW_DRAWS)
 @given(cases())
 def test_everything_agrees_at_length(case: Case) -> None:
     agree(case)

@@ -35,7 +35,7 @@ def test_every_tier_agrees(tier: str, monkeypatch: pytest.MonkeyPatch, case: Cas
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tier", FAST)
-@settings(max_examples=700, deadline=None, suppress_health_check=ALLOWED)
+@settings(max_examples=300, deadline=None, suppress_health_check=ALLOWED)
 @given(case=cases())
 def test_every_tier_agrees_at_length(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
     agree(monkeypatch, tier, case)
@@ -60,7 +60,7 @@ def test_every_way_agrees(case: Case) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None, suppress_health_check=SLOW_DRAWS)
+@settings(max_examples=400, deadline=None, suppress_health_check=SLOW_DRAWS)
 @given(cases())
 def test_every_way_agrees_at_length(case: Case) -> None:
     agree_in_traces(case)

@@ -52,6 +52,9 @@ MAX_SHIFT = 124
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_ABOVE_FLOAT32 = 2.0**128 - 2.0**103
+"""Numbers from here on are infinite in float32."""
+
 NO_ERRORS = np.zeros((0, 0), np.int64)
 """Of a table whose entries are what the target gives."""
 
@@ -255,8 +258,11 @@ class Pipeline:
         self._note(point, rounding=rounding, shift=max(right))
 
     def _scale_float(self, step: post.MultiplyFloatStep, point: str, ratio: Reals) -> None:
+        largest = float(ratio.max())
+        if step.precision == 32 and largest >= _ABOVE_FLOAT32:
+            raise PlanError(f"{self.layer}: the ratio of its scales is {largest!r}, which is infinite in float32")
         low, high = self.bound
-        bound = min(int(max(-low, high) * float(ratio.max()) * 1.001) + 2, int(FLOAT_LIMIT))
+        bound = min(int(max(-low, high) * largest * 1.001) + 2, int(FLOAT_LIMIT))
         scaled = ScaleFloat(point=point, ratio=ratio, precision=step.precision, rounding=step.rounding)
         self._advance(scaled, -bound if low < 0 else 0, bound)
         self._note(point, rounding=step.rounding)

@@ -17,7 +17,7 @@ import hwsim
 from hwsim.engine import execute
 from hwsim.loaders.tflite_draft import Draft
 from hwsim.loaders.tflite_file import read_graph
-from hwsim.network import Activation, Network, Reshape
+from hwsim.network import Activation, Network, Pad, Reshape
 from hwsim.program import Program, lower
 from hwsim.program.records import MultiplyAccumulate
 from hwsim.quantize import Plan, Profile, collect, decide
@@ -138,12 +138,15 @@ def without_overwriting(target: Target) -> Target:
 def matched(ours: Network, theirs: Network) -> dict[str, str]:
     """Return the file's name for each of our operations; both graphs are followed from their outputs to their inputs.
 
-    Reshapes and changes of scale, which one network may have and the other not, are stepped over.
+    Reshapes and changes of scale, which one network may have and the other not, are stepped over, and pads, which the
+    converter makes part of a convolution where that is the same.
     """
     found: dict[str, str] = {}
     waiting = list(zip(ours.outputs, theirs.outputs, strict=True))
     while waiting:
         mine, its = (over(network, name) for network, name in zip((ours, theirs), waiting.pop(), strict=True))
+        if isinstance(ours.by_name[mine], Pad) and not isinstance(theirs.by_name[its], Pad):
+            mine = over(ours, ours.by_name[mine].inputs[0])
         first, second = ours.by_name[mine], theirs.by_name[its]
         assert {first.kind, second.kind} in ({first.kind}, MOVES), (mine, its)
         assert found.setdefault(mine, its) == its

@@ -58,6 +58,17 @@ def test_a_ratio_is_too_wide() -> None:
         hwsim.run(vector_network(), "generic-int8", VECTORS, plan=hwsim.Plan.model_validate_json(json.dumps(fields)))
 
 
+def test_a_ratio_is_infinite_in_float32() -> None:
+    steps = [{"step": "multiply_float", "precision": 32, "rounding": "half_even"}]
+    target, network = target_with(requantize={"kind": "steps", "steps": steps}), image_network()
+    plan = with_scale(plan_for(target), "stem", 2.0**-126)
+    coarse = with_scale(plan, "image", 2.0**126)
+    with pytest.raises(
+        PlanError, match=r"^stem: the ratio of its scales is [0-9.]+e\+\d+, which is infinite in float32$"
+    ):
+        hwsim.lower(network, coarse, target)
+
+
 def test_a_ratio_that_multipliers_make_0_is_refused_where_sums_would_show_it() -> None:
     plan = hwsim.run(vector_network(), "generic-int8", VECTORS).plan
     fields = json.loads(plan.to_json())

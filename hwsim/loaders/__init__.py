@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.data import Data, Samples
 from hwsim.errors import ModelError
 from hwsim.network import Network, Shape
-from hwsim.network.rewrite import simplify
+from hwsim.network.rewrite import keep_axes, simplify
 from hwsim.network.spread import silu_as_product
 from hwsim.target import Target, load_target
 from hwsim.target.settings import Reading
@@ -59,6 +59,8 @@ def load_with_model(
     network = import_model(source, reading, shapes)
     if reading.silu == "product":
         network = silu_as_product(network)
+    if reading.global_average == "mean":
+        network = keep_axes(network)
     return simplify(network, fold=fold, folding=reading.folding, leaky=reading.leaky_relu == "fused"), source
 
 

@@ -9,7 +9,9 @@ from functools import partial
 from hwsim.network.fold import Folding, fold_into_next, fold_into_previous
 from hwsim.network.fuse import fuse_activation
 from hwsim.network.graph import Network
+from hwsim.network.mean import Mean
 from hwsim.network.operation import Input, Operation
+from hwsim.network.shape import Reshape
 
 Rule = Callable[[Operation, Operation], Operation | None]
 """Given a producer and its only consumer, returns one operation for both (under the name of one), or None."""
@@ -26,6 +28,27 @@ def simplify(network: Network, *, fold: bool = True, folding: Folding = "float64
     for rule in (*((into_previous, fold_into_next) if fold else ()), partial(fuse_activation, leaky=leaky)):
         network = merge_pairs(network, rule)
     return network
+
+
+def keep_axes(network: Network) -> Network:
+    """Return ``network`` with means that keep their axes, where reshapes drop these and give them back at once.
+
+    So TensorFlow's converter reads a global average that becomes one pixel again, as before a gate.
+    """
+    made: dict[str, Operation] = {}
+    whole: dict[str, str] = {}
+    for original in network.operations:
+        one = replace(original, inputs=tuple(whole.get(name, name) for name in original.inputs))
+        mean: Operation = one
+        while isinstance(mean, Reshape) and network.uses[mean.inputs[0]] == 1:
+            mean = made[mean.inputs[0]]
+        if isinstance(mean, Mean) and one is not mean and network.shapes[one.name] == network.shapes[mean.name]:
+            whole[one.name] = mean.name
+            made[mean.name] = replace(mean, kept=True)
+        else:
+            made[one.name] = one
+    outputs = tuple(whole.get(name, name) for name in network.outputs)
+    return replace(network, operations=tuple(made.values()), outputs=outputs)
 
 
 def drop_unused(network: Network) -> Network:

@@ -270,6 +270,25 @@ def test_a_mean_with_a_scale_of_its_own(name: str) -> None:
     prove_import(network, model)
 
 
+def test_a_mean_that_becomes_one_pixel_again_keeps_its_axes() -> None:
+    """As TensorFlow's converter reads a gate; with another reader of the flat mean, it does not."""
+
+    def gate(x: Any) -> Any:
+        return layers.Multiply()([x, layers.Reshape((1, 1, 8))(layers.GlobalAveragePooling2D(name="squeeze")(x))])
+
+    def both(x: Any) -> list[Any]:
+        flat = layers.GlobalAveragePooling2D(name="squeeze")(x)
+        return [layers.Multiply()([x, layers.Reshape((1, 1, 8))(flat)]), layers.Dense(2)(flat)]
+
+    for build, kind in ((gate, "kept_mean"), (both, "mean")):
+        model = model_of((IMAGE,), build)
+        network = load(model, target="tflite-int8")
+        assert network.by_name["squeeze"].kind == kind
+        assert (len(network.operations) == 3) == (kind == "kept_mean")
+        prove_import(network, model)
+    assert load(model_of((IMAGE,), gate)).by_name["squeeze"].kind == "average_pool"
+
+
 @pytest.mark.parametrize("activation", ["silu", "leaky_relu"])
 def test_functions_that_a_target_reads_as_operations_of_their_own(activation: str) -> None:
     model = model_of((LINE,), layers.Dense(4, activation=activation))

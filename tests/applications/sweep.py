@@ -80,7 +80,9 @@ def run_one(name: str, full: bool, count: int, out: Path) -> None:
     from applications.networks import full as full_size
 
     import hwsim
+    from hwsim.engine.tiers import WORK
 
+    WORK.little = -1  # small networks, too, on the kernels that long runs take
     size = full_size(name) if full else smallest(name)
     keras.utils.set_random_seed(0)
     data = images(name, size, count)

@@ -234,6 +234,7 @@ def run(program: Program) -> Execution:
 
 
 @compiled
+@pytest.mark.slow
 def test_every_machine_computes_the_same_network(machine: Machine) -> None:
     program = small_program()
     machine.monkeypatch.setenv(ENVIRONMENT, "plain")

@@ -72,7 +72,8 @@ def against(line: Line, bound: float | None) -> str:
 
 def markdown(machine: Mapping[str, Any], lines: Sequence[Line]) -> str:
     """Return the table for a page."""
-    facts = f"{machine['cpu']}, {machine['threads']} threads, tier {machine['tier']}, {machine['versions']}"
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    facts = f"{machine['cpu']}, {machine['threads']} threads, tier {machine['tier']}, {versions}"
     heads = ("row", "work", "ours", "peer", "its figure", "ratio", "goal")
     rows = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for line in lines:

@@ -7,7 +7,7 @@ and int64, int32, float64 or bool arrays, so that a program can be saved and loa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,12 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Step:
-    """One step behind the accumulator; ``point`` names where it counts what it drops."""
+    """One step behind the accumulator; ``point`` names where it counts what it drops.
+
+    ``by_channel`` names the arrays that have one value for each channel, (channels,).
+    """
+
+    by_channel: ClassVar[tuple[str, ...]] = ()
 
     point: str = ""
 
@@ -104,6 +109,8 @@ class Step:
 class AddConstant(Step):
     """Add ``constant`` (channels,), exactly."""
 
+    by_channel = ("constant",)
+
     constant: Ints
 
 
@@ -111,12 +118,16 @@ class AddConstant(Step):
 class ShiftLeft(Step):
     """Multiply by 2**shift (channels,), exactly."""
 
+    by_channel = ("shift",)
+
     shift: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MultiplyBy(Step):
     """Multiply by ``multiplier`` (channels,), exactly."""
+
+    by_channel = ("multiplier",)
 
     multiplier: Ints
 
@@ -137,6 +148,8 @@ class ScaleFixed(Step):
     ``negatives_only`` leaves other values alone: the slope of a leaky ReLU.
     """
 
+    by_channel = ("multiplier", "shift")
+
     multiplier: Ints
     shift: Ints
     rounding: Rounding
@@ -148,6 +161,8 @@ class ScaleFixed(Step):
 class ScaleFloat(Step):
     """Multiply by ``ratio`` (channels,) in float of ``precision`` bits and round."""
 
+    by_channel = ("ratio",)
+
     ratio: Reals
     precision: int
     rounding: Rounding
@@ -157,12 +172,16 @@ class ScaleFloat(Step):
 class ClipLow(Step):
     """Raise to ``limit`` (channels,): the function of a ReLU, no loss."""
 
+    by_channel = ("limit",)
+
     limit: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClipHigh(Step):
     """Lower to ``limit`` (channels,): the function of a bounded ReLU, no loss."""
+
+    by_channel = ("limit",)
 
     limit: Ints
 
@@ -175,6 +194,8 @@ class Absolute(Step):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Negate(Step):
     """Change the sign where ``where`` (channels,) is 1."""
+
+    by_channel = ("where",)
 
     where: Ints
 

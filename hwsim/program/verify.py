@@ -564,7 +564,8 @@ def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int,
 
 def check_step(name: str, step: Step, channels: int) -> None:
     """Check the arrays of one step."""
-    arrays = [value for value in vars(step).values() if isinstance(value, np.ndarray)]
+    alone = all(getattr(step, array).shape == (channels,) for array in step.by_channel)
+    need(alone, f"{name}: a step does not have {channels} channels")
     if isinstance(step, FitTo):
         need(step.field.shape == (4,), f"{name}: a field has the shape {step.field.shape}, not (4,)")
         check_format(name, step.field)
@@ -574,8 +575,6 @@ def check_step(name: str, step: Step, channels: int) -> None:
         need(abs(step.first) < 1 << 62, f"{name}: the first value of a table needs more than 62 bits")
     if isinstance(step, CountLevels):
         need(step.levels.ndim == 1 and step.levels.size > 0, f"{name}: a table is empty")
-    elif not isinstance(step, LookUp):
-        need(all(array.shape == (channels,) for array in arrays), f"{name}: a step does not have {channels} channels")
     if isinstance(step, LookUp):
         shape = step.table.shape
         need(len(shape) == 2 and shape[0] in (1, channels) and shape[1] > 0, f"{name}: a table has the shape {shape}")

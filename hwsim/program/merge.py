@@ -179,6 +179,7 @@ def lower_multiply(operation: Multiply, context: Context) -> list[Product]:
             output=output,
             points=points,
             wide=pipeline.wide or max(-bound[0], bound[1]) >= ONE_WORD,
+            narrow=pipeline.narrow and section is None,
             zero_points=np.array([source.zero_point for source in sources], np.int64),
             product=product_field(section),
             steps=tuple(pipeline.steps),

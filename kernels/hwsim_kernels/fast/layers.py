@@ -23,7 +23,7 @@ from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.strips import Values, quantize, set_divisors
 from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, block_of_bytes, block_of_floats, dot_panels, store_codes
-from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
+from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 
 Array = NDArray[Any]
 
@@ -290,6 +290,19 @@ def layer_of_codes(codes: Array, values: Values, steps: Steps, tally: Tally, out
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         load_codes(codes[position : position + size], values)
+        pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
+        store_codes(values[:size], out[position : position + size])
+
+
+@njit
+def layer_of_products(
+    first: Array, second: Array, zero_points: Ints, values: Values, steps: Steps, tally: Tally, out: Array
+) -> None:
+    """Multiply codes (rows, channels) less their zero points, element by element, and send that through steps."""
+    block = values.shape[0]
+    for position in range(0, out.shape[0], block):
+        size = min(block, out.shape[0] - position)
+        multiply_codes(first[position : position + size], second[position : position + size], zero_points, values)
         pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
 

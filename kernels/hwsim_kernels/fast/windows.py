@@ -1,4 +1,4 @@
-"""Blocks that are not made by multiplication: sums over windows, and codes as they are."""
+"""Blocks that no matrix product makes: sums over windows, products of elements, and codes as they are."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ def load_codes(codes: NDArray[Any], values: NDArray[np.int32]) -> None:
     for row in range(codes.shape[0]):
         for c in range(codes.shape[1]):
             values[row, c] = codes[row, c]
+
+
+@njit
+def multiply_codes(first: NDArray[Any], second: NDArray[Any], zero_points: Ints, values: NDArray[np.int32]) -> None:
+    """Write products of codes (rows, channels) less their zero points, below 2**31, as ``load_codes`` writes codes."""
+    zero, zero_too = np.int32(zero_points[0]), np.int32(zero_points[1])
+    for row in range(first.shape[0]):
+        for c in range(first.shape[1]):
+            values[row, c] = (np.int32(first[row, c]) - zero) * (np.int32(second[row, c]) - zero_too)
 
 
 @njit

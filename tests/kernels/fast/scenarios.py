@@ -29,7 +29,7 @@ from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.looks import look_closer, row_norms
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.sums import store_codes
-from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
+from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, fill, find_largest, saturate
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, WRAP
@@ -318,7 +318,7 @@ def windows(kind: str, channels: int, take: Take) -> Left:
 
 
 def codes_and_values(kind: str, channels: int, take: Take) -> Left:
-    """Load codes, add them up, store them."""
+    """Load codes, add them up, store them; multiply them."""
     low, high = limits_of(kind)
     codes = np.random.default_rng(2).integers(low, high + 1, (5, channels)).astype(kind)
     values, total, out = (take(np.zeros((5, 32), np.int32)) for _ in range(3))
@@ -326,7 +326,8 @@ def codes_and_values(kind: str, channels: int, take: Take) -> Left:
     add_values(values, total)
     stored = take(np.zeros((5, channels), kind))
     store_codes(total, stored)
-    return [values.copy(), total.copy(), stored.copy(), out]
+    multiply_codes(take(codes), take(codes[::-1].copy()), take(np.array([1, -1], np.int64)), out)
+    return [values.copy(), total.copy(), stored.copy(), out.copy()]
 
 
 def operands_of(steps: int, most: int) -> Array:

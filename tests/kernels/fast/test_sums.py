@@ -26,7 +26,7 @@ from kernels.plain import Ints, array, examples
 from hwsim_kernels.fast.blocks import write_sums
 from hwsim_kernels.fast.features import TIERS
 from hwsim_kernels.fast.packing import MOST_STEPS
-from hwsim_kernels.fast.windows import add_values, load_codes, window_sums
+from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 
 pytestmark = compiled
 
@@ -338,6 +338,19 @@ def test_window_sums(data: st.DataObject) -> None:
         wanted = [sum(int(codes[n, y, x, c]) - zero_point for y in ys for x in xs) for c in range(channels)]
         assert sums[p].tolist() == wanted + [12345] * (columns - channels)
         assert inside[p] == len(ys) * len(xs)
+
+
+@pytest.mark.parametrize("zero_points", [(0, 0), (-128, 3), (127, 127)])
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+def test_codes_are_multiplied_less_their_zero_points(kind: str, zero_points: tuple[int, int]) -> None:
+    low, high = limits_of(kind)
+    first = np.array([[low, high, 0], [1, low + 1, high - 1]], kind)
+    second = np.array([[low, low, high], [high, 0, 5]], kind)
+    values = np.full((2, 4), -7, np.int32)
+    multiply_codes(first, second, array(zero_points), values)
+    one, other = zero_points
+    pairs = [list(zip(*rows, strict=True)) for rows in zip(first.tolist(), second.tolist(), strict=True)]
+    assert values.tolist() == [[*((a - one) * (b - other) for a, b in row), -7] for row in pairs]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "int32"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hwsim.engine import mapping
 from hwsim.engine.tiers import WORK
 
 if TYPE_CHECKING:
@@ -33,3 +34,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 def fast_kernels_from_the_start() -> None:
     """Let small networks, too, run on the fast kernels: they are what is to be tested."""
     WORK.little = -1
+    mapping.FEW_ROWS = 0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
 from hwsim.engine.ledger import positions_of
+from hwsim.engine.mapping import mapping_of, maps, run_mapping
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
@@ -58,7 +59,14 @@ from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.blocks import Prepared, block_rows, padded_columns, run_layer, write_sums
 from hwsim_kernels.fast.features import PLAIN, tier
 from hwsim_kernels.fast.lanes import WIDTH
-from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_codes, layer_of_means, layer_of_reals
+from hwsim_kernels.fast.layers import (
+    add_codes,
+    finish_sums,
+    layer_of_codes,
+    layer_of_means,
+    layer_of_products,
+    layer_of_reals,
+)
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
 from hwsim_kernels.normalize import normalize as normalize_codes
@@ -232,9 +240,24 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
 
 def finish(one: Finished, values: Ints, name: str, tally: Tally, out: Codes) -> None:
     """Send values (words, rows, channels), traced as ``name``, through the post-pipeline and store the codes."""
+    lanes = lane_steps(one, padded_columns(one.channels), lambda fused: fused.steps(one.steps), kind=name)
+    if lanes is not None and in_lanes(one, tally):
+        pass_lanes(lanes, values[0], tally, out)
+        return
     tally.note(name, values)
     run_steps(one.steps, values, one.draws, len(out), tally)
     out[...] = codes_of(values).reshape(out.shape)
+
+
+def pass_lanes(lanes: Steps, values: Array, tally: Tally, out: Codes) -> None:
+    """Send integers (rows, channels) below 2**30 through steps in 32-bit lanes, and store the codes."""
+    counted = start_tally(lanes, tally, tally.first_sample * (len(values) // len(out)))
+    # a copy, if rows of the place do not follow one another
+    stored = out.reshape(values.shape)
+    layer_of_codes(values, lanes_for(lanes, len(values)), lanes, counted, stored)
+    fold(lanes, counted, len(values))
+    if not np.may_share_memory(stored, out):
+        out[...] = stored.reshape(out.shape)
 
 
 def pool_max(one: PoolMax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -368,10 +391,17 @@ def totals_in_lanes(
 def multiply(one: Product, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Multiply two tensors, axes of size 1 repeated."""
     samples = len(out)
-    first, second = (
-        np.broadcast_to(codes, (samples, *one.output.shape)).astype(np.int32).reshape(-1, one.channels)
-        for codes in inputs
-    )
+    first, second = (np.broadcast_to(codes, out.shape).reshape(-1, one.channels) for codes in inputs)
+    lanes = lane_steps(one, padded_columns(one.channels), lambda fused: fused.steps(one.steps))
+    if lanes is not None and in_lanes(one, tally):
+        counted, stored = (
+            start_tally(lanes, tally, tally.first_sample * (len(first) // samples)),
+            out.reshape(first.shape),
+        )
+        layer_of_products(first, second, one.zero_points, lanes_for(lanes, len(first)), lanes, counted, stored)
+        fold(lanes, counted, len(first))
+        return
+    first, second = first.astype(np.int32), second.astype(np.int32)
     counts = tally.point("product") if "product" in tally.index else new_counts(one.channels)
     values = np.empty((2 if one.wide else 1, *first.shape), np.int64)
     position = np.array([tally.first_sample, len(first) // samples], np.int64)
@@ -451,20 +481,19 @@ def rescaled(
     """Run the steps of input ``number`` on each of its codes."""
     channels = codes.shape[-1]
     rows = codes.reshape(-1, channels)
-    columns = padded_columns(channels)
-    lanes = lane_steps(one, columns, lambda fused: fused.steps(steps), number=number, channels=channels)
-    if lanes is None or not in_lanes(one, tally):
-        values = in_words(rows, one.wide)
-        run_steps(steps, values, one.draws, len(codes), tally)
-        out[...] = codes_of(values).reshape(out.shape)
+    if maps(one, steps, rows, tally):
+        mapping = mapping_of(one, steps, number, codes.dtype, out.dtype)
+        run_mapping(mapping, rows, len(codes), tally, out)
         return
-    # a copy, if rows of the place do not follow one another
-    stored = out.reshape(-1, channels)
-    counted = start_tally(lanes, tally, tally.first_sample * (len(rows) // len(codes)))
-    layer_of_codes(rows, lanes_for(lanes, len(rows)), lanes, counted, stored)
-    fold(lanes, counted, len(rows))
-    if not np.may_share_memory(stored, out):
-        out[...] = stored.reshape(out.shape)
+    lanes = lane_steps(
+        one, padded_columns(channels), lambda fused: fused.steps(steps), number=number, channels=channels
+    )
+    if lanes is not None and in_lanes(one, tally):
+        pass_lanes(lanes, rows, tally, out)
+        return
+    values = in_words(rows, one.wide)
+    run_steps(steps, values, one.draws, len(codes), tally)
+    out[...] = codes_of(values).reshape(out.shape)
 
 
 def move_first(counts: Ints, shape: tuple[int, ...], joined: tuple[int, ...], place: tuple[int, int]) -> None:

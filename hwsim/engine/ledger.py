@@ -210,32 +210,54 @@ class Ledger:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.parts = {one.name: Counts.of(one) for one in program.operations if one.points}
-        for one in program.operations:
-            if isinstance(one, ConstantCodes | MultiplyAccumulate | SlopedSum):
-                counting.merge(self.parts[one.name].counts, one.initial)
+        self._met: dict[str, Counts] = {}
 
     def merge(self, operation: IntOperation, part: Counts) -> None:
-        """Add what a part of the data did to one operation."""
-        if operation.points:
-            self.parts[operation.name].merge(part)
+        """Add what a part of the data did to one operation; ``part`` is the ledger's from then on."""
+        if not operation.points:
+            return
+        held = self._met.get(operation.name)
+        if held is None:
+            self._met[operation.name] = begun(operation, part)
+        else:
+            held.merge(part)
+
+    @property
+    def parts(self) -> dict[str, Counts]:
+        """The counters of each operation that has truncation points, by its name."""
+        for one in self.program.operations:
+            if one.points and one.name not in self._met:
+                self._met[one.name] = begun(one, Counts.of(one))
+        return {one.name: self._met[one.name] for one in self.program.operations if one.points}
 
     def __iter__(self) -> Iterator[Row]:
+        parts = self.parts
         for one in self.program.operations:
             for index, point in enumerate(one.points):
-                part = self.parts[one.name]
+                part = parts[one.name]
                 yield Row(one.layer, one.kind, point, part.counts[index], part.histograms[index], positions_of(one))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ledger):
             return NotImplemented
-        return self.parts.keys() == other.parts.keys() and all(
-            np.array_equal(part.counts, other.parts[name].counts)
-            and np.array_equal(part.histograms, other.parts[name].histograms)
-            for name, part in self.parts.items()
+        mine, theirs = self.parts, other.parts
+        return mine.keys() == theirs.keys() and all(
+            np.array_equal(part.counts, theirs[name].counts)
+            and np.array_equal(part.histograms, theirs[name].histograms)
+            for name, part in mine.items()
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def begun(operation: IntOperation, part: Counts) -> Counts:
+    """Return the first counters of an operation, with what its weights and biases lost once."""
+    counting.settle(part.counts)
+    if isinstance(operation, ConstantCodes | MultiplyAccumulate | SlopedSum):
+        for index, point in enumerate(operation.points):
+            if point.once:
+                counting.merge(part.counts[index], operation.initial[index])
+    return part
 
 
 def positions_of(operation: IntOperation) -> int:

@@ -69,6 +69,13 @@ def _carry_one(counts: Counts, first: int, length: int) -> None:
         counts[..., column, :] &= MASK
 
 
+def settle(counts: Counts) -> None:
+    """Carry, if anything is to be carried."""
+    for first, length in LONG_SUMS.items():
+        if (counts[..., first : first + length - 1, :] >> WORD).any():
+            _carry_one(counts, first, length)
+
+
 def enlarge(counts: Counts, shift: Ints) -> None:
     """Multiply the errors that (COLUMNS, channels) summed up by 2**shift (channels,), 0 to 15; squares accordingly."""
     carry(counts)
@@ -85,12 +92,11 @@ def merge(into: Counts, other: Counts) -> None:
     for first, end in _ADDED:
         into[..., first:end, :] += other[..., first:end, :]
     for first, length in LONG_SUMS.items():
-        ours, theirs = (one[..., first : first + length, :] for one in (into, other))
-        # most long sums are short, and many are 0
+        theirs = other[..., first : first + length, :]
+        # many long sums are 0
         if theirs.any():
-            ours += theirs
-        if (ours[..., :-1, :] >> WORD).any():
-            _carry_one(into, first, length)
+            into[..., first : first + length, :] += theirs
+    settle(into)
     if (other[..., WIDE_MINIMUM, :] != NEVER).any() or (other[..., WIDE_MAXIMUM, :] != -NEVER).any():
         (low, their_low), (high, their_high) = (
             (into[..., column : column + 2, :], other[..., column : column + 2, :])

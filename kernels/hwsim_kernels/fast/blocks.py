@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim_kernels._types import Ints
+from hwsim_kernels._types import Codes, Ints
 from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
@@ -43,7 +43,7 @@ BLOCK_OPERANDS = 1 << 19
 class Prepared(NamedTuple):
     """How the sums of a layer are formed for codes of one type.
 
-    ``layout`` is None for depthwise convolutions whose sums fit 32 bits; ``by_step`` (steps, channels) are their
+    ``layout`` is None for depthwise convolutions whose sums fit 32 bits; ``by_step`` (steps, columns) are their
     weights. ``columns``: channels with what fills up the last lanes. ``start`` (columns,): what sums begin with, int32
     or int64 as they are; ``added`` (columns,): what the step that looks at them adds. ``rows``: of a block.
     """
@@ -95,12 +95,12 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
             rows=block_rows(width, steps),
             start=padded(path.start - path.zero_point * totals, width, np.int32),
             added=np.zeros(width, np.int64),
-            by_step=np.ascontiguousarray(path.weights.transpose(1, 0, 2).reshape(steps, -1)),
+            by_step=by_step(path.weights, width),
         )
     form = layout(tier, kind, view, operand, path)
     if form is None or (form.wide and not path.exact):
         return None
-    width = padded_columns((groups - 1) * outputs + padded_columns(outputs))
+    width = padded_columns(outputs) if by_panels(form, groups) and path.exact else paired_columns(groups, outputs)
     return Prepared(
         path=path,
         layout=form,
@@ -114,9 +114,27 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     )
 
 
+def by_panels(form: Layout, groups: int) -> bool:
+    """Whether exact sums are formed two panels at a time, to be sent on before the next."""
+    return form.kind == BYTES and groups == 1 and not form.wide
+
+
 def padded_columns(channels: int) -> int:
     """Return how many columns lanes for so many channels have."""
-    return -(-channels // BLOCK_ROWS) * BLOCK_ROWS
+    return -(-channels // PANEL) * PANEL
+
+
+def paired_columns(groups: int, outputs: int) -> int:
+    """Return how many columns blocks of sums have that are written two panels at a time, one group after another."""
+    return -(-((groups - 1) * outputs + -(-outputs // PAIR) * PAIR) // PAIR) * PAIR
+
+
+def by_step(weights: Codes, columns: int) -> NDArray[np.int32]:
+    """Return weights (groups, steps, outputs) as (steps, columns)."""
+    groups, steps, outputs = weights.shape
+    arranged = np.zeros((steps, columns), np.int32)
+    arranged[:, : groups * outputs] = weights.transpose(1, 0, 2).reshape(steps, -1)
+    return arranged
 
 
 def block_rows(columns: int, depth: int) -> int:
@@ -181,13 +199,14 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     form, path, codes = prepared.layout, prepared.path, np.ascontiguousarray(codes)
     if form is None:
         values = zeros((prepared.rows, prepared.columns), np.int32)
-        fill, weights = path.outside + path.zero_point, prepared.by_step
-        layer_of_channels(codes, fill, path.taps, prepared.window, weights, prepared.start, values, steps, tally, out)
+        where = (codes.dtype.kind == "i", path.outside + path.zero_point, path.taps, prepared.window)
+        weights = (prepared.by_step, path.weights.shape[2], prepared.start)
+        layer_of_channels(codes, *where, *weights, values, steps, tally, out)
         return
     units, window, how = codes.view(f"u{codes.dtype.itemsize}"), prepared.window, prepared.saturation
     if how.fits.size:
         saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, out)
-    elif form.kind == BYTES and len(path.weights) == 1 and not form.wide:
+    elif by_panels(form, len(path.weights)):
         own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
         layer_of_panels(units, form, window, tile_configuration(), own, steps, tally, out)
     elif form.kind == BYTES:
@@ -205,6 +224,7 @@ def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:
     form, codes = prepared.layout, np.ascontiguousarray(codes)
     saturates = int(prepared.saturation.fits.size > 0)
     plain = not saturates and out.dtype == prepared.start.dtype and out.shape[1] == prepared.columns
+    plain = plain and prepared.columns % PAIR == 0
     if form is not None and form.kind == BYTES and plain and len(out) % BLOCK_ROWS == 0:
         units, block = codes.view(f"u{codes.dtype.itemsize}"), prepared._replace(rows=min(len(out), prepared.rows))
         layer = (units, form, prepared.start, prepared.window, tile_configuration())

@@ -19,10 +19,18 @@ from hwsim_kernels.fast.features import AMX
 from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import gather_units, to_bytes
-from hwsim_kernels.fast.packing import Layout
+from hwsim_kernels.fast.packing import PANEL, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.strips import Values, quantize, set_divisors
-from hwsim_kernels.fast.sums import BLOCK_ROWS, PAIR, block_of_bytes, block_of_floats, dot_panels, store_codes
+from hwsim_kernels.fast.sums import (
+    BLOCK_ROWS,
+    PAIR,
+    block_of_bytes,
+    block_of_floats,
+    dot_panels,
+    first_panel,
+    store_codes,
+)
 from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 
 Array = NDArray[Any]
@@ -96,6 +104,7 @@ def layer_of_bytes(
             form.tier,
             form.signed,
             form.natural,
+            form.raised,
             settings,
             units,
             form.blank,
@@ -129,7 +138,8 @@ def layer_of_panels(
 ) -> None:
     """Run a layer of one group whose sums have 32 bits and lose nothing, 32 columns of a few rows at a time.
 
-    So few sums stay in the innermost cache from the first product to the stored code. room: ``sums`` (rows, 32).
+    So few sums stay in the innermost cache from the first product to the stored code. room: ``sums`` (rows, 32). Where
+    the last 16 columns are all that is left, no others pass through the steps.
     """
     block, chunk = room.rows.shape[0], room.sums.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
@@ -154,7 +164,8 @@ def layer_of_panels(
                 where = (place + first * length, length)
                 signs = (form.signed, True)
                 dot_panels(form.tier, signs, where, whole_rows(some), form.panels[0], 0, column // 16, sums, True)
-                values = room.sums[:some]
+                alone = codes.shape[1] - column <= PANEL
+                values = first_panel(room.sums, some) if alone else room.sums[:some]
                 pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)
                 store_codes(values, codes[row : row + some, column : column + PAIR])
     if form.tier == AMX:
@@ -182,6 +193,7 @@ def sums_of_bytes(
             form.tier,
             form.signed,
             form.natural,
+            form.raised,
             settings,
             units,
             form.blank,
@@ -240,10 +252,12 @@ def layer_of_floats(
 @njit
 def layer_of_channels(
     codes: Array,
+    signed: Flag,
     fill: Int,
     taps: Ints,
     window: Ints,
     weights: Codes,
+    several: Int,
     start: NDArray[np.int32],
     values: Values,
     steps: Steps,
@@ -254,7 +268,7 @@ def layer_of_channels(
     block = values.shape[0]
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
-        depthwise_sums(codes, fill, taps, window, weights, start, position, size, values)
+        depthwise_sums(codes, signed, fill, taps, window, weights, several, start, position, size, values)
         pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
 

@@ -141,9 +141,10 @@ def copy_pixels(
 def to_bytes(rows: Units, flip: Int, size: Int, planes: NDArray[np.uint8]) -> None:
     """Write units (rows, depth), ``flip`` inverted, as bytes (planes, rows, depth), the lowest first."""
     if planes.shape[0] == 1:
-        for p in range(size):
-            for k in range(rows.shape[1]):
-                planes[0, p, k] = rows[p, k] ^ np.uint8(flip)
+        # rows can be shorter than a vector
+        units, whole = rows.reshape(-1), planes[0].reshape(-1)
+        for place in range(size * rows.shape[1]):
+            whole[place] = units[place] ^ np.uint8(flip)
     else:
         for p in range(size):
             units, low, high = rows[p], planes[0, p], planes[1, p]
@@ -151,6 +152,17 @@ def to_bytes(rows: Units, flip: Int, size: Int, planes: NDArray[np.uint8]) -> No
                 low[k] = np.uint8(units[k])
             for k in range(rows.shape[1]):
                 high[k] = np.uint8((units[k] ^ np.uint16(flip)) >> np.uint16(8))
+
+
+@njit
+def unit_sums(rows: Units, flip: Int, steps: Int, factor: Int, sums: Ints) -> None:
+    """Write ``factor`` times the sum of each row's first ``steps`` units, ``flip`` inverted, to ``sums`` (rows,)."""
+    turn = rows.dtype.type(flip)
+    for p in range(sums.size):
+        units, total = rows[p], np.int64(0)
+        for k in range(steps):
+            total += np.int64(units[k] ^ turn)
+        sums[p] = factor * total
 
 
 @njit

@@ -26,6 +26,12 @@ FLOAT64 = 2
 PANEL = 16
 """Columns of a panel. Micro-kernels take two at a time."""
 
+TILE_STEPS = 64
+"""Steps of a tile, and of a piece of a sum that saturates."""
+
+FOUR = 4
+"""Steps of one instruction of VNNI."""
+
 MOST_STEPS = 1 << 14
 """Steps up to which the sums of bytes times bytes, two pairs of them, stay within 32 bits."""
 
@@ -43,6 +49,7 @@ class Layout(NamedTuple):
     with those of no weight that fill up the last instruction. ``planes``: bytes of a unit. ``chunk``: steps after which
     a float sum is emptied. ``start`` (channels,): what sums start from. ``wide``: whether they need 64 bits. ``runs``:
     see ``runs_of``. ``blank`` (c,): the units of a pixel outside. ``signed``: units are signed as they are.
+    ``raised``: what the weights in panels lack, see ``raise_of``; every sum lacks that times the sum of its units.
     ``natural``: lower bytes of weights are unsigned, and units as they are, which AMX can take. ``direct``: the rows of
     operands are the input's pixels, as they lie.
     """
@@ -60,6 +67,7 @@ class Layout(NamedTuple):
     blank: NDArray[Any]
     signed: bool
     natural: bool
+    raised: int
     start: Ints
     wide: bool
     runs: Ints
@@ -99,7 +107,8 @@ def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], operand: 
     arranged = path.weights[:, order].astype(np.int64)
     most = int((np.abs(arranged).sum(axis=1).reshape(-1) * operand + np.abs(path.start)).max(initial=0))
     bits = 8 * kind.itemsize
-    digits = bytes_of(arranged) if tier == AMX else digits_of(arranged)
+    raised = raise_of(arranged) if tier == VNNI else 0
+    digits = bytes_of(arranged) if tier == AMX else digits_of(arranged - raised)
     made_of, chunk = BYTES, 0
     if tier not in (AMX, VNNI) or digits > DIGITS or steps > MOST_STEPS:
         made_of, chunk = float_kind(arranged, operand, most)
@@ -113,11 +122,14 @@ def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], operand: 
     start = path.start - (offset * arranged.sum(axis=1).reshape(-1) if made_of == BYTES else 0)
     channels = view[2]
     runs = runs_of(path.taps[order], channels, path.spread)
-    depth = -(-steps // 64) * 64 if made_of == BYTES else steps
+    unit = TILE_STEPS if tier == AMX or not path.exact else FOUR
+    depth = -(-steps // unit) * unit if made_of == BYTES else steps
     return Layout(
         tier=tier,
         kind=made_of,
-        panels=byte_panels(arranged, digits, natural=natural) if made_of == BYTES else float_panels(arranged, made_of),
+        panels=byte_panels(arranged - raised, depth, digits, natural=natural)
+        if made_of == BYTES
+        else float_panels(arranged, made_of),
         depth=depth,
         planes=bits // 8,
         digits=digits,
@@ -128,6 +140,7 @@ def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], operand: 
         blank=np.full(channels, fill & ((1 << bits) - 1), f"u{kind.itemsize}"),
         signed=as_signed,
         natural=natural,
+        raised=raised if made_of == BYTES else 0,
         start=start,
         wide=made_of == FLOAT64 or most >= 1 << 31 or (made_of == BYTES and (digits > 1 or bits > 8)),
         runs=runs,
@@ -162,6 +175,19 @@ def digits_of(weights: Ints) -> int:
     return count
 
 
+def raise_of(weights: Ints) -> int:
+    """Return what to take off weights of several signed bytes so that they have fewer, or 0.
+
+    Without 128 for each lower byte, a weight's bytes are those that it has with no sign, less 128 each.
+
+    >>> [raise_of(np.array(some)) for some in ([-32640, 32639], [-32768, 32767], [0, 255], [1 << 22, (1 << 23) - 1])]
+    [0, 128, 0, 32896]
+    """
+    count = digits_of(weights)
+    fewer = [lower for lower in (128, 128 * 257) if 1 < digits_of(weights - lower) < count]
+    return fewer[0] if fewer else 0
+
+
 def signed_byte(values: Ints) -> Ints:
     """Return the lowest signed byte of each value: the digit d, -128 <= d < 128, with value = d mod 256."""
     return ((values + 128) & 255) - 128
@@ -177,13 +203,13 @@ def bytes_of(weights: Ints) -> int:
     return -(-(max(high, -low - 1).bit_length() + 1) // 8)
 
 
-def byte_panels(weights: Ints, digits: int, *, natural: bool) -> NDArray[np.int8]:
-    """Return weights (groups, steps, outputs) as bytes, four steps of a column side by side.
+def byte_panels(weights: Ints, depth: int, digits: int, *, natural: bool) -> NDArray[np.int8]:
+    """Return weights (groups, steps, outputs) as bytes, four steps of a column side by side, filled up to ``depth``.
 
     ``natural``: all but the highest byte are unsigned, else all are signed.
     """
     groups, steps, outputs = weights.shape
-    padded = np.zeros((groups, -(-steps // 64) * 64, -(-outputs // 32) * 32), np.int64)
+    padded = np.zeros((groups, depth, -(-outputs // 32) * 32), np.int64)
     padded[:, :steps, :outputs] = weights
     parts: list[Ints] = []
     for number in range(digits):

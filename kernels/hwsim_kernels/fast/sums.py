@@ -11,14 +11,14 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.fast import amx, floats, vnni
 from hwsim_kernels.fast.features import AMX
-from hwsim_kernels.fast.operands import gather_units, to_bytes, to_floats
+from hwsim_kernels.fast.operands import copy, gather_units, to_bytes, to_floats, unit_sums
+from hwsim_kernels.fast.packing import PANEL
 
 BLOCK_ROWS = 32
 """Rows of a block come in multiples of this."""
 
 CHUNK = 256
 """Rows of two panels that stay in the innermost cache."""
-
 
 PAIR = 32
 """Columns of two panels."""
@@ -60,6 +60,16 @@ def dot_panels(
 
 
 @njit
+def first_panel(sums: NDArray[np.int32], rows: Int) -> NDArray[np.int32]:
+    """Move the first 16 columns of so many rows of sums (…, 32) together, and return them as (rows, 16)."""
+    address, size = sums.ctypes.data, PANEL * sums.itemsize
+    # the first row is in its place, and no other reaches into its own
+    for row in range(1, rows):
+        copy(address + row * size, address + row * sums.strides[0], size)
+    return sums.reshape(-1)[: rows * PANEL].reshape(rows, PANEL)
+
+
+@njit
 def dot_bytes(
     tier: Int,
     signs: tuple[Flag, Flag],
@@ -80,18 +90,22 @@ def dot_bytes(
 
 
 @njit
-def join_parts(partial: NDArray[np.int32], start: Ints, first: Int, sums: NDArray[Any]) -> None:
-    """Write start plus partial sums (places, rows, columns), each shifted to its place, from a column of sums on."""
+def join_parts(partial: NDArray[np.int32], start: Ints, lacking: Ints, first: Int, sums: NDArray[Any]) -> None:
+    """Write start plus partial sums (places, rows, columns), each shifted to its place, from a column of sums on.
+
+    lacking: what all sums of a row get, too, or empty.
+    """
     places, rows, columns = partial.shape
     for row in range(rows):
         totals, begin, low = sums[row, first : first + columns], start[first : first + columns], partial[0, row]
+        more = lacking[row] if lacking.size > 0 else np.int64(0)
         if places == 3:
             middle, high = partial[1, row], partial[2, row]
             for c in range(columns):
-                totals[c] = begin[c] + low[c] + (np.int64(middle[c]) << 8) + (np.int64(high[c]) << 16)
+                totals[c] = begin[c] + more + low[c] + (np.int64(middle[c]) << 8) + (np.int64(high[c]) << 16)
         else:
             for c in range(columns):
-                totals[c] = begin[c] + low[c]
+                totals[c] = begin[c] + more + low[c]
             for place in range(1, places):
                 part = partial[place, row]
                 for c in range(columns):
@@ -109,6 +123,7 @@ def byte_sums(
     panels: NDArray[np.int8],
     partial: NDArray[np.int32],
     start: Ints,
+    lacking: Ints,
     first: Int,
     sums: NDArray[Any],
 ) -> None:
@@ -133,7 +148,7 @@ def byte_sums(
                 where = (place[0] + plane * planes[1], place[1])
                 part = (partial.ctypes.data + weight * partial.strides[0], partial.strides[1])
                 dot_bytes(tier, signs, where, rows, panels, digit, part, digit == lowest)
-        join_parts(partial[:, :rows], start, first, sums)
+        join_parts(partial[:, :rows], start, lacking, first, sums)
     if tier == AMX:
         amx.release()
 
@@ -166,6 +181,7 @@ def block_of_bytes(
     tier: Int,
     signed: Flag,
     natural: Flag,
+    raised: Int,
     settings: NDArray[np.uint8],
     units: NDArray[Any],
     blank: NDArray[Any],
@@ -190,15 +206,18 @@ def block_of_bytes(
     rows hold their units already. Rows of ``sums`` behind ``size`` are of no meaning. A group's columns run over the
     next group's, which are written later.
     """
-    groups = panels.shape[0]
+    groups, lacking = panels.shape[0], np.zeros(sums.shape[0] if raised else 0, np.int64)
     for group in range(groups):
         if not gathered:
             gather_units(units, blank, runs, window, group * (units.shape[3] // groups), position, size, rows)
+        if raised:
+            unit_sums(rows, flip, runs[:, 3].sum(), raised, lacking[:size])
         place, parts = (rows.ctypes.data, rows.strides[0]), (1, 0)
         if planes.size > 0:
             to_bytes(rows, flip, size, planes)
             place, parts = (planes.ctypes.data, planes.strides[1]), (planes.shape[0], planes.strides[0])
-        byte_sums(tier, signed, natural, settings, place, parts, panels[group], partial, start, group * outputs, sums)
+        first = group * outputs
+        byte_sums(tier, signed, natural, settings, place, parts, panels[group], partial, start, lacking, first, sums)
 
 
 @njit

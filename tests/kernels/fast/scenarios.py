@@ -134,8 +134,9 @@ def channels_alone(case: Case, take: Take) -> Left:
     how = Moved(take).of(how)
     found = take(np.zeros((case.positions, how.columns), np.int32))
     fill = case.outside + case.zero_point
-    where = (how.path.taps, how.window, how.by_step, how.start)
-    depthwise_sums(take(case.codes), fill, *where, 0, case.positions, found)
+    where, several = (how.path.taps, how.window, how.by_step), how.path.weights.shape[2]
+    signed = case.codes.dtype.kind == "i"
+    depthwise_sums(take(case.codes), signed, fill, *where, several, how.start, 0, case.positions, found)
     return [found.copy()]
 
 

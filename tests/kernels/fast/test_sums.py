@@ -25,7 +25,7 @@ from kernels.plain import Ints, array, examples
 
 from hwsim_kernels.fast.blocks import write_sums
 from hwsim_kernels.fast.features import TIERS
-from hwsim_kernels.fast.packing import MOST_STEPS
+from hwsim_kernels.fast.packing import BYTES, MOST_STEPS
 from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 
 pytestmark = compiled
@@ -139,6 +139,49 @@ def test_every_tier_forms_the_exact_sums_of_a_convolution_at_length(case: Case) 
 def test_depthwise_sums_are_exact(case: Case) -> None:
     assume(case.most < EXACT)
     assert (check(case) == {"depthwise"}) == (case.most < 1 << 31)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bits", [16, 24])
+def test_weights_of_whole_bytes_need_no_more_of_them(bits: int, kind: str) -> None:
+    generator = np.random.default_rng(bits)
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+    codes = extreme(generator, limits_of(kind), (1, 5, 9, 6)).astype(kind)
+    weights = extreme(generator, (low, high), (2, 27, 5))
+    weights[:, 0] = high
+    case = Case(
+        codes,
+        weights,
+        taps_of((3, 3), (1, 1), (1, 1), 3, generator),
+        extreme(generator, (low, high), (10,)).tolist(),
+        shape=(5, 9),
+        zero_point=limits_of(kind)[0] // 3,
+        outside=1,
+    )
+    check(case)
+    for tier in HERE:
+        how = prepared(case, tier)
+        if how is not None and how.layout is not None and how.layout.kind == BYTES:
+            assert how.layout.digits == bits // 8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("channels", "width", "strides", "before"),
+    [(16, 9, (1, 1), (1, 1)), (24, 11, (1, 2), (0, 0)), (40, 6, (2, 1), (1, 0)), (3, 12, (1, 1), (0, 1))],
+)
+def test_neighbouring_positions_of_depthwise_convolutions(
+    kind: str, channels: int, width: int, strides: tuple[int, int], before: tuple[int, int]
+) -> None:
+    generator = np.random.default_rng(channels)
+    low, high = limits_of(kind)
+    codes = extreme(generator, (low, high), (2, 4, width, channels)).astype(kind)
+    taps = taps_of((3, 3), (1, 1), before, 1, None)
+    shape = tuple((one + 2 * edge - 3) // step + 1 for one, edge, step in zip((4, width), before, strides, strict=True))
+    weights = extreme(generator, (-128, 127), (channels, 9, 1))
+    start = extreme(generator, (-999, 999), (channels,)).tolist()
+    case = Case(codes, weights, taps, start, shape=(shape[0], shape[1]), strides=strides, zero_point=low // 3)
+    assert check(case) == {"depthwise"}
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--tier", choices=["amx", "vnni", "portable"], help="the engine's instructions (HWSIM_TIER)")
     made.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for us and for the others")
     made.add_argument("--json", type=Path, metavar="PATH", help="write everything there, too")
-    made.add_argument("--page", type=Path, metavar="PATH", help="put the table between the marks of a Markdown page")
+    made.add_argument("--page", type=Path, metavar="PATH", help="a page whose table of this tier is to be renewed")
     return made
 
 

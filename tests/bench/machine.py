@@ -119,17 +119,25 @@ def products_per_cycle(operands: str) -> int:
     """Return how many products of ``u8s8``, ``s16s8`` or ``s16s16`` a core of this tier adds up in a cycle, at most.
 
     AMX: a tile instruction of 16 x 16 x 64 bytes every 16 cycles; words of 16 bits are 2 or 4 products of bytes. VNNI
-    (vpdpbusd, vpdpwssd) and, on the portable tier, vpmaddwd: two instructions per cycle.
+    (vpdpbusd, vpdpwssd) and, on the portable tier, vpmaddwd: ``per_cycle``.
     """
     if tier() == "amx":
         return 1024 // {"u8s8": 1, "s16s8": 2, "s16s16": 4}[operands]
     if tier() == "vnni" and operands == "u8s8":
         return vector_products()
-    return 2 * (32 if "avx512bw" in flags() else 16)
+    return per_cycle() * (32 if "avx512bw" in flags() else 16)
+
+
+def per_cycle() -> int:
+    """Return how many of its widest instructions a core starts in a cycle: two, but Zen 4 does those of 512 bits in two
+    halves.
+    """
+    halved = cpu().get("vendor_id") == "AuthenticAMD" and cpu().get("cpu family") == "25"
+    return 1 if halved and "avx512bw" in flags() else 2
 
 
 def vector_products() -> int:
     """Return how many products of bytes the vector units of a core add up in a cycle: what has no use for tiles."""
     if tier() == "portable" or not flags() & {"avx512_vnni", "avx_vnni"}:
-        return 2 * (32 if "avx512bw" in flags() else 16)
-    return 2 * (64 if "avx512_vnni" in flags() else 32)
+        return per_cycle() * (32 if "avx512bw" in flags() else 16)
+    return per_cycle() * (64 if "avx512_vnni" in flags() else 32)

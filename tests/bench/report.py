@@ -84,7 +84,7 @@ def markdown(machine: Mapping[str, Any], lines: Sequence[Line]) -> str:
     return "\n".join([f"Measured on: {facts}.", "", *rows])
 
 
-def insert(page: Path, text: str, *, name: str = "bench") -> None:
+def insert(page: Path, text: str, *, name: str) -> None:
     """Put text between the marks of a page that are called ``name``, whole or not at all."""
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     before, _, rest = page.read_text(encoding="utf-8").partition(start)

@@ -36,7 +36,7 @@ def run(pattern: str, threads: int, *, quick: bool, path: Path | None, page: Pat
     if path is not None:
         write(path, machine, lines)
     if page is not None:
-        insert(page, markdown(machine, lines))
+        insert(page, markdown(machine, lines), name=f"bench-{machine['tier']}")
     return int(any(isinstance(figure, Wrong) for line in lines for figure in (line.ours, line.peer)))
 
 

@@ -7,29 +7,31 @@ targets with one thing different give other codes somewhere. All targets are the
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
 from golden import machines
 from golden.case import row
-from golden.drawn import SEEDS, draw, ran
+from golden.drawn import MORE_SEEDS, SEEDS, draw, ran
 from golden.machines import machine
 from golden.setups import SETUPS
 from numpy.typing import NDArray
 
 import hwsim
+from hwsim.engine import Execution
 from hwsim.network import Conv2D, Dense, Input, Network, Relu, Reshape
 from hwsim.target.target import merge
 
+each_machine = pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in SETUPS for kind in SETUPS[name].kinds]
+)
 
-@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in SETUPS for kind in SETUPS[name].kinds])
+
+@each_machine
 def test_a_machine(name: str, kind: str) -> None:
     setup, seen = SETUPS[name], Counter[tuple[str, str]]()
-    target = machine(setup.text, setup.target)
-    for seed in SEEDS:
-        drawn = draw(name, kind, seed)
-        execution = ran(setup, drawn, target)
-        assert np.array_equal(execution.codes["layer"].ravel(), drawn.wanted), seed
+    for execution in agreeing(name, kind, SEEDS):
         for point, figures in setup.seen.items():
             for figure in figures:
                 seen[point, figure] += getattr(row(execution, point), figure)
@@ -37,11 +39,28 @@ def test_a_machine(name: str, kind: str) -> None:
     assert {one for one in wanted if not seen[one]} == set()
 
 
+@pytest.mark.slow
+@each_machine
+def test_a_machine_at_length(name: str, kind: str) -> None:
+    assert len(list(agreeing(name, kind, MORE_SEEDS))) == len(MORE_SEEDS)
+
+
+def agreeing(name: str, kind: str, seeds: Iterable[int]) -> Iterator[Execution]:
+    """Yield runs of drawn layers, each of which has given the model's codes."""
+    setup = SETUPS[name]
+    target = machine(setup.text, setup.target)
+    for seed in seeds:
+        drawn = draw(name, kind, seed)
+        execution = ran(setup, drawn, target)
+        assert np.array_equal(execution.codes["layer"].ravel(), drawn.wanted), seed
+        yield execution
+
+
 @pytest.mark.parametrize(("name", "mutant"), [(name, mutant) for name in SETUPS for mutant in SETUPS[name].mutants])
 def test_a_mutant_is_seen(name: str, mutant: str) -> None:
     setup = SETUPS[name]
     target = machine(setup.text, merge(setup.target or {}, setup.mutants[mutant]))
-    cases = (draw(name, kind, seed) for seed in range(3 * len(SEEDS)) for kind in setup.kinds)
+    cases = (draw(name, kind, seed) for seed in range(72) for kind in setup.kinds)
     assert any(not np.array_equal(ran(setup, one, target).codes["layer"].ravel(), one.wanted) for one in cases)
 
 

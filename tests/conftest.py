@@ -12,20 +12,26 @@ from hwsim.engine.tiers import WORK
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
-SHARED = "tests/lite/"
-"""A folder whose files share what is dear to make: one process runs all of them."""
+SHARED = ("tests/kernels/fast/", "tests/lite/")
+"""Folders whose files share what is dear to make, compiled kernels and converted files: one process for each."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is shared first, so that no two processes compile the same kernels side by side."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SHARED))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling | None:
-    """Give each process whole files, those of `SHARED` together; other ways to share tests remain as they are."""
+    """Give each process whole files, or folders of `SHARED`; other ways to share tests remain as they are."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return SHARED if nodeid.startswith(SHARED) else super()._split_scope(nodeid)
+            return next((one for one in SHARED if nodeid.startswith(one)), None) or super()._split_scope(nodeid)
 
     return ByFile(config, log)
 

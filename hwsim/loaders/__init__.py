@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.data import Data, Samples
 from hwsim.errors import ModelError
+from hwsim.loaders.keras import import_model, inputs_of
+from hwsim.loaders.keras_file import read_model
+from hwsim.loaders.tflite import import_tflite
 from hwsim.network import Network, Shape
 from hwsim.network.rewrite import keep_axes, simplify
 from hwsim.network.spread import silu_as_product
@@ -53,8 +56,6 @@ def load_with_model(
     source = read(model)
     if isinstance(source, Network):
         return source, None
-    from hwsim.loaders.keras import import_model
-
     reading = Reading() if target is None else load_target(target).network
     network = import_model(source, reading, shapes)
     if reading.silu == "product":
@@ -76,8 +77,6 @@ def load_for_data(
     number = next((number for number, one in enumerate(kept) if one is not None), None)
     if isinstance(source, Network) or number is None:
         return *load_with_model(source, target=target), kept
-    from hwsim.loaders.keras import inputs_of
-
     inputs = inputs_of(source)
     if not any(None in one.shape for one in inputs):
         return *load_with_model(source, target=target), kept
@@ -92,8 +91,6 @@ def read(model: object) -> Any:
     if isinstance(model, Network):
         return model
     if isinstance(model, str | Path) and Path(model).suffix == ".tflite":
-        from hwsim.loaders.tflite import import_tflite
-
         return import_tflite(_existing(Path(model)))
     source: Any = _read(Path(model)) if isinstance(model, str | Path) else model
     if not _is_keras_model(source):
@@ -107,8 +104,6 @@ def _read(path: Path) -> Any:
     if path.suffix not in SUFFIXES:
         kind = "directory" if path.is_dir() else f"file ending in {path.suffix!r}"
         raise ModelError(f"{path}: a model file ends in {_suffixes()}, this is a {kind}")
-    from hwsim.loaders.keras_file import read_model
-
     return read_model(_existing(path))
 
 

@@ -41,7 +41,7 @@ from hwsim.program.constant import lower_constant
 from hwsim.program.context import Context
 from hwsim.program.curve import lower_curve
 from hwsim.program.embedding import lower_embedding
-from hwsim.program.host import lower_input, lower_softmax
+from hwsim.program.input import lower_input
 from hwsim.program.levels import stored_forms
 from hwsim.program.mac import lower_weighted
 from hwsim.program.matmul import lower_matmul
@@ -54,6 +54,7 @@ from hwsim.program.program import Program
 from hwsim.program.records import IntOperation, Tensor
 from hwsim.program.resize import lower_resize
 from hwsim.program.shape import lower_crop, lower_pad, lower_rearrange, lower_reshape
+from hwsim.program.softmax import lower_softmax
 from hwsim.quantize.plan import Plan
 from hwsim.target import Target
 

@@ -464,68 +464,58 @@ class CropCodes(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FixedSoftmax(IntOperation):
-    """A softmax of 8-bit codes over ``axis`` of the sample.
-
-    A difference of codes times ``multiplier`` * 2**``shift`` / 2**31 has 26 bits behind the point. Points: those of
-    ``hwsim_kernels.softmax.POINTS``. ``mask``, of the sample's shape, says which codes take part.
-    """
+class SoftmaxOfCodes(IntOperation):
+    """A softmax of codes over ``axis`` of the sample, of which a ``mask`` of its shape says which take part."""
 
     axis: int
-    multiplier: int
-    shift: int
     mask: Flags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LineSoftmax(IntOperation):
-    """A softmax of 16-bit codes over ``axis`` of the sample, by two tables (513,) with lines between their entries.
+class HostSoftmax(SoftmaxOfCodes):
+    """A softmax computed by the host in float64 from dequantised codes."""
 
-    A difference of codes times ``multiplier`` * 2**``exponent`` / 2**31 counts 10 / 65535. ``mask``, of the sample's
-    shape, says which codes take part. Points: those of ``hwsim_kernels.softmax_lines.POINTS``.
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FixedSoftmax(SoftmaxOfCodes):
+    """A softmax of 8-bit codes in fixed point. Points: those of ``hwsim_kernels.softmax.POINTS``.
+
+    A difference of codes times ``multiplier`` * 2**``shift`` / 2**31 has 26 bits behind the point.
     """
 
-    axis: int
+    multiplier: int
+    shift: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LineSoftmax(SoftmaxOfCodes):
+    """A softmax of 16-bit codes by two tables (513,) with lines between their entries.
+
+    A difference of codes times ``multiplier`` * 2**``exponent`` / 2**31 counts 10 / 65535. Points: those of
+    ``hwsim_kernels.softmax_lines.POINTS``.
+    """
+
     multiplier: int
     exponent: int
     powers: Ints
     reciprocals: Ints
-    mask: Flags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TableSoftmax(IntOperation):
-    """A softmax of 8-bit codes over ``axis`` of the sample; ``table`` (256,) holds float32 exponentials.
+class TableSoftmax(SoftmaxOfCodes):
+    """A softmax of 8-bit codes by a ``table`` (256,) of float32 exponentials."""
 
-    ``mask``, of the sample's shape, says which codes take part.
-    """
-
-    axis: int
     table: Reals
-    mask: Flags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PolynomialSoftmax(IntOperation):
-    """A softmax of 8-bit codes over ``axis`` of the sample, by the parabola of ``numbers`` (3,) and shifts.
+class PolynomialSoftmax(SoftmaxOfCodes):
+    """A softmax of 8-bit codes by the parabola of ``numbers`` (3,) and shifts.
 
-    ``mask``, of the sample's shape, says which codes take part. Points: those of
-    ``hwsim_kernels.softmax_polynomial.POINTS``.
+    Points: those of ``hwsim_kernels.softmax_polynomial.POINTS``.
     """
 
-    axis: int
     numbers: Ints
-    mask: Flags | None = None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class HostSoftmax(IntOperation):
-    """A softmax over ``axis`` of the sample, computed by the host in float64 from dequantised codes.
-
-    ``mask``, of the sample's shape, says which codes take part.
-    """
-
-    axis: int
-    scale: float
-    zero_point: int
-    mask: Flags | None = None

@@ -44,8 +44,8 @@ OVERFLOWS = tuple(mode.value for mode in Overflow if mode is not Overflow.ERROR)
 
 
 def examples(number: int) -> settings:
-    """Return settings for so many examples: two in five of them unless at length, fewer where kernels run as Python."""
-    few = number if COMPILED and AT_LENGTH else max(2 * number // 5 if COMPILED else number // 5, 10)
+    """Return settings for so many examples: a quarter of them unless at length, fewer where kernels run as Python."""
+    few = number if COMPILED and AT_LENGTH else max(number // 4 if COMPILED else number // 5, 10)
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     return settings(max_examples=few, deadline=None, suppress_health_check=checks)
 

@@ -1,13 +1,7 @@
-"""The judge: TensorFlow Lite's interpreter, in a process of its own, since the reference softmax can end it.
-
-    python interpreter.py model.tflite inputs.npy outputs.npz ...
-
-Every tensor that an operator makes, under its number, for each sample of the inputs.
-"""
+"""The judge: every tensor that TensorFlow Lite's interpreter makes."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +10,7 @@ import tensorflow as tf
 
 
 def tensors(path: str, samples: Any) -> dict[str, Any]:
-    """Return all tensors of all samples by their number."""
+    """Return all tensors of all samples, as an operator makes them, by their number."""
     lite: Any = tf.lite
     interpreter = lite.Interpreter(
         path,
@@ -43,9 +37,3 @@ def made(interpreter: Any) -> Iterator[tuple[int, Any]]:
             except ValueError:
                 continue  # a temporary of the interpreter's own
             yield detail["index"], values if detail["shape"][0] == 1 else values[None]
-
-
-if __name__ == "__main__":
-    arguments = iter(sys.argv[1:])
-    for model, inputs, outputs in zip(arguments, arguments, arguments, strict=True):
-        np.savez(outputs, **tensors(model, np.load(inputs)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,9 @@ from lite import interpreter
 
 import hwsim
 from hwsim.network import Network
+
+Judge = Callable[..., dict[str, Any]]
+"""From the path of a file and samples to tensors by their number."""
 
 
 def codes_for(path: Path, count: int, seed: int = 0) -> Any:
@@ -27,14 +33,24 @@ def codes_for(path: Path, count: int, seed: int = 0) -> Any:
     return drawn
 
 
+@cache
+def process() -> ProcessPoolExecutor:
+    """Return the process in which judges work: the reference softmax can end it."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+
+
+def asked(judge: Judge, path: Path, codes: Any, *more: str) -> dict[str, Any]:
+    """Return what a judge makes of samples; one process serves all, since TensorFlow takes seconds to be imported."""
+    try:
+        return process().submit(judge, str(path), codes, *more).result()
+    except BrokenProcessPool:
+        process.cache_clear()
+        raise
+
+
 def judged(paths: list[Path], samples: list[Any]) -> list[dict[str, Any]]:
-    """Return what the interpreter makes of samples, in one process for all files."""
-    arguments: list[str] = []
-    for path, codes in zip(paths, samples, strict=True):
-        np.save(path.with_suffix(".npy"), codes)
-        arguments += [str(path), str(path.with_suffix(".npy")), str(path.with_suffix(".npz"))]
-    subprocess.run([sys.executable, interpreter.__file__, *arguments], check=True, capture_output=True)
-    return [dict(np.load(path.with_suffix(".npz"))) for path in paths]
+    """Return what the interpreter makes of samples."""
+    return [asked(interpreter.tensors, path, codes) for path, codes in zip(paths, samples, strict=True)]
 
 
 def all_tensors(network: Network) -> Network:

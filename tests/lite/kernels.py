@@ -1,14 +1,7 @@
-"""The judge of other kernels than the reference: TensorFlow Lite's interpreter, in a process of its own.
-
-    python kernels.py RESOLVER model.tflite inputs.npy outputs.npz ...
-
-The outputs of each graph, under the tensors' numbers, for each sample, with a resolver of `tf.lite`; under
-`left`, the numbers of the outputs that a delegate has left to the built-in kernels.
-"""
+"""The judge of other kernels than the reference: the outputs of TensorFlow Lite's interpreter."""
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -16,7 +9,10 @@ import tensorflow as tf
 
 
 def outputs(path: str, samples: Any, resolver: str) -> dict[str, Any]:
-    """Return the outputs of all samples by their tensor's number, and what was left to the built-in kernels."""
+    """Return the outputs of all samples by their tensor's number, with a resolver of `tf.lite`.
+
+    Under `left`, the numbers of the outputs that a delegate has left to the built-in kernels.
+    """
     lite: Any = tf.lite
     kind = getattr(lite.experimental.OpResolverType, resolver)
     interpreter = lite.Interpreter(path, experimental_op_resolver_type=kind)
@@ -32,9 +28,3 @@ def outputs(path: str, samples: Any, resolver: str) -> dict[str, Any]:
     delegated = [one["outputs"] for one in interpreter._get_ops_details() if one["op_name"] == "DELEGATE"]
     left = sorted(set(numbers) - {number for each in delegated for number in each.tolist()})
     return {str(number): np.concatenate(values) for number, values in found.items()} | {"left": np.array(left)}
-
-
-if __name__ == "__main__":
-    arguments = iter(sys.argv[2:])
-    for model, inputs, results in zip(arguments, arguments, arguments, strict=True):
-        np.savez(results, **outputs(model, np.load(inputs), sys.argv[1]))

@@ -1,18 +1,11 @@
-"""The judge of TensorFlow Lite Micro: its interpreter, in a process of its own.
-
-    python micro.py model.tflite inputs.npy outputs.npz ...
-
-The outputs of each graph, under the tensors' numbers, for each sample.
-"""
+"""The judge of TensorFlow Lite Micro: the outputs of its interpreter."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tflite_micro.python.tflite_micro import runtime
 
 ARENA = 1 << 24
 """Bytes for all tensors of a graph."""
@@ -20,6 +13,8 @@ ARENA = 1 << 24
 
 def outputs(path: str, samples: Any) -> dict[str, Any]:
     """Return the outputs of all samples by their tensor's number."""
+    from tflite_micro.python.tflite_micro import runtime
+
     content = Path(path).read_bytes()
     graph = runtime.schema_fb.Model.GetRootAs(content, 0).Subgraphs(0)
     numbers = graph.OutputsAsNumpy().tolist()
@@ -31,9 +26,3 @@ def outputs(path: str, samples: Any) -> dict[str, Any]:
         for place, number in enumerate(numbers):
             found[number].append(interpreter.get_output(place))
     return {str(number): np.concatenate(values) for number, values in found.items()}
-
-
-if __name__ == "__main__":
-    arguments = iter(sys.argv[1:])
-    for model, inputs, results in zip(arguments, arguments, arguments, strict=True):
-        np.savez(results, **outputs(model, np.load(inputs)))

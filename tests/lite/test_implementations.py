@@ -1,32 +1,31 @@
 """Every tensor of quantised files is that of the implementation whose name a target bears.
 
-Each implementation runs in a process of its own, one for all files, on files in which every tensor is an output.
+Each implementation runs on files in which every tensor is an output.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from keras import layers
+from lite import kernels, micro
 from lite.converted import CASES, OPERATORS, convert
-from lite.judge import codes_for
+from lite.judge import Judge, asked, codes_for
 from lite.outputs import with_every_output
 from lite.test_interpreter import compare
 from pipeline.test_real_models import model
 
 from hwsim.loaders.tflite_file import read_graph
 
-HERE = Path(__file__).parent
-JUDGES = {
-    "tflite-int8-optimized": ("kernels.py", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
-    "tflite-int8-xnnpack": ("kernels.py", "AUTO"),
-    "tflite-micro-int8": ("micro.py",),
+JUDGES: Mapping[str, tuple[Judge, tuple[str, ...]]] = {
+    "tflite-int8-optimized": (kernels.outputs, ("BUILTIN_WITHOUT_DEFAULT_DELEGATES",)),
+    "tflite-int8-xnnpack": (kernels.outputs, ("AUTO",)),
+    "tflite-micro-int8": (micro.outputs, ()),
 }
 LEFT = {
     "ABS", "AVERAGE_POOL_2D", "GELU", "HARD_SWISH", "MIRROR_PAD", "PADV2", "PRELU", "RELU", "RELU6", "SOFTMAX",
@@ -48,22 +47,17 @@ Judged = tuple[Path, Any, dict[str, Any]]
 
 
 def judged(target: str, paths: list[Path], samples: list[Any], *, rewritten: bool = True) -> list[dict[str, Any]]:
-    """Return what the implementation behind a target makes of samples, in one process for all files.
-
-    Every tensor of the files, or only their outputs.
-    """
-    if JUDGES[target][0] == "micro.py" and importlib.util.find_spec("tflite_micro") is None:
+    """Return what the implementation behind a target makes of samples: every tensor of the files, or their outputs."""
+    judge, resolver = JUDGES[target]
+    if judge is micro.outputs and importlib.util.find_spec("tflite_micro") is None:
         pytest.skip("the wheel tflite-micro is not installed; it is in the extra `dev`")
-    arguments: list[str] = []
+    made = []
     for path, codes in zip(paths, samples, strict=True):
-        stem = path.with_name(f"{path.stem} {target}")
+        copy = path.with_name(f"{path.stem} {target}.tflite")
         content = path.read_bytes()
-        stem.with_suffix(".tflite").write_bytes(with_every_output(content) if rewritten else content)
-        np.save(stem.with_suffix(".npy"), codes)
-        arguments += [str(stem.with_suffix(suffix)) for suffix in (".tflite", ".npy", ".npz")]
-    script, *first = JUDGES[target]
-    subprocess.run([sys.executable, str(HERE / script), *first, *arguments], check=True, capture_output=True)
-    return [dict(np.load(path.with_name(f"{path.stem} {target}.npz"))) for path in paths]
+        copy.write_bytes(with_every_output(content) if rewritten else content)
+        made.append(asked(judge, copy, codes, *resolver))
+    return made
 
 
 def run_by(target: str, paths: dict[str, Path]) -> dict[str, Judged]:

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
-from typing import Any
 
-from oracle.ledger import Place, Point
+from oracle.ledger import Place
 from oracle.overflow import Format
-from oracle.polynomial_softmax import PolynomialSoftmax
 from oracle.rescale import multiplier
 from oracle.rounding import Rounded, rounded_shift
-from oracle.tensor import Layer, Made, coordinates, place_of, size_of
+from oracle.softmax import SoftmaxOfCodes, distances
 
-CODES = Format(8, True, "saturate")
 WORD = Format(32, True, "saturate")
 MOST = 4095
 BARREL = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
@@ -75,29 +72,24 @@ def reciprocal(a: int) -> int:
     return WORD.fit(2 * x)
 
 
-class FixedSoftmax:
+class FixedSoftmax(SoftmaxOfCodes):
     """The datapath of a softmax, and its ledger."""
 
     def __init__(self, scale: float, channels: int) -> None:
         """Begin an empty ledger; ``scale`` is that of the input."""
         if not scale > 2.0**-26:
             raise ValueError(f"an input scale of {scale}")
+        super().__init__(("difference", "sum", "product"), channels)
+        self.difference, self.sum, self.product, _ = self.points
         self.q, _, self.s = multiplier(min(scale * 2.0**26, 2.0**31 - 1), 32)
         self.radius = floor(Fraction(31 * 2**26, 2**self.s))
-        self.difference, self.sum = Point("difference", channels), Point("sum", channels)
-        self.product, self.output = Point("product", channels), Point("output", channels, histogram=True)
-        self.points = [self.difference, self.sum, self.product, self.output]
 
     def line(self, codes: Sequence[int], places: Sequence[Place], mask: Sequence[bool] | None = None) -> list[int]:
         """Return the output codes of a line of codes, of which those take part that a mask leaves."""
         if len(codes) > MOST:
             raise ValueError(f"a line of {len(codes)} codes")
-        taken = mask or [True] * len(codes)
-        largest = max(code for code, there in zip(codes, taken, strict=True) if there)
-        powers = [
-            self._power(code - largest, place) if there else None
-            for code, place, there in zip(codes, places, taken, strict=True)
-        ]
+        each = zip(distances(codes, mask), places, strict=True)
+        powers = [None if d is None else self._power(d, place) for d, place in each]
         total = 0
         for power, place in zip(powers, places, strict=True):
             if power is not None:
@@ -120,41 +112,4 @@ class FixedSoftmax:
         if power is not None:
             u = self.product.fit(self.product.round(high(inverse, power), place), WORD, place)
             share = rounded_shift(u, shift, "half_away")
-        x = self.output.round(share, place)
-        self.output.magnitude(x)
-        return self.output.fit(x - 128, CODES, place)
-
-
-def flat_mask(mask: Any, size: int) -> list[bool]:
-    """Return a nested list of flags, flat; without one all are set."""
-    if mask is None:
-        return [True] * size
-    return [flag for part in mask for flag in flat_mask(part, 0)] if isinstance(mask, list) else [bool(mask)]
-
-
-def fixed_softmax(layer: Layer) -> Made:
-    """Compute the softmax along an axis of 8-bit codes, in fixed point or by a parabola."""
-    source, shape = layer.inputs[0], layer.inputs[0].shape
-    for plan in (source.plan, layer.plan):
-        if (plan["bits"], plan["signed"], plan["narrow"]) != (8, True, False):
-            raise ValueError(f"no codes of 8 bits: {plan}")
-    if (layer.plan["scale"], layer.plan["zero_point"]) != (2.0**-8, -128):
-        raise ValueError(f"no shares: {layer.plan}")
-    axis = layer.operation["axis"] % len(shape)
-    lines: dict[tuple[int, ...], list[int]] = {}
-    for number in range(size_of(shape)):
-        at = coordinates(number, shape)
-        lines.setdefault(at[:axis] + at[axis + 1 :], []).append(number)
-    polynomial = layer.settings["softmax"]["run_on"] == "polynomial"
-    softmax = (PolynomialSoftmax if polynomial else FixedSoftmax)(source.scale, shape[-1])
-    mask = flat_mask(layer.operation.get("mask"), size_of(shape))
-    made = Made(shape, [], softmax.points)
-    for sample, codes in enumerate(source.samples):
-        stored = [0] * len(codes)
-        for line in lines.values():
-            places = [place_of(sample, number, shape) for number in line]
-            shares = softmax.line([codes[i] for i in line], places, [mask[i] for i in line])
-            for number, code in zip(line, shares, strict=True):
-                stored[number] = code
-        made.samples.append(stored)
-    return made
+        return self.share(share, place)

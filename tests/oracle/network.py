@@ -9,21 +9,22 @@ from typing import Any
 from oracle import merge
 from oracle.alone import activation
 from oracle.curve import curve
-from oracle.fixed_softmax import fixed_softmax, flat_mask
+from oracle.fixed_softmax import FixedSoftmax
 from oracle.ledger import Point
 from oracle.levels import decoded, encoded, integer_entry, scales_of
-from oracle.line_softmax import line_softmax
+from oracle.line_softmax import LineSoftmax
 from oracle.matmul import matmul
 from oracle.mean import mean
 from oracle.movement import crop, pad, rearrange, reshape
 from oracle.multiply import multiply
 from oracle.normalize import normalize
 from oracle.overflow import Format
+from oracle.polynomial_softmax import PolynomialSoftmax
 from oracle.pooling import average_pool, max_pool
 from oracle.prelu import prelu
 from oracle.quantize import Quantizer
 from oracle.resize import resize
-from oracle.softmax import softmax
+from oracle.softmax import SoftmaxOfCodes, flat_mask, softmax, softmax_of_codes
 from oracle.tensor import Layer, Made, Shape, Tensor, flat, place_of, shape_of, size_of
 
 Json = dict[str, Any]
@@ -80,9 +81,18 @@ def coded(layer: Layer, point: Point, shape: Shape, data: list[Any]) -> Made:
     return Made(shape, samples, [point])
 
 
-def softmax_of_codes(layer: Layer) -> Made:
+SOFTMAXES: dict[str, Callable[[float, int], SoftmaxOfCodes]] = {
+    "fixed": FixedSoftmax,
+    "interpolated": LineSoftmax,
+    "polynomial": PolynomialSoftmax,
+}
+"""The forms of a softmax of codes, under what its settings say."""
+
+
+def form_of_softmax(layer: Layer) -> Made:
     """Compute a softmax of codes as its settings say."""
-    return line_softmax(layer) if layer.settings["softmax"]["run_on"] == "interpolated" else fixed_softmax(layer)
+    source, form = layer.inputs[0], SOFTMAXES[layer.settings["softmax"]["run_on"]]
+    return softmax_of_codes(layer, form(source.scale, source.shape[-1]))
 
 
 OPERATIONS: dict[str, Callable[[Layer], Made]] = {
@@ -109,7 +119,7 @@ OPERATIONS: dict[str, Callable[[Layer], Made]] = {
     "Prelu": prelu,
     "Reshape": reshape,
     "ScaleShift": multiply,
-    "Softmax": softmax_of_codes,
+    "Softmax": form_of_softmax,
 }
 
 

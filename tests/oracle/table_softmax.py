@@ -7,6 +7,7 @@ from math import exp
 
 from oracle.rescale import as_float32, to_float32
 from oracle.rounding import round_fraction
+from oracle.softmax import distances
 
 
 def table_softmax(codes: list[int], scale: float, mask: list[bool] | None = None) -> list[int]:
@@ -17,9 +18,7 @@ def table_softmax(codes: list[int], scale: float, mask: list[bool] | None = None
     >>> table_softmax([0, 9, 0, 0], 1.0, [True, False, True, True])
     [-43, -128, -43, -43]
     """
-    taken = mask or [True] * len(codes)
-    largest = max(code for code, there in zip(codes, taken, strict=True) if there)
-    powers = [_power(largest - code, scale) if there else Fraction(0) for code, there in zip(codes, taken, strict=True)]
+    powers = [Fraction(0) if d is None else _power(-d, scale) for d in distances(codes, mask)]
     total = Fraction(0)
     for one in powers:
         total = to_float32(total + one)

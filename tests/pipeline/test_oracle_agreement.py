@@ -88,7 +88,7 @@ def cases(draw: DrawFn) -> Case:
     return Case(network, target, plan, program, data, draw(st.integers(1, 4)))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SLOW_DRAWS)
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
 @given(cases())
 def test_everything_agrees(case: Case) -> None:
     agree(case)

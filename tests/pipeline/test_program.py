@@ -193,9 +193,21 @@ def test_a_saved_program_runs_where_there_is_no_tensorflow(tmp_path: Path) -> No
     assert found["rows"] == wanted
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=SLOW_DRAWS)
+@settings(max_examples=20, deadline=None, suppress_health_check=SLOW_DRAWS)
 @given(cases())
 def test_any_program_is_saved_and_loaded_as_it_is(case: Case) -> None:
+    check_saved(case)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
+@given(cases())
+def test_any_program_is_saved_and_loaded_as_it_is_at_length(case: Case) -> None:
+    check_saved(case)
+
+
+def check_saved(case: Case) -> None:
+    """Save and load a program, and run both."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "any.hwsim"
         case.program.save(path)

@@ -318,7 +318,10 @@ def tones(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]
     return (waves + generator.normal(0, 0.1, waves.shape))[..., None].astype(np.float32), labels
 
 
-@pytest.fixture(scope="module", params=[layers.LSTM, layers.GRU], ids=["lstm", "gru"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(layers.LSTM, id="lstm"), pytest.param(layers.GRU, id="gru", marks=pytest.mark.slow)],
+)
 def trained(request: pytest.FixtureRequest) -> Any:
     """A small network that has learnt to tell the tones apart."""
     keras.utils.set_random_seed(3)

@@ -27,7 +27,7 @@ def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 
 @pytest.mark.parametrize("tier", HERE)
-@settings(max_examples=60, deadline=None, suppress_health_check=ALLOWED)
+@settings(max_examples=25, deadline=None, suppress_health_check=ALLOWED)
 @given(case=cases())
 def test_every_tier_agrees(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
     agree(monkeypatch, tier, case)
@@ -53,7 +53,7 @@ def agree(monkeypatch: pytest.MonkeyPatch, tier: str, case: Case) -> None:
             assert fast.codes[name].tolist() == codes.tolist(), name
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW_DRAWS)
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW_DRAWS)
 @given(cases())
 def test_every_way_agrees(case: Case) -> None:
     agree_in_traces(case)

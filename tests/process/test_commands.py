@@ -47,7 +47,7 @@ def test_propose_writes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(BITS, "weights", (4,))
     monkeypatch.setitem(BITS, "activations", ())
     path = tmp_path / "proposal.yaml"
-    asked = ["propose", str(DIGITS), *TARGET, "--data", str(IMAGES), "--samples", "32"]
+    asked = ["propose", str(DIGITS), *TARGET, "--data", str(IMAGES), "--samples", "16"]
     shown = RUNNER.invoke(app, [*asked, "--top1", "0.98", "--out", str(path)])
     assert shown.exit_code == 0
     assert "layers:" in shown.stdout

@@ -251,6 +251,7 @@ def test_every_machine_computes_the_same_network(machine: Machine) -> None:
 
 
 @compiled
+@pytest.mark.slow
 def test_layouts_are_kept_apart_by_tier(machine: Machine) -> None:
     program = small_program()
     wanted: list[Any] = []

@@ -14,10 +14,8 @@ from report.planted.plants import (
 )
 
 
-@pytest.mark.parametrize(
-    ("layer", "mode", "seed"),
-    [("first_add", "floor", 4), pytest.param("middle_depthwise", "floor", 1, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("layer", "mode", "seed"), [("first_add", "floor", 4), ("middle_depthwise", "floor", 1)])
 def test_biased_rounding(layer: str, mode: str, seed: int) -> None:
     """Half an LSB of one sign: what is averaged later keeps it, while other rounding errors cancel out."""
     assert_named_first(biased_rounding(layer, mode, seed), seed)

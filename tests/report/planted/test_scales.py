@@ -17,7 +17,8 @@ def test_coarse_input() -> None:
     assert_named_first(coarse("image", 32))
 
 
-@pytest.mark.parametrize(("layer", "factor"), [("first_expand", 8), pytest.param("head", 4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("layer", "factor"), [("first_expand", 8), ("head", 4)])
 def test_clipped_feature_map(layer: str, factor: float) -> None:
     assert_named_first(clipped(layer, factor))
 
@@ -29,19 +30,14 @@ def test_range_set_by_an_outlier(layer: str, factor: float) -> None:
     assert_named_first(coarse(layer, factor))
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        "middle_add",
-        pytest.param("first_project", marks=pytest.mark.slow),
-        pytest.param("last_project", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["middle_add", "first_project", "last_project"])
 def test_branch_of_too_small_a_scale(layer: str) -> None:
     assert_named_first(clipped(layer, 8))
 
 
-@pytest.mark.parametrize("layer", ["last_add", pytest.param("middle_project", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["last_add", "middle_project"])
 def test_branch_of_too_large_a_scale(layer: str) -> None:
     assert_named_first(coarse(layer, 24))
 

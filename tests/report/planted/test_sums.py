@@ -12,7 +12,7 @@ from report.planted.plants import narrow_accumulator, narrow_bias, narrow_poolin
     [
         ("stem", 2, "saturate"),
         ("middle_depthwise", 2, "wrap"),
-        ("last_project", 3, "saturate"),
+        pytest.param("last_project", 3, "saturate", marks=pytest.mark.slow),
         pytest.param("head", 2, "wrap", marks=pytest.mark.slow),
     ],
 )

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracle_by_hand.sections import Json, after, source
 
 from oracle.levels import nearest
 from oracle.network import Result, run
-
-Json = dict[str, Any]
 
 WIDE: Json = {"bits": 32, "signed": True, "overflow": "wrap", "saturated_bits": 0}
 STAGE: Json = {**WIDE, "name": "accumulator", "terms": None, "check": "each", "shape": "chain", "shift": 0}
@@ -55,14 +54,6 @@ def coded(scale: float = 1.0, **more: Any) -> Json:
 
 def weights(*scale: float, zero_point: int = 0, bits: int = 8, **more: Any) -> Json:
     return {**tensor(bits=bits), "scale": list(scale), "zero_point": [zero_point], **more}
-
-
-def source(name: str, *shape: int) -> Json:
-    return {"op": "Input", "name": name, "inputs": [], "shape": list(shape)}
-
-
-def after(op: str, name: str, *inputs: str, **fields: Any) -> Json:
-    return {"op": op, "name": name, "inputs": list(inputs), **fields}
 
 
 def dense(kernel: list[list[float]], bias: list[float] | None = None) -> Json:

@@ -159,11 +159,16 @@ class ScaleFixed(Step):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScaleFloat(Step):
-    """Multiply by ``ratio`` (channels,) in float of ``precision`` bits and round."""
+    """Multiply by ``ratio``, divide by ``divisor``, add ``added`` (channels,) in float, and round.
 
-    by_channel = ("ratio",)
+    Every result has ``precision`` bits; ``added`` is taken off again behind the rounding.
+    """
+
+    by_channel = ("ratio", "divisor", "added")
 
     ratio: Reals
+    divisor: Reals
+    added: Ints
     precision: int
     rounding: Rounding
 

@@ -185,6 +185,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
     if draw(st.integers(0, 3)) == 0:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
         core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(FLOAT_RULES))}
+        core[0] |= {"zero_point": draw(st.sampled_from(["behind", "inside"]))}
     else:
         rule = draw(st.sampled_from(RULES))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]

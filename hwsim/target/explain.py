@@ -219,6 +219,7 @@ def _mean(settings: Settings) -> str:
     codes = "codes as they are stored" if form == "folded" else "codes less their zero point"
     divided = form == "divided"
     how = "requantised by a multiplier divided by their number" if divided else "requantised with their number"
+    how += " times the output's scale" if form in ("folded", "scaled_count") else ""
     how += ", less the zero point, rescaled" if form == "folded" else ""
     return f"{codes}, sum {width} {accumulator.overflow}, {how}"
 

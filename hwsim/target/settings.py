@@ -296,10 +296,11 @@ class Pooling(Section):
     max_padding: Literal["skipped", "zero"] = "skipped"
     """Positions outside the image in a `max_pool`: `skipped`: they take no part. `zero`: they are 0 (Gemmini,
     MAX78000)."""
-    mean: Literal["ratio", "divided", "folded"] = "ratio"
+    mean: Literal["ratio", "divided", "scaled_count", "folded"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
-    divided by the count, without its fraction (TensorFlow Lite). `folded`: derived from scales and count; codes are
-    summed as they are stored, and the input's zero point, rescaled and rounded, comes off behind."""
+    divided by the count, without its fraction (TensorFlow Lite). `scaled_count`: the input's scale by the product of
+    count and output's scale, in float32 (ONNX Runtime). `folded`: the same; codes are summed as they are stored, and
+    the input's zero point, rescaled and rounded, comes off behind (TensorFlow Lite's optimised kernels)."""
     zero_point: Literal["removed", "kept"] = "removed"
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
 

@@ -108,7 +108,7 @@ class MeanUnit(Unit):
         True
         """
         source, output = Fraction(as_float32(self.input_scale)), Fraction(as_float32(scale))
-        if self.form == "folded":
+        if self.form in ("folded", "scaled_count"):
             return float(to_float32(source / to_float32(self.count * output)))
         if self.float_ratio:
             return float(to_float32(to_float32(source / output) * to_float32(Fraction(1, self.count))))

@@ -407,7 +407,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
             "pooling": {
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
-                "mean": draw(st.sampled_from(["ratio", "divided", "folded"])),
+                "mean": draw(st.sampled_from(["ratio", "divided", "scaled_count", "folded"])),
                 "max_padding": draw(st.sampled_from(["skipped", "zero"])),
                 **draw(st.sampled_from(POOLINGS)),
             },

@@ -27,6 +27,8 @@ from hwsim.program.records import (
     Decode,
     Encode,
     FixedSoftmax,
+    FloatAverage,
+    FloatSum,
     HostSoftmax,
     Interpolate,
     IntOperation,
@@ -69,6 +71,7 @@ from hwsim_kernels.fast.layers import (
 )
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
+from hwsim_kernels.float_sums import add_in_float32, average_in_float32
 from hwsim_kernels.normalize import normalize as normalize_codes
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
@@ -83,7 +86,17 @@ from hwsim_kernels.softmax_table import softmax_by_table
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
-Finished = Interpolate | MatrixProduct | NormalizeCodes | MultiplyAccumulate | PoolAverage | Product | Sum
+Finished = (
+    FloatAverage
+    | FloatSum
+    | Interpolate
+    | MatrixProduct
+    | NormalizeCodes
+    | MultiplyAccumulate
+    | PoolAverage
+    | Product
+    | Sum
+)
 
 NO_DRAWS = np.zeros(1, np.int64)
 NARROW = 1 << 30
@@ -289,6 +302,16 @@ def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally, out: C
     finish(one, values, "division", tally, out)
 
 
+def float_average(one: FloatAverage, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Take the mean of each window in float32."""
+    rows, across = one.output.shape[:2]
+    values = np.empty((1, len(out) * rows * across, one.channels), np.int64)
+    where = one.window, np.array([rows, across], np.int64), one.rounding.code, one.draws, tally.first_sample
+    codes = inputs[0].astype(np.int32)
+    average_in_float32(codes, one.zero_point, one.scales, *where, values, tally.point("division"))
+    finish(one, values, "division", tally, out)
+
+
 def see_means(one: PoolAverage, fused: Fused) -> bool:
     """Look at the sums of windows, divide them, then take the steps."""
     if int(one.window[0] * one.window[1]) >= MOST_DIVISOR:
@@ -337,6 +360,18 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     position = np.array([tally.first_sample, rows // samples], np.int64)
     merging.add(terms, one.field, position, total, tally.counts[index], tally.histograms[index])
     finish(one, total, "accumulator", tally, out)
+
+
+def float_sum(one: FloatSum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Add tensors in float32, axes of size 1 repeated."""
+    shape = (-1, one.channels)
+    terms = np.stack([np.broadcast_to(codes, out.shape).reshape(shape).astype(np.int32) for codes in inputs])
+    rows = terms.shape[1]
+    values = np.empty((1, rows, one.channels), np.int64)
+    position = np.array([tally.first_sample, rows // len(out)], np.int64)
+    ways = one.output.zero_point, one.rounding.code, one.draws, position
+    add_in_float32(terms, one.ratios, one.fixed, *ways, values, tally.point("requantize"))
+    finish(one, values, "requantize", tally, out)
 
 
 def resize(one: Interpolate, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -635,6 +670,8 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     Decode: decode,
     Encode: encode,
     FixedSoftmax: fixed_softmax,
+    FloatAverage: float_average,
+    FloatSum: float_sum,
     HostSoftmax: softmax,
     Interpolate: resize,
     Join: join,

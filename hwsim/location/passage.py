@@ -45,7 +45,7 @@ Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
 LOSSY = (FitTo, ScaleFixed, ScaleFloat, LookUp)
-ENTRANCES = ("accumulator", "division", "interpolation", "normalized", "product")
+ENTRANCES = ("accumulator", "division", "interpolation", "normalized", "product", "requantize")
 """What values are called in a trace where they enter the steps."""
 
 STOCHASTIC = "the rounding draws random numbers, which come by the place of a value; the line has the number drawn"
@@ -292,9 +292,9 @@ def _rounding_line(step: Step, channel: int, before: int, draw: int | None) -> t
     if isinstance(step, ScaleFloat) and draw is None:
         ratio = float(step.ratio[channel])
         divisor, added = float(step.divisor[channel]), int(step.added[channel])
-        factor, by = (f"np.float32({one!r})" if step.precision == 32 else repr(one) for one in (ratio, divisor))
-        product = f"np.float32(x) * {factor}" if step.precision == 32 else f"x * {factor}"
-        product += f" / {by}" if divisor != 1 else ""
+        written = (lambda one: f"np.float32({one})") if step.precision == 32 else str
+        product = f"{written('x')} * {written(repr(ratio))}"
+        product += f" / {written(repr(divisor))}" if divisor != 1 else ""
         product += f" + {added}" if added else ""
         line = f'p = float({product}); print(hk.quantize(p, 1.0, output=hk.Format(64), rounding="{step.rounding}")'
         return (f"{line} - {added}", f"p - {added}") if added else (line, "p")

@@ -24,6 +24,8 @@ from hwsim.program.records import (
     Encode,
     FitTo,
     FixedSoftmax,
+    FloatAverage,
+    FloatSum,
     HostSoftmax,
     Interpolate,
     IntOperation,
@@ -133,6 +135,22 @@ def check_sum(one: Sum, inputs: Sequence[Tensor]) -> None:
     check_field(one, one.field, 4)
 
 
+def check_float_sum(one: FloatSum, inputs: Sequence[Tensor]) -> None:
+    """Check the shapes that a sum in float32 adds, its ratios, and what it begins with."""
+    need(all(stretches(tensor.shape, one.output.shape) for tensor in inputs), f"{one.name}: its inputs differ in shape")
+    need(one.ratios.shape == (len(inputs), one.channels), f"{one.name}: ratios have the shape {one.ratios.shape}")
+    need(one.fixed.shape == (one.channels,), f"{one.name}: does not begin with a number for each channel")
+    reach = np.abs(one.fixed) + sum(
+        np.abs(ratios) * 2.0**tensor.format.bits
+        for ratios, tensor in zip(one.ratios, inputs, strict=True)
+        if tensor.format is not None
+    )
+    need(bool((reach < 1 << 40).all()), f"{one.name}: a sum needs more than 40 bits")
+    for numbers in (one.ratios, one.fixed):
+        need(bool((numbers == numbers.astype(np.float32)).all()), f"{one.name}: holds a number that is no float32")
+    need([point.name for point in one.points[:1]] == ["requantize"], f"{one.name}: its points are wrong")
+
+
 def check_sloped_sum(one: SlopedSum, inputs: Sequence[Tensor]) -> None:
     """Check a sum of two parts of one tensor, and what was lost when slopes became integers."""
     check_sum(one, inputs)
@@ -237,7 +255,7 @@ def check_polynomial_softmax(one: PolynomialSoftmax, inputs: Sequence[Tensor]) -
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check how many tensors an operation reads, and which side of the datapath each stands on."""
-    several = isinstance(one, Sum | Join)
+    several = isinstance(one, Sum | FloatSum | Join)
     wanted = 2 if isinstance(one, Product | MatrixProduct) else 1
     need(len(inputs) > 0 if several else len(inputs) == wanted, f"{one.name}: reads {len(inputs)} tensors")
     for tensor in inputs:
@@ -383,7 +401,7 @@ def check_matrix_product(one: MatrixProduct, inputs: Sequence[Tensor]) -> None:
     need(one.wide or not one.wide_sums, f"{one.name}: its sums are wide and its values are not")
 
 
-def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
+def check_pool(one: PoolMax | PoolAverage | FloatAverage, inputs: Sequence[Tensor]) -> None:
     """Check the window of a pooling."""
     source = inputs[0]
     need(len(source.shape) == len(one.output.shape) == 3, f"{one.name}: pools over (h, w, c) alone")
@@ -398,6 +416,11 @@ def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
         form = one.output.format
         held = form is not None and form.minimum <= one.outside <= form.maximum
         need(held, f"{one.name}: what its windows hold outside is no code")
+    if isinstance(one, FloatAverage):
+        need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
+        need(one.scales.shape == (one.channels,), f"{one.name}: scales have the shape {one.scales.shape}")
+        need(bool(((one.scales > 2.0**-100) & (one.scales < 2.0**100)).all()), f"{one.name}: a scale is no float32")
+        need([point.name for point in one.points[:1]] == ["division"], f"{one.name}: its points are wrong")
     if isinstance(one, PoolAverage):
         check_field(one, one.field, 5)
         need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
@@ -557,7 +580,17 @@ def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int,
             channels = one.channels if isinstance(one, Sum) else tensor.shape[-1]
             yield from ((channels, step) for step in steps)
     if isinstance(
-        one, Interpolate | MatrixProduct | NormalizeCodes | MultiplyAccumulate | PoolAverage | Product | Sum | Rescale
+        one,
+        FloatAverage
+        | FloatSum
+        | Interpolate
+        | MatrixProduct
+        | NormalizeCodes
+        | MultiplyAccumulate
+        | PoolAverage
+        | Product
+        | Sum
+        | Rescale,
     ):
         yield from ((one.channels, step) for step in one.steps)
 
@@ -608,6 +641,8 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     Decode: check_decode,
     Encode: check_encode,
     FixedSoftmax: check_fixed_softmax,
+    FloatAverage: check_pool,
+    FloatSum: check_float_sum,
     HostSoftmax: check_host_softmax,
     Interpolate: check_interpolate,
     Join: check_join,

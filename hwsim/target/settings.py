@@ -266,8 +266,12 @@ class CurveUnit(Section):
     """Width of the float in which entries are computed, in bits."""
     hard_silu: Literal["table", "fixed"] = "table"
     """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
-    gates: Literal["table", "fixed"] = "table"
-    """Sigmoid and tanh of 16-bit codes. `table`: as all functions. `fixed`: by one table of 256 (TensorFlow Lite)."""
+    division: Literal["reciprocal", "direct"] = "reciprocal"
+    """With a precision of 32, how values are brought to the output's scale. `reciprocal`: multiplied by its reciprocal
+    (TensorFlow Lite). `direct`: divided by it (ONNX Runtime)."""
+    gates: Literal["table", "fixed", "rational"] = "table"
+    """Sigmoid and tanh. `table`: as all functions. `fixed`: of 16-bit codes, by one table of 256 (TensorFlow Lite).
+    `rational`: entries of sigmoids from a ratio of two polynomials in float32 (ONNX Runtime)."""
     output: Literal["measured", "fixed"] = "measured"
     """The scale of what sigmoid and tanh make. `measured`: by the values seen. `fixed`: from 0 to 1 and from -1 to 1,
     whatever is seen: 1/256 and 1/128 with 8 bits (TensorFlow Lite's converter)."""
@@ -303,6 +307,9 @@ class Pooling(Section):
     the input's zero point, rescaled and rounded, comes off behind (TensorFlow Lite's optimised kernels)."""
     zero_point: Literal["removed", "kept"] = "removed"
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
+    average: Literal["integer", "float32"] = "integer"
+    """An `average_pool`: `integer`: a sum of codes, divided. `float32`: a sum of real values, divided and brought back
+    to codes, all in float32; the accumulator and `division` have no effect on it (ONNX Runtime)."""
 
 
 class Resizing(Section):
@@ -336,14 +343,15 @@ class Normalization(Section):
 class Addition(Section):
     """Element-wise addition."""
 
-    kind: Literal["rescaled", "weighted"] = "rescaled"
+    kind: Literal["rescaled", "weighted", "float32"] = "rescaled"
     """`rescaled`: inputs are shifted left, rescaled to a common scale and added, and the sum is requantised.
     `weighted`: each input is multiplied by an integer, and the sum is shifted right once, whatever `requantize` says
-    (XNNPACK)."""
+    (XNNPACK). `float32`: codes are multiplied by the ratios of the scales and added, zero points too, in float32, and
+    the sum is rounded once, whatever `requantize` says (ONNX Runtime)."""
     multiplier_bits: MultiplierBits = 22
     """With `weighted`: width of the larger signed multiplier, in bits."""
     rounding: Rounding = Rounding.HALF_UP
-    """With `weighted`: how the shift drops bits."""
+    """With `weighted`: how the shift drops bits. With `float32`: how the sum becomes an integer."""
     left_shift: Annotated[
         int, Field(ge=0, le=30, strict=True), Measure(unit="bits", limit="a shift to the left has")
     ] = 8
@@ -362,6 +370,9 @@ class Multiplication(Section):
 class Concatenation(Section):
     """Concatenation."""
 
+    kind: Literal["rescaled", "float32"] = "rescaled"
+    """Inputs of another scale than the output's: `rescaled`: by the steps of `requantize`. `float32`: multiplied by
+    their scale and divided by the output's, in float32, rounded half_even (ONNX Runtime)."""
     input_scales: Literal["own", "output"] = "own"
     """`own`: every input keeps its scale and is brought to the output's. `output`: inputs are stored with the output's
     scale, and so is whatever they have theirs from."""
@@ -406,8 +417,9 @@ class Reading(Section):
     so on, each sum with a scale of its own."""
     silu: Literal["curve", "product"] = "curve"
     """What SiLU (swish) is: one `curve`, or the `product` of a sigmoid, with a scale of its own, and its input."""
-    leaky_relu: Literal["fused", "apart"] = "fused"
-    """A ReLU with a slope: `fused` into the layer before it, or `apart`, an operation on that layer's codes."""
+    leaky_relu: Literal["fused", "apart", "curve"] = "fused"
+    """A ReLU with a slope: `fused` into the layer before it, or `apart`, an operation on that layer's codes, or such a
+    one that is read from a table like a `curve` (without an upper limit)."""
 
 
 class Settings(Section):

@@ -110,6 +110,7 @@ SIMPLE: dict[str, Callable[[float], float]] = {
 FUNCTIONS: dict[str, Callable[..., float]] = {
     **SIMPLE,
     "celu": celu,
+    "leaky_relu": lambda x, slope: x if x > 0 else slope * x,
     "elu": elu,
     "hard_shrink": hard_shrink,
     "soft_shrink": soft_shrink,

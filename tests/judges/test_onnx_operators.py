@@ -191,3 +191,91 @@ def test_functions(function: str, signed: bool, data: st.DataObject) -> None:
     y = of_scale(data.draw, signed, wanted * data.draw(ratios))
     codes = {"x": np.arange(256)[None] - (128 if signed else 0)}
     check(Curve(name="y", inputs=("x",), function=function, parameters=slopes), {"x": x, "y": y}, codes)
+
+
+# --- cases that tell one arithmetic from another --------------------------------------------------------
+
+
+def unsigned(scale: float, zero_point: int) -> TensorPlan:
+    """Return the plan of a tensor of unsigned codes."""
+    return TensorPlan(bits=8, signed=False, scale=scale, zero_point=zero_point)
+
+
+SUMS = {
+    "the second input first, or its product rounded": (
+        (1.3288661241531372, 207, 210),
+        (0.3942810595035553, 21, 17),
+        (0.026333244517445564, 45, 137),
+        136,
+    ),
+    "the first zero point's product rounded": (
+        (0.8416284918785095, 23, 157),
+        (0.02405071258544922, 100, 50),
+        (1.9072767496109009, 35, 94),
+        93,
+    ),
+    "the second zero point's product not rounded": (
+        (1.7358993291854858, 17, 145),
+        (3.2985942363739014, 75, 8),
+        (0.7928710579872131, 105, 106),
+        107,
+    ),
+}
+"""Of two inputs and the output: scale, zero point, code. The last is what the wrong arithmetic would give."""
+
+PRODUCTS = {
+    "the zero point behind the rounding": (
+        (0.7678658962249756, 219, 201),
+        (0.1312730312347412, 42, 4),
+        (6.566410064697266, 189, 200),
+        199,
+    ),
+    "a fused product and sum": (
+        (0.18159113824367523, 163, 244),
+        (0.36041373014450073, 0, 119),
+        (5.108118534088135, 97, 220),
+        221,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*SUMS, *PRODUCTS])
+def test_what_two_tensors_make(name: str) -> None:
+    kind = Add if name in SUMS else Multiply
+    a, b, y, wrong = (SUMS | PRODUCTS)[name]
+    plans = {which: unsigned(*one[:2]) for which, one in zip("aby", (a, b, y), strict=True)}
+    # two samples, for ONNX Runtime takes tensors of a single value in the other order
+    codes = {which: np.array([[one[2]]] * 2) for which, one in zip("ab", (a, b), strict=True)}
+    ours, theirs = ran(kind(name="y", inputs=("a", "b")), plans, codes)
+    assert ours.tolist() == theirs.tolist() == [[y[2]]] * 2
+    assert wrong != y[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "code"),
+    [
+        ((0.14113439619541168, 26, 13), (0.07807435095310211, 32), 8),  # 9 by the ratio of the scales
+        ((0.14085417985916138, 254, 171), (0.22700771689414978, 69), 17),  # 18 by a reciprocal
+    ],
+)
+def test_a_concatenation_divides(source: tuple[float, int, int], output: tuple[float, int], code: int) -> None:
+    plans = {"a": unsigned(*source[:2]), "b": unsigned(*output), "y": unsigned(*output)}
+    codes = {"a": np.array([[source[2]]]), "b": np.array([[99]])}
+    ours, theirs = ran(Concatenate(name="y", inputs=("a", "b"), axis=0), plans, codes)
+    assert ours.tolist() == theirs.tolist() == [[code, 99]]
+
+
+@pytest.mark.parametrize(
+    ("source", "scale", "code", "wrong"),
+    [
+        ((0.04686560109257698, 138, 7), 0.004303249530494213, 1, {"gates": "table"}),
+        ((0.016620485112071037, 66, 197), 0.005330509971827269, 169, {"division": "reciprocal"}),
+    ],
+)
+def test_a_sigmoid_is_rational(source: tuple[float, int, int], scale: float, code: int, wrong: dict[str, str]) -> None:
+    plans = {"x": unsigned(*source[:2]), "y": unsigned(scale, 0)}
+    codes, operation = {"x": np.array([[source[2]]])}, Curve(name="y", inputs=("x",), function="sigmoid")
+    ours, theirs = ran(operation, plans, codes)
+    assert ours.tolist() == theirs.tolist() == [[code]]
+    others, _ = ran(operation, plans, codes, curve=wrong)
+    assert others.tolist() == [[code - 1]]

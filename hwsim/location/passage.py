@@ -292,9 +292,9 @@ def _rounding_line(step: Step, channel: int, before: int, draw: int | None) -> t
     if isinstance(step, ScaleFloat) and draw is None:
         ratio = float(step.ratio[channel])
         divisor, added = float(step.divisor[channel]), int(step.added[channel])
-        written = (lambda one: f"np.float32({one})") if step.precision == 32 else str
-        product = f"{written('x')} * {written(repr(ratio))}"
-        product += f" / {written(repr(divisor))}" if divisor != 1 else ""
+        begin, end = ("np.float32(", ")") if step.precision == 32 else ("", "")
+        product = f"{begin}x{end} * {begin}{ratio!r}{end}"
+        product += f" / {begin}{divisor!r}{end}" if divisor != 1 else ""
         product += f" + {added}" if added else ""
         line = f'p = float({product}); print(hk.quantize(p, 1.0, output=hk.Format(64), rounding="{step.rounding}")'
         return (f"{line} - {added}", f"p - {added}") if added else (line, "p")

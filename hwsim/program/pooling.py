@@ -14,6 +14,7 @@ from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context, to_encode
 from hwsim.program.mac import ends_of, operand_range
 from hwsim.program.pipeline import NARROW, Pipeline, fit_field, running_sum
+from hwsim.program.ratio import scaled_count_mean
 from hwsim.program.records import FloatAverage, Ints, MultiplyAccumulate, Point, PoolAverage, PoolMax, Tensor
 from hwsim.target import Settings
 from hwsim.target.settings import Mac, Stage
@@ -90,6 +91,8 @@ def lower_average_pool(
     if output.levels:
         source, output = context.codes(operation.inputs[0]), to_encode(output)
     assert source.format is not None
+    if settings.pooling.average == "float32" and covers(operation, source):
+        return [whole_window(operation, source, output, settings, context)]
     if settings.pooling.average == "float32":
         return [average_in_float32(operation, source, output, context)]
     if settings.pooling.division != "count":
@@ -123,6 +126,11 @@ def lower_average_pool(
             draws=context.draws(operation, points),
         )
     ]
+
+
+def covers(operation: AveragePool, source: Tensor) -> bool:
+    """Whether a window is the whole image."""
+    return operation.window == source.shape[:2] and operation.padding == ((0, 0), (0, 0))
 
 
 def average_in_float32(operation: AveragePool, source: Tensor, output: Tensor, context: Context) -> FloatAverage:
@@ -163,7 +171,10 @@ def average_in_float32(operation: AveragePool, source: Tensor, output: Tensor, c
 def whole_window(
     operation: AveragePool, source: Tensor, output: Tensor, settings: Settings, context: Context
 ) -> MultiplyAccumulate:
-    """Lower a mean of whole windows: a depthwise convolution with weights of 1, whose sum is multiplied and shifted."""
+    """Lower a mean of whole windows: a depthwise convolution with weights of 1, whose sum is multiplied.
+
+    It is shifted behind that, or of a window of the whole image in float32 rounded.
+    """
     (height, width), channels, pooling = operation.window, source.shape[-1], settings.pooling
     mac = Mac(stages=(Stage(name="accumulator", **pooling.accumulator.model_dump()),))
     places = steps_in_order(height, width, 1, mac.order, None)
@@ -176,8 +187,12 @@ def whole_window(
     )
     proof = prove_stages(operation.name, mac, sums, output.scales)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=output.scales)
-    for point, factor, shift in whole_factors(pooling.division, height, width):
-        pipeline.scale(point, [factor] * channels, [shift] * channels, pooling.rounding)
+    if pooling.average == "float32":
+        ratio = scaled_count_mean(operation.name, source.scale, np.full(channels, source.scale), height * width)
+        pipeline.scale_float("division", ratio, pooling.rounding)
+    else:
+        for point, factor, shift in whole_factors(pooling.division, height, width):
+            pipeline.scale(point, [factor] * channels, [shift] * channels, pooling.rounding)
     pipeline.output(output, settings.output.overflow)
     constant = Point(name="weight", unit=np.ones(channels), once=True)
     points = (constant, replace(constant, name="bias"), *proof.points, *pipeline.points)

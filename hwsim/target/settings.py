@@ -309,7 +309,8 @@ class Pooling(Section):
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
     average: Literal["integer", "float32"] = "integer"
     """An `average_pool`: `integer`: a sum of codes, divided. `float32`: a sum of real values, divided and brought back
-    to codes, all in float32; the accumulator and `division` have no effect on it (ONNX Runtime)."""
+    to codes, all in float32 (ONNX Runtime); the accumulator holds the sum of a window that is the whole image, and
+    `division` has no effect."""
 
 
 class Resizing(Section):

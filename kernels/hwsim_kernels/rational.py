@@ -58,7 +58,7 @@ def _sigmoids(values: Reals, upper: Reals, lower: Reals, out: Reals) -> None:
 @njit
 def _polynomial(factors: Reals, x: float) -> float:
     """Return a polynomial, the highest power first, by Horner's rule."""
-    total = factors[0]
+    total = float(factors[0])
     for i in range(1, factors.size):
         total = multiply_add(total, x, factors[i])
     return total

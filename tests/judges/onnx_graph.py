@@ -62,7 +62,8 @@ def channels_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def quantized(real: np.ndarray, unit: np.ndarray, limit: int) -> np.ndarray:
     """Return real values in whole units, to nearest even, within ±limit."""
-    return np.clip(np.rint(real.astype(np.float64) / unit), -limit, limit)
+    whole: np.ndarray = np.clip(np.rint(real.astype(np.float64) / unit), -limit, limit)
+    return whole
 
 
 @dataclass
@@ -140,7 +141,8 @@ def write_conv(graph: Graph, one: Conv2D) -> None:
     """Add QLinearConv."""
     weights, bias = graph.weights(one, one.kernel)
     inputs = [*graph.quantized(one.inputs[0], one.name), *weights, *graph.scaled(one.name, one.name), bias]
-    attributes = {"strides": one.strides, "dilations": one.dilation, "group": one.groups, "pads": pads(one.padding)}
+    attributes: dict[str, Any] = {"strides": one.strides, "dilations": one.dilation, "group": one.groups}
+    attributes["pads"] = pads(one.padding)
     graph.node("QLinearConv", inputs, one.name, **attributes)
 
 

@@ -92,7 +92,8 @@ def drawn_codes(draw: DrawFn, signed: bool, shape: Shape) -> np.ndarray:
     if draw(st.booleans()):
         return generator.integers(low, low + 256, shape)
     around = generator.integers(low, low + 256) + generator.integers(-9, 10, shape)
-    return np.clip(around, low, low + 255)
+    codes: np.ndarray = np.clip(around, low, low + 255)
+    return codes
 
 
 @composite
@@ -111,21 +112,45 @@ EXAMPLES = settings(
 )
 
 
+Case = tuple[Operation, dict[str, TensorPlan], dict[str, np.ndarray]]
+"""An operation, the plans of its tensors and the codes of its inputs."""
+
+
+@composite
+def of_two(draw: DrawFn, kind: type[Add] | type[Multiply], signed: bool) -> Case:
+    """Return a sum or product, of tensors alike or of such of which one has a value for each channel."""
+    shape = draw(shapes())
+    pixel = (*(1 for _ in shape[:-1]), shape[-1])
+    first, second = draw(st.sampled_from([(shape, shape), (shape, shape), (pixel, shape), (shape, pixel)]))
+    a, b = (of_scale(draw, signed, draw(scales)) for _ in range(2))
+    unit = max(a.scale, b.scale) if kind is Add else 50 * a.scale * b.scale
+    y = of_scale(draw, signed, unit * draw(ratios))
+    samples = draw(st.integers(1, 3))
+    codes = {name: drawn_codes(draw, signed, (samples, *one)) for name, one in (("a", first), ("b", second))}
+    return kind(name="y", inputs=("a", "b")), {"a": a, "b": b, "y": y}, codes
+
+
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("kind", [Add, Multiply])
 @EXAMPLES
 @given(st.data())
 def test_two_tensors(kind: type[Add] | type[Multiply], signed: bool, data: st.DataObject) -> None:
-    """QLinearAdd and QLinearMul, of tensors alike and of those of which one has a value for each channel."""
-    shape = data.draw(shapes())
-    pixel = (*(1 for _ in shape[:-1]), shape[-1])
-    first, second = data.draw(st.sampled_from([(shape, shape), (shape, shape), (pixel, shape), (shape, pixel)]))
-    a, b = (of_scale(data.draw, signed, data.draw(scales)) for _ in range(2))
-    unit = max(a.scale, b.scale) if kind is Add else 50 * a.scale * b.scale
-    y = of_scale(data.draw, signed, unit * data.draw(ratios))
-    samples = data.draw(st.integers(1, 3))
-    codes = {name: drawn_codes(data.draw, signed, (samples, *one)) for name, one in (("a", first), ("b", second))}
-    check(kind(name="y", inputs=("a", "b")), {"a": a, "b": b, "y": y}, codes)
+    """QLinearAdd and QLinearMul."""
+    check(*data.draw(of_two(kind, signed)))
+
+
+@composite
+def concatenations(draw: DrawFn, signed: bool) -> Case:
+    """Return a concatenation of two to four tensors, some of them of the output's scale."""
+    shape = draw(shapes())
+    axis = draw(st.integers(0, len(shape) - 1))
+    plans, codes = {"y": of_scale(draw, signed, draw(scales))}, dict[str, np.ndarray]()
+    for number in range(draw(st.integers(2, 4))):
+        own, name = (*shape[:axis], draw(st.integers(1, 9)), *shape[axis + 1 :]), f"x{number}"
+        alike = draw(st.integers(0, 3)) == 0
+        plans[name] = plans["y"] if alike else of_scale(draw, signed, plans["y"].scale * draw(ratios))
+        codes[name] = drawn_codes(draw, signed, (2, *own))
+    return Concatenate(name="y", inputs=tuple(codes), axis=axis), plans, codes
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -133,17 +158,16 @@ def test_two_tensors(kind: type[Add] | type[Multiply], signed: bool, data: st.Da
 @given(st.data())
 def test_concatenations(signed: bool, data: st.DataObject) -> None:
     """QLinearConcat."""
-    shape = data.draw(shapes())
-    axis = data.draw(st.integers(0, len(shape) - 1))
-    count, names, codes = data.draw(st.integers(2, 4)), list[str](), dict[str, np.ndarray]()
-    plans: dict[str, TensorPlan] = {"y": of_scale(data.draw, signed, data.draw(scales))}
-    for number in range(count):
-        names.append(f"x{number}")
-        own = (*shape[:axis], data.draw(st.integers(1, 9)), *shape[axis + 1 :])
-        alike = data.draw(st.integers(0, 3)) == 0
-        plans[names[-1]] = plans["y"] if alike else of_scale(data.draw, signed, plans["y"].scale * data.draw(ratios))
-        codes[names[-1]] = drawn_codes(data.draw, signed, (2, *own))
-    check(Concatenate(name="y", inputs=tuple(names), axis=axis), plans, codes)
+    check(*data.draw(concatenations(signed)))
+
+
+@composite
+def means(draw: DrawFn, signed: bool) -> Case:
+    """Return a mean over an image."""
+    shape = draw(st.integers(1, 12)), draw(st.integers(1, 12)), draw(st.sampled_from([1, 3, 8, 17]))
+    x = of_scale(draw, signed, draw(scales))
+    y = of_scale(draw, signed, x.scale * draw(ratios))
+    return Mean(name="y", inputs=("x",)), {"x": x, "y": y}, {"x": drawn_codes(draw, signed, (3, *shape))}
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -151,11 +175,25 @@ def test_concatenations(signed: bool, data: st.DataObject) -> None:
 @given(st.data())
 def test_means(signed: bool, data: st.DataObject) -> None:
     """QLinearGlobalAveragePool."""
-    shape = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12)), data.draw(st.sampled_from([1, 3, 8, 17]))
-    x = of_scale(data.draw, signed, data.draw(scales))
-    y = of_scale(data.draw, signed, x.scale * data.draw(ratios))
-    codes = {"x": drawn_codes(data.draw, signed, (3, *shape))}
-    check(Mean(name="y", inputs=("x",)), {"x": x, "y": y}, codes)
+    check(*data.draw(means(signed)))
+
+
+@composite
+def poolings(draw: DrawFn, kind: type[AveragePool] | type[MaxPool], signed: bool) -> Case:
+    """Return a pooling, whose windows hold less at the borders."""
+    window = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    sizes = [draw(st.integers(one, 11)) for one in window]
+    before, after = ([draw(st.integers(0, one - 1)) for one in window] for _ in range(2))
+    operation = kind(
+        name="y",
+        inputs=("x",),
+        window=window,
+        strides=(draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+        padding=((before[0], after[0]), (before[1], after[1])),
+    )
+    x = of_scale(draw, signed, draw(scales))
+    codes = drawn_codes(draw, signed, (2, *sizes, draw(st.sampled_from([1, 3, 16]))))
+    return operation, {"x": x, "y": x}, {"x": codes}
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -163,20 +201,19 @@ def test_means(signed: bool, data: st.DataObject) -> None:
 @EXAMPLES
 @given(st.data())
 def test_pooling(kind: type[AveragePool] | type[MaxPool], signed: bool, data: st.DataObject) -> None:
-    """QLinearAveragePool and MaxPool: windows at the borders hold less."""
-    window = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))
-    sizes = [data.draw(st.integers(one, 11)) for one in window]
-    before, after = ([data.draw(st.integers(0, one - 1)) for one in window] for _ in range(2))
-    operation = kind(
-        name="y",
-        inputs=("x",),
-        window=window,
-        strides=(data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))),
-        padding=((before[0], after[0]), (before[1], after[1])),
-    )
-    x = of_scale(data.draw, signed, data.draw(scales))
-    codes = {"x": drawn_codes(data.draw, signed, (2, *sizes, data.draw(st.sampled_from([1, 3, 16]))))}
-    check(operation, {"x": x, "y": x}, codes)
+    """QLinearAveragePool and MaxPool."""
+    check(*data.draw(poolings(kind, signed)))
+
+
+@composite
+def functions(draw: DrawFn, function: str, signed: bool) -> Case:
+    """Return a function of all codes."""
+    slopes = (single(draw(st.floats(0.001, 1.5))),) if function == "leaky_relu" else ()
+    x = of_scale(draw, signed, draw(scales))
+    y = of_scale(draw, signed, (x.scale if slopes else 2.0**-8) * draw(ratios))
+    codes = np.arange(256)[None] - (128 if signed else 0)
+    operation = Curve(name="y", inputs=("x",), function=function, parameters=slopes)
+    return operation, {"x": x, "y": y}, {"x": codes}
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -184,13 +221,8 @@ def test_pooling(kind: type[AveragePool] | type[MaxPool], signed: bool, data: st
 @EXAMPLES
 @given(st.data())
 def test_functions(function: str, signed: bool, data: st.DataObject) -> None:
-    """QLinearSigmoid and QLinearLeakyRelu, of all codes."""
-    slopes = (single(data.draw(st.floats(0.001, 1.5))),) if function == "leaky_relu" else ()
-    x = of_scale(data.draw, signed, data.draw(scales))
-    wanted = x.scale if slopes else 2.0**-8
-    y = of_scale(data.draw, signed, wanted * data.draw(ratios))
-    codes = {"x": np.arange(256)[None] - (128 if signed else 0)}
-    check(Curve(name="y", inputs=("x",), function=function, parameters=slopes), {"x": x, "y": y}, codes)
+    """QLinearSigmoid and QLinearLeakyRelu."""
+    check(*data.draw(functions(function, signed)))
 
 
 # --- cases that tell one arithmetic from another --------------------------------------------------------

@@ -25,6 +25,7 @@ from hwsim.program.records import (
     ConstantCodes,
     CropCodes,
     Decode,
+    DividedSoftmax,
     Encode,
     FixedSoftmax,
     FloatAverage,
@@ -79,6 +80,7 @@ from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
+from hwsim_kernels.softmax_divided import softmax_by_division
 from hwsim_kernels.softmax_lines import softmax_by_lines
 from hwsim_kernels.softmax_polynomial import softmax_by_parabola
 from hwsim_kernels.softmax_table import softmax_by_table
@@ -620,7 +622,9 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
-def taking_part(one: FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax) -> NDArray[np.bool_]:
+def taking_part(
+    one: DividedSoftmax | FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax,
+) -> NDArray[np.bool_]:
     """Return the mask of a softmax, of the sample's shape."""
     return np.ones(one.output.shape, np.bool_) if one.mask is None else one.mask
 
@@ -653,6 +657,19 @@ def line_softmax(one: LineSoftmax, inputs: Sequence[Array], tally: Tally, out: C
     softmax_by_lines(lines, mask, *ways, one.channels, first, made, tally.counts, histogram)
 
 
+def divided_softmax(one: DividedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 8-bit codes by a table of float32 numbers and a division."""
+    axis, size = one.axis + 1, one.output.shape[one.axis]
+    rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
+    made = np.empty_like(rows)
+    mask = np.ascontiguousarray(np.moveaxis(taking_part(one), one.axis, -1)).reshape(-1, size)
+    table, zero_point = one.table.astype(np.float32), one.output.zero_point
+    assert one.output.format is not None
+    limits = np.array([one.output.format.minimum, one.output.format.maximum], np.int64)
+    softmax_by_division(rows.reshape(-1, size), mask, table, one.factor, zero_point, limits, made.reshape(-1, size))
+    out[...] = np.moveaxis(made, -1, axis)
+
+
 def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes by a table of float32 numbers."""
     axis = one.axis + 1
@@ -668,6 +685,7 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     ConstantCodes: constant,
     CropCodes: crop,
     Decode: decode,
+    DividedSoftmax: divided_softmax,
     Encode: encode,
     FixedSoftmax: fixed_softmax,
     FloatAverage: float_average,

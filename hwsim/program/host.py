@@ -8,7 +8,9 @@ from hwsim.errors import PlanError, WidthError
 from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.network import Input, Operation, Softmax
 from hwsim.program.context import Context
+from hwsim.program.pooling import LEAST_REAL
 from hwsim.program.records import (
+    DividedSoftmax,
     FixedSoftmax,
     HostSoftmax,
     IntOperation,
@@ -21,6 +23,7 @@ from hwsim.program.records import (
 )
 from hwsim_kernels import softmax_lines
 from hwsim_kernels.softmax import FRACTION_BITS, LEAST_SCALE, MOST_VALUES, POINTS, SUM_SHIFT, multiplier_of_scale
+from hwsim_kernels.softmax_divided import factor_of_scale, scaled_exponentials
 from hwsim_kernels.softmax_polynomial import MOST_SCALE, SUM_BITS, largest_power, parabola
 from hwsim_kernels.softmax_polynomial import POINTS as PARABOLA_POINTS
 from hwsim_kernels.softmax_table import exponentials
@@ -78,6 +81,8 @@ def lower_softmax(operation: Softmax, context: Context) -> list[IntOperation]:
         return [lower_fixed_softmax(operation, source, context)]
     if run_on == "table":
         return [lower_table_softmax(operation, source, context)]
+    if run_on == "divided":
+        return [lower_divided_softmax(operation, source, context)]
     if run_on == "interpolated":
         return [lower_line_softmax(operation, source, context)]
     if run_on == "polynomial":
@@ -175,6 +180,37 @@ def lower_table_softmax(operation: Softmax, source: Tensor, context: Context) ->
         axis=operation.axis,
         mask=operation.mask,
         table=exponentials(source.scale),
+    )
+
+
+def lower_divided_softmax(operation: Softmax, source: Tensor, context: Context) -> DividedSoftmax:
+    """Lower a softmax by a table of exponentials and a division, of 8-bit codes to such of the same sign.
+
+    Raises PlanError for other formats, and for scales that float32 does not hold.
+    """
+    output = context.planned(operation.name)
+    forms = source.format, output.format
+    eight = forms[0] == forms[1] == IntFormat(bits=8, signed=bool(forms[0] and forms[0].signed))
+    if not (eight and source.plain and output.plain):
+        raise PlanError(
+            f"{operation.name}: a softmax that divides takes and gives codes of 8 bits, all signed or all unsigned; "
+            f"the plan has {forms[0]} and {forms[1]}"
+        )
+    if not (LEAST_REAL < source.scale < 1 / LEAST_REAL and LEAST_REAL < output.scale <= 1):
+        raise PlanError(
+            f"{operation.name}: a softmax that divides takes scales above 2^-100, of its output up to 1; the plan has "
+            f"{source.scale!r} and {output.scale!r}"
+        )
+    return DividedSoftmax(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=output,
+        axis=operation.axis,
+        mask=operation.mask,
+        table=scaled_exponentials(source.scale, output.shape[operation.axis]),
+        factor=factor_of_scale(output.scale),
     )
 
 

@@ -529,6 +529,20 @@ class LineSoftmax(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class DividedSoftmax(IntOperation):
+    """A softmax of 8-bit codes over ``axis`` of the sample; ``table`` (256,) holds float32 exponentials, scaled up.
+
+    A share is ``factor`` times its exponential by their sum. ``mask``, of the sample's shape, says which codes take
+    part.
+    """
+
+    axis: int
+    table: Reals
+    factor: float
+    mask: Flags | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TableSoftmax(IntOperation):
     """A softmax of 8-bit codes over ``axis`` of the sample; ``table`` (256,) holds float32 exponentials.
 

@@ -21,6 +21,7 @@ from hwsim.program.records import (
     CountLevels,
     CropCodes,
     Decode,
+    DividedSoftmax,
     Encode,
     FitTo,
     FixedSoftmax,
@@ -175,7 +176,9 @@ def check_encode(one: Encode, inputs: Sequence[Tensor]) -> None:
     need([point.name for point in one.points] == ["encode"], f"{one.name}: its points are wrong")
 
 
-def check_lines(one: HostSoftmax | FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax) -> None:
+def check_lines(
+    one: DividedSoftmax | HostSoftmax | FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax,
+) -> None:
     """Check the axis of a softmax, and that a mask leaves each line something."""
     need(0 <= one.axis < len(one.output.shape), f"{one.name}: has no axis {one.axis}")
     if one.mask is not None:
@@ -236,6 +239,20 @@ def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
     need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")
     inside = bool(((one.table >= 0) & (one.table <= 1)).all())
     need(inside and one.table[0] == 1, f"{one.name}: its table holds no exponentials")
+
+
+def check_divided_softmax(one: DividedSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats, the table and the factor of a softmax that divides."""
+    check_alike(one, inputs)
+    check_lines(one)
+    form = inputs[0].format
+    alike = form is not None and form == one.output.format == IntFormat(bits=8, signed=form.signed)
+    need(alike, f"{one.name}: a softmax that divides has codes of 8 bits")
+    need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")
+    largest, size = float(one.table[0]), one.output.shape[one.axis]
+    falls = bool(((one.table >= 0) & (one.table <= largest)).all())
+    need(falls and 1 <= largest * size < 2.0**127, f"{one.name}: its table holds no exponentials that can be added")
+    need(1 <= one.factor < 2.0**101, f"{one.name}: its factor is {one.factor!r}")
 
 
 def check_polynomial_softmax(one: PolynomialSoftmax, inputs: Sequence[Tensor]) -> None:
@@ -639,6 +656,7 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     PickRows: check_rows,
     CropCodes: check_sides,
     Decode: check_decode,
+    DividedSoftmax: check_divided_softmax,
     Encode: check_encode,
     FixedSoftmax: check_fixed_softmax,
     FloatAverage: check_pool,

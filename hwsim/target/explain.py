@@ -210,6 +210,7 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
             "fixed": "8-bit codes, in fixed point",
             "polynomial": "8-bit codes, by a parabola and shifts",
             "table": "8-bit codes, by a table of exponentials in float32",
+            "divided": "8-bit codes, by a table of exponentials in float32, divided in float64",
             "interpolated": "16-bit codes, by two tables with lines between their entries",
             "host": "on the host, in float64",
         }[target.settings("softmax", "").softmax.run_on],

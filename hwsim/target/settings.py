@@ -382,12 +382,13 @@ class Concatenation(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host", "fixed", "table", "interpolated", "polynomial"] = "host"
+    run_on: Literal["host", "fixed", "table", "divided", "interpolated", "polynomial"] = "host"
     """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
     the reciprocal in fixed point (TensorFlow Lite's reference kernels). `table`: 8-bit codes, a table of exponentials
-    in float32, summed and divided in float32 (its optimised kernels). `interpolated`: 16-bit codes, exponentials and
-    the reciprocal from tables of 513 entries with lines between (TensorFlow Lite). `polynomial`: 8-bit codes,
-    exponentials by a parabola and shifts, an integer division (I-BERT)."""
+    in float32, summed and divided in float32 (its optimised kernels). `divided`: 8-bit codes, a table that follows from
+    the length of a line, too, summed in float32, divided in float64 (ONNX Runtime). `interpolated`: 16-bit codes,
+    exponentials and the reciprocal from tables of 513 entries with lines between (TensorFlow Lite). `polynomial`:
+    8-bit codes, exponentials by a parabola and shifts, an integer division (I-BERT)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]

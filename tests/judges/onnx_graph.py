@@ -27,6 +27,7 @@ from hwsim.network import (
     Network,
     Operation,
     Reshape,
+    Softmax,
 )
 from hwsim.quantize.plan import Plan
 
@@ -193,6 +194,13 @@ def write_curve(graph: Graph, one: Curve) -> None:
     graph.node(FUNCTIONS[one.function], inputs, one.name, MICROSOFT, **attributes)
 
 
+def write_softmax(graph: Graph, one: Softmax) -> None:
+    """Add QLinearSoftmax."""
+    inputs = [*graph.quantized(one.inputs[0], one.name), *graph.scaled(one.name, one.name)]
+    axes = (2, 3, 1) if len(graph.network.shapes[one.name]) == 3 else (1,)
+    graph.node("QLinearSoftmax", inputs, one.name, MICROSOFT, axis=axes[one.axis], opset=13)
+
+
 def write_reshape(graph: Graph, one: Reshape) -> None:
     """Add Reshape, behind Transpose where the input is an image."""
     source, shape = one.inputs[0], graph.network.shapes[one.name]
@@ -225,4 +233,5 @@ WRITERS: Mapping[type[Operation], Callable[[Graph, Any], None]] = {
     Mean: write_mean,
     Multiply: write_two,
     Reshape: write_reshape,
+    Softmax: write_softmax,
 }

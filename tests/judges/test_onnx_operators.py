@@ -26,6 +26,7 @@ from hwsim.network import (
     Multiply,
     Network,
     Operation,
+    Softmax,
 )
 from hwsim.program import lower
 from hwsim.quantize.plan import Plan, TensorPlan
@@ -223,6 +224,35 @@ def functions(draw: DrawFn, function: str, signed: bool) -> Case:
 def test_functions(function: str, signed: bool, data: st.DataObject) -> None:
     """QLinearSigmoid and QLinearLeakyRelu."""
     check(*data.draw(functions(function, signed)))
+
+
+@composite
+def softmaxes(draw: DrawFn, signed: bool) -> Case:
+    """Return a softmax of lines of a few codes or many, often with several that are alike."""
+    shape = draw(shapes())
+    axis = draw(st.integers(0, len(shape) - 1))
+    codes = drawn_codes(draw, signed, (4, *shape))
+    if draw(st.booleans()):
+        codes = np.where(codes > codes.mean(), codes.max(), codes)
+    x, low = of_scale(draw, signed, draw(scales) / 8), -128 if signed else 0
+    shares = TensorPlan(bits=8, signed=signed, scale=2.0**-8, zero_point=low)
+    y = draw(st.sampled_from([shares, of_scale(draw, signed, draw(st.floats(2.0**-9, 2.0**-6)))]))
+    return Softmax(name="y", inputs=("x",), axis=axis), {"x": x, "y": y}, {"x": codes}
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@EXAMPLES
+@given(st.data())
+def test_softmaxes(signed: bool, data: st.DataObject) -> None:
+    """QLinearSoftmax."""
+    check(*data.draw(softmaxes(signed)))
+
+
+def test_a_softmax_divides_in_float64() -> None:
+    """Six codes alike share 147 / 6 = 24.5; their sum in float32 is a little less than six, as float32 cannot tell."""
+    plans = {"x": unsigned(0.0032178967, 0), "y": unsigned(1 / 147.3, 0)}
+    ours, theirs = ran(Softmax(name="y", inputs=("x",), axis=0), plans, {"x": np.full((1, 6), 200)})
+    assert ours.tolist() == theirs.tolist() == [[25] * 6]
 
 
 # --- cases that tell one arithmetic from another --------------------------------------------------------

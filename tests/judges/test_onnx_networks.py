@@ -34,7 +34,7 @@ def residual() -> Built:
     right = layers.Conv2D(7, 3, padding="same")(right)
     x = layers.Concatenate()([left, right])
     x = layers.AveragePooling2D(3, strides=1, padding="same")(layers.Conv2D(12, 3, strides=2)(x))
-    few = layers.Dense(10, kernel_initializer=keras.initializers.RandomNormal(stddev=0.02))
+    few = layers.Dense(10, kernel_initializer=keras.initializers.RandomNormal(stddev=0.004))
     return image, layers.Softmax()(few(layers.GlobalAveragePooling2D()(x)))
 
 

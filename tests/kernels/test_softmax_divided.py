@@ -20,7 +20,8 @@ def ran(codes: np.ndarray, mask: np.ndarray, scale: float, output: tuple[float, 
     table = scaled_exponentials(scale, codes.shape[1]).astype(np.float32)
     factor = factor_of_scale(output_scale)
     softmax_by_division(codes, mask, table, factor, zero_point, array([low, low + 255]), made)
-    return made.tolist()
+    found: list[list[int]] = made.tolist()
+    return found
 
 
 @examples(200)

@@ -25,8 +25,11 @@ from hwsim.program.records import (
     ConstantCodes,
     CropCodes,
     Decode,
+    DividedSoftmax,
     Encode,
     FixedSoftmax,
+    FloatAverage,
+    FloatSum,
     HostSoftmax,
     Interpolate,
     IntOperation,
@@ -69,6 +72,7 @@ from hwsim_kernels.fast.layers import (
 )
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
+from hwsim_kernels.float_sums import add_in_float32, average_in_float32
 from hwsim_kernels.normalize import normalize as normalize_codes
 from hwsim_kernels.plain import accumulate_plain
 from hwsim_kernels.pooling import average_pool, max_pool
@@ -76,6 +80,7 @@ from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.resize import interpolate
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 from hwsim_kernels.softmax import softmax as softmax_in_fixed_point
+from hwsim_kernels.softmax_divided import softmax_by_division
 from hwsim_kernels.softmax_lines import softmax_by_lines
 from hwsim_kernels.softmax_polynomial import softmax_by_parabola
 from hwsim_kernels.softmax_table import softmax_by_table
@@ -83,7 +88,17 @@ from hwsim_kernels.softmax_table import softmax_by_table
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
-Finished = Interpolate | MatrixProduct | NormalizeCodes | MultiplyAccumulate | PoolAverage | Product | Sum
+Finished = (
+    FloatAverage
+    | FloatSum
+    | Interpolate
+    | MatrixProduct
+    | NormalizeCodes
+    | MultiplyAccumulate
+    | PoolAverage
+    | Product
+    | Sum
+)
 
 NO_DRAWS = np.zeros(1, np.int64)
 NARROW = 1 << 30
@@ -289,6 +304,16 @@ def pool_average(one: PoolAverage, inputs: Sequence[Array], tally: Tally, out: C
     finish(one, values, "division", tally, out)
 
 
+def float_average(one: FloatAverage, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Take the mean of each window in float32."""
+    rows, across = one.output.shape[:2]
+    values = np.empty((1, len(out) * rows * across, one.channels), np.int64)
+    where = one.window, np.array([rows, across], np.int64), one.rounding.code, one.draws, tally.first_sample
+    codes = inputs[0].astype(np.int32)
+    average_in_float32(codes, one.zero_point, one.scales, *where, values, tally.point("division"))
+    finish(one, values, "division", tally, out)
+
+
 def see_means(one: PoolAverage, fused: Fused) -> bool:
     """Look at the sums of windows, divide them, then take the steps."""
     if int(one.window[0] * one.window[1]) >= MOST_DIVISOR:
@@ -337,6 +362,18 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     position = np.array([tally.first_sample, rows // samples], np.int64)
     merging.add(terms, one.field, position, total, tally.counts[index], tally.histograms[index])
     finish(one, total, "accumulator", tally, out)
+
+
+def float_sum(one: FloatSum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Add tensors in float32, axes of size 1 repeated."""
+    shape = (-1, one.channels)
+    terms = np.stack([np.broadcast_to(codes, out.shape).reshape(shape).astype(np.int32) for codes in inputs])
+    rows = terms.shape[1]
+    values = np.empty((1, rows, one.channels), np.int64)
+    position = np.array([tally.first_sample, rows // len(out)], np.int64)
+    ways = one.output.zero_point, one.rounding.code, one.draws, position
+    add_in_float32(terms, one.ratios, one.fixed, *ways, values, tally.point("requantize"))
+    finish(one, values, "requantize", tally, out)
 
 
 def resize(one: Interpolate, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -585,7 +622,9 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
-def taking_part(one: FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax) -> NDArray[np.bool_]:
+def taking_part(
+    one: DividedSoftmax | FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax,
+) -> NDArray[np.bool_]:
     """Return the mask of a softmax, of the sample's shape."""
     return np.ones(one.output.shape, np.bool_) if one.mask is None else one.mask
 
@@ -618,6 +657,19 @@ def line_softmax(one: LineSoftmax, inputs: Sequence[Array], tally: Tally, out: C
     softmax_by_lines(lines, mask, *ways, one.channels, first, made, tally.counts, histogram)
 
 
+def divided_softmax(one: DividedSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
+    """Compute a softmax of 8-bit codes by a table of float32 numbers and a division."""
+    axis, size = one.axis + 1, one.output.shape[one.axis]
+    rows = np.ascontiguousarray(np.moveaxis(inputs[0], axis, -1))
+    made = np.empty_like(rows)
+    mask = np.ascontiguousarray(np.moveaxis(taking_part(one), one.axis, -1)).reshape(-1, size)
+    table, zero_point = one.table.astype(np.float32), one.output.zero_point
+    assert one.output.format is not None
+    limits = np.array([one.output.format.minimum, one.output.format.maximum], np.int64)
+    softmax_by_division(rows.reshape(-1, size), mask, table, one.factor, zero_point, limits, made.reshape(-1, size))
+    out[...] = np.moveaxis(made, -1, axis)
+
+
 def table_softmax(one: TableSoftmax, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Compute a softmax of 8-bit codes by a table of float32 numbers."""
     axis = one.axis + 1
@@ -633,8 +685,11 @@ RUN: Mapping[type, Callable[[Any, Sequence[Array], Tally, Array], None]] = {
     ConstantCodes: constant,
     CropCodes: crop,
     Decode: decode,
+    DividedSoftmax: divided_softmax,
     Encode: encode,
     FixedSoftmax: fixed_softmax,
+    FloatAverage: float_average,
+    FloatSum: float_sum,
     HostSoftmax: softmax,
     Interpolate: resize,
     Join: join,

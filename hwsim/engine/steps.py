@@ -98,9 +98,18 @@ def scale_fixed(step: ScaleFixed, values: Ints, place: Place) -> None:
 
 
 def scale_float(step: ScaleFloat, values: Ints, place: Place) -> None:
-    """Multiply in float and round."""
-    mode, counts = step.rounding.code, place.tally.point(step.point)
-    kernels.scale_float(values, step.ratio, step.precision, mode, place.draws, place.position, counts)
+    """Scale in float and round."""
+    kernels.scale_float(
+        values,
+        step.ratio,
+        step.divisor,
+        step.added,
+        step.precision,
+        step.rounding.code,
+        place.draws,
+        place.position,
+        place.tally.point(step.point),
+    )
 
 
 def clip_low(step: ClipLow, values: Ints, place: Place) -> None:

@@ -14,7 +14,7 @@ from hwsim.loaders.keras_file import read_model
 from hwsim.loaders.tflite import import_tflite
 from hwsim.network import Network, Shape
 from hwsim.network.rewrite import keep_axes, simplify
-from hwsim.network.spread import silu_as_product
+from hwsim.network.spread import silu_as_product, slopes_as_curves
 from hwsim.target import Target, load_target
 from hwsim.target.settings import Reading
 
@@ -60,6 +60,8 @@ def load_with_model(
     network = import_model(source, reading, shapes)
     if reading.silu == "product":
         network = silu_as_product(network)
+    if reading.leaky_relu == "curve":
+        network = slopes_as_curves(network)
     if reading.global_average == "mean":
         network = keep_axes(network)
     return simplify(network, fold=fold, folding=reading.folding, leaky=reading.leaky_relu == "fused"), source

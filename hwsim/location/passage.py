@@ -45,7 +45,7 @@ Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
 LOSSY = (FitTo, ScaleFixed, ScaleFloat, LookUp)
-ENTRANCES = ("accumulator", "division", "interpolation", "normalized", "product")
+ENTRANCES = ("accumulator", "division", "interpolation", "normalized", "product", "requantize")
 """What values are called in a trace where they enter the steps."""
 
 STOCHASTIC = "the rounding draws random numbers, which come by the place of a value; the line has the number drawn"
@@ -187,7 +187,7 @@ class StepFinder(Finder):
         if isinstance(step, FitTo):
             return Fraction(before)
         if isinstance(step, ScaleFloat):
-            return Fraction(_float_product(step, before, channel))
+            return Fraction(float(_float_values(step, np.array([before]), channel)[0]))
         up, down = _ratio(step, np.array([before], object), channel)
         assert down is not None
         return Fraction(int(up[0]), int(np.broadcast_to(down, (1,))[0]))
@@ -261,19 +261,17 @@ def _entries(step: LookUp, values: Array, channel: int) -> tuple[NDArray[np.intp
     return (distance >> step.shift).astype(np.intp), distance & ((1 << step.shift) - 1), entries
 
 
-def _float_product(step: ScaleFloat, value: int, channel: int) -> float:
-    if step.precision == 32:
-        return float(np.float32(float(np.float32(value)) * float(np.float32(step.ratio[channel]))))
-    return float(value) * float(step.ratio[channel])
+def _float_values(step: ScaleFloat, values: Array, channel: int) -> NDArray[np.float64]:
+    """Return what a rounding of float values gets, less what was added to it."""
+    form: Any = np.float32 if step.precision == 32 else np.float64
+    added = int(step.added[channel])
+    found = values.astype(form) * form(step.ratio[channel]) / form(step.divisor[channel]) + form(added)
+    return np.asarray(found, np.float64) - added
 
 
 def _float_loss(step: Step, before: Array, after: Array, channel: int) -> tuple[Array, Array]:
     assert isinstance(step, ScaleFloat)
-    if step.precision == 32:
-        ratio = np.float64(np.float32(step.ratio[channel]))
-        products = (before.astype(np.float32).astype(np.float64) * ratio).astype(np.float32).astype(np.float64)
-    else:
-        products = before.astype(np.float64) * step.ratio[channel]
+    products = _float_values(step, before, channel)
     lost = products != np.floor(products)
     return lost, np.where(lost, after.astype(np.float64) - products, 0.0)
 
@@ -293,11 +291,13 @@ def _rounding_line(step: Step, channel: int, before: int, draw: int | None) -> t
         return f"print(hk.lookup(x, {words})", shown
     if isinstance(step, ScaleFloat) and draw is None:
         ratio = float(step.ratio[channel])
-        product = f"x * {ratio!r}"
-        if step.precision == 32:
-            product = f"float(np.float32(float(np.float32(x)) * float(np.float32({ratio!r}))))"
-        line = f'p = {product}; print(hk.quantize(p, 1.0, output=hk.Format(64), rounding="{step.rounding}")'
-        return line, "p"
+        divisor, added = float(step.divisor[channel]), int(step.added[channel])
+        begin, end = ("np.float32(", ")") if step.precision == 32 else ("", "")
+        product = f"{begin}x{end} * {begin}{ratio!r}{end}"
+        product += f" / {begin}{divisor!r}{end}" if divisor != 1 else ""
+        product += f" + {added}" if added else ""
+        line = f'p = float({product}); print(hk.quantize(p, 1.0, output=hk.Format(64), rounding="{step.rounding}")'
+        return (f"{line} - {added}", f"p - {added}") if added else (line, "p")
     return "", ""
 
 

@@ -50,7 +50,7 @@ class Curve(Operation):
         """
         with np.errstate(all="ignore"):
             if self.function in SINGLES:
-                return SINGLES[self.function](values.astype(np.float32)).astype(np.float64)
+                return SINGLES[self.function](values.astype(np.float32), *self.parameters).astype(np.float64)
             return self.real(values).astype(np.float32).astype(np.float64)
 
 
@@ -72,6 +72,15 @@ def _elu(x: Doubles, alpha: float) -> Doubles:
 
 def _celu(x: Doubles, alpha: float) -> Doubles:
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha))
+
+
+def _leaky_relu(x: Doubles, slope: float) -> Doubles:
+    return np.where(x >= 0, x, slope * x)
+
+
+def _leaky_relu_single(x: Singles, slope: float) -> Singles:
+    """ONNX Runtime, contrib_ops/cpu/quantization/qlinear_activations.cc, ``QLinearLeakyRelu``."""
+    return np.where(x >= 0, x, np.float32(slope) * x)
 
 
 def _gelu(x: Doubles) -> Doubles:
@@ -171,6 +180,7 @@ CURVES: Mapping[str, Callable[..., Doubles]] = {
     "hard_sigmoid": _hard_sigmoid,
     "hard_silu": _hard_silu,
     "hard_tanh": _hard_tanh,
+    "leaky_relu": _leaky_relu,
     "log": np.log,
     "log_sigmoid": _log_sigmoid,
     "mish": _mish,
@@ -194,5 +204,9 @@ CURVES: Mapping[str, Callable[..., Doubles]] = {
 }
 """Real functions by name; `keras.activations` has most of them under the same."""
 
-SINGLES: Mapping[str, Callable[[Singles], Singles]] = {"gelu": _gelu_single, "gelu_tanh": _gelu_tanh_single}
+SINGLES: Mapping[str, Callable[..., Singles]] = {
+    "gelu": _gelu_single,
+    "gelu_tanh": _gelu_tanh_single,
+    "leaky_relu": _leaky_relu_single,
+}
 """Functions that runtimes compute in float32, operation by operation."""

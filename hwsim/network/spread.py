@@ -1,9 +1,10 @@
-"""Functions of one number spread out into simpler operations."""
+"""Functions of one number as other operations than they come."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from hwsim.network.activation import Activation
 from hwsim.network.curve import Curve
 from hwsim.network.graph import Network
 from hwsim.network.merge import Multiply
@@ -20,3 +21,17 @@ def silu_as_product(network: Network) -> Network:
         else:
             operations.append(one)
     return replace(network, operations=tuple(operations))
+
+
+def slopes_as_curves(network: Network) -> Network:
+    """Return ``network`` with each ReLU that has a slope and no upper limit as a curve."""
+
+    def bent(one: Operation) -> Operation:
+        if not isinstance(one, Activation) or one.function is None:
+            return one
+        slope = one.function.negative_slope
+        if not slope or one.function.max_value is not None:
+            return one
+        return Curve(name=one.name, inputs=one.inputs, function="leaky_relu", parameters=(slope,), step_of=one.step_of)
+
+    return replace(network, operations=tuple(bent(one) for one in network.operations))

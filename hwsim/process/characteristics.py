@@ -269,7 +269,8 @@ def constant_bits(step: Step) -> int:
         case ShiftLeft():
             found = _stored(step.shift)
         case ScaleFloat():
-            found = step.precision * (1 if (step.ratio == step.ratio[0]).all() else step.ratio.size)
+            ratios = step.ratio / step.divisor
+            found = step.precision * (1 if (ratios == ratios[0]).all() else ratios.size)
         case LookUp():
             found = step.table.size * _width(step.table)
         case CountLevels():

@@ -16,7 +16,7 @@ from hwsim.program.pipeline import NO_ERRORS, Pipeline
 from hwsim.program.ratio import float_ratio
 from hwsim.program.records import Ints, Reals, Rescale, Tensor
 from hwsim.target.settings import CurveUnit
-from hwsim_kernels import gates, integer_gelu
+from hwsim_kernels import gates, integer_gelu, rational
 from hwsim_kernels.hard_silu import hard_silu
 from hwsim_kernels.rounding import round_floats
 
@@ -102,11 +102,12 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
     """Return the entries of codes, in units of the output's ``scale``, and their errors in 1/65536 of that."""
     reals: Reals = np.asarray(source.scale * (codes - source.zero_point), np.float64)
     with np.errstate(all="ignore"):
+        values = function_of(operation, unit)(reals)
         if unit.precision == 32:
-            inverse = single(1 / single(np.full(1, scale)))
-            found = single(operation.single(single(reals)) * inverse)
+            alone = single(np.full(1, scale))
+            found = single(values / alone if unit.division == "direct" else values * single(1 / alone))
         else:
-            found = operation.real(reals) / scale
+            found = values / scale
     found = np.clip(np.nan_to_num(found, nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
     fixed = fixed_point(operation, source, scale, unit)
     if fixed is not None:
@@ -117,6 +118,15 @@ def entries(operation: Curve, codes: Ints, source: Tensor, scale: float, unit: C
         round_floats(found, unit.rounding.code, table)
     errors = (table << 16) - np.floor(found * 65536).astype(np.int64)
     return table, np.clip(errors, -LARGEST_ERROR, LARGEST_ERROR)
+
+
+def function_of(operation: Curve, unit: CurveUnit) -> Callable[[Reals], Reals]:
+    """Return what computes a function of real values, in the floats that the target does it in."""
+    if operation.function == "sigmoid" and unit.gates == "rational":
+        return lambda reals: rational.sigmoid(single(reals))
+    if unit.precision == 32:
+        return lambda reals: operation.single(single(reals))
+    return operation.real
 
 
 def corrected_entries(operation: Curve, source: Tensor, output: Tensor, scale: float, unit: CurveUnit) -> Ints:
@@ -135,8 +145,7 @@ def corrected_entries(operation: Curve, source: Tensor, output: Tensor, scale: f
 
     def real(places: NDArray[Any]) -> Reals:
         with np.errstate(all="ignore"):
-            wide = places.astype(np.float64)
-            found = (operation.single(wide) if unit.precision == 32 else operation.real(wide)).astype(form) * inverse  # noqa: PLR2004
+            found = function_of(operation, unit)(places.astype(np.float64)).astype(form) * inverse
         whole: Reals = np.nan_to_num(found.astype(np.float64), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
         return np.clip(whole, -LARGEST, LARGEST)
 

@@ -23,7 +23,7 @@ from hwsim.program import records
 from hwsim.program.program import Program
 from hwsim.program.verify import verify
 
-FORMAT = 6
+FORMAT = 7
 """The version of the file format; raised whenever a record changes."""
 
 DOCUMENT = "program.json"

@@ -8,17 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.errors import PlanError
+from hwsim.formats import Rounding
 from hwsim.network import Add, Concatenate, Multiply, Subtract
 from hwsim.program.accumulator import product_field, product_point
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, operand_range
-from hwsim.program.pipeline import ONE_WORD, Pipeline, fit_field, running_sum
-from hwsim.program.ratio import Ratio, Reals, float_ratio, forming_rule, sum_weights
-from hwsim.program.records import Join, Point, Product, Sum, Tensor
+from hwsim.program.pipeline import NARROW, ONE_WORD, Pipeline, fit_field, running_sum
+from hwsim.program.ratio import Ratio, Reals, float_ratio, forming_rule, sum_weights, within_float32
+from hwsim.program.records import FloatSum, Join, Point, Product, Sum, Tensor
 from hwsim.quantize.decide import product_unit
 from hwsim.target import Settings
 from hwsim.target.settings import Requantize
 from hwsim.target.steps import ShiftRightStep, fixed_scale, goes_by_ratio
+from hwsim_kernels.float_sums import multiply_add
 
 
 def widest(pipelines: Sequence[Pipeline]) -> tuple[int, int]:
@@ -68,9 +70,11 @@ def from_code(layer: str, source: Tensor, channels: int) -> Pipeline:
     return pipeline
 
 
-def lower_add(operation: Add, context: Context) -> list[Sum]:
+def lower_add(operation: Add, context: Context) -> list[Sum] | list[FloatSum]:
     """Lower a sum or a difference: inputs brought to one scale, added, activated, requantised."""
     settings = context.settings(operation)
+    if settings.addition.kind == "float32":
+        return [add_in_float32(operation, context)]
     sources = [context.codes(name) for name in operation.inputs]
     output = context.made(operation.name)
     weighted = settings.addition.kind == "weighted"
@@ -100,6 +104,77 @@ def lower_add(operation: Add, context: Context) -> list[Sum]:
             draws=context.draws(operation, points),
         )
     ]
+
+
+def add_in_float32(operation: Add, context: Context) -> FloatSum:
+    """Lower a sum in float32, which takes zero points along, and is rounded once.
+
+    Raises PlanError for scales that make it too large.
+    """
+    settings = context.settings(operation)
+    sources = [context.codes(name) for name in operation.inputs]
+    output = context.made(operation.name)
+    signs = [1, -1] if isinstance(operation, Subtract) else [1] * len(sources)
+    scales = output.scales.astype(np.float32)
+    with np.errstate(all="ignore"):
+        ratios = [within_float32(operation.name, np.float32(source.scale) / scales) for source in sources]
+    pairs = [(source, sign * ratio) for source, sign, ratio in zip(sources, signs, ratios, strict=True)]
+    if repeats_pixels(sources, output):
+        pairs.reverse()
+    bound = bound_of_sum(operation.name, pairs)
+    pipeline = Pipeline(layer=operation.name, bound=bound, unit=output.scales)
+    pipeline.activate(operation.activation, settings.activation, output.scales)
+    pipeline.output(output, settings.output.overflow)
+    rounded = Point(name="requantize", unit=output.scales, rounding=settings.addition.rounding, bound=bound)
+    points = (rounded, *pipeline.points)
+    return FloatSum(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=tuple(source.name for source, _ in pairs),
+        output=output,
+        points=points,
+        wide=pipeline.wide,
+        narrow=pipeline.narrow,
+        ratios=np.stack([ratio for _, ratio in pairs]),
+        fixed=zero_points_of_sum([(source.zero_point, ratio) for source, ratio in pairs], output.zero_point),
+        rounding=settings.addition.rounding,
+        steps=tuple(pipeline.steps),
+        draws=context.draws(operation, points),
+    )
+
+
+def repeats_pixels(sources: Sequence[Tensor], output: Tensor) -> bool:
+    """Whether the first of two inputs alone has one pixel for many of the output: ONNX Runtime then swaps them."""
+    one_pixel = [output.shape[:-1] != source.shape[:-1] == (1,) * (len(source.shape) - 1) for source in sources]
+    return one_pixel == [True, False]
+
+
+def bound_of_sum(layer: str, pairs: Sequence[tuple[Tensor, Reals]]) -> tuple[int, int]:
+    """Return what bounds a rounded sum of codes by their ratios; raise PlanError where float32 stops to be exact."""
+    low, high = -2.0, 2.0
+    for source, ratios in pairs:
+        assert source.format is not None
+        ends = [ratios * (end - source.zero_point) for end in (source.format.minimum, source.format.maximum)]
+        low += 1.001 * min(0.0, float(np.min(ends)))
+        high += 1.001 * max(0.0, float(np.max(ends)))
+    if max(-low, high) >= NARROW:
+        raise PlanError(
+            f"{layer}: a sum in float32 reaches {max(-low, high):.4g} codes of the output, at most 2^30 are possible; "
+            f"the scales of its inputs and its output are too far apart"
+        )
+    return int(low) - 1, int(high) + 1
+
+
+def zero_points_of_sum(pairs: Sequence[tuple[int, Reals]], zero_point: int) -> Reals:
+    """Return the output's zero point less the inputs' by their ratios, the last input first, in float32."""
+    found: list[float] = []
+    for channel in range(pairs[0][1].size):
+        total = 0.0
+        for source, ratios in reversed(pairs):
+            total = multiply_add(float(ratios[channel]), float(source), total)
+        found.append(float(np.float32(zero_point - total)))
+    return np.array(found)
 
 
 def bring_to_common(
@@ -249,7 +324,12 @@ def bring_to_output(layer: str, source: Tensor, output: Tensor, settings: Settin
     if same(source, output):
         return Pipeline(layer=layer, bound=(0, 0), unit=output.scales)
     pipeline = from_code(layer, source, source.shape[-1])
-    if rescales(settings):
+    if settings.concatenation.kind == "float32":
+        pipeline.unit = output.scales
+        pipeline.scale_float(
+            "input", np.full(source.shape[-1], source.scale), Rounding.HALF_EVEN, divisor=output.scales
+        )
+    elif rescales(settings):
         real = pipeline.unit / output.scales
         pipeline.rescale(Ratio.of(layer, real, settings.requantize, output.scales), prefix="input")
     else:

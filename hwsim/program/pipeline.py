@@ -257,15 +257,36 @@ class Pipeline:
         self._advance(step, min(smallest, 0), max(high if negatives_only else largest, 0))
         self._note(point, rounding=rounding, shift=max(right))
 
-    def _scale_float(self, step: post.MultiplyFloatStep, point: str, ratio: Reals) -> None:
+    def scale_float(
+        self,
+        point: str,
+        ratio: Reals,
+        rounding: Rounding,
+        *,
+        divisor: Reals | None = None,
+        added: int = 0,
+        precision: int = 32,
+    ) -> None:
+        """Multiply by ``ratio``, divide by ``divisor`` (channels,) and round in float.
+
+        What is ``added`` before the rounding is taken off behind it. Raises PlanError for a ratio beyond float32.
+        """
         largest = float(ratio.max())
-        if step.precision == 32 and largest >= _ABOVE_FLOAT32:
+        if precision == 32 and largest >= _ABOVE_FLOAT32:
             raise PlanError(f"{self.layer}: the ratio of its scales is {largest!r}, which is infinite in float32")
         low, high = self.bound
-        bound = min(int(max(-low, high) * largest * 1.001) + 2, int(FLOAT_LIMIT))
-        scaled = ScaleFloat(point=point, ratio=ratio, precision=step.precision, rounding=step.rounding)
-        self._advance(scaled, -bound if low < 0 else 0, bound)
-        self._note(point, rounding=step.rounding)
+        by = np.ones(self.channels) if divisor is None else divisor
+        bound = min(int(max(-low, high) * float((ratio / by).max()) * 1.001) + 2, int(FLOAT_LIMIT))
+        step = ScaleFloat(
+            point=point,
+            ratio=ratio,
+            divisor=by,
+            added=np.full(self.channels, added, np.int64),
+            precision=precision,
+            rounding=rounding,
+        )
+        self._advance(step, -bound if low < 0 or added else 0, bound)
+        self._note(point, rounding=rounding)
 
     def _look_up(self, step: post.LookupStep, point: str) -> None:
         rounding = step.rounding if step.interpolation == "linear" else None
@@ -358,7 +379,7 @@ class Pipeline:
                 zero_point_added = True
                 self._add_zero_point(output)
             else:
-                self._one(number, step, ratio, "")
+                self._one(number, step, ratio, "", output.zero_point)
         if not placed and settings.activation.position == "after_requantize":
             self.activate(
                 function, settings.activation, ratio.unit if ratio.scaled_before(len(ratio.steps)) else before
@@ -375,8 +396,8 @@ class Pipeline:
                     f"multipliers make 0; its sums reach {largest}, so shift them right before the multiplication"
                 )
 
-    def _one(self, number: int, step: post.Step, ratio: Ratio, prefix: str) -> None:
-        """Build one step of the target's list; named after ``prefix``."""
+    def _one(self, number: int, step: post.Step, ratio: Ratio, prefix: str, zero_point: int = 0) -> None:
+        """Build one step of the target's list; named after ``prefix``. ``zero_point`` is the output's."""
         point = prefixed(post.point_name(step), prefix)
         self.unit = ratio.unit_behind(number)
         match step:
@@ -393,7 +414,8 @@ class Pipeline:
                 factors = ratio.multipliers(before) if isinstance(before, post.MultiplyStep) else (1,) * self.channels
                 self._shift_right(step, factors, ratio.right_shifts(step), prefix)
             case post.MultiplyFloatStep():
-                self._scale_float(step, point, ratio.real)
+                added = zero_point if step.zero_point == "inside" else 0
+                self.scale_float(point, ratio.real, step.rounding, added=added, precision=step.precision)
             case post.FitStep():
                 self.fit_section(point, step)
             case post.ClipStep():

@@ -7,17 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from hwsim.errors import PlanError
 from hwsim.network import AveragePool, MaxPool
 from hwsim.network.pooling import Pool
 from hwsim.program.accumulator import Sums, prove_stages
 from hwsim.program.context import Context, to_encode
 from hwsim.program.mac import ends_of, operand_range
 from hwsim.program.pipeline import NARROW, Pipeline, fit_field, running_sum
-from hwsim.program.records import Ints, MultiplyAccumulate, Point, PoolAverage, PoolMax, Tensor
+from hwsim.program.ratio import scaled_count_mean
+from hwsim.program.records import FloatAverage, Ints, MultiplyAccumulate, Point, PoolAverage, PoolMax, Tensor
 from hwsim.target import Settings
 from hwsim.target.settings import Mac, Stage
 from hwsim_kernels import counting
 from hwsim_kernels.order import steps_in_order
+
+LEAST_REAL = 2.0**-100
+"""Scales above this, and below its reciprocal, leave float32 room for sums and quotients."""
 
 DPU_FACTORS = {(3, 3): (7, 6), (5, 5): (10, 8), (6, 6): (7, 8), (7, 7): (21, 10), (14, 14): (21, 12)}
 """Windows of which the Xilinx DPU has its own N and M: Vitis AI, cpu_task/ops/pool-fix/pool-fix.cpp:51-90."""
@@ -77,13 +82,19 @@ def whole_share(division: str, height: int, width: int) -> float:
     return math.prod(factor / 2.0**shift for _, factor, shift in whole_factors(division, height, width))
 
 
-def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAverage] | list[MultiplyAccumulate]:
+def lower_average_pool(
+    operation: AveragePool, context: Context
+) -> list[PoolAverage] | list[FloatAverage] | list[MultiplyAccumulate]:
     """Lower a mean: a running sum, then a rounded division by the number of codes inside, or a factor of the window."""
     settings = context.settings(operation)
     source, output = context.stored(operation.inputs[0]), context.shared(operation)
     if output.levels:
         source, output = context.codes(operation.inputs[0]), to_encode(output)
     assert source.format is not None
+    if settings.pooling.average == "float32" and covers(operation, source):
+        return [whole_window(operation, source, output, settings, context)]
+    if settings.pooling.average == "float32":
+        return [average_in_float32(operation, source, output, context)]
     if settings.pooling.division != "count":
         return [whole_window(operation, source, output, settings, context)]
     removed = settings.pooling.zero_point == "removed"
@@ -117,10 +128,53 @@ def lower_average_pool(operation: AveragePool, context: Context) -> list[PoolAve
     ]
 
 
+def covers(operation: AveragePool, source: Tensor) -> bool:
+    """Whether a window is the whole image."""
+    return operation.window == source.shape[:2] and operation.padding == ((0, 0), (0, 0))
+
+
+def average_in_float32(operation: AveragePool, source: Tensor, output: Tensor, context: Context) -> FloatAverage:
+    """Lower a mean of real values in float32, brought back to codes of the same scale.
+
+    Raises PlanError for a scale that leaves no room in float32.
+    """
+    settings = context.settings(operation)
+    assert source.format is not None
+    if not ((output.scales > LEAST_REAL) & (output.scales < 1 / LEAST_REAL)).all():
+        raise PlanError(f"{operation.name}: an average in float32 of codes of the scale {output.scale!r}")
+    low, high = min(source.format.minimum - source.zero_point, 0), max(source.format.maximum - source.zero_point, 0)
+    # sums of float32 can be off by a part of 2^-24 for each of their terms
+    most = int(max(-low, high) * (1 + operation.window[0] * operation.window[1] * 2.0**-22)) + 1
+    bound = -most if low < 0 else -1, most
+    division = Point(name="division", unit=output.scales, rounding=settings.pooling.rounding, bound=bound)
+    pipeline = Pipeline(layer=operation.name, bound=bound, unit=output.scales)
+    pipeline.output(output, settings.output.overflow)
+    points = (division, *pipeline.points)
+    return FloatAverage(
+        name=operation.name,
+        layer=operation.name,
+        kind=operation.kind,
+        inputs=(source.name,),
+        output=output,
+        points=points,
+        wide=pipeline.wide,
+        narrow=pipeline.narrow,
+        window=window_of(operation),
+        zero_point=source.zero_point,
+        scales=output.scales,
+        rounding=settings.pooling.rounding,
+        steps=tuple(pipeline.steps),
+        draws=context.draws(operation, points),
+    )
+
+
 def whole_window(
     operation: AveragePool, source: Tensor, output: Tensor, settings: Settings, context: Context
 ) -> MultiplyAccumulate:
-    """Lower a mean of whole windows: a depthwise convolution with weights of 1, whose sum is multiplied and shifted."""
+    """Lower a mean of whole windows: a depthwise convolution with weights of 1, whose sum is multiplied.
+
+    It is shifted behind that, or of a window of the whole image in float32 rounded.
+    """
     (height, width), channels, pooling = operation.window, source.shape[-1], settings.pooling
     mac = Mac(stages=(Stage(name="accumulator", **pooling.accumulator.model_dump()),))
     places = steps_in_order(height, width, 1, mac.order, None)
@@ -133,8 +187,12 @@ def whole_window(
     )
     proof = prove_stages(operation.name, mac, sums, output.scales)
     pipeline = Pipeline(layer=operation.name, bound=proof.bound, unit=output.scales)
-    for point, factor, shift in whole_factors(pooling.division, height, width):
-        pipeline.scale(point, [factor] * channels, [shift] * channels, pooling.rounding)
+    if pooling.average == "float32":
+        ratio = scaled_count_mean(operation.name, source.scale, np.full(channels, source.scale), height * width)
+        pipeline.scale_float("division", ratio, pooling.rounding)
+    else:
+        for point, factor, shift in whole_factors(pooling.division, height, width):
+            pipeline.scale(point, [factor] * channels, [shift] * channels, pooling.rounding)
     pipeline.output(output, settings.output.overflow)
     constant = Point(name="weight", unit=np.ones(channels), once=True)
     points = (constant, replace(constant, name="bias"), *proof.points, *pipeline.points)

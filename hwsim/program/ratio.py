@@ -155,10 +155,10 @@ def float_mean(layer: str, source: float, output: Reals, count: int) -> Reals:
     return within_float32(layer, ratio)
 
 
-def folded_mean(layer: str, source: float, output: Reals, count: int) -> Reals:
-    """Return the ratio (channels,) of a mean as TensorFlow Lite's optimised kernels form it, in float32.
+def scaled_count_mean(layer: str, source: float, output: Reals, count: int) -> Reals:
+    """Return the ratio (channels,) of a mean, the input's scale by count times output's scale, in float32.
 
-    Raises PlanError where float32 cannot hold it.
+    So do ONNX Runtime and TensorFlow Lite's optimised kernels. Raises PlanError where float32 cannot hold it.
     """
     with np.errstate(all="ignore"):
         sums: NDArray[np.float32] = output.astype(np.float32) * np.float32(count)

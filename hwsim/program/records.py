@@ -159,11 +159,16 @@ class ScaleFixed(Step):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScaleFloat(Step):
-    """Multiply by ``ratio`` (channels,) in float of ``precision`` bits and round."""
+    """Multiply by ``ratio``, divide by ``divisor``, add ``added`` (channels,) in float, and round.
 
-    by_channel = ("ratio",)
+    Every result has ``precision`` bits; ``added`` is taken off again behind the rounding.
+    """
+
+    by_channel = ("ratio", "divisor", "added")
 
     ratio: Reals
+    divisor: Reals
+    added: Ints
     precision: int
     rounding: Rounding
 
@@ -307,6 +312,21 @@ class PoolAverage(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class FloatAverage(IntOperation):
+    """The mean of each window in float32, of ``scales`` (channels,) times codes less ``zero_point``; then steps.
+
+    The output has the input's scale and zero point. Point: ``division``.
+    """
+
+    window: Ints
+    zero_point: int
+    scales: Reals
+    rounding: Rounding
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Interpolate(IntOperation):
     """Weighted sums of four codes. rows, row_weights: (oh, 2); columns, column_weights: (ow, 2)."""
 
@@ -345,6 +365,21 @@ class Sum(IntOperation):
 
     input_steps: tuple[tuple[Step, ...], ...]
     field: Ints
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatSum(IntOperation):
+    """The sum of tensors in float32, rounded to codes with their zero point, less that; then steps.
+
+    Axes of size 1 are repeated. ``ratios`` (tensors, channels) of the scales, ``fixed`` (channels,) what zero points
+    add up to, as ``hwsim_kernels.float_sums`` takes them. Point: ``requantize``.
+    """
+
+    ratios: Reals
+    fixed: Reals
+    rounding: Rounding
     steps: tuple[Step, ...]
     draws: Ints
 
@@ -502,6 +537,17 @@ class LineSoftmax(SoftmaxOfCodes):
     exponent: int
     powers: Ints
     reciprocals: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DividedSoftmax(SoftmaxOfCodes):
+    """A softmax of 8-bit codes by a ``table`` (256,) of float32 exponentials, scaled up, and a division.
+
+    A share is ``factor`` times its exponential by their sum.
+    """
+
+    table: Reals
+    factor: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

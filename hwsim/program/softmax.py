@@ -12,7 +12,9 @@ from hwsim.formats import IntFormat, Overflow, Rounding
 from hwsim.network import Softmax
 from hwsim.program.context import Context
 from hwsim.program.input import quantize_to
+from hwsim.program.pooling import LEAST_REAL
 from hwsim.program.records import (
+    DividedSoftmax,
     FixedSoftmax,
     HostSoftmax,
     IntOperation,
@@ -26,6 +28,7 @@ from hwsim.program.records import (
 from hwsim.quantize.decide import SHARES
 from hwsim.quantize.plan import TensorPlan
 from hwsim_kernels import softmax as fixed
+from hwsim_kernels import softmax_divided as divided
 from hwsim_kernels import softmax_lines as lines
 from hwsim_kernels import softmax_polynomial as polynomial
 from hwsim_kernels import softmax_table as table
@@ -85,6 +88,31 @@ def by_table(operation: Softmax, source: Tensor, context: Context) -> TableSoftm
     """Lower a softmax by a table of exponentials: 8-bit codes in, shares of 1/256 out."""
     output = shares(operation, source, context, "by a table", SHARES[8])
     return TableSoftmax(**common(operation, source, output), table=table.exponentials(source.scale))
+
+
+def by_division(operation: Softmax, source: Tensor, context: Context) -> DividedSoftmax:
+    """Lower a softmax by a table of exponentials and a division, of 8-bit codes to such of the same sign.
+
+    Raises PlanError for other formats, and for scales that float32 does not hold.
+    """
+    output = context.planned(operation.name)
+    forms = source.format, output.format
+    eight = forms[0] == forms[1] == IntFormat(bits=8, signed=bool(forms[0] and forms[0].signed))
+    if not (eight and source.plain and output.plain):
+        raise PlanError(
+            f"{operation.name}: a softmax that divides takes and gives codes of 8 bits, all signed or all unsigned; "
+            f"the plan has {forms[0]} and {forms[1]}"
+        )
+    if not (LEAST_REAL < source.scale < 1 / LEAST_REAL and LEAST_REAL < output.scale <= 1):
+        raise PlanError(
+            f"{operation.name}: a softmax that divides takes scales above 2^-100, of its output up to 1; the plan has "
+            f"{source.scale!r} and {output.scale!r}"
+        )
+    return DividedSoftmax(
+        **common(operation, source, output),
+        table=divided.scaled_exponentials(source.scale, output.shape[operation.axis]),
+        factor=divided.factor_of_scale(output.scale),
+    )
 
 
 def by_parabola(operation: Softmax, source: Tensor, context: Context) -> PolynomialSoftmax:
@@ -221,6 +249,7 @@ def refuse_longer(operation: Softmax, output: Tensor, most: int) -> None:
 
 
 FORMS: Mapping[str, Callable[[Softmax, Tensor, Context], SoftmaxOfCodes]] = {
+    "divided": by_division,
     "fixed": in_fixed_point,
     "host": on_host,
     "interpolated": by_lines,

@@ -55,6 +55,13 @@ SHARES = {
 """What a softmax of codes of so many bits gives: shares from 0 to 255 / 256, or to 32767 / 32768."""
 
 
+def shares(settings: Settings) -> TensorPlan:
+    """Return the plan of what a softmax of codes gives; only one that divides has unsigned codes where others have."""
+    if settings.softmax.run_on == "divided" and not settings.activations.signed:
+        return TensorPlan(bits=8, signed=False, scale=2.0**-8)
+    return SHARES[16 if settings.softmax.run_on == "interpolated" else 8]
+
+
 def decide(
     network: Network, profile: Profile, target: Target, known: Plan | None = None, changed: Collection[str] = ()
 ) -> Plan:
@@ -119,7 +126,7 @@ class _Draft:
         elif isinstance(operation, UNSCALED) and not goes_by_ratio(settings.requantize.expanded()):
             self.tensors[operation.name] = self._unscaled(operation, settings)
         elif isinstance(operation, Softmax) and settings.softmax.run_on != "host":
-            self.tensors[operation.name] = SHARES[16 if settings.softmax.run_on == "interpolated" else 8]
+            self.tensors[operation.name] = shares(settings)
         elif isinstance(operation, Curve) and has_fixed_output(operation, self.target):
             self.tensors[operation.name] = fixed_output(operation.function, settings.activations)
         elif not self._stays_on_host(operation):

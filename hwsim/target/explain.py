@@ -167,6 +167,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
         "reciprocals": "times 2^16 / width, then times 2^16 / height of its window, each",
     }[pooling.division]
     text = f"codes {codes}, sum {width} {pooling.accumulator.overflow}, {divided} rounded {pooling.rounding}"
+    if pooling.average == "float32":
+        text = f"real values summed and divided in float32, rounded {pooling.rounding} with the zero point"
     yield "average_pool", text
     padding = target.settings("max_pool", "").pooling.max_padding
     if padding == "zero":
@@ -181,7 +183,12 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     if addition.kind == "weighted":
         how = f"times integers of {addition.multiplier_bits} bits"
         end = f", one shift rounded {addition.rounding}"
-    yield "add", f"inputs {how}, sum {width} {addition.accumulator.overflow}{end}"
+    text = f"inputs {how}, sum {width} {addition.accumulator.overflow}{end}"
+    if addition.kind == "float32":
+        text = f"codes times float32 ratios, added in float32 with the zero points, rounded {addition.rounding}"
+    yield "add", text
+    if target.settings("concatenate", "").concatenation.kind == "float32":
+        yield "concatenate", "codes times their scale, divided by the output's in float32, rounded half_even"
     norm = target.settings("normalize", "").normalization
     yield (
         "normalize",
@@ -194,7 +201,8 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
     lines = f"{curve.index_bits} bits of a code choose an entry, lines between them"
     corrected = f"{lines}, each entry less half of the error in the middle of its line"
     entries = {"interpolated": lines, "corrected": corrected, "table": "an entry for each code"}[curve.form]
-    yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}"
+    gates = "; sigmoids by a ratio of polynomials in float32" if curve.gates == "rational" else ""
+    yield "curve", f"table, {entries}, computed in float{curve.precision}, rounded {curve.rounding}{gates}"
     yield "mean", _mean(target.settings("mean", ""))
     yield (
         "softmax",
@@ -202,6 +210,7 @@ def _others(target: Target) -> Iterator[tuple[str, str]]:
             "fixed": "8-bit codes, in fixed point",
             "polynomial": "8-bit codes, by a parabola and shifts",
             "table": "8-bit codes, by a table of exponentials in float32",
+            "divided": "8-bit codes, by a table of exponentials in float32, divided in float64",
             "interpolated": "16-bit codes, by two tables with lines between their entries",
             "host": "on the host, in float64",
         }[target.settings("softmax", "").softmax.run_on],
@@ -219,6 +228,7 @@ def _mean(settings: Settings) -> str:
     codes = "codes as they are stored" if form == "folded" else "codes less their zero point"
     divided = form == "divided"
     how = "requantised by a multiplier divided by their number" if divided else "requantised with their number"
+    how += " times the output's scale" if form in ("folded", "scaled_count") else ""
     how += ", less the zero point, rescaled" if form == "folded" else ""
     return f"{codes}, sum {width} {accumulator.overflow}, {how}"
 

@@ -72,7 +72,7 @@ def whole_windows_hold_zeros(settings: Settings) -> Found:
             "`zero_point: removed`"
         )
         yield Mistake(("pooling", "division"), sentence, (("pooling", "zero_point"),))
-    if pooling.mean in ("divided", "folded"):
+    if pooling.mean != "ratio":
         sentence = (
             f"{pooling.division}, but mean is {pooling.mean}, which divides by the number of codes; use `mean: ratio`"
         )

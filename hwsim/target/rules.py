@@ -103,11 +103,11 @@ def percent_has_its_method(settings: Settings) -> Found:
 
 
 def sums_have_their_kind(settings: Settings) -> Found:
-    """Keys of a weighted sum would be ignored without a word where no kind is given."""
+    """Keys of a weighted sum, or one in float32, would be ignored without a word where no kind is given."""
     given = settings.addition.model_fields_set
-    for key in ("multiplier_bits", "rounding"):
+    for key, kinds in (("multiplier_bits", "`kind: weighted`"), ("rounding", "`kind: weighted` or `kind: float32`")):
         if key in given and "kind" not in given:
-            sentence = f"no effect without `kind: weighted`; add the kind, or leave {key} out"
+            sentence = f"no effect without {kinds}; add the kind, or leave {key} out"
             yield Mistake(("addition", key), sentence, (("addition", "kind"),))
 
 

@@ -266,8 +266,12 @@ class CurveUnit(Section):
     """Width of the float in which entries are computed, in bits."""
     hard_silu: Literal["table", "fixed"] = "table"
     """`table`: as all functions. `fixed`: in 16-bit fixed point (TensorFlow Lite)."""
-    gates: Literal["table", "fixed"] = "table"
-    """Sigmoid and tanh of 16-bit codes. `table`: as all functions. `fixed`: by one table of 256 (TensorFlow Lite)."""
+    division: Literal["reciprocal", "direct"] = "reciprocal"
+    """With a precision of 32, how values are brought to the output's scale. `reciprocal`: multiplied by its reciprocal
+    (TensorFlow Lite). `direct`: divided by it (ONNX Runtime)."""
+    gates: Literal["table", "fixed", "rational"] = "table"
+    """Sigmoid and tanh. `table`: as all functions. `fixed`: of 16-bit codes, by one table of 256 (TensorFlow Lite).
+    `rational`: entries of sigmoids from a ratio of two polynomials in float32 (ONNX Runtime)."""
     output: Literal["measured", "fixed"] = "measured"
     """The scale of what sigmoid and tanh make. `measured`: by the values seen. `fixed`: from 0 to 1 and from -1 to 1,
     whatever is seen: 1/256 and 1/128 with 8 bits (TensorFlow Lite's converter)."""
@@ -296,12 +300,17 @@ class Pooling(Section):
     max_padding: Literal["skipped", "zero"] = "skipped"
     """Positions outside the image in a `max_pool`: `skipped`: they take no part. `zero`: they are 0 (Gemmini,
     MAX78000)."""
-    mean: Literal["ratio", "divided", "folded"] = "ratio"
+    mean: Literal["ratio", "divided", "scaled_count", "folded"] = "ratio"
     """The multiplier of a `mean`: `ratio`: derived from scales and count. `divided`: derived from the scales, then
-    divided by the count, without its fraction (TensorFlow Lite). `folded`: derived from scales and count; codes are
-    summed as they are stored, and the input's zero point, rescaled and rounded, comes off behind."""
+    divided by the count, without its fraction (TensorFlow Lite). `scaled_count`: the input's scale by the product of
+    count and output's scale, in float32 (ONNX Runtime). `folded`: the same; codes are summed as they are stored, and
+    the input's zero point, rescaled and rounded, comes off behind (TensorFlow Lite's optimised kernels)."""
     zero_point: Literal["removed", "kept"] = "removed"
     """Whether codes are summed less their zero point, or as they are stored (TensorFlow Lite)."""
+    average: Literal["integer", "float32"] = "integer"
+    """An `average_pool`: `integer`: a sum of codes, divided. `float32`: a sum of real values, divided and brought back
+    to codes, all in float32 (ONNX Runtime); the accumulator holds the sum of a window that is the whole image, and
+    `division` has no effect."""
 
 
 class Resizing(Section):
@@ -335,14 +344,15 @@ class Normalization(Section):
 class Addition(Section):
     """Element-wise addition."""
 
-    kind: Literal["rescaled", "weighted"] = "rescaled"
+    kind: Literal["rescaled", "weighted", "float32"] = "rescaled"
     """`rescaled`: inputs are shifted left, rescaled to a common scale and added, and the sum is requantised.
     `weighted`: each input is multiplied by an integer, and the sum is shifted right once, whatever `requantize` says
-    (XNNPACK)."""
+    (XNNPACK). `float32`: codes are multiplied by the ratios of the scales and added, zero points too, in float32, and
+    the sum is rounded once, whatever `requantize` says (ONNX Runtime)."""
     multiplier_bits: MultiplierBits = 22
     """With `weighted`: width of the larger signed multiplier, in bits."""
     rounding: Rounding = Rounding.HALF_UP
-    """With `weighted`: how the shift drops bits."""
+    """With `weighted`: how the shift drops bits. With `float32`: how the sum becomes an integer."""
     left_shift: Annotated[
         int, Field(ge=0, le=30, strict=True), Measure(unit="bits", limit="a shift to the left has")
     ] = 8
@@ -361,6 +371,9 @@ class Multiplication(Section):
 class Concatenation(Section):
     """Concatenation."""
 
+    kind: Literal["rescaled", "float32"] = "rescaled"
+    """Inputs of another scale than the output's: `rescaled`: by the steps of `requantize`. `float32`: multiplied by
+    their scale and divided by the output's, in float32, rounded half_even (ONNX Runtime)."""
     input_scales: Literal["own", "output"] = "own"
     """`own`: every input keeps its scale and is brought to the output's. `output`: inputs are stored with the output's
     scale, and so is whatever they have theirs from."""
@@ -369,12 +382,13 @@ class Concatenation(Section):
 class SoftmaxUnit(Section):
     """The softmax."""
 
-    run_on: Literal["host", "fixed", "table", "interpolated", "polynomial"] = "host"
+    run_on: Literal["host", "fixed", "table", "divided", "interpolated", "polynomial"] = "host"
     """`host`: values leave the datapath and the softmax is computed in float64. `fixed`: 8-bit codes, exponentials and
     the reciprocal in fixed point (TensorFlow Lite's reference kernels). `table`: 8-bit codes, a table of exponentials
-    in float32, summed and divided in float32 (its optimised kernels). `interpolated`: 16-bit codes, exponentials and
-    the reciprocal from tables of 513 entries with lines between (TensorFlow Lite). `polynomial`: 8-bit codes,
-    exponentials by a parabola and shifts, an integer division (I-BERT)."""
+    in float32, summed and divided in float32 (its optimised kernels). `divided`: 8-bit codes, a table that follows from
+    the length of a line, too, summed in float32, divided in float64 (ONNX Runtime). `interpolated`: 16-bit codes,
+    exponentials and the reciprocal from tables of 513 entries with lines between (TensorFlow Lite). `polynomial`:
+    8-bit codes, exponentials by a parabola and shifts, an integer division (I-BERT)."""
 
 
 Tap = Annotated[int, Field(ge=1, le=20, strict=True), Measure(limit="a tap is")]
@@ -405,8 +419,9 @@ class Reading(Section):
     so on, each sum with a scale of its own."""
     silu: Literal["curve", "product"] = "curve"
     """What SiLU (swish) is: one `curve`, or the `product` of a sigmoid, with a scale of its own, and its input."""
-    leaky_relu: Literal["fused", "apart"] = "fused"
-    """A ReLU with a slope: `fused` into the layer before it, or `apart`, an operation on that layer's codes."""
+    leaky_relu: Literal["fused", "apart", "curve"] = "fused"
+    """A ReLU with a slope: `fused` into the layer before it, or `apart`, an operation on that layer's codes, or such a
+    one that is read from a table like a `curve` (without an upper limit)."""
 
 
 class Settings(Section):

@@ -56,7 +56,8 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
             return f"times {step.by}"
         case MultiplyFloatStep():
             rule = by_rule(step.rule)
-            return f"times a float{step.precision}{rule} in float{step.precision}, rounded {step.rounding}"
+            inside = " with the zero point" if step.zero_point == "inside" else ""
+            return f"times a float{step.precision}{rule} in float{step.precision}, rounded {step.rounding}{inside}"
         case FitStep():
             return f"to {format_name(step.bits, step.signed)}: {step.overflow}{kept(step)}"
         case ClipStep():

@@ -142,6 +142,9 @@ class MultiplyFloatStep(Section):
     """How the product becomes an integer."""
     rule: FloatRule = "nearest"
     """How the real ratio is formed from scales: in float64, or partly in float32 (`docs/arithmetic.md` section 5)."""
+    zero_point: Literal["behind", "inside"] = "behind"
+    """Where the output's zero point is added: `behind` the rounding, where the list has it, or `inside`, in float, so
+    that the rounding sees the sum of both (ONNX Runtime)."""
     name: PointName | None = None
     """The step's name in the ledger; `multiply_float` without it."""
 

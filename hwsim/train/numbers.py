@@ -76,7 +76,7 @@ class Numbers:
         if addition.kind == "weighted":
             output = self.scale(operation.name)
             return output / 2.0 ** sum_weights(operation.name, scales, output, addition.multiplier_bits)[1]
-        if not goes_by_ratio(settings.requantize.expanded()):
+        if addition.kind == "float32" or not goes_by_ratio(settings.requantize.expanded()):
             return None
         return 2 * max(scales) / 2.0**addition.left_shift
 

@@ -132,7 +132,7 @@ class Widths:
     def _behind(self, keys: dict[str, Any], lifted: Collection[str]) -> None:
         """Say how what comes behind the sums, but requantisation, is computed where it is lifted."""
         if {"division", "division_width"} & set(lifted):
-            keys["pooling"] = {**keys.get("pooling", {}), "rounding": "half_even"}
+            keys["pooling"] = {**keys.get("pooling", {}), "rounding": "half_even", "average": "integer"}
         if "interpolation" in lifted:
             keys["resize"] = {"rounding": "half_even"}
         if "softmax" in lifted:
@@ -194,6 +194,10 @@ class Widths:
             [plan.tensors[name].scale for name in names if name in plan.tensors] for plan in (self.real, self.finer)
         )
         if not real:
+            return 0
+        if addition.kind == "float32":  # which is as wide as codes ask for, but for its one rounding
+            if "requantize" in lifted:
+                keys["addition"] = {"kind": "rescaled", "left_shift": 20, "accumulator": WIDE}
             return 0
         extra = round(math.log2(max(real) / max(finer)))
         if "requantize" in lifted:

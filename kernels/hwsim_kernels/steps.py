@@ -149,31 +149,52 @@ def scale_fixed(
 def scale_float(
     values: Ints,
     ratio: Reals,
+    divisor: Reals,
+    added: Ints,
     precision: Int,
     mode: Int,
     draws: Ints,
     position: Ints,
     counts: Ints,
 ) -> None:
-    """Multiply by ``ratio`` (channels,) in float32 or float64 (``precision`` 32 or 64), then round."""
+    """Multiply by ``ratio``, divide by ``divisor``, add ``added`` (channels,), round, and take ``added`` off again.
+
+    All in float32 or float64 (``precision`` 32 or 64), every result rounded to nearest even.
+    """
     channels = values.shape[2]
     for row in range(values.shape[1]):
         number = (row % position[1]) * channels
         for c in range(channels):
             high, low = load(values, row, c)
-            if precision == FLOAT32:
-                # two float32 have an exact product in float64; limited first, for float32 ends at 2**128
-                product = to_float(high, low, 24) * np.float64(np.float32(ratio[c]))
-                product = np.float64(np.float32(min(max(product, -FLOAT_LIMIT), FLOAT_LIMIT)))
-            else:
-                product = to_float(high, low, 53) * ratio[c]
-            high, low, fraction, sticky = from_float(product)
-            up = round_up(fraction, sticky, product < 0, low & 1 != 0, mode, draw_at(draws, number + c))
+            real = to_float(high, low, 24 if precision == FLOAT32 else 53)
+            found = scaled_float(real, ratio[c], divisor[c], added[c], precision)
+            high, low, fraction, sticky = from_float(found)
+            up = round_up(fraction, sticky, found < 0, low & 1 != 0, mode, draw_at(draws, number + c))
             count_rounding(counts, c, fraction, sticky, up)
             high, low = plus(high, low, 0, up)
+            off_high, off_low = widen(added[c])
+            high, low = minus(high, low, off_high, off_low)
             count_range_wide(counts, c, high, low)
             store(values, row, c, high, low)
     add_to_all(values.shape[1], counts[VALUES])
+
+
+@njit
+def scaled_float(real: float, ratio: float, divisor: float, added: Int, precision: Int) -> float:
+    """Return ``real * ratio / divisor + added`` in float32 or float64, at most ``FLOAT_LIMIT`` in magnitude.
+
+    ``real`` and ``added`` fit the significand.
+    """
+    if precision != FLOAT32:
+        product = min(max(real * ratio, -FLOAT_LIMIT), FLOAT_LIMIT)
+        return min(max(product / divisor, -FLOAT_LIMIT), FLOAT_LIMIT) + np.float64(added)
+    # limited first, for float32 ends at 2**128; float64 has more than twice the bits of float32, so that rounding a
+    # result twice is rounding it once
+    product = real * np.float64(np.float32(ratio))
+    product = np.float64(np.float32(min(max(product, -FLOAT_LIMIT), FLOAT_LIMIT)))
+    quotient = product / np.float64(np.float32(divisor))
+    quotient = np.float64(np.float32(min(max(quotient, -FLOAT_LIMIT), FLOAT_LIMIT)))
+    return np.float64(np.float32(quotient + np.float64(added)))
 
 
 @njit

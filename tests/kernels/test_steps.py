@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -40,9 +40,9 @@ from hwsim_kernels.lookup import look_up
 from oracle.ledger import Place, Point
 from oracle.lfsr import NO_RANDOM
 from oracle.overflow import Format
-from oracle.rescale import Unit, fixed, float32_product, float64_product, multiplier
-from oracle.rounding import Rounded, rounded_fraction, rounded_shift
-from oracle.steps import Walk, expand, rescaling, resolve
+from oracle.rescale import Unit, fixed, multiplier
+from oracle.rounding import Rounded, rounded_shift
+from oracle.steps import Walk, expand, rescaling, resolve, rounded_by
 
 NO_ERRORS = np.zeros((0, 0), np.int64)
 
@@ -409,20 +409,29 @@ ratios = st.one_of(
     st.floats(2.0**-40, 1.0),
     st.sampled_from([0.25, 0.5, 2.0**-31, 2.0**-62, 2.0**-149, 2.0**-160, 0.1, 3.0, 2.0**10, 1e6, 2.0**-100]),
 )
-PRODUCTS: Mapping[int, Callable[[int, float], Fraction]] = {32: float32_product, 64: float64_product}
 
 
-def check_float(table: Table, ratio: list[float], precision: int, mode: str, random: Json) -> Values:
+def check_float(
+    table: Table,
+    ratio: list[float],
+    precision: int,
+    mode: str,
+    random: Json,
+    divisor: float = 1.0,
+    added: int = 0,
+) -> Values:
     """Compare ``scale_float`` with the oracle in every number; return the values."""
     point, wanted = Point("requantize", table.channels), []
     for value, number, place in table.places():
-        product = PRODUCTS[precision](value, ratio[place.channel])
-        rounded = rounded_fraction(product, mode, *draw_of(random, number, mode))
+        step = {"step": "multiply_float", "by": ratio[place.channel], "precision": precision, "rounding": mode}
+        rounded = rounded_by(value, {**step, "divisor": divisor, "added": added}, *draw_of(random, number, mode))
         wanted.append(point.round_only(rounded, place))
     reals, draws, position = np.array(ratio, np.float64), draws_of(random), array(table.position)
+    by, offsets = np.full(len(ratio), divisor), np.full(len(ratio), added, np.int64)
 
     def kernel(values: Ints, tally: Tally) -> None:
-        steps.scale_float(values, reals, precision, code_of(mode), draws, position, tally.counts)
+        mode_code = code_of(mode)
+        steps.scale_float(values, reals, by, offsets, precision, mode_code, draws, position, tally.counts)
 
     made, tally = run(table, kernel)
     assert made == table.rows(wanted)
@@ -435,7 +444,19 @@ def check_float(table: Table, ratio: list[float], precision: int, mode: str, ran
 @given(table=tables(), data=st.data(), mode=roundings, random=generators)
 def test_scale_float(precision: int, table: Table, data: st.DataObject, mode: str, random: Json) -> None:
     ratio = data.draw(st.lists(ratios, min_size=table.channels, max_size=table.channels))
-    check_float(table, ratio, precision, mode, random)
+    divisor = data.draw(st.one_of(st.just(1.0), st.floats(2.0**-40, 2.0**40), st.sampled_from([0.1, 3.0])))
+    added = data.draw(st.sampled_from([0, 0, 1, -1, 127, -128, 65535]))
+    check_float(table, ratio, precision, mode, random, divisor, added)
+
+
+def test_a_zero_point_inside_is_rounded_with_the_product() -> None:
+    """In float32 113.5 less its last bit, and 2^7 more, is 241.5; a half goes to the even 242, less 2^7 to 114."""
+    just_below = 113.5 - 2.0**-17
+    made = [
+        check_float(Table([[1]], (0, 1)), [just_below], 32, "half_even", GENERATORS[0], 1.0, added)
+        for added in (0, 128)
+    ]
+    assert made == [[[113]], [[114]]]
 
 
 @pytest.mark.parametrize("mode", ["half_even", "floor", "magnitude"])
@@ -493,8 +514,8 @@ def kernel_of(step: Json, channels: int, random: Json, position: tuple[int, int]
                 by, guard = every(max(step["by"], 0)), step.get("guard_bits") or 0
                 steps.scale_fixed(values, every(1), by, guard, mode, draws, where, False, tally.counts)
             case "multiply_float":
-                ratio = np.full(channels, step["by"])
-                steps.scale_float(values, ratio, step["precision"], mode, draws, where, tally.counts)
+                ratio, ones = np.full(channels, step["by"]), np.ones(channels)
+                steps.scale_float(values, ratio, ones, every(0), step["precision"], mode, draws, where, tally.counts)
             case "fit":
                 steps.fit_values(values, fit_field(step), where, tally.counts, np.zeros(0, np.int64), 0)
             case "lookup":
@@ -693,7 +714,8 @@ def test_a_quarter_in_five_arithmetics_by_hand(words: int) -> None:
         return values
 
     def floated(precision: int, mode: int, values: Ints) -> Ints:
-        steps.scale_float(values, np.array([0.25]), precision, mode, no_draws, position, counts)
+        ratio, one, nothing = np.array([0.25]), np.ones(1), array([0])
+        steps.scale_float(values, ratio, one, nothing, precision, mode, no_draws, position, counts)
         return values
 
     def fresh() -> Ints:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import count
-from math import copysign, erfc, floor, inf, isnan, pi, tanh
+from math import copysign, erfc, floor, inf, isnan, nan, pi, tanh
 from typing import NamedTuple
 
 from oracle import gates
@@ -16,7 +16,7 @@ from oracle.integer_gelu import gelu
 from oracle.ledger import Place, Point
 from oracle.levels import format_of, scales_of
 from oracle.overflow import Format
-from oracle.rescale import as_float32
+from oracle.rescale import as_float32, to_float32
 from oracle.rounding import Rounded, round_fraction
 from oracle.steps import interpolated
 from oracle.tensor import Layer, Made, place_of
@@ -79,8 +79,67 @@ def gelu_by_tanh_of_singles(x: float) -> float:
     return single(single(0.5 * x) * single(1 + single(tanh(single(factor * single(x + cube))))))
 
 
-SINGLES = {"gelu": gelu_of_singles, "gelu_tanh": gelu_by_tanh_of_singles}
+def leaky_relu_of_singles(x: float, slope: float) -> float:
+    """Return x, or the slope times x where negative, in float32.
+
+    >>> leaky_relu_of_singles(-1.0, 0.3) == -as_float32(0.3)
+    True
+    """
+    return x if x >= 0 else single(single(slope) * x)
+
+
+SINGLES: dict[str, Callable[..., float]] = {
+    "gelu": gelu_of_singles,
+    "gelu_tanh": gelu_by_tanh_of_singles,
+    "leaky_relu": leaky_relu_of_singles,
+}
 """Functions that runtimes compute in float32, operation by operation."""
+
+
+def quotient(y: float, scale: float) -> float:
+    """Return y / scale in float32; a scale of 0 makes it infinite or, of 0, NaN.
+
+    >>> quotient(1.0, 3.0) == 11184811 / 2**25, quotient(-1.0, 0.0), quotient(0.0, 0.0)
+    (True, -inf, nan)
+    """
+    if scale == 0 or isnan(y) or abs(y) == inf:
+        return y * inf if y else nan
+    try:
+        return float(to_float32(Fraction(y) / Fraction(scale)))
+    except OverflowError:
+        return copysign(inf, y)
+
+
+UPPER = (4.37031012579801e-11, 1.15627324459942e-07, 6.08574864600143e-05, 8.51377133304701e-03, 2.48287947061529e-01)
+LOWER = (
+    *(6.10247389755681e-13, 5.76102136993427e-09, 6.29106785017040e-06),
+    *(1.70198817374094e-03, 1.16817656904453e-01, 9.93151921023180e-01),
+)
+
+
+def rational_sigmoid(x: float) -> float:
+    """Return the sigmoid of a float32 by a ratio of two polynomials in float32, products and sums rounded at once.
+
+    >>> rational_sigmoid(0.0), rational_sigmoid(18.0), rational_sigmoid(-99.0) == rational_sigmoid(-18.0)
+    (0.5, 1.0, True)
+    """
+    place = Fraction(min(max(x, -18.0), 18.0))
+    square = to_float32(place * place)
+    top, bottom = (polynomial([Fraction(as_float32(one)) for one in row], square) for row in (UPPER, LOWER))
+    y = to_float32(to_float32(to_float32(top * place) / bottom) + Fraction(1, 2))
+    return float(min(max(y, Fraction(0)), Fraction(1)))
+
+
+def polynomial(factors: Sequence[Fraction], x: Fraction) -> Fraction:
+    """Return a polynomial by Horner's rule, each step rounded to float32 once.
+
+    >>> polynomial([Fraction(1), Fraction(2)], Fraction(3))
+    Fraction(5, 1)
+    """
+    total = factors[0]
+    for one in factors[1:]:
+        total = to_float32(total * x + one)
+    return total
 
 
 class Curve:
@@ -187,7 +246,9 @@ class Curve:
     def exact(self, q: int, scale: float) -> Fraction:
         """Return the function of a code in units of the output's scale, a float."""
         v = self.source.scale * (q - self.source.zero_point)
-        if self.settings["precision"] == 32:
+        if self.settings["precision"] == 32 and self.settings["division"] == "direct":
+            y = quotient(single(self._real(single(v))), single(scale))
+        elif self.settings["precision"] == 32:
             y = single(single(self._real(single(v))) * inverse(scale))
         else:
             y = self._real(v) / scale
@@ -195,9 +256,11 @@ class Curve:
 
     def _real(self, v: float) -> float:
         """Return the function of a real value; of a GELU in float32 every operation is rounded."""
-        if self.settings["precision"] == 32 and self.operation["function"] in SINGLES:
-            return SINGLES[self.operation["function"]](v)
         function, parameters = self.operation["function"], self.operation["parameters"]
+        if function == "sigmoid" and self.settings["gates"] == "rational":
+            return rational_sigmoid(single(v))
+        if self.settings["precision"] == 32 and function in SINGLES:
+            return SINGLES[function](v, *parameters)
         return agreed(function, v, parameters, self.operation["real"](v))
 
 

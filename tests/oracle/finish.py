@@ -81,6 +81,8 @@ class Finish:
                 steps[index] = {**one, "value": self.output.zero_point}
             if one["step"] == "bias":
                 steps[index] = {**one, "value": bias}
+            if one.get("zero_point") == "inside":
+                steps[index] = {**one, "added": self.output.zero_point}
         return steps
 
 

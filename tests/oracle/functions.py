@@ -107,9 +107,16 @@ SIMPLE: dict[str, Callable[[float], float]] = {
 }
 """Functions of nothing but their argument."""
 
+
+def leaky_relu(x: float, slope: float) -> float:
+    """Return x, or the slope times x where negative."""
+    return x if x > 0 else slope * x
+
+
 FUNCTIONS: dict[str, Callable[..., float]] = {
     **SIMPLE,
     "celu": celu,
+    "leaky_relu": leaky_relu,
     "elu": elu,
     "hard_shrink": hard_shrink,
     "soft_shrink": soft_shrink,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import accumulate
 
+from oracle.activation import Relu
 from oracle.finish import Finish, InputRescaling, Output
-from oracle.ledger import Point
+from oracle.ledger import Place, Point
 from oracle.levels import Entry, scales_of, shifts_of
+from oracle.lfsr import Draws
 from oracle.mac import Product
 from oracle.overflow import Format
-from oracle.rescale import Unit, product_unit, sum_weights
+from oracle.rescale import Unit, as_float32, float_scaled, product_unit, sum_weights, to_float32
+from oracle.rounding import rounded_fraction
 from oracle.tensor import Layer, Made, Shape, Tensor, coordinates, index_of, place_of, size_of
 
 
@@ -68,9 +72,50 @@ class Addition:
         return self.finish.run(total, self.unit, number, place)
 
 
+class FloatAddition:
+    """An addition in float32, whose sum is rounded with the zero points in it, and its ledger."""
+
+    def __init__(self, layer: Layer) -> None:
+        """Begin an empty ledger."""
+        self.shape = stretched(layer.inputs)
+        channels = self.shape[-1]
+        signs = [1, -1] if layer.operation["op"] == "Subtract" else [1] * len(layer.inputs)
+        self.inputs = list(zip(layer.inputs, signs, strict=True))
+        few = [one.shape[:-1] != self.shape[:-1] and set(one.shape[:-1]) == {1} for one in layer.inputs]
+        if few == [True, False]:
+            self.inputs.reverse()
+        self.scales = scales_of(layer.plan, channels)
+        self.rounding: str = layer.settings["addition"]["rounding"]
+        self.draws = Draws(layer.settings["random"])
+        self.point = Point("requantize", channels)
+        self.relu = Relu(layer.operation.get("activation"), layer.settings, channels)
+        self.output = Output(layer.settings, layer.plan, channels)
+        self.points = [self.point, *self.relu.points, self.output.point]
+
+    def run(self, sample: int, number: int) -> int:
+        """Return the code of one output."""
+        place = place_of(sample, number, self.shape)
+        scale, zero_point = self.scales[place.channel], self.output.zero_point
+        ratios = [
+            sign * to_float32(Fraction(as_float32(one.scale)) / Fraction(as_float32(scale)))
+            for one, sign in self.inputs
+        ]
+        behind = list(zip((one for one, _ in self.inputs), ratios, strict=True))[::-1]
+        taken = Fraction(0)
+        for one, ratio in behind:
+            taken = to_float32(ratio * one.zero_point + taken)
+        total = to_float32(zero_point - taken)
+        for one, ratio in behind:
+            total = to_float32(ratio * (repeated(one, sample, number, self.shape) + one.zero_point) + total)
+        rounded = rounded_fraction(total, self.rounding, self.draws.draw(number, self.rounding), self.draws.bits)
+        x = self.point.round_only(rounded._replace(value=rounded.value - zero_point), place)
+        return self.output.store(self.relu.apply(x, scale, number, place), place)
+
+
 def add(layer: Layer) -> Made:
     """Add tensors, or subtract the second of two from the first; axes of size 1 are repeated."""
-    addition = Addition(layer)
+    in_floats = layer.settings["addition"].get("kind") == "float32"
+    addition = FloatAddition(layer) if in_floats else Addition(layer)
     samples = [
         [addition.run(sample, number) for number in range(size_of(addition.shape))]
         for sample in range(len(layer.inputs[0].samples))
@@ -142,7 +187,9 @@ class Joint:
         rescaled = [len(part) for part, differ in zip(self.among, self.differ, strict=True) if differ]
         self.rescaling = InputRescaling(layer.settings, channels, next(iter(rescaled), None))
         self.output = Output(layer.settings, layer.plan, channels)
-        points = self.rescaling.points if self.rescaling.by_ratio else []
+        self.floats = layer.settings["concatenation"]["kind"] == "float32"
+        self.point = Point("input", channels)
+        points = [self.point] if self.floats else self.rescaling.points if self.rescaling.by_ratio else []
         self.points = [*points, self.output.point] if any(self.differ) else []
         self.inputs = layer.inputs
 
@@ -154,12 +201,19 @@ class Joint:
             return code
         place = place_of(sample, *target)
         scales = (one.scale, self.scales[place.channel])
+        if self.floats:
+            return self.output.store(self._in_float32(code - one.zero_point, scales, place), place)
         if not self.rescaling.by_ratio:
             if scales[0] != scales[1]:
                 raise ValueError(f"scales {scales} meet, and nothing goes by ratio")
             return self.output.store(code - one.zero_point, place)
         rescaled = self.rescaling.rescale(code - one.zero_point, scales, number, place, self.among[which])
         return self.output.store(rescaled, place)
+
+    def _in_float32(self, d: int, scales: tuple[float, float], place: Place) -> int:
+        """Return a code less its zero point, times its scale and divided by another."""
+        scaled = float_scaled(d, scales[0], 32, scales[1])
+        return self.point.round_only(rounded_fraction(scaled, "half_even"), place)
 
 
 def concatenate(layer: Layer) -> Made:

@@ -9,10 +9,12 @@ from typing import Any
 
 from oracle.finish import Output
 from oracle.ledger import Place, Point
+from oracle.levels import scales_of
 from oracle.lfsr import Draws
 from oracle.overflow import Format
-from oracle.rounding import rounded_divide, rounded_shift
-from oracle.tensor import Layer, Made, Shape, coordinates, index_of, place_of, size_of, windows
+from oracle.rescale import as_float32, to_float32
+from oracle.rounding import rounded_divide, rounded_fraction, rounded_shift
+from oracle.tensor import Layer, Made, Shape, coordinates, flat, index_of, place_of, size_of, windows
 
 
 def pool_shape(operation: Mapping[str, Any], shape: Shape) -> Shape:
@@ -66,6 +68,29 @@ def dpu_factors(height: int, width: int) -> tuple[int, int]:
     return best
 
 
+class FloatAverage:
+    """An average of real values in float32, and its ledger."""
+
+    def __init__(self, layer: Layer, channels: int) -> None:
+        """Begin an empty ledger."""
+        self.scales = scales_of(layer.plan, channels)
+        self.rounding: str = layer.settings["pooling"]["rounding"]
+        self.draws = Draws(layer.settings["random"])
+        self.output = Output(layer.settings, layer.plan, channels)
+        self.division = Point("division", channels)
+        self.points = [self.division, self.output.point]
+
+    def run(self, codes: Sequence[int], zero_point: int, number: int, place: Place) -> int:
+        """Return the code of the average of ``codes``."""
+        scale, total = Fraction(as_float32(self.scales[place.channel])), Fraction(0)
+        for code in codes:
+            total = to_float32(total + to_float32(scale * (code - zero_point)))
+        x = to_float32(to_float32(to_float32(total / len(codes)) / scale) + zero_point)
+        rounded = rounded_fraction(x, self.rounding, self.draws.draw(number, self.rounding), self.draws.bits)
+        quotient = self.division.round_only(rounded._replace(value=rounded.value - zero_point), place)
+        return self.output.store(quotient, place)
+
+
 class Average:
     """The datapath of an average, and its ledger."""
 
@@ -110,6 +135,8 @@ def average_pool(layer: Layer) -> Made:
     """Compute the average over the values of each window that lie inside the input."""
     source = layer.inputs[0]
     shape = pool_shape(layer.operation, source.shape)
+    if layer.settings["pooling"]["average"] == "float32":
+        return average_of_reals(layer, shape)
     average = Average(layer.settings, layer.plan, shape[-1])
     made = Made(shape, [], average.points)
     for sample, codes in enumerate(source.samples):
@@ -123,6 +150,49 @@ def average_pool(layer: Layer) -> Made:
                 continue
             indices = inside(layer.operation, source.shape, at)
             stored.append(average.run([codes[i] for i in indices], source.zero_point, number, place))
+        made.samples.append(stored)
+    return made
+
+
+class ImageAverage:
+    """An average over the whole image, whose integer sum is multiplied in float32, and its ledger."""
+
+    def __init__(self, layer: Layer, channels: int) -> None:
+        """Begin an empty ledger."""
+        rows, columns, _ = layer.inputs[0].shape
+        self.scales = scales_of(layer.plan, channels)
+        self.count = rows * columns
+        self.accumulator = Format.of(layer.settings["pooling"]["accumulator"])
+        self.rounding: str = layer.settings["pooling"]["rounding"]
+        self.draws = Draws(layer.settings["random"])
+        self.output = Output(layer.settings, layer.plan, channels)
+        self.sums, self.division = Point("accumulator", channels, last=True), Point("division", channels)
+        empty = [Point("weight", channels), Point("bias", channels)]
+        self.points = [*empty, self.sums, self.division, self.output.point]
+
+    def run(self, codes: Sequence[int], zero_point: int, number: int, place: Place) -> int:
+        """Return the code of the average of ``codes``."""
+        total = self.sums.add_up([code - zero_point for code in codes], self.accumulator, place)
+        scale = Fraction(as_float32(self.scales[place.channel]))
+        ratio = to_float32(scale / to_float32(scale * self.count))
+        product = to_float32(to_float32(Fraction(total)) * ratio)
+        rounded = rounded_fraction(product, self.rounding, self.draws.draw(number, self.rounding), self.draws.bits)
+        return self.output.store(self.division.round_only(rounded, place), place)
+
+
+def average_of_reals(layer: Layer, shape: Shape) -> Made:
+    """Compute the average of real values in float32 over each window, or of codes over the whole image."""
+    source = layer.inputs[0]
+    whole = tuple(layer.operation["window"]) == source.shape[:2]
+    padded = any(flat(layer.operation.get("padding", [])))
+    average = ImageAverage(layer, shape[-1]) if whole and not padded else FloatAverage(layer, shape[-1])
+    made = Made(shape, [], average.points)
+    for sample, codes in enumerate(source.samples):
+        stored = []
+        for number in range(size_of(shape)):
+            at, place = coordinates(number, shape), place_of(sample, number, shape)
+            window = [codes[i] for i in inside(layer.operation, source.shape, at)]
+            stored.append(average.run(window, source.zero_point, number, place))
         made.samples.append(stored)
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -107,7 +108,7 @@ class MeanUnit(Unit):
         True
         """
         source, output = Fraction(as_float32(self.input_scale)), Fraction(as_float32(scale))
-        if self.form == "folded":
+        if self.form in ("folded", "scaled_count"):
             return float(to_float32(source / to_float32(self.count * output)))
         if self.float_ratio:
             return float(to_float32(to_float32(source / output) * to_float32(Fraction(1, self.count))))
@@ -260,6 +261,22 @@ def float32_product(x: int, ratio: float) -> Fraction:
 def float64_product(x: int, ratio: float) -> Fraction:
     """Return float64(x) * ratio, rounded to float64; at most 2^120 in magnitude."""
     return _limited(Fraction(float(x) * ratio))
+
+
+FLOATS: Mapping[int, Callable[[Fraction], Fraction]] = {32: to_float32, 64: lambda x: Fraction(float(x))}
+"""What rounds an exact number to a float of so many bits."""
+
+
+def float_scaled(x: int, ratio: float, precision: int, divisor: float = 1.0, added: int = 0) -> Fraction:
+    """Return ``x * ratio / divisor + added``, every result rounded to a float; products and quotients up to 2^120.
+
+    >>> float_scaled(3, 0.1, 32, 0.3), float_scaled(3, 0.1, 32, added=2**24)
+    (Fraction(1, 1), Fraction(16777216, 1))
+    """
+    product = {32: float32_product, 64: float64_product}[precision](x, ratio)
+    single = FLOATS[precision]
+    quotient = single(_limited(product / single(Fraction(divisor))))
+    return single(quotient + added)
 
 
 def _limited(x: Fraction) -> Fraction:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from math import ldexp, prod
 from typing import Any
 
@@ -11,7 +10,7 @@ from oracle.activation import Relu
 from oracle.ledger import Place, Point
 from oracle.lfsr import NO_RANDOM, Draws
 from oracle.overflow import Format
-from oracle.rescale import Unit, divided, float32_product, float64_product, multiplier, power_of_two_shift
+from oracle.rescale import Unit, divided, float_scaled, multiplier, power_of_two_shift
 from oracle.rounding import Rounded, rounded_fraction, rounded_shift
 
 Step = Mapping[str, Any]
@@ -240,8 +239,10 @@ def rounded_by(x: int, step: Step, draw: int, draw_bits: int) -> Rounded:
         return interpolated(x, step, draw, draw_bits)
     if step["step"] == "shift_right":
         return rounded_shift(x, step["by"], step["rounding"], draw, draw_bits, step.get("guard_bits"))
-    product: Fraction = {32: float32_product, 64: float64_product}[step["precision"]](x, step["by"])
-    return rounded_fraction(product, step["rounding"], draw, draw_bits)
+    added: int = step.get("added", 0)
+    scaled = float_scaled(x, step["by"], step["precision"], step.get("divisor", 1.0), added)
+    rounded = rounded_fraction(scaled, step["rounding"], draw, draw_bits)
+    return rounded._replace(value=rounded.value - added)
 
 
 class Walk:

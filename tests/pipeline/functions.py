@@ -39,6 +39,7 @@ PARAMETERS = {
     "celu": (0.7,),
     "elu": (1.3,),
     "hard_shrink": (0.5,),
+    "leaky_relu": (0.3,),
     "soft_shrink": (0.5,),
     "squareplus": (4.0,),
     "threshold": (0.25, -1.5),
@@ -57,7 +58,8 @@ def curve_units() -> st.SearchStrategy[Json]:
             "rounding": st.sampled_from(STEADY),
             "precision": st.sampled_from([32, 64]),
             "hard_silu": st.sampled_from(["table", "fixed"]),
-            "gates": st.sampled_from(["table", "fixed"]),
+            "division": st.sampled_from(["reciprocal", "direct"]),
+            "gates": st.sampled_from(["table", "fixed", "rational"]),
             "gelu": st.sampled_from(["table", "polynomial"]),
         }
     )

@@ -171,10 +171,12 @@ def requantizations(draw: DrawFn) -> Json:
 @composite
 def additions(draw: DrawFn) -> Json:
     """Return how tensors are added."""
-    accumulator = draw(fits(6, 30))
-    if draw(st.booleans()):
+    accumulator, kind = draw(fits(6, 30)), draw(st.sampled_from(["rescaled", "weighted", "float32"]))
+    if kind == "rescaled":
         return {"left_shift": draw(st.integers(0, 12)), "accumulator": accumulator}
     bits, rounding = draw(st.integers(14, 32)), draw(st.sampled_from(ROUNDINGS))
+    if kind == "float32":
+        return {"kind": kind, "rounding": rounding}
     return {"kind": "weighted", "multiplier_bits": bits, "rounding": rounding, "accumulator": accumulator}
 
 
@@ -185,6 +187,7 @@ def step_lists(draw: DrawFn) -> list[Json]:
     if draw(st.integers(0, 3)) == 0:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
         core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(FLOAT_RULES))}
+        core[0] |= {"zero_point": draw(st.sampled_from(["behind", "inside"]))}
     else:
         rule = draw(st.sampled_from(RULES))
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
@@ -406,8 +409,9 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
             "pooling": {
                 "accumulator": draw(fits(6, 24)),
                 "rounding": draw(st.sampled_from(ROUNDINGS)),
-                "mean": draw(st.sampled_from(["ratio", "divided", "folded"])),
+                "mean": draw(st.sampled_from(["ratio", "divided", "scaled_count", "folded"])),
                 "max_padding": draw(st.sampled_from(["skipped", "zero"])),
+                "average": draw(st.sampled_from(["integer", "integer", "float32"])),
                 **draw(st.sampled_from(POOLINGS)),
             },
             "softmax": {"run_on": softmax},
@@ -427,6 +431,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
                 )
             },
             "addition": draw(additions()),
+            "concatenation": {"kind": draw(st.sampled_from(["rescaled", "float32"]))},
             "curve": draw(curve_units()),
             "resize": draw(resizings()),
             "normalization": draw(normalizations()),

@@ -77,7 +77,14 @@ def drawn_steps(draw: DrawFn) -> list[Step]:
             ratio = np.full(CHANNELS, draw(st.floats(0.001, 3.0)))
             precision = draw(st.sampled_from([32, 64]))
             steps.append(
-                ScaleFloat(point=point, ratio=ratio, precision=precision, rounding=draw(st.sampled_from(STEADY)))
+                ScaleFloat(
+                    point=point,
+                    ratio=ratio,
+                    divisor=draw(st.sampled_from([1.0, 0.7, 3e-5])) * np.ones(ratio.size),
+                    added=np.full(ratio.size, draw(st.integers(-128, 127)), np.int64),
+                    precision=precision,
+                    rounding=draw(st.sampled_from(STEADY)),
+                )
             )
         elif kind == 9:
             steps.append(draw(drawn_scaling(point)))

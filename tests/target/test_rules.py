@@ -347,8 +347,11 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "weights of a sum without their kind": (
         {"addition": {"multiplier_bits": 16, "rounding": "floor"}},
         [
-            f"addition.{key}: no effect without `kind: weighted`; add the kind, or leave {key} out"
-            for key in ("multiplier_bits", "rounding")
+            f"addition.{key}: no effect without {kinds}; add the kind, or leave {key} out"
+            for key, kinds in (
+                ("multiplier_bits", "`kind: weighted`"),
+                ("rounding", "`kind: weighted` or `kind: float32`"),
+            )
         ],
     ),
     "a section that an operation has no use for": (

@@ -55,6 +55,7 @@ def test_pow2_int8() -> None:
 
 SOFTMAX = {
     "cmsis-nn": "fixed",
+    "onnxruntime": "divided",
     "tflite-int16x8": "interpolated",
     "tflite-int8": "fixed",
     "tflite-int8-optimized": "table",

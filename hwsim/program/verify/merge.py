@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwsim.program.records import Join, Product, Sum, Tensor
+import numpy as np
+
+from hwsim.program.records import FloatSum, Join, Product, Sum, Tensor
 from hwsim.program.verify.fields import DROPPED, STORED_BITS, check_field, check_format, check_rounding
 from hwsim.program.verify.need import magnitude, need
 from hwsim_kernels.fields import BITS, FIELDS, OVERFLOW, ROUNDING, SATURATED_BITS, SHIFT, SIGNED
@@ -15,6 +17,22 @@ def check_sum(one: Sum, inputs: Sequence[Tensor]) -> None:
     need(any(point.name == "accumulator" for point in one.points), f"{one.name}: has no accumulator")
     need(all(stretches(tensor.shape, one.output.shape) for tensor in inputs), f"{one.name}: its inputs differ in shape")
     check_field(one, one.field, 4)
+
+
+def check_float_sum(one: FloatSum, inputs: Sequence[Tensor]) -> None:
+    """Check the shapes that a sum in float32 adds, its ratios, and what it begins with."""
+    need(all(stretches(tensor.shape, one.output.shape) for tensor in inputs), f"{one.name}: its inputs differ in shape")
+    need(one.ratios.shape == (len(inputs), one.channels), f"{one.name}: ratios have the shape {one.ratios.shape}")
+    need(one.fixed.shape == (one.channels,), f"{one.name}: does not begin with a number for each channel")
+    reach = np.abs(one.fixed) + sum(
+        np.abs(ratios) * 2.0**tensor.format.bits
+        for ratios, tensor in zip(one.ratios, inputs, strict=True)
+        if tensor.format is not None
+    )
+    need(bool((reach < 1 << 40).all()), f"{one.name}: a sum needs more than 40 bits")
+    for numbers in (one.ratios, one.fixed):
+        need(bool((numbers == numbers.astype(np.float32)).all()), f"{one.name}: holds a number that is no float32")
+    need([point.name for point in one.points[:1]] == ["requantize"], f"{one.name}: its points are wrong")
 
 
 def stretches(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwsim.program.records import PoolAverage, PoolMax, Tensor
+from hwsim.program.records import FloatAverage, PoolAverage, PoolMax, Tensor
 from hwsim.program.verify.fields import STORED_BITS, check_field
 from hwsim.program.verify.need import need
 
 
-def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
+def check_pool(one: PoolMax | PoolAverage | FloatAverage, inputs: Sequence[Tensor]) -> None:
     """Check the window of a pooling."""
     source = inputs[0]
     need(len(source.shape) == len(one.output.shape) == 3, f"{one.name}: pools over (h, w, c) alone")
@@ -24,6 +24,11 @@ def check_pool(one: PoolMax | PoolAverage, inputs: Sequence[Tensor]) -> None:
         form = one.output.format
         held = form is not None and form.minimum <= one.outside <= form.maximum
         need(held, f"{one.name}: what its windows hold outside is no code")
+    if isinstance(one, FloatAverage):
+        need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")
+        need(one.scales.shape == (one.channels,), f"{one.name}: scales have the shape {one.scales.shape}")
+        need(bool(((one.scales > 2.0**-100) & (one.scales < 2.0**100)).all()), f"{one.name}: a scale is no float32")
+        need([point.name for point in one.points[:1]] == ["division"], f"{one.name}: its points are wrong")
     if isinstance(one, PoolAverage):
         check_field(one, one.field, 5)
         need(abs(one.zero_point) <= 1 << STORED_BITS, f"{one.name}: its zero point is no code")

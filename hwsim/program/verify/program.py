@@ -10,8 +10,11 @@ from hwsim.program.records import (
     ConstantCodes,
     CropCodes,
     Decode,
+    DividedSoftmax,
     Encode,
     FixedSoftmax,
+    FloatAverage,
+    FloatSum,
     HostSoftmax,
     Interpolate,
     IntOperation,
@@ -41,7 +44,7 @@ from hwsim.program.verify.input import check_quantize
 from hwsim.program.verify.levels import check_decode, check_encode
 from hwsim.program.verify.mac import check_multiply
 from hwsim.program.verify.matmul import check_matrix_product
-from hwsim.program.verify.merge import check_join, check_product, check_sum
+from hwsim.program.verify.merge import check_float_sum, check_join, check_product, check_sum
 from hwsim.program.verify.need import need
 from hwsim.program.verify.normalize import check_normalize
 from hwsim.program.verify.points import check_points
@@ -49,6 +52,7 @@ from hwsim.program.verify.pooling import check_pool
 from hwsim.program.verify.resize import check_interpolate
 from hwsim.program.verify.shape import check_pick, check_relabel, check_sides
 from hwsim.program.verify.softmax import (
+    check_divided_softmax,
     check_fixed_softmax,
     check_host_softmax,
     check_line_softmax,
@@ -91,8 +95,11 @@ CHECKS: Mapping[type, Callable[[Any, Sequence[Tensor]], None]] = {
     PickRows: check_rows,
     CropCodes: check_sides,
     Decode: check_decode,
+    DividedSoftmax: check_divided_softmax,
     Encode: check_encode,
     FixedSoftmax: check_fixed_softmax,
+    FloatAverage: check_pool,
+    FloatSum: check_float_sum,
     HostSoftmax: check_host_softmax,
     Interpolate: check_interpolate,
     Join: check_join,

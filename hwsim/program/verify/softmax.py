@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hwsim.formats import IntFormat
 from hwsim.program.records import (
+    DividedSoftmax,
     FixedSoftmax,
     HostSoftmax,
     LineSoftmax,
@@ -82,6 +84,19 @@ def check_table_softmax(one: TableSoftmax, inputs: Sequence[Tensor]) -> None:
     need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")
     inside = bool(((one.table >= 0) & (one.table <= 1)).all())
     need(inside and one.table[0] == 1, f"{one.name}: its table holds no exponentials")
+
+
+def check_divided_softmax(one: DividedSoftmax, inputs: Sequence[Tensor]) -> None:
+    """Check the formats, the table and the factor of a softmax that divides."""
+    check_lines(one, inputs)
+    form = inputs[0].format
+    alike = form is not None and form == one.output.format == IntFormat(bits=8, signed=form.signed)
+    need(alike, f"{one.name}: a softmax that divides has codes of 8 bits")
+    need(one.table.shape == (256,), f"{one.name}: its table has the shape {one.table.shape}")
+    largest, size = float(one.table[0]), one.output.shape[one.axis]
+    falls = bool(((one.table >= 0) & (one.table <= largest)).all())
+    need(falls and 1 <= largest * size < 2.0**127, f"{one.name}: its table holds no exponentials that can be added")
+    need(1 <= one.factor < 2.0**101, f"{one.name}: its factor is {one.factor!r}")
 
 
 def check_polynomial_softmax(one: PolynomialSoftmax, inputs: Sequence[Tensor]) -> None:

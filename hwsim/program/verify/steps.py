@@ -12,6 +12,8 @@ from hwsim.program.records import (
     ClipLow,
     CountLevels,
     FitTo,
+    FloatAverage,
+    FloatSum,
     Interpolate,
     IntOperation,
     Join,
@@ -54,7 +56,17 @@ def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int,
             channels = one.channels if isinstance(one, Sum) else tensor.shape[-1]
             yield from ((channels, step) for step in steps)
     if isinstance(
-        one, Interpolate | MatrixProduct | NormalizeCodes | MultiplyAccumulate | PoolAverage | Product | Sum | Rescale
+        one,
+        FloatAverage
+        | FloatSum
+        | Interpolate
+        | MatrixProduct
+        | NormalizeCodes
+        | MultiplyAccumulate
+        | PoolAverage
+        | Product
+        | Sum
+        | Rescale,
     ):
         yield from ((one.channels, step) for step in one.steps)
 
@@ -87,5 +99,7 @@ def check_step(name: str, step: Step, channels: int) -> None:
         need(0 <= step.guard_bits <= 32, f"{name}: a rounder has {step.guard_bits} guard bits")
     if isinstance(step, ScaleFloat):
         need(bool(np.isfinite(step.ratio).all()) and step.precision in (32, 64), f"{name}: a ratio is no number")
+        need(bool((step.divisor > 0).all() and np.isfinite(step.divisor).all()), f"{name}: divides by no scale")
+        need(magnitude(step.added) <= 1 << STORED_BITS, f"{name}: what is added before a rounding is no code")
     if isinstance(step, ClipLow | ClipHigh):
         need(magnitude(step.limit) < 1 << 62, f"{name}: a limit needs more than 62 bits")

@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from hwsim.formats import IntFormat, bits_needed
-from hwsim.program.records import HostSoftmax, IntOperation, Join, MatrixProduct, Product, Quantize, Sum, Tensor
+from hwsim.program.records import (
+    FloatSum,
+    HostSoftmax,
+    IntOperation,
+    Join,
+    MatrixProduct,
+    Product,
+    Quantize,
+    Sum,
+    Tensor,
+)
 from hwsim.program.verify.fields import STORED_BITS
 from hwsim.program.verify.need import need
 
 
 def check_tensors(one: IntOperation, inputs: Sequence[Tensor]) -> None:
     """Check how many tensors an operation reads, and which side of the datapath each stands on."""
-    several = isinstance(one, Sum | Join)
+    several = isinstance(one, Sum | FloatSum | Join)
     wanted = 2 if isinstance(one, Product | MatrixProduct) else 1
     need(len(inputs) > 0 if several else len(inputs) == wanted, f"{one.name}: reads {len(inputs)} tensors")
     for tensor in inputs:

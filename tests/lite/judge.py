@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,13 +28,15 @@ def codes_for(path: Path, count: int, seed: int = 0) -> Any:
     return drawn
 
 
-def judged(paths: list[Path], samples: list[Any]) -> list[dict[str, Any]]:
-    """Return what the interpreter makes of samples, in one process for all files."""
+def judged(paths: list[Path], samples: list[Any], library: Path | None = None) -> list[dict[str, Any]]:
+    """Return what the interpreter makes of samples, in one process for all files, with a ``library`` loaded first."""
     arguments: list[str] = []
     for path, codes in zip(paths, samples, strict=True):
         np.save(path.with_suffix(".npy"), codes)
         arguments += [str(path), str(path.with_suffix(".npy")), str(path.with_suffix(".npz"))]
-    subprocess.run([sys.executable, interpreter.__file__, *arguments], check=True, capture_output=True)
+    environment = os.environ | ({"LD_PRELOAD": str(library)} if library else {})
+    command = [sys.executable, interpreter.__file__, *arguments]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
     return [dict(np.load(path.with_suffix(".npz"))) for path in paths]
 
 

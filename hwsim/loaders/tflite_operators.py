@@ -115,13 +115,29 @@ def _ranked(draft: Draft, name: str, rank: int, own: str) -> str:
 
 
 def batch_matmul(draft: Draft, operator: FileOperator) -> None:
-    """Import BATCH_MATMUL of two feature maps, or of one and a constant."""
+    """Import BATCH_MATMUL of two feature maps, or of one and a constant; a matrix for several is repeated."""
     output, names = result(operator), (_operand(draft, operator, 0), _operand(draft, operator, 1))
     turned = bool(operator.options.get("AdjX")), bool(operator.options.get("AdjY"))
-    ranks = {len(draft.shape_of(name)) for name in names} | {len(draft.shape(output))}
-    if len(ranks) != 1:
-        raise RefusedError("multiplies matrices of other ranks than the result's")
-    draft.add(MatMul(name=draft.name(output), inputs=names, transpose=turned), output)
+    own, shape = draft.name(output), draft.shape(output)
+    if draft.batch != 1 and len({len(given(operator, number).shape) for number in (0, 1)}) > 1:
+        raise RefusedError("multiplies matrices of different ranks, with a batch of more than 1 among their axes")
+    ranked = [_ranked(draft, name, len(shape), own) for name in names]
+    repeated = tuple(_repeated(draft, name, shape[:-2], own) for name in ranked)
+    draft.add(MatMul(name=own, inputs=repeated, transpose=turned), output)
+
+
+def _repeated(draft: Draft, name: str, many: tuple[int, ...], own: str) -> str:
+    """Return the name of so many matrices: along axes of size 1 they are repeated."""
+    shape = draft.shape_of(name)
+    if shape[:-2] == many:
+        return name
+    if not all(size in (1, wanted) for size, wanted in zip(shape[:-2], many, strict=True)):
+        raise RefusedError(f"has an operand of the shape {shape} for {many} matrices")
+    wide = f"{own}/{name}/repeated"
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    index = np.ascontiguousarray(np.broadcast_to(numbers, (*many, *shape[-2:])))
+    draft.add_inner(Rearrange(name=wide, inputs=(name,), index=index), draft.tensors[name])
+    return wide
 
 
 def resize_bilinear(draft: Draft, operator: FileOperator) -> None:

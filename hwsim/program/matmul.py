@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.network import MatMul
-from hwsim.program.accumulator import Sums, prove_stages
+from hwsim.program.accumulator import Bounds, Sums, prove_stages
 from hwsim.program.context import Context
-from hwsim.program.mac import check_fixed_scale, ends_of, operand_range, ratio_of
+from hwsim.program.mac import check_fixed_scale, code_range, ends_of, operand_range, ratio_of
 from hwsim.program.pipeline import Pipeline
 from hwsim.program.ratio import Ratio
-from hwsim.program.records import MatrixProduct, Tensor
+from hwsim.program.records import MatrixProduct
 from hwsim.quantize.decide import dropped_bits
 from hwsim_kernels.order import steps_in_order
 
@@ -25,9 +25,10 @@ def lower_matmul(operation: MatMul, context: Context) -> list[MatrixProduct]:
     check_fixed_scale(operation.name, settings, unit, output)
     tile = settings.mac.tile.input_channel if settings.mac.tile else None
     places = steps_in_order(1, 1, depth, settings.mac.order, tile)
+    removed = settings.mac.second_zero_point == "removed"
     sums = Sums(
-        weights=np.full((1, depth, 1), largest(second), np.int32),
-        operands=(-largest(first), largest(first)),
+        weights=np.full((1, depth, 1), largest(operand_range(second) if removed else code_range(second)), np.int32),
+        operands=(-largest(operand_range(first)), largest(operand_range(first))),
         ends=ends_of(settings.mac, places),
         start=np.zeros(1, np.int64),
         start_level=len(settings.mac.stages) - 1,
@@ -48,7 +49,7 @@ def lower_matmul(operation: MatMul, context: Context) -> list[MatrixProduct]:
             wide=proof.wide or pipeline.wide,
             narrow=pipeline.narrow,
             transpose=operation.transpose,
-            zero_points=np.array([first.zero_point, second.zero_point], np.int64),
+            zero_points=np.array([first.zero_point, second.zero_point if removed else 0], np.int64),
             places=places[:, 2].copy(),
             product=proof.product,
             stages=proof.stages,
@@ -61,7 +62,7 @@ def lower_matmul(operation: MatMul, context: Context) -> list[MatrixProduct]:
     ]
 
 
-def largest(source: Tensor) -> int:
-    """Return the largest magnitude of a code less its zero point."""
-    low, high = operand_range(source)
+def largest(operand: Bounds) -> int:
+    """Return the largest magnitude of an operand."""
+    low, high = operand
     return max(-low, high)

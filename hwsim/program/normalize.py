@@ -9,6 +9,7 @@ import numpy as np
 from hwsim.errors import WidthError
 from hwsim.network import Normalize
 from hwsim.program.context import Context
+from hwsim.program.mac import operand_range
 from hwsim.program.matmul import largest
 from hwsim.program.pipeline import ONE_WORD, Pipeline
 from hwsim.program.ratio import Ratio
@@ -21,7 +22,7 @@ def lower_normalize(operation: Normalize, context: Context) -> list[NormalizeCod
     source, output = context.codes(operation.inputs[0]), context.made(operation.name)
     unit, channels = settings.normalization, output.shape[-1]
     many = (math.prod(source.shape) if operation.whole else channels) // operation.groups
-    most = 2 * largest(source) << unit.fraction_bits
+    most = 2 * largest(operand_range(source)) << unit.fraction_bits
     if most * most * many >= ONE_WORD:
         needed = (most * most * many).bit_length() + 1
         raise WidthError(

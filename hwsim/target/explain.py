@@ -113,6 +113,8 @@ def _accumulation(settings: Settings) -> Iterator[tuple[str, str]]:
             "zero point",
             "inputs are multiplied as stored; what their zero point adds is taken off with the bias",
         )
+    if mac.second_zero_point == "ignored":
+        yield "second factor", "of two feature maps the second is multiplied as stored, as if its zero point were 0"
 
 
 def _product(product: Product | None) -> str:

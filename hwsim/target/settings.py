@@ -169,6 +169,9 @@ class Mac(Section):
     input_zero_point: Literal["removed", "corrected"] = "removed"
     """`removed`: inputs are multiplied less their zero point. `corrected`: as they are stored, padding as the zero
     point, and what the zero point adds to a sum is taken off with the bias."""
+    second_zero_point: Literal["removed", "ignored"] = "removed"
+    """The second operand of a matrix product of two feature maps: `removed`: multiplied less its zero point. `ignored`:
+    as it is stored, whatever its zero point; nothing makes up for that (XNNPACK)."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage(name="accumulator"),)
     """The levels of accumulation, from the inside out."""
 

@@ -36,7 +36,9 @@ def test_any_lines(form: Form, data: st.DataObject, last: bool, first_sample: in
 
 
 @pytest.mark.parametrize(
-    ("form", "scale"), [(form, scale) for form in (FIXED, PARABOLA) for scale in form.scales], ids=str
+    ("form", "scale"),
+    [(form, scale) for form in (FIXED, PARABOLA) for scale in form.scales],
+    ids=lambda one: one.name if isinstance(one, Form) else str(one),
 )
 def test_every_difference(form: Form, scale: float) -> None:
     form.agrees(form.codes(np.arange(-128, 128).reshape(1, -1, 1)), scale, 256, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,17 @@ def files(
     samples = [codes_for(path, 6) for path in paths]
     made = zip(paths, samples, judged(paths, samples), strict=True)
     return dict(zip(contents, made, strict=True))
+
+
+@pytest.fixture(scope="session")
+def rounded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a library for the interpreter whose erfc and tanh of float32 round once: GELU takes them from there."""
+    if shutil.which("cc") is None:
+        pytest.skip("cc is missing")
+    library = tmp_path_factory.mktemp("library") / "rounded_once.so"
+    source = Path(__file__).with_name("rounded_once.c")
+    subprocess.run(["cc", "-O1", "-fno-builtin", "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
+    return library
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,37 @@ def of_rows(x: Any) -> Any:
     return keras.ops.matmul(layers.Dense(5)(x), keras.ops.transpose(layers.Dense(5)(x), (0, 2, 1)))
 
 
+def drawn_product(seed: int) -> Build:
+    """Return a product of matrices whose shapes, batches and order of axes ``seed`` draws, made of a vector.
+
+    Batches of either operand may be repeated or absent; some second operands are constants. Of a first operand that is
+    turned around none are repeated: there TensorFlow Lite's built-in kernels read outside of their memory.
+    """
+    generator = np.random.default_rng(seed)
+    rows, depth, columns = (int(generator.integers(1, most)) for most in (10, 40, 20))
+    many = [int(one) for one in generator.integers(1, 4, generator.integers(0, 3))]
+    batches = [
+        [one if generator.random() < 0.7 else 1 for one in many][generator.integers(0, 2) * (len(many) > 1) :]
+        for _ in range(2)
+    ]
+    turned = generator.random(2) < 0.4
+    turned[0] &= batches[0] == batches[1]
+    constant = generator.random() < 0.2
+
+    def build(x: Any) -> Any:
+        operands = []
+        for number, matrix in enumerate(((rows, depth), (depth, columns))):
+            shape = (*batches[number], *(matrix[::-1] if turned[number] else matrix))
+            if number and constant:
+                made = keras.ops.convert_to_tensor(generator.normal(0.3, 1, (1, *shape)).astype(np.float32))
+            else:
+                made = layers.Reshape(shape)(layers.Dense(int(np.prod(shape)))(x))
+            operands.append(keras.ops.swapaxes(made, -1, -2) if turned[number] else made)
+        return keras.ops.matmul(*operands)
+
+    return build
+
+
 def excited(x: Any) -> Any:
     """Return an image whose channels are weighed by gates."""
     gates = layers.Dense(3, activation="relu")(layers.GlobalAveragePooling2D(keepdims=True)(x))

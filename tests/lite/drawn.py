@@ -207,13 +207,28 @@ class End:
         return x
 
 
+@dataclass(frozen=True)
+class Matrices:
+    """Products of the matrices (columns, channels) of an image and of a convolution of it, row by row."""
+
+    across: bool
+
+    def __call__(self, x: Any) -> Any:
+        """Return the products of channels, or of pixels if ``across``."""
+        other = layers.Conv2D(x.shape[-1], 1)(x)
+        if self.across:
+            return keras.ops.matmul(x, keras.ops.swapaxes(other, -1, -2))
+        return keras.ops.matmul(keras.ops.swapaxes(x, -1, -2), other)
+
+
 fused = st.sampled_from(FUSED)
-middles = st.one_of(
+narrow_middles = st.one_of(
     st.builds(Conv, st.integers(1, 4), pairs, pairs, pairs, either, st.integers(1, 3), fused, st.booleans()),
     st.builds(Depthwise, pairs, st.integers(1, 2), st.integers(1, 2), either, st.integers(1, 2), fused),
     st.builds(Transposed, st.integers(1, 4), pairs, pairs, either, st.sampled_from([None, "relu"])),
     st.builds(Pool, st.sampled_from(["max", "average"]), pairs, pairs, either),
     st.builds(Curve, st.sampled_from(CURVES)),
+    st.builds(Matrices, st.booleans()),
     st.builds(Moved, st.sampled_from(["pad", "crop", "nearest", "bilinear", "permute", "every other"]), pairs),
     st.builds(
         Joined,
@@ -224,6 +239,9 @@ middles = st.one_of(
         st.sampled_from([None, None, "relu", "relu6", "tanh"]),
     ),
 )
+middles = narrow_middles.filter(lambda part: part != Curve("hard_silu"))
+"""What the converter makes operators of with 16-bit feature maps, too."""
+
 ends = st.builds(
     End, st.sampled_from(["image", "flat", "mean", "maximum", "rows", "softmax"]), st.integers(1, 5), fused
 )
@@ -246,8 +264,8 @@ class Drawn:
 
 
 @composite
-def networks(draw: DrawFn) -> Drawn:
-    """Return a network of up to five parts."""
+def networks(draw: DrawFn, *, wide: bool = False) -> Drawn:
+    """Return a network of up to five parts, for 16-bit feature maps if ``wide``."""
     shape = tuple(draw(st.integers(3, 9)) for _ in range(2)) + (draw(st.integers(1, 4)),)
-    parts = draw(st.lists(middles, min_size=1, max_size=4))
+    parts = draw(st.lists(middles if wide else narrow_middles, min_size=1, max_size=4))
     return Drawn(shape, (*parts, draw(ends)), draw(st.integers(0, 999)))

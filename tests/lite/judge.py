@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from lite import interpreter
@@ -48,9 +50,13 @@ def asked(judge: Judge, path: Path, codes: Any, *more: str) -> dict[str, Any]:
         raise
 
 
-def judged(paths: list[Path], samples: list[Any]) -> list[dict[str, Any]]:
-    """Return what the interpreter makes of samples."""
-    return [asked(interpreter.tensors, path, codes) for path, codes in zip(paths, samples, strict=True)]
+def judged(paths: list[Path], samples: list[Any], library: Path | None = None) -> list[dict[str, Any]]:
+    """Return what the interpreter makes of samples; if a ``library`` is to be loaded first, in a process of its own."""
+    if library is None:
+        return [asked(interpreter.tensors, path, codes) for path, codes in zip(paths, samples, strict=True)]
+    alone = multiprocessing.get_context("spawn")
+    with patch.dict(os.environ, LD_PRELOAD=str(library)), ProcessPoolExecutor(1, alone) as own:
+        return list(own.map(interpreter.tensors, map(str, paths), samples))
 
 
 def all_tensors(network: Network) -> Network:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 from keras import layers
 from lite import kernels, micro
-from lite.converted import CASES, OPERATORS, convert
+from lite.converted import CASES, OPERATORS, convert, drawn_product
 from lite.judge import Judge, asked, codes_for
+from lite.judge import judged as reference
 from lite.outputs import with_every_output
 from lite.test_interpreter import compare
 from pipeline.test_real_models import model
@@ -34,12 +36,12 @@ LEFT = {
 """The operators that XNNPACK leaves to the built-in kernels, as docs/tflite.md lists them."""
 
 SMALL = {**CASES, **OPERATORS}
-MISSING = {("tflite-int8-xnnpack", "matmul"), ("tflite-micro-int8", "gelu")}
-"""What a target does not match, or its implementation has not (docs/tflite.md)."""
+MISSING = {("tflite-micro-int8", "gelu")}
+"""What an implementation has not (docs/tflite.md)."""
 FEW = (
     "conv strides (1, 2), relu", "conv in groups", "conv 1x1 without bias", "depthwise", "flatten, dense", "add, relu",
     "multiply by channel", "average pool", "global average", "global average, kept", "relu6 alone", "softmax",
-    "leaky relu", "bilinear", "softmax, quantize",
+    "leaky relu", "bilinear", "softmax, quantize", "matmul",
 )  # fmt: skip
 """Networks of which each implementation computes some tensor in a way of its own; slow tests take all of them."""
 
@@ -135,6 +137,20 @@ def test_dense_layers_whose_weights_have_one_scale(target: str, tmp_path: Path) 
     codes = codes_for(path, 3000, 1)
     (wanted,) = judged(target, [path], [codes])
     assert compare(path, codes, wanted, target) == 1
+
+
+@pytest.mark.slow
+def test_products_of_matrices(tmp_path: Path) -> None:
+    """Shapes of all kinds; XNNPACK takes the second operand as it is stored, all others less its zero point."""
+    paths = [tmp_path / f"{seed}.tflite" for seed in range(60)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(convert((6,), drawn_product(seed), seed=seed))
+        assert any(one.word == "BATCH_MATMUL" for one in read_graph(path).operators)
+    samples = [codes_for(path, 50) for path in paths]
+    for target in ("tflite-int8", *JUDGES):
+        judge = reference if target == "tflite-int8" else partial(judged, target)
+        for path, codes, wanted in zip(paths, samples, judge(paths, samples), strict=True):
+            assert compare(path, codes, wanted, target, lively=False) > 0
 
 
 @pytest.mark.slow

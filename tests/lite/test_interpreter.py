@@ -12,6 +12,7 @@ from keras import layers
 from lite.converted import CASES, OPERATORS, SHAPES, chain, convert, convert_model
 from lite.judge import all_tensors, codes_for, judged
 from lite.networks import NETWORKS
+from lite.outputs import with_scales
 from pipeline.test_real_models import model
 
 import hwsim
@@ -102,6 +103,30 @@ def bent(x: Any) -> Any:
     return keras.ops.gelu(x, approximate=True)
 
 
+TOLD_APART = (
+    (
+        bent,
+        (
+            (4.701777288573794e-05, 4.701777288573794e-05),
+            (6.0480877436930314e-05, 6.0480877436930314e-05),
+            (0.00013382552424445748, 8.608511416241527e-05),
+            (3.473446486168541e-05, 2.3863163733039983e-05),
+        ),
+    ),
+    (
+        layers.Activation("gelu"),
+        (
+            (6.750691682100296e-05, 6.750691682100296e-05),
+            (0.0001702937006484717, 0.0001702937006484717),
+            (0.00015988103405106813, 0.00015988103405106813),
+            (0.00010033161379396915, 0.00010033161379396915),
+            (0.00021124474005773664, 0.00017571367789059877),
+        ),
+    ),
+)
+"""GELUs with scales of input and output."""
+
+
 @pytest.mark.parametrize(
     ("build", "reaches"),
     [
@@ -123,6 +148,23 @@ def test_every_code_of_16_bits_through_a_function(build: Any, reaches: list[floa
         reaching = np.linspace(-reach, reach, 4096, dtype=np.float32)[None]
         path.write_bytes(convert_model(keras.Model(inputs, build(inputs)), [reaching], wide=True))
     for path, wanted in zip(paths, judged(paths, [codes] * len(paths)), strict=True):
+        assert compare(path, codes, wanted, "tflite-int16x8") == 1
+
+
+def test_only_the_c_library_tells_gelus_of_16_bits_apart(rounded_once: Path, tmp_path: Path) -> None:
+    """With an erfc and a tanh that round once, every code is equal at scales where others give another entry.
+
+    The scales are those at which the GNU C library 2.36 does; here the interpreter loads one that does not.
+    """
+    calibrating = np.linspace(-3, 3, 4096, dtype=np.float32)[None]
+    paths, codes = list[Path](), np.arange(-(1 << 15), 1 << 15).astype(np.int16).reshape(16, 4096)
+    for build, scales in TOLD_APART:
+        inputs = keras.Input((4096,), batch_size=1)
+        content = convert_model(keras.Model(inputs, build(inputs)), [calibrating], wide=True)
+        for first, last in scales:
+            paths.append(tmp_path / f"{len(paths)}.tflite")
+            paths[-1].write_bytes(with_scales(content, first, last))
+    for path, wanted in zip(paths, judged(paths, [codes] * len(paths), rounded_once), strict=True):
         assert compare(path, codes, wanted, "tflite-int16x8") == 1
 
 

@@ -14,10 +14,10 @@ def lying(one: Tensor, transposed: bool) -> Shape:
     return (size_of(one.shape[:-2]), rows, columns)
 
 
-def matrices(one: Tensor, sample: int, transposed: bool) -> list[list[list[int]]]:
-    """Return the matrices of a sample, less the zero point, as they enter the product."""
+def matrices(one: Tensor, sample: int, transposed: bool, zero_point: int) -> list[list[list[int]]]:
+    """Return the matrices of a sample, less a zero point, as they enter the product."""
     many, rows, columns = lying(one, transposed)
-    values = [code - one.zero_point for code in one.samples[sample]]
+    values = [code - zero_point for code in one.samples[sample]]
 
     def at(matrix: int, row: int, column: int) -> int:
         start = matrix * rows * columns
@@ -37,8 +37,10 @@ def matmul(layer: Layer) -> Made:
     dropped = datapath.product.shift + sum(stage["shift"] for stage in mac["stages"])
     unit = accumulator_unit(a.scale, b.scale, dropped)
     made = Made((*a.shape[:-2], rows, columns), [], [*datapath.points, *finish.points])
+    ignored = mac.get("second_zero_point", "removed") == "ignored"
     for sample in range(len(a.samples)):
-        left, right = matrices(a, sample, turned), matrices(b, sample, turned_too)
+        left = matrices(a, sample, turned, a.zero_point)
+        right = matrices(b, sample, turned_too, 0 if ignored else b.zero_point)
         stored = []
         for number in range(many * rows * columns):
             position, channel = divmod(number, columns)

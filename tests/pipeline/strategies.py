@@ -367,6 +367,7 @@ def targets(draw: DrawFn, fixed: bool = False) -> Target:
     position = draw(st.sampled_from(positions))
     if position != "steps" and not drops:
         mac["input_zero_point"] = draw(st.sampled_from(["removed", "corrected"]))
+    mac["second_zero_point"] = draw(st.sampled_from(["removed", "ignored"]))
     most = {"first": last["bits"], "inner": inner["bits"]}.get(position, 64)
     bias_bits = draw(st.integers(2, most))
     bias_shift = draw(st.integers(0, min(most - bias_bits, 62))) if draw(st.booleans()) else 0

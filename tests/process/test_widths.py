@@ -86,6 +86,11 @@ SECTIONS: dict[str, Json] = {
     },
     "wide additions": {"addition": {"left_shift": 10, "accumulator": {"bits": 16, "overflow": "wrap"}}},
     "weighted": {"addition": {"kind": "weighted", "multiplier_bits": 16, "accumulator": {"bits": 20}}},
+    "in float32": {
+        "addition": {"kind": "float32"},
+        "concatenation": {"kind": "float32"},
+        "pooling": {"average": "float32"},
+    },
 }
 
 
@@ -105,7 +110,7 @@ def test_finer_codes_alone_change_nothing(name: str) -> None:
     together = hwsim.lower(network, *apply_all(free, network, plan, target)).run(samples[0])
     assert np.array_equal(together.codes["logits"], before.codes["logits"])
     lost = {row.layer for row in before.ledger if row.hits and row.point.stage}
-    assert lost or name in ("reduced", "steps", "wide additions", "weighted")
+    assert lost or name in ("reduced", "steps", "wide additions", "weighted", "in float32")
 
 
 def test_finer_inputs_of_products_and_sums_change_nothing() -> None:

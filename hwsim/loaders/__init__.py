@@ -57,6 +57,8 @@ def load_with_model(
     if isinstance(source, Network):
         return source, None
     reading = Reading() if target is None else load_target(target).network
+    if not fold:  # what stays by itself is one operation
+        reading = reading.model_copy(update={"folding": "float64"})
     network = import_model(source, reading, shapes)
     if reading.silu == "product":
         network = silu_as_product(network)

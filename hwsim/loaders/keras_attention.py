@@ -128,7 +128,7 @@ def dot_product_attention(call: Call) -> Several:
     scores = steps.contract(f"{call.name}/scores", "btnh,bsnh->bnts", query, key)
     factor = given.get("scale")
     factor = steps.shapes[query][-1] ** -0.5 if factor is None else float(factor)
-    scores = steps.add(scaled(replace(call, shapes=(steps.shapes[scores],)), scores, f"{scores}/scaled", factor, 0))
+    scores = steps.add(scaled(replace(call, shapes=(steps.shapes[scores],)), scores, f"{scores}/scaled", factor))
     mask = _mask(steps.shapes[scores], causal=bool(call.layer.is_causal), window=None)
     shares = steps.add(_softmax(f"{call.name}/softmax", scores, steps, mask))
     return _results(given, steps, steps.contract(call.name, "bnts,bsnh->btnh", shares, value), shares)
@@ -147,7 +147,7 @@ def attention(call: Call) -> Several:
         if scale is None:
             return made
         inner = replace(call, shapes=(steps.shapes[made],))
-        return steps.add(scaled(inner, made, f"{name}/scaled", scale, 0))
+        return steps.add(scaled(inner, made, f"{name}/scaled", scale))
 
     return _scored(call, scores)
 
@@ -167,7 +167,7 @@ def _summed(call: Call, inside: float, weights: NDArray[np.float64]) -> Several:
         made = steps.add(Add(name=f"{name}/sum", inputs=(own, others)))
         if inside != 1:
             inner = replace(call, shapes=(steps.shapes[made],))
-            made = steps.add(scaled(inner, made, f"{name}/scaled", inside, 0))
+            made = steps.add(scaled(inner, made, f"{name}/scaled", inside))
         made = steps.add(Curve(name=f"{name}/tanh", inputs=(made,), function="tanh"))
         kernel = float32(np.broadcast_to(weights, (size,)).reshape(size, 1))
         made = steps.add(Dense(name=name, inputs=(made,), kernel=kernel, bias=np.zeros(1, np.float32)))

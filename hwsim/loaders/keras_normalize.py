@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.loaders.keras_constant import scaled
+from hwsim.loaders.keras_constant import scaled_and_shifted
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
 from hwsim.loaders.keras_weights import array
 from hwsim.network import Normalize, Operation
@@ -53,5 +53,4 @@ def _affine(call: Call, inner: Normalize) -> tuple[Operation, ...]:
 
 
 def _scaled(call: Call, inner: Normalize, scale: Any, shift: Any) -> tuple[Operation, ...]:
-    own = f"{call.name}/scale"
-    return inner, scaled(call, inner.name, own, scale, shift)
+    return inner, *scaled_and_shifted(call, inner.name, f"{call.name}/scale", scale, shift)

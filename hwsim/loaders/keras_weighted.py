@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from hwsim.errors import ModelError
 from hwsim.loaders.framework import keras, tensorflow
 from hwsim.loaders.keras_activation import activate, function_name, sample_axis
+from hwsim.loaders.keras_constant import by_constants, scaled_and_shifted
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
 from hwsim.loaders.keras_weights import array, float32
 from hwsim.loaders.keras_window import pair, sides
-from hwsim.network import Conv2D, Conv2DTranspose, Dense, Operation, ScaleShift, Weighted
+from hwsim.network import Conv2D, Conv2DTranspose, Dense, Multiply, Operation, Subtract, Weighted
 from hwsim.network.operation import windows
 
 Doubles = NDArray[np.float64]
@@ -89,9 +90,9 @@ def batch_normalization(call: Call) -> tuple[Operation, ...]:
     gamma = array(layer.gamma) if layer.scale else np.ones(channels)
     beta = array(layer.beta) if layer.center else np.zeros(channels)
     if call.reading.folding == "float32":
-        return _scale_shift(call, *_in_single(layer, gamma, beta))
+        return _scaled(call, *_in_single(layer, gamma, beta))
     scale = gamma / np.sqrt(variance)
-    return _scale_shift(call, scale, beta - array(layer.moving_mean) * scale)
+    return _scaled(call, scale, beta - array(layer.moving_mean) * scale)
 
 
 def _in_single(layer: Any, gamma: Doubles, beta: Doubles) -> tuple[Doubles, Doubles]:
@@ -104,18 +105,23 @@ def _in_single(layer: Any, gamma: Doubles, beta: Doubles) -> tuple[Doubles, Doub
 
 def rescaling(call: Call) -> tuple[Operation, ...]:
     """Import Rescaling with numbers or with one value per channel of the last axis."""
-    return _scale_shift(call, array(call.layer.scale), array(call.layer.offset))
+    return _scaled(call, array(call.layer.scale), array(call.layer.offset))
 
 
 def normalization(call: Call) -> tuple[Operation, ...]:
     """Import Normalization over the last axis, or with one mean and variance for all."""
     layer = call.layer
     _require_last_axis(np.atleast_1d([] if layer.axis is None else layer.axis), call)
-    mean = array(layer.mean).reshape(-1)
-    deviation = np.maximum(np.sqrt(array(layer.variance).reshape(-1)), keras().config.epsilon())
+    mean, variance = array(layer.mean), array(layer.variance)
+    if call.reading.folding == "float32":
+        wide = np.maximum(np.sqrt(float32(variance)), np.float32(keras().config.epsilon()))
+        if layer.invert:
+            return _scaled(call, wide, mean)
+        return by_constants(call.inputs[0], call.name, ((Subtract, mean), (Multiply, 1 / wide)))
+    deviation = np.maximum(np.sqrt(variance), keras().config.epsilon())
     if layer.invert:
-        return _scale_shift(call, deviation, mean)
-    return _scale_shift(call, 1 / deviation, -mean / deviation)
+        return _scaled(call, deviation, mean)
+    return _scaled(call, 1 / deviation, -mean / deviation)
 
 
 def _convolution(call: Call, name: str, kernel: Doubles, groups: int, biased: bool = True) -> Conv2D:
@@ -148,13 +154,8 @@ def _activated(call: Call, operation: Weighted) -> tuple[Operation, ...]:
     return (operation, *activate(function, name, operation.name, shape))
 
 
-def _scale_shift(call: Call, scale: Doubles, shift: Doubles) -> tuple[Operation, ...]:
-    channels = (call.shapes[0][-1],)
-    try:
-        scale, shift = np.broadcast_to(scale, channels), np.broadcast_to(shift, channels)
-    except ValueError as error:
-        raise NoIntegerForm(f"its values do not fit the {channels[0]} channels of the last axis") from error
-    return (ScaleShift(name=call.name, inputs=call.inputs, scale=float32(scale), bias=float32(shift)),)
+def _scaled(call: Call, scale: Any, shift: Any) -> tuple[Operation, ...]:
+    return scaled_and_shifted(call, call.inputs[0], call.name, scale, shift)
 
 
 def _require_last_axis(axes: Any, call: Call) -> None:

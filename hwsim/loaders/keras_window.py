@@ -9,20 +9,7 @@ import numpy as np
 
 from hwsim.loaders.keras_draft import Call, NoIntegerForm
 from hwsim.network import AveragePool, Crop, MaxPool, Mean, Operation, Pad, Rearrange, Reshape, Shape
-from hwsim.network.operation import Sides
-
-Pair = tuple[int, int]
-
-
-def same(size: int, window: int, stride: int, dilation: int = 1) -> Pair:
-    """Return the zeros before and after one axis under TensorFlow's rule ``same``; the odd one goes after.
-
-    >>> same(8, 3, 2)
-    (0, 1)
-    """
-    outputs = -(-size // stride)
-    total = max((outputs - 1) * stride + dilation * (window - 1) + 1 - size, 0)
-    return total // 2, total - total // 2
+from hwsim.network.operation import Pair, Sides, same
 
 
 def sides(rule: str, shape: Shape, window: Pair, strides: Pair, dilation: Pair = (1, 1)) -> Sides:

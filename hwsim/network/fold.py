@@ -1,9 +1,8 @@
-"""Folding a scale-and-shift into the weights of a neighbour. Results in float32, arithmetic in float64 unless asked."""
+"""Folding a scale-and-shift into the weights of a neighbour. Results in float32, arithmetic in float64."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +12,18 @@ from hwsim.network.operation import Operation
 
 Doubles = NDArray[np.float64]
 
-Folding = Literal["float64", "float32"]
-"""The arithmetic of folding: in float64, rounded once, or with every step rounded to float32."""
 
-
-def fold_into_previous(producer: Operation, consumer: Operation, folding: Folding = "float64") -> Operation | None:
+def fold_into_previous(producer: Operation, consumer: Operation) -> Operation | None:
     """Fold ``consumer``, a scale-and-shift, into ``producer``, which multiplies and has no activation.
 
-    s * (x * w + b) + t = x * (w * s) + (b * s + t), with s and t per output channel. With ``folding`` float32 the
-    product b * s is rounded, too.
+    s * (x * w + b) + t = x * (w * s) + (b * s + t), with s and t per output channel.
     """
     if not isinstance(consumer, ScaleShift) or not isinstance(producer, Weighted):
         return None
     if producer.activation is not None:
         return None
     scale = _double(consumer.scale)
-    product = _double(producer.bias) * scale
-    bias = _single((product if folding == "float64" else _double(_single(product))) + _double(consumer.bias))
+    bias = _single(_double(producer.bias) * scale + _double(consumer.bias))
     if isinstance(producer, Conv2D | Conv2DTranspose | Dense):
         kernel = _single(_double(producer.kernel) * scale)
         return replace(producer, kernel=kernel, bias=bias, activation=consumer.activation)

@@ -52,6 +52,20 @@ class Input(Operation):
         return self.shape
 
 
+Pair = tuple[int, int]
+
+
+def same(size: int, window: int, stride: int, dilation: int = 1) -> Pair:
+    """Return the zeros before and after one axis under TensorFlow's rule ``same``; the odd one goes after.
+
+    >>> same(8, 3, 2)
+    (0, 1)
+    """
+    outputs = -(-size // stride)
+    total = max((outputs - 1) * stride + dilation * (window - 1) + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
 def windows(size: int, window: int, stride: int, pads: tuple[int, int], dilation: int = 1) -> int:
     """Return how many windows fit along one axis of ``size`` values with ``pads`` added.
 

@@ -412,11 +412,14 @@ class Reading(Section):
     """How a framework's model becomes a network."""
 
     folding: Literal["float64", "float32"] = "float64"
-    """How batch normalisations become weights. `float64`: in float64, rounded once. `float32`: every step in float32,
-    with TensorFlow's reciprocal square root (TensorFlow Lite's converter)."""
+    """How batch normalisations, rescalings and other products and sums with constants become weights. `float64`: as one
+    scale and shift, wherever that is exact in real numbers, in float64, rounded once. `float32`: as TensorFlow Lite's
+    converter does it: products and sums apart, every step in float32, with TensorFlow's reciprocal square root; what no
+    layer takes in is a `multiply`, `add` or `subtract` of a constant with a scale of its own. Zeros around an image are
+    then part of a convolution where they are what `same` adds."""
     global_average: Literal["average_pool", "mean"] = "average_pool"
     """What a layer of global average pooling is: an `average_pool` over the whole image, which keeps its input's scale,
-    or a `mean`, with a scale of its own."""
+    or a `mean`, with a scale of its own (of one pixel that stays one, nothing)."""
     addends: Literal["all", "pairs"] = "all"
     """How many tensors one `add` takes: `all` of its layer's, or `pairs`: the first two, their sum and the third, and
     so on, each sum with a scale of its own."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lite.converted import CASES, OPERATORS, SHAPES, convert, convert_model, made
+from lite.converted import CASES, CONSTANTS, OPERATORS, SHAPES, convert, convert_model, made
 from lite.judge import codes_for, judged
 from lite.networks import NETWORKS
 
@@ -16,7 +16,9 @@ from lite.networks import NETWORKS
 @pytest.fixture(scope="session")
 def models() -> dict[str, tuple[Any, list[Any]]]:
     """Return the model of each case, and the samples that it is calibrated with."""
-    return {name: made(shape, build) for name, (shape, build) in {**CASES, **OPERATORS, **NETWORKS}.items()}
+    return {
+        name: made(shape, build) for name, (shape, build) in {**CASES, **OPERATORS, **CONSTANTS, **NETWORKS}.items()
+    }
 
 
 @pytest.fixture(scope="session")

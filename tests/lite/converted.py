@@ -188,6 +188,12 @@ def excited(x: Any) -> Any:
     return layers.Multiply()([x, layers.Dense(6, activation="sigmoid")(gates)])
 
 
+def excited_pixel(x: Any) -> Any:
+    """Return a pixel whose channels are weighed by gates."""
+    gates = layers.Conv2D(4, 1, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Multiply()([x, gates])
+
+
 def beside_softmax(x: Any) -> Any:
     """Return two convolutions side by side, one behind a softmax, whose scale is not the other's."""
     first = layers.Softmax()(layers.Conv2D(4, 3)(x))
@@ -268,12 +274,135 @@ OPERATORS: Mapping[str, tuple[Shape, Build]] = {
 }
 """Networks that are read from files."""
 
-UNDECIDED = {"matmul", "batch normalisation"}
-"""Those of `OPERATORS` that the converter makes other operations of: a product with an operand turned around, and a
-product and a sum by constants."""
+NUMBERS = np.array([0.3, -0.4, 0.5], np.float32)
 
-DECIDED = tuple(name for name in OPERATORS if name not in UNDECIDED)
-"""Those of `OPERATORS` that are decided about as the converter does, too."""
+
+def rescaled(offset: float = 0.0) -> Build:
+    """Return what Rescaling makes."""
+    layer: Build = layers.Rescaling(1 / 127.5, offset)
+    return layer
+
+
+def normalized(*, one: bool = False, **arguments: Any) -> Build:
+    """Return what Normalization makes, by the channel or with ``one`` mean and variance for all."""
+    given: Any = {"axis": None, "mean": 0.3, "variance": 2.0} if one else {"mean": NUMBERS, "variance": [0.5, 2.0, 3.0]}
+    layer: Build = layers.Normalization(**given, **arguments)
+    return layer
+
+
+def padded(*sides: tuple[int, int]) -> Build:
+    """Return an image with zeros around it."""
+    layer: Build = layers.ZeroPadding2D(sides)
+    return layer
+
+
+def by_values(x: Any) -> Any:
+    """Return an image times a constant for each of its values."""
+    return x * np.arange(np.prod(IMAGE), dtype=np.float32).reshape(IMAGE)
+
+
+def from_constant(x: Any) -> Any:
+    """Return constants less what they meet."""
+    return keras.ops.subtract(NUMBERS, layers.ReLU()(1.5 - x))
+
+
+def sums(x: Any) -> Any:
+    """Return an image with constants added in a row, which are one, and another subtracted."""
+    return ((x + 0.3) + NUMBERS) - 0.7
+
+
+def read_twice(first: Build, *, padding: str = "valid") -> Build:
+    """Return what two convolutions make of one layer."""
+
+    def build(x: Any) -> Any:
+        x = first(x)
+        return layers.Concatenate()([conv(padding=padding)(x), conv(padding=padding)(x)])
+
+    return build
+
+
+def beside(layer: Build) -> Build:
+    """Return a convolution and what a layer makes of it, which therefore stays apart from it."""
+
+    def build(x: Any) -> Any:
+        x = conv(filters=3)(x)
+        return layers.Concatenate()([layer(x), x])
+
+    return build
+
+
+def transposed(x: Any) -> Any:
+    """Return the products of two layers, each turned around."""
+    first, second = layers.Dense(5)(x), layers.Dense(4)(x)
+    return keras.ops.matmul(keras.ops.transpose(first, (0, 2, 1)), keras.ops.transpose(second, (0, 2, 1)))
+
+
+def line(**arguments: Any) -> Build:
+    """Return a convolution along one axis."""
+    layer: Build = layers.Conv1D(4, 3, **arguments)
+    return layer
+
+
+def normal() -> Build:
+    """Return a batch normalisation."""
+    layer: Build = layers.BatchNormalization()
+    return layer
+
+
+ONE, LAST = (1, 1), (0, 1)
+CONSTANTS: Mapping[str, tuple[Shape, Build]] = {
+    "scale, conv same": (IMAGE, chain(rescaled(), conv(padding="same"))),
+    "scale and offset, conv": (IMAGE, chain(rescaled(-1.0), conv())),
+    "scale and offset, conv same": (IMAGE, chain(rescaled(-1.0), conv(padding="same"))),
+    "scale and offset, depthwise": (IMAGE, chain(rescaled(-1.0), depthwise())),
+    "scale and offset, conv in groups": ((6, 6, 4), chain(rescaled(-1.0), conv(groups=2))),
+    "scale, pad, conv": (IMAGE, chain(rescaled(), padded(ONE, ONE), conv())),
+    "scale, pad, conv of stride 2": ((8, 8, 3), chain(rescaled(), padded(LAST, LAST), conv(strides=2))),
+    "scale, wider pad, conv": (IMAGE, chain(rescaled(), padded((2, 2), ONE), conv())),
+    "scale and offset, pad, conv": (IMAGE, chain(rescaled(-1.0), padded(ONE, ONE), conv())),
+    "pad, scale and offset, conv": (IMAGE, chain(padded(ONE, ONE), rescaled(-1.0), conv())),
+    "pad, depthwise of stride 2": ((8, 8, 3), chain(padded(LAST, LAST), depthwise(strides=2))),
+    "pad, dilated conv": (IMAGE, chain(padded((2, 2), (2, 2)), conv(dilation_rate=2))),
+    "pad for two": (IMAGE, read_twice(padded(ONE, ONE))),
+    "scale and offset, conv, batch normalisation": (IMAGE, chain(rescaled(-1.0), conv(), normal(), layers.ReLU())),
+    "scale, pad, conv, batch normalisation": (
+        IMAGE,
+        chain(rescaled(), padded(ONE, ONE), conv(use_bias=False), normal()),
+    ),
+    "scale and offset, depthwise, batch normalisation": (IMAGE, chain(rescaled(-1.0), depthwise(), normal())),
+    "batch normalisation, dense, batch normalisation": ((40,), chain(normal(), layers.Dense(9), normal())),
+    "flatten, scale and offset, dense": (IMAGE, chain(layers.Flatten(), rescaled(-1.0), layers.Dense(4))),
+    "scale and offset for two": (IMAGE, read_twice(rescaled(-1.0))),
+    "scale, relu, conv": (IMAGE, chain(rescaled(), layers.ReLU(), conv())),
+    "scale, transposed conv": (IMAGE, chain(rescaled(), layers.Conv2DTranspose(4, 3))),
+    "transposed conv, scale and offset": (IMAGE, chain(layers.Conv2DTranspose(4, 3), rescaled(-1.0))),
+    "scale and offset, dense": ((10,), chain(rescaled(-1.0), layers.Dense(5))),
+    "normalisation, conv": (IMAGE, chain(normalized(), conv())),
+    "normalisation by one number, conv": (IMAGE, chain(normalized(one=True), conv())),
+    "normalisation by one number, conv same": (IMAGE, chain(normalized(one=True), conv(padding="same"))),
+    "normalisation inverted, conv": (IMAGE, chain(normalized(invert=True), conv())),
+    "normalisation that does nothing": (IMAGE, chain(layers.Normalization(mean=0.0, variance=1.0), conv())),
+    "conv, normalisation": (IMAGE, chain(conv(filters=3), normalized())),
+    "dense, normalisation": ((10,), chain(layers.Dense(3), normalized())),
+    "batch normalisation, conv": (IMAGE, chain(normal(), conv())),
+    "batch normalisation of one channel, conv": ((9, 8, 1), chain(normal(), conv())),
+    "batch normalisation, dense": ((40,), chain(normal(), layers.Dense(9))),
+    "batch normalisation twice": (IMAGE, chain(normal(), normal(), layers.ReLU())),
+    "conv, relu, batch normalisation, conv": (IMAGE, chain(conv(activation="relu"), normal(), conv())),
+    "conv, scale, batch normalisation": (IMAGE, chain(conv(), rescaled(-1.0), normal())),
+    "conv beside its batch normalisation": (IMAGE, beside(normal())),
+    "mean, batch normalisation, dense": (IMAGE, chain(layers.GlobalAveragePooling2D(), normal(), layers.Dense(4))),
+    "conv of rows, batch normalisation, relu": ((12, 3), chain(line(), normal(), layers.ReLU(), line())),
+    "conv of rows, scale, conv of rows": ((12, 3), chain(line(activation="relu"), rescaled(-1.0), line())),
+    "scale, conv of rows": ((12, 3), chain(rescaled(), line())),
+    "divided": (IMAGE, chain(lambda x: x / NUMBERS, conv())),
+    "multiplied by values": (IMAGE, chain(by_values, conv())),
+    "subtracted from constants": (IMAGE, chain(from_constant, conv())),
+    "sums with constants": (IMAGE, chain(sums, layers.ReLU())),
+    "mean of a pixel": ((3, 3, 3), chain(conv(), excited_pixel, conv(kernel_size=1))),
+    "matmul, both turned": ((4, 6), transposed),
+}
+"""Networks with constants, pads and turned operands, of which the converter makes other operations than stand there."""
 
 SHAPES = ("flatten, dense", "reshape", "multiply by channel")
 """Networks whose files work out shapes where the batch may have any size, and say them where it has one."""

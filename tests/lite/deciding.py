@@ -17,12 +17,25 @@ import hwsim
 from hwsim.engine import execute
 from hwsim.loaders.tflite_draft import Draft
 from hwsim.loaders.tflite_file import read_graph
-from hwsim.network import Activation, Network, Pad, Reshape
+from hwsim.network import Activation, Constant, Conv2D, Conv2DTranspose, Dense, Network, Pad, Reshape
 from hwsim.program import Program, lower
 from hwsim.program.records import MultiplyAccumulate
 from hwsim.quantize import Plan, Profile, collect, decide
 from hwsim.quantize.stored import stored_plan
 from hwsim.target import Target, load_target
+
+WORDS = {
+    "add": "ADD",
+    "conv2d": "CONV_2D",
+    "conv2d_transpose": "TRANSPOSE_CONV",
+    "dense": "FULLY_CONNECTED",
+    "depthwise_conv2d": "DEPTHWISE_CONV_2D",
+    "grouped_conv2d": "CONV_2D",
+    "multiply": "MUL",
+    "pad": "PAD",
+    "subtract": "SUB",
+}
+"""The file's words for kinds of operations that may have weights or constants, and for pads."""
 
 MOVES = {"crop", "rearrange"}
 """Kinds that move codes: the file has a slice for a crop."""
@@ -138,18 +151,18 @@ def without_overwriting(target: Target) -> Target:
 def matched(ours: Network, theirs: Network) -> dict[str, str]:
     """Return the file's name for each of our operations; both graphs are followed from their outputs to their inputs.
 
-    Reshapes and changes of scale, which one network may have and the other not, are stepped over, and pads, which the
-    converter makes part of a convolution where that is the same.
+    Reshapes and changes of scale, which one network may have and the other not, are stepped over.
     """
     found: dict[str, str] = {}
     waiting = list(zip(ours.outputs, theirs.outputs, strict=True))
     while waiting:
         mine, its = (over(network, name) for network, name in zip((ours, theirs), waiting.pop(), strict=True))
-        if isinstance(ours.by_name[mine], Pad) and not isinstance(theirs.by_name[its], Pad):
-            mine = over(ours, ours.by_name[mine].inputs[0])
         first, second = ours.by_name[mine], theirs.by_name[its]
         assert {first.kind, second.kind} in ({first.kind}, MOVES), (mine, its)
-        assert found.setdefault(mine, its) == its
+        if mine in found:
+            assert found[mine] == its
+            continue
+        found[mine] = its
         waiting += zip(first.inputs, second.inputs, strict=True)
     return {one.name: found[one.name] for one in ours.operations if one.name in found}
 
@@ -176,6 +189,31 @@ def calibrated_ranges(model: Any, samples: Sequence[Any], path: Path) -> Ranges:
     draft = Draft(read)
     tensors = [*read.inputs, *(one for each in read.operators for one in each.outputs)]
     return {draft.name(one): ranges[one.name] for one in tensors if one.name in ranges}
+
+
+def float_constants(path: Path) -> list[tuple[str, list[bytes]]]:
+    """Return the operators of a file in float32 that have weights or constants, sorted, with these; and its pads."""
+    found: list[tuple[str, list[bytes]]] = []
+    for one in read_graph(path).operators:
+        held = [each.values for each in one.inputs if each is not None and each.values is not None]
+        numbers = [values.tobytes() for values in held if values.dtype == np.float32]
+        if numbers or one.word == "PAD":
+            found.append((one.word, numbers))
+    return sorted(found)
+
+
+def own_constants(network: Network) -> list[tuple[str, list[bytes]]]:
+    """Return the same of a network."""
+    found: list[tuple[str, list[bytes]]] = []
+    for one in network.operations:
+        held = [network.by_name[name] for name in one.inputs]
+        numbers = [each.values.astype(np.float32) for each in held if isinstance(each, Constant)]
+        if isinstance(one, Conv2D | Conv2DTranspose | Dense):
+            outputs = 3 if one.kind == "depthwise_conv2d" else 0
+            numbers = [np.moveaxis(one.kernel, -1, outputs), one.bias.astype(np.float32)]
+        if numbers or isinstance(one, Pad):
+            found.append((WORDS[one.kind], [np.ascontiguousarray(each).tobytes() for each in numbers]))
+    return sorted(found)
 
 
 def with_ranges(profile: Profile, same: Mapping[str, str], ranges: Ranges) -> Profile:

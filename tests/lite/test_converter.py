@@ -14,15 +14,27 @@ from typing import Any
 import numpy as np
 import pytest
 from keras import layers
-from lite.converted import CASES, DECIDED, IMAGE, OPERATORS, Build, Shape, chain, conv, convert_model, made
-from lite.deciding import Pair, calibrated_ranges, pair
+from lite.converted import (
+    CASES,
+    CONSTANTS,
+    IMAGE,
+    OPERATORS,
+    Build,
+    Shape,
+    chain,
+    conv,
+    convert_model,
+    converted_to_float,
+    made,
+)
+from lite.deciding import Pair, calibrated_ranges, float_constants, own_constants, pair
 from lite.judge import codes_for, judged
 from lite.networks import NETWORKS
 
 import hwsim
 from hwsim.quantize import collect, decide
 
-ALL = {**CASES, **{name: OPERATORS[name] for name in DECIDED}, **NETWORKS}
+ALL = {**CASES, **OPERATORS, **CONSTANTS, **NETWORKS}
 STEPS = 16
 """By how many float32 numbers a scale may be off where ranges come from other float kernels."""
 
@@ -76,6 +88,14 @@ def test_all_is_equal_on_the_calibrators_ranges(name: str, models: Models, files
     assert share.equal == share.all, (found.scale_steps(), found.zero_points(), found.stored_codes())
     assert share.all["codes"] > 0
     assert share.all["scales"] >= 2
+
+
+@pytest.mark.parametrize("name", [*CONSTANTS, "as MobileNetV2", "as Inception"])
+def test_constants_are_the_converters_before_quantisation(name: str, models: Models, tmp_path: Path) -> None:
+    """What has weights or a constant is the same operation with the same numbers in float32, to the last bit."""
+    model, path = models[name][0], tmp_path / "float.tflite"
+    path.write_bytes(converted_to_float(model))
+    assert own_constants(hwsim.load(model, target="tflite-int8")) == float_constants(path)
 
 
 def test_most_is_equal_on_the_float_runs_ranges(

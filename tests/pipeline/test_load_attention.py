@@ -289,6 +289,16 @@ def test_a_mean_that_becomes_one_pixel_again_keeps_its_axes() -> None:
     assert load(model_of((IMAGE,), gate)).by_name["squeeze"].kind == "average_pool"
 
 
+def test_a_mean_of_one_pixel_that_stays_one_is_gone() -> None:
+    """A mean that drops its axes stays."""
+    for kept, kinds in ((True, ["input", "dense"]), (False, ["input", "mean", "reshape", "dense"])):
+        pooled = layers.GlobalAveragePooling2D(keepdims=kept)
+        model = model_of(((1, 1, 8),), lambda x, pooled=pooled: layers.Dense(2)(pooled(x)))
+        network = load(model, target="tflite-int8")
+        assert [one.kind for one in network.operations] == kinds
+        prove_import(network, model)
+
+
 @pytest.mark.parametrize("activation", ["silu", "leaky_relu"])
 def test_functions_that_a_target_reads_as_operations_of_their_own(activation: str) -> None:
     model = model_of((LINE,), layers.Dense(4, activation=activation))

@@ -15,11 +15,13 @@ from hwsim.network import (
     Conv2DTranspose,
     Dense,
     Input,
+    MatMul,
     MaxPool,
     Multiply,
     Network,
     Operation,
     Pad,
+    Rearrange,
     Relu,
     Reshape,
     ScaleShift,
@@ -245,3 +247,23 @@ def test_a_rule_may_refuse_everything() -> None:
     before = network(image(), conv("a", "x"), relu("r", "a"))
     after = merge_pairs(before, lambda producer, consumer: None)
     assert [one.name for one in after.operations] == ["x", "a", "r"]
+
+
+def test_transpositions_are_left_to_the_product() -> None:
+    first, second = Input(name="x", shape=(2, 3)), Input(name="y", shape=(4, 2))
+    turned = [
+        Rearrange(name=f"{one.name}t", inputs=(one.name,), index=np.arange(6 + 2 * number).reshape(one.shape).T)
+        for number, one in enumerate((first, second))
+    ]
+    product = MatMul(name="p", inputs=("xt", "yt"))
+    before = network(first, second, *turned, product)
+    after = simplify(before)
+    assert [one.name for one in after.operations] == ["x", "y", "p"]
+    one = after.by_name["p"]
+    assert isinstance(one, MatMul)
+    assert (one.inputs, one.transpose) == (("x", "y"), (True, True))
+    data = [values(2, 2, 3), values(2, 4, 2)]
+    wanted, found = (run_network(each, data)["p"] for each in (before, after))
+    np.testing.assert_array_equal(found, wanted)
+    shared = simplify(network(*before.operations, outputs=("p", "yt")))
+    assert shared.by_name["p"].inputs == ("x", "yt")

@@ -16,6 +16,7 @@ from hwsim.network import (
     Add,
     AveragePool,
     Concatenate,
+    Constant,
     Conv2D,
     Input,
     MaxPool,
@@ -27,8 +28,6 @@ from hwsim.network import (
     Reshape,
     Softmax,
 )
-from hwsim.network.fold import fold_into_previous
-from hwsim.network.mac import ScaleShift
 from hwsim.quantize import collect, decide
 from hwsim.quantize.decide import fixed_output
 from hwsim.quantize.overwritten import overwriters
@@ -196,18 +195,13 @@ def test_a_range_covers_what_overwrites_it() -> None:
     assert profile.tensors["a"].maximum == 1.0
 
 
-def test_folding_in_float32_rounds_the_product() -> None:
-    """A bias of which product and sum round in turn, and not at once."""
-    b, s, t = (np.full(2, one, np.float32) for one in (1 + 2**-12, 1 + 2**-12, 2.0**-25))
-    producer = Conv2D(name="a", inputs=("x",), kernel=np.ones((1, 1, 2, 2), np.float32), bias=b)
-    consumer = ScaleShift(name="n", inputs=("a",), scale=s, bias=t)
-    once, twice = (fold_into_previous(producer, consumer, how) for how in ("float64", "float32"))
-    assert isinstance(once, Conv2D)
-    assert isinstance(twice, Conv2D)
-    product = float(b[0]) * float(s[0])
-    assert once.bias[0] == f32(product + float(t[0]))
-    assert twice.bias[0] == f32(f32(product) + float(t[0]))
-    assert once.bias[0] != twice.bias[0]
+def test_a_constant_is_not_overwritten() -> None:
+    data, threes = np.ones((1, 4, 4, 2), np.float32), np.full((4, 4, 2), 3.0)
+    held = Constant(name="c", inputs=("x",), values=threes)
+    made = network(conv("a"), held, Add(name="m", inputs=("c", "a")), conv("last", "m"))
+    plan = decide(made, collect(made, [[data]]), SHARING)
+    assert plan.tensors["c"].maximum == 3.0
+    assert plan.tensors["a"].maximum == 4.0
 
 
 @pytest.mark.parametrize(

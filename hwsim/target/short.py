@@ -33,7 +33,7 @@ def own_keys(kind: str) -> frozenset[str]:
     """Return the keys that may stand directly under ``operations.kind`` instead of in their section.
 
     >>> sorted(own_keys("average_pool")), sorted(own_keys("dense"))
-    (['accumulator', 'division', 'max_padding', 'mean', 'rounding', 'zero_point'], [])
+    (['accumulator', 'average', 'division', 'max_padding', 'mean', 'rounding', 'zero_point'], [])
     """
     if kind not in HOME:
         return frozenset()

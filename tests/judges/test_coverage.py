@@ -27,8 +27,11 @@ def test_every_judge_is_heard(tool: str) -> None:
 
 
 def test_every_test_is_of_a_judge() -> None:
-    files = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
-    assert files == {*JUDGES, "coverage"}
+    """A file bears the name of its tool, with more behind it where a tool has several."""
+    files = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")} - {"coverage"}
+    tools = {tool for tool in JUDGES for file in files if f"{file}_".startswith(f"{tool}_")}
+    assert tools == {*JUDGES}
+    assert all(any(f"{file}_".startswith(f"{tool}_") for tool in JUDGES) for file in files)
 
 
 def test_all_names_of_a_judge_are_judged() -> None:

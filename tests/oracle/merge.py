@@ -187,7 +187,7 @@ class Joint:
         rescaled = [len(part) for part, differ in zip(self.among, self.differ, strict=True) if differ]
         self.rescaling = InputRescaling(layer.settings, channels, next(iter(rescaled), None))
         self.output = Output(layer.settings, layer.plan, channels)
-        self.floats = layer.settings["concatenation"]["kind"] == "float32"
+        self.floats = layer.settings.get("concatenation", {}).get("kind") == "float32"
         self.point = Point("input", channels)
         points = [self.point] if self.floats else self.rescaling.points if self.rescaling.by_ratio else []
         self.points = [*points, self.output.point] if any(self.differ) else []

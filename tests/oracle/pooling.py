@@ -135,7 +135,7 @@ def average_pool(layer: Layer) -> Made:
     """Compute the average over the values of each window that lie inside the input."""
     source = layer.inputs[0]
     shape = pool_shape(layer.operation, source.shape)
-    if layer.settings["pooling"]["average"] == "float32":
+    if layer.settings["pooling"].get("average") == "float32":
         return average_of_reals(layer, shape)
     average = Average(layer.settings, layer.plan, shape[-1])
     made = Made(shape, [], average.points)

@@ -41,12 +41,14 @@ def test_a_row_says_what_judged(name: str) -> None:
 
 @pytest.mark.parametrize("name", shipped_targets())
 def test_the_test_of_a_real_target_loads_it(name: str) -> None:
-    """A judge of a chip's arithmetic runs the shipped file, by its name or through ``golden.machines``."""
+    """A judge of a chip's arithmetic runs the shipped file, by its name, through ``golden.machines`` or ``setups``."""
     _, judge, test, _ = rows()[name]
     if "no chip" in judge:
         return
     (file,) = re.findall(r"\(([^)]+)\)", test)
     text = (DOCS / file).read_text(encoding="utf-8")
+    if "from golden.setups import" in text:
+        text += (DOCS.parent / "tests" / "golden" / "setups.py").read_text(encoding="utf-8")
     machines = (DOCS.parent / "tests" / "golden" / "machines.py").read_text(encoding="utf-8")
     constant = re.search(rf'^(\w+) = shipped\("{name}"\)', machines, re.MULTILINE)
     assert f'"{name}"' in text or (constant is not None and f"machines.{constant[1]}," in text)

@@ -50,6 +50,7 @@ from hwsim.program.records import (
     Rescale,
     SlopedSum,
     Step,
+    Stepped,
     Sum,
     TableSoftmax,
 )
@@ -88,17 +89,6 @@ from hwsim_kernels.softmax_table import softmax_by_table
 Codes = NDArray[Any]
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
-Finished = (
-    FloatAverage
-    | FloatSum
-    | Interpolate
-    | MatrixProduct
-    | NormalizeCodes
-    | MultiplyAccumulate
-    | PoolAverage
-    | Product
-    | Sum
-)
 
 NO_DRAWS = np.zeros(1, np.int64)
 NARROW = 1 << 30
@@ -253,7 +243,7 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
     return in_words(out.reshape(-1, one.channels), one.wide)
 
 
-def finish(one: Finished, values: Ints, name: str, tally: Tally, out: Codes) -> None:
+def finish(one: Stepped, values: Ints, name: str, tally: Tally, out: Codes) -> None:
     """Send values (words, rows, channels), traced as ``name``, through the post-pipeline and store the codes."""
     lanes = lane_steps(one, padded_columns(one.channels), lambda fused: fused.steps(one.steps), kind=name)
     if lanes is not None and in_lanes(one, tally):

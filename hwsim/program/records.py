@@ -253,6 +253,14 @@ class IntOperation:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Stepped(IntOperation):
+    """What sends its values through ``steps`` in the end; ``draws`` are the random numbers of stochastic roundings."""
+
+    steps: tuple[Step, ...]
+    draws: Ints
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Quantize(IntOperation):
     """Real values to codes."""
 
@@ -260,7 +268,7 @@ class Quantize(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MultiplyAccumulate(IntOperation):
+class MultiplyAccumulate(Stepped):
     """Every operation with weights, and the mean over an image, whose weights are all 1.
 
     The arrays are those of ``hwsim_kernels.accumulate``. Points: ``weight`` and ``bias`` (a mean has neither), perhaps
@@ -285,8 +293,6 @@ class MultiplyAccumulate(IntOperation):
     product: Ints
     stages: Ints
     ends: Ints
-    steps: tuple[Step, ...]
-    draws: Ints
     exact: bool
     wide_sums: bool
     initial: Ints
@@ -301,18 +307,16 @@ class PoolMax(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PoolAverage(IntOperation):
+class PoolAverage(Stepped):
     """The rounded mean of each window."""
 
     window: Ints
     zero_point: int
     field: Ints
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FloatAverage(IntOperation):
+class FloatAverage(Stepped):
     """The mean of each window in float32, of ``scales`` (channels,) times codes less ``zero_point``; then steps.
 
     The output has the input's scale and zero point. Point: ``division``.
@@ -322,12 +326,10 @@ class FloatAverage(IntOperation):
     zero_point: int
     scales: Reals
     rounding: Rounding
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Interpolate(IntOperation):
+class Interpolate(Stepped):
     """Weighted sums of four codes. rows, row_weights: (oh, 2); columns, column_weights: (ow, 2)."""
 
     rows: Ints
@@ -337,12 +339,10 @@ class Interpolate(IntOperation):
     zero_point: int
     shift: int
     rounding: int
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NormalizeCodes(IntOperation):
+class NormalizeCodes(Stepped):
     """Codes less ``zero_point``, normalised over ``groups`` of channels (``whole``: and all leading axes), then steps.
 
     ``field``: (5,) bits of the mean's fraction, of the reciprocal, of the result, rounding, bound of the result.
@@ -355,22 +355,18 @@ class NormalizeCodes(IntOperation):
     centered: bool
     epsilon: int
     field: Ints
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sum(IntOperation):
+class Sum(Stepped):
     """The sum of tensors, each rescaled by its own steps first."""
 
     input_steps: tuple[tuple[Step, ...], ...]
     field: Ints
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FloatSum(IntOperation):
+class FloatSum(Stepped):
     """The sum of tensors in float32, rounded to codes with their zero point, less that; then steps.
 
     Axes of size 1 are repeated. ``ratios`` (tensors, channels) of the scales, ``fixed`` (channels,) what zero points
@@ -380,8 +376,6 @@ class FloatSum(IntOperation):
     ratios: Reals
     fixed: Reals
     rounding: Rounding
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -395,17 +389,15 @@ class SlopedSum(Sum):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Product(IntOperation):
+class Product(Stepped):
     """The element-wise product of two tensors, axes of size 1 repeated; ``product`` (FIELDS,) is its width."""
 
     zero_points: Ints
     product: Ints
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MatrixProduct(IntOperation):
+class MatrixProduct(Stepped):
     """Matrix products of two tensors (…, rows, depth), (…, depth, columns); ``transpose`` says which lie so.
 
     ``places`` (depth,) is the order in which the depth is summed; ``product``, ``stages``, ``ends``, ``exact`` and
@@ -418,8 +410,6 @@ class MatrixProduct(IntOperation):
     product: Ints
     stages: Ints
     ends: Ints
-    steps: tuple[Step, ...]
-    draws: Ints
     exact: bool
     wide_sums: bool
 
@@ -434,11 +424,8 @@ class Join(IntOperation):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rescale(IntOperation):
+class Rescale(Stepped):
     """Steps on each value of one tensor."""
-
-    steps: tuple[Step, ...]
-    draws: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,23 +12,15 @@ from hwsim.program.records import (
     ClipLow,
     CountLevels,
     FitTo,
-    FloatAverage,
-    FloatSum,
-    Interpolate,
     IntOperation,
     Join,
     LookUp,
-    MatrixProduct,
-    MultiplyAccumulate,
     MultiplyBy,
-    NormalizeCodes,
-    PoolAverage,
-    Product,
-    Rescale,
     ScaleFixed,
     ScaleFloat,
     ShiftLeft,
     Step,
+    Stepped,
     Sum,
     Tensor,
 )
@@ -55,19 +47,7 @@ def steps_of(one: IntOperation, inputs: Sequence[Tensor]) -> Iterator[tuple[int,
         for tensor, steps in zip(inputs, one.input_steps, strict=True):
             channels = one.channels if isinstance(one, Sum) else tensor.shape[-1]
             yield from ((channels, step) for step in steps)
-    if isinstance(
-        one,
-        FloatAverage
-        | FloatSum
-        | Interpolate
-        | MatrixProduct
-        | NormalizeCodes
-        | MultiplyAccumulate
-        | PoolAverage
-        | Product
-        | Sum
-        | Rescale,
-    ):
+    if isinstance(one, Stepped):
         yield from ((one.channels, step) for step in one.steps)
 
 

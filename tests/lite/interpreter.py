@@ -28,6 +28,14 @@ def tensors(path: str, samples: Any) -> dict[str, Any]:
     return {number: np.concatenate(values) for number, values in found.items()}
 
 
+def tensors_if_taken(path: str, samples: Any) -> dict[str, Any]:
+    """Return the same, or nothing of a file that the interpreter refuses, though the converter beside it wrote it."""
+    try:
+        return tensors(path, samples)
+    except RuntimeError:
+        return {}
+
+
 def made(interpreter: Any) -> Iterator[tuple[int, Any]]:
     """Yield number and values of the tensors of a graph with the sample in front, be it as a batch of one or not."""
     for detail in interpreter.get_tensor_details():

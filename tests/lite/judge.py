@@ -50,13 +50,15 @@ def asked(judge: Judge, path: Path, codes: Any, *more: str) -> dict[str, Any]:
         raise
 
 
-def judged(paths: list[Path], samples: list[Any], library: Path | None = None) -> list[dict[str, Any]]:
+def judged(
+    paths: list[Path], samples: list[Any], library: Path | None = None, judge: Judge = interpreter.tensors
+) -> list[dict[str, Any]]:
     """Return what the interpreter makes of samples; if a ``library`` is to be loaded first, in a process of its own."""
     if library is None:
-        return [asked(interpreter.tensors, path, codes) for path, codes in zip(paths, samples, strict=True)]
+        return [asked(judge, path, codes) for path, codes in zip(paths, samples, strict=True)]
     alone = multiprocessing.get_context("spawn")
     with patch.dict(os.environ, LD_PRELOAD=str(library)), ProcessPoolExecutor(1, alone) as own:
-        return list(own.map(interpreter.tensors, map(str, paths), samples))
+        return list(own.map(judge, map(str, paths), samples))
 
 
 def all_tensors(network: Network) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from itertools import compress
 from pathlib import Path
@@ -30,10 +31,12 @@ def taken(operator: FileOperator) -> bool:
     """Whether the interpreter takes an operator that the converter beside it wrote.
 
     It does not know TILE as written there, and refuses fully connected layers with one scale of weights whose results
-    are all 0: with 16 bits these have a scale near 1e-43.
+    are all 0: with 16 bits these have a scale near 1e-43. Scales that are infinite hwsim refuses.
     """
     dead = operator.word == "FULLY_CONNECTED" and operator.outputs[0].scale[0] < TINY
-    return operator.word != "TILE" and not dead
+    tensors = [tensor for tensor in (*operator.inputs, *operator.outputs) if tensor is not None]
+    finite = all(math.isfinite(scale) for tensor in tensors for scale in tensor.scale)
+    return operator.word != "TILE" and not dead and finite
 
 
 def every_tensor(drawn: list[Drawn], *, wide: bool = False, library: Path | None = None) -> None:

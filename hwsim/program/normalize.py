@@ -37,8 +37,7 @@ def lower_normalize(operation: Normalize, context: Context) -> list[NormalizeCod
         )
     fine = np.full(channels, source.scale * 2.0**-unit.fraction_bits)
     result = np.full(channels, 2.0**-unit.result_bits)
-    # of n values, one lies sqrt(n) deviations from their mean at most, and rounding makes these smaller by less than 3
-    bound = 3 * (math.isqrt(many) + 1) << unit.result_bits
+    bound = bound_of(many, most, unit.reciprocal_bits, unit.result_bits)
     names = ("mean", "variance", "root", "reciprocal", "normalized")
     units = (fine, fine * fine, fine, 2.0**-unit.reciprocal_bits / fine, result)
     points = [
@@ -73,3 +72,12 @@ def lower_normalize(operation: Normalize, context: Context) -> list[NormalizeCod
             draws=context.draws(operation, every),
         )
     ]
+
+
+def bound_of(many: int, most: int, reciprocal_bits: int, result_bits: int) -> int:
+    """Return what no result exceeds: of ``many`` values normalised together, none further than ``most`` from the mean.
+
+    Of n values one lies sqrt(n) deviations from their mean at most. Rounding leaves a deviation a third of itself or
+    more, makes its reciprocal greater by less than 1, and rounds each result once more.
+    """
+    return (3 * (math.isqrt(many) + 1) << result_bits) + (most << result_bits >> reciprocal_bits) + 2

@@ -49,6 +49,7 @@ from hwsim.program.records import (
     Relabel,
     Rescale,
     SlopedSum,
+    SoftmaxOfCodes,
     Step,
     Stepped,
     Sum,
@@ -421,10 +422,8 @@ def multiply(one: Product, inputs: Sequence[Array], tally: Tally, out: Codes) ->
     first, second = (np.broadcast_to(codes, out.shape).reshape(-1, one.channels) for codes in inputs)
     lanes = lane_steps(one, padded_columns(one.channels), lambda fused: fused.steps(one.steps))
     if lanes is not None and in_lanes(one, tally):
-        counted, stored = (
-            start_tally(lanes, tally, tally.first_sample * (len(first) // samples)),
-            out.reshape(first.shape),
-        )
+        counted = start_tally(lanes, tally, tally.first_sample * (len(first) // samples))
+        stored = out.reshape(first.shape)
         layer_of_products(first, second, one.zero_points, lanes_for(lanes, len(first)), lanes, counted, stored)
         fold(lanes, counted, len(first))
         return
@@ -612,9 +611,7 @@ def softmax(one: HostSoftmax, inputs: Sequence[Array], tally: Tally, out: NDArra
     np.divide(powers, powers.sum(axis=axis, keepdims=True), out=out)
 
 
-def taking_part(
-    one: DividedSoftmax | FixedSoftmax | LineSoftmax | PolynomialSoftmax | TableSoftmax,
-) -> NDArray[np.bool_]:
+def taking_part(one: SoftmaxOfCodes) -> NDArray[np.bool_]:
     """Return the mask of a softmax, of the sample's shape."""
     return np.ones(one.output.shape, np.bool_) if one.mask is None else one.mask
 

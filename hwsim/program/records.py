@@ -232,9 +232,9 @@ class CountLevels(Step):
 class IntOperation:
     """One operation of a program. ``inputs`` name tensors, ``output`` describes the one it makes.
 
-    ``layer`` is the network's operation it came from, ``kind`` that operation's kind. ``draws`` are the random numbers
-    of its stochastic roundings, or one 0. ``wide`` says that its values need two words (``hwsim_kernels.wide``),
-    ``narrow`` that all values behind the accumulator stay below 2**30, and all fixed-point products below 2**62.
+    ``layer`` is the network's operation it came from, ``kind`` that operation's kind. ``wide`` says that its values
+    need two words (``hwsim_kernels.wide``), ``narrow`` that all values behind the accumulator stay below 2**30, and all
+    fixed-point products below 2**62.
     """
 
     name: str
@@ -254,7 +254,10 @@ class IntOperation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stepped(IntOperation):
-    """What sends its values through ``steps`` in the end; ``draws`` are the random numbers of stochastic roundings."""
+    """What sends its values through ``steps`` in the end.
+
+    ``draws`` are the random numbers of its stochastic roundings, or one 0.
+    """
 
     steps: tuple[Step, ...]
     draws: Ints
@@ -416,7 +419,10 @@ class MatrixProduct(Stepped):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Join(IntOperation):
-    """Tensors joined along ``axis`` of the sample, those of another scale rescaled first (no steps: copied)."""
+    """Tensors joined along ``axis`` of the sample, those of another scale rescaled first (no steps: copied).
+
+    ``draws``: as in ``Stepped``.
+    """
 
     axis: int
     input_steps: tuple[tuple[Step, ...], ...]

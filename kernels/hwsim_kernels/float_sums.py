@@ -48,7 +48,7 @@ def add_in_float32(
 ) -> None:
     """Add ``terms`` (tensors, rows, channels), the last one first, each by its ratio (tensors, channels), to ``fixed``.
 
-    fixed: (channels,) float32, the output's zero point less the inputs', each by its ratio. All sums stay within 2**30.
+    fixed: (channels,) float32, the output's zero point less the inputs', each by its ratio. All sums stay within 2**40.
     out: (1, rows, channels), the rounded sum less ``zero_point``. position: (2,) first sample, rows per sample.
     counts: (COLUMNS, channels).
     """

@@ -33,7 +33,7 @@ def factor_of_scale(scale: float) -> float:
     >>> factor_of_scale(2.0**-8), factor_of_scale(0.1)
     (256.0, 10.0)
     """
-    return math.floor(float(np.float32(1) / np.float32(scale))) * 1.0
+    return float(math.floor(np.float32(1) / np.float32(scale)))
 
 
 @njit

@@ -16,7 +16,7 @@ from hwsim.engine.words import codes_of
 from hwsim.program.records import FitTo, IntOperation, LookUp, Step
 from hwsim_kernels import counting
 from hwsim_kernels.counting import BINS, new_counts
-from hwsim_kernels.fast.features import PLAIN
+from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.mapping import BYTES, count_bytes, find_first, map_bytes
 
 Array = NDArray[Any]
@@ -49,7 +49,7 @@ def maps(one: IntOperation, steps: Sequence[Step], codes: Array, tally: Tally) -
     """
     steady = getattr(one, "draws", np.zeros(1)).size == 1
     small = codes.dtype.itemsize == 1 and not one.wide and len(codes) >= FEW_ROWS
-    return steady and small and tally.trace is None and tally.tier != PLAIN and all(map(uniform, steps))
+    return steady and small and tally.trace is None and tally.tier >= PORTABLE and all(map(uniform, steps))
 
 
 def uniform(step: Step) -> bool:

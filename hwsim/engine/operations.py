@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
+from hwsim.engine.exact import datapath, first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
 from hwsim.engine.ledger import positions_of
 from hwsim.engine.mapping import mapping_of, maps, run_mapping
@@ -62,7 +62,7 @@ from hwsim_kernels.counting import new_counts
 from hwsim_kernels.exact import count_sums, fits_and_sums
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.blocks import Prepared, block_rows, padded_columns, run_layer, write_sums
-from hwsim_kernels.fast.features import PLAIN, tier
+from hwsim_kernels.fast.features import NUMPY, PORTABLE, tier
 from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.layers import (
     add_codes,
@@ -74,6 +74,7 @@ from hwsim_kernels.fast.layers import (
 )
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
+from hwsim_kernels.float_products import write_products
 from hwsim_kernels.float_sums import add_in_float32, average_in_float32
 from hwsim_kernels.normalize import normalize as normalize_codes
 from hwsim_kernels.plain import accumulate_plain
@@ -117,7 +118,13 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -
 
 def quantizes_in_lanes(one: Quantize, values: Array, tier: int) -> bool:
     """Whether values are moderate enough for 32-bit lanes."""
-    if tier == PLAIN or one.output.shift or one.field[4] in STOCHASTIC or values.dtype != np.float32 or not values.size:
+    if (
+        tier < PORTABLE
+        or one.output.shift
+        or one.field[4] in STOCHASTIC
+        or values.dtype != np.float32
+        or not values.size
+    ):
         return False
     largest = max(float(values.max()), -float(values.min()))
     return largest / one.output.scale + abs(one.output.zero_point) < NARROW / 2
@@ -177,7 +184,7 @@ def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
 def in_lanes(one: IntOperation, tally: Tally) -> bool:
     """Whether an operation's values can pass in blocks of 32-bit lanes: none is traced, none is rounded by chance."""
     steady = getattr(one, "draws", NO_DRAWS).size == 1
-    return one.narrow and steady and tally.trace is None and tally.tier != PLAIN
+    return one.narrow and steady and tally.trace is None and tally.tier >= PORTABLE
 
 
 _steps: WeakKeyDictionary[IntOperation, dict[tuple[int, int, str, int], Steps | None]] = WeakKeyDictionary()
@@ -226,9 +233,13 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
     product = tally.counts[first - 1] if has_product(one) else new_counts(one.channels)
     counts, histogram = tally.counts[first : first + levels], tally.histograms[first + levels - 1]
     shape = (len(codes), *one.output_view)
-    if layer is not None and not layer.saturation.fits.size:
+    by_numpy = one.exact and not one.wide_sums and tally.tier == NUMPY
+    if by_numpy or (layer is not None and not layer.saturation.fits.size):
         found = np.empty((len(codes) * shape[1] * shape[2], one.channels), np.int64)
-        write_sums(layer, codes, found)
+        if layer is None:
+            write_products(datapath(one), codes, found)
+        else:
+            write_sums(layer, codes, found)
         count_sums(found, counts[-1], histogram)
         count_exact(one, len(found), tally)
         return in_words(found, one.wide)

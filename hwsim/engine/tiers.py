@@ -8,14 +8,15 @@ from math import prod
 
 from hwsim.program import Program
 from hwsim.program.records import MultiplyAccumulate
-from hwsim_kernels.fast.features import ENVIRONMENT, PLAIN, tier
+from hwsim_kernels.fast.features import ENVIRONMENT, NUMPY, tier
 
 
 @dataclass
 class Work:
-    """Products that all runs of this process were to compute so far, and up to how many plain kernels will do.
+    """Products that all runs of this process were to compute so far, and up to how many the tier ``numpy`` will do.
 
-    The plain kernels take about a second for ``little``; to compile the others takes longer than that.
+    Where sums can lose something, plain kernels take about a second for ``little``; to compile micro-kernels takes
+    longer than that.
     """
 
     done: int = 0
@@ -33,7 +34,7 @@ def tier_for(program: Program, samples: int | None) -> int:
     if os.environ.get(ENVIRONMENT) or samples is None:
         return tier()
     WORK.done += samples * products(program)
-    return tier() if WORK.done > WORK.little else PLAIN
+    return tier() if WORK.done > WORK.little else NUMPY
 
 
 def products(program: Program) -> int:

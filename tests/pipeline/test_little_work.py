@@ -9,7 +9,7 @@ from golden.case import program_of, stage, target, tensor, weight
 from hwsim.engine import execute, tiers
 from hwsim.network import Dense
 from hwsim.program import Program
-from hwsim_kernels.fast.features import ENVIRONMENT, PLAIN, tier
+from hwsim_kernels.fast.features import ENVIRONMENT, NUMPY, PLAIN, tier
 
 SAMPLES, INPUTS, OUTPUTS = 7, 20, 10
 
@@ -34,10 +34,10 @@ def test_products_are_counted(program: Program) -> None:
     assert tiers.products(program) == INPUTS * OUTPUTS
 
 
-def test_runs_are_plain_until_there_is_more_to_do(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_take_numpy_until_there_is_more_to_do(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     each = SAMPLES * INPUTS * OUTPUTS
     done = work(monkeypatch, 2 * each)
-    assert [tiers.tier_for(program, SAMPLES) for _ in range(4)] == [PLAIN, PLAIN, tier(), tier()]
+    assert [tiers.tier_for(program, SAMPLES) for _ in range(4)] == [NUMPY, NUMPY, tier(), tier()]
     assert done.done == 4 * each
 
 
@@ -62,6 +62,6 @@ def test_the_integers_are_the_same(program: Program, monkeypatch: pytest.MonkeyP
     work(monkeypatch, -1)
     fast = execute(program, data)
     work(monkeypatch, 10**9)
-    plain = execute(program, data)
-    assert fast.codes["layer"].tolist() == plain.codes["layer"].tolist()
-    assert fast.ledger == plain.ledger
+    soon = execute(program, data)
+    assert fast.codes["layer"].tolist() == soon.codes["layer"].tolist()
+    assert fast.ledger == soon.ledger

@@ -26,7 +26,7 @@ def forced(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(ENVIRONMENT, name)
 
 
-@pytest.mark.parametrize("tier", HERE)
+@pytest.mark.parametrize("tier", ["numpy", *HERE])
 @settings(max_examples=25, deadline=None, suppress_health_check=ALLOWED)
 @given(case=cases())
 def test_every_tier_agrees(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
@@ -34,7 +34,7 @@ def test_every_tier_agrees(tier: str, monkeypatch: pytest.MonkeyPatch, case: Cas
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tier", FAST)
+@pytest.mark.parametrize("tier", ["numpy", *FAST])
 @settings(max_examples=300, deadline=None, suppress_health_check=ALLOWED)
 @given(case=cases())
 def test_every_tier_agrees_at_length(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:

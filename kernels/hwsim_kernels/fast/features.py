@@ -12,11 +12,12 @@ from numba.core import config
 from hwsim_kernels.fast.ir import HOST
 
 PLAIN = 0
-PORTABLE = 1
-VNNI = 2
-AMX = 3
-TIERS = {"plain": PLAIN, "portable": PORTABLE, "vnni": VNNI, "amx": AMX}
-"""Tiers by name, each of which computes the same integers; ``plain`` calls no micro-kernel at all."""
+NUMPY = 1
+PORTABLE = 2
+VNNI = 3
+AMX = 4
+TIERS = {"plain": PLAIN, "numpy": NUMPY, "portable": PORTABLE, "vnni": VNNI, "amx": AMX}
+"""Tiers by name, each of which computes the same integers; those from ``PORTABLE`` on call micro-kernels."""
 
 ENVIRONMENT = "HWSIM_TIER"
 
@@ -46,7 +47,7 @@ def offered() -> dict[str, bool]:
     vnni = compiled and {"avx512vnni", "avx512bw", "avx512vl"} <= has
     # registers step by AVX512-VNNI on tiles, too; every processor that has tiles has it
     amx = vnni and {"amx-int8", "amx-tile"} <= has and tiles_permitted()
-    return {"plain": True, "portable": compiled, "vnni": vnni, "amx": amx}
+    return {"plain": True, "numpy": True, "portable": compiled, "vnni": vnni, "amx": amx}
 
 
 def tier() -> int:

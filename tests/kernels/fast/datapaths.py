@@ -20,14 +20,14 @@ from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.blocks import Prepared, prepare, write_sums
 from hwsim_kernels.fast.datapath import Datapath
-from hwsim_kernels.fast.features import TIERS, offered
+from hwsim_kernels.fast.features import PORTABLE, TIERS, offered
 from hwsim_kernels.fast.passage import LOOK, Steps, Tally
 from hwsim_kernels.fields import FIELDS, field_of
 from hwsim_kernels.overflow import SATURATE
 
 Array = NDArray[Any]
 
-FAST = [name for name in TIERS if name != "plain"]
+FAST = [name for name, number in TIERS.items() if number >= PORTABLE]
 OFFERED = [name for name in FAST if offered()[name]]
 """Tiers that this machine offers; none where kernels run as Python."""
 

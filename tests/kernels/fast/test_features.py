@@ -24,7 +24,7 @@ from hwsim.engine import Execution, execute
 from hwsim.network import Conv2D, Relu
 from hwsim.program import Program
 from hwsim_kernels.fast import features, ir
-from hwsim_kernels.fast.features import AMX, ENVIRONMENT, PLAIN, PORTABLE, TIERS, VNNI, offered, tier
+from hwsim_kernels.fast.features import AMX, ENVIRONMENT, NUMPY, PORTABLE, TIERS, VNNI, offered, tier
 
 AVX512 = ("avx512f", "avx512bw", "avx512vl", "avx512dq")
 TILES = ("amx-tile", "amx-int8", "amx-bf16")
@@ -57,27 +57,27 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def test_a_machine_with_everything_gets_amx(machine: Machine) -> None:
     machine.has(EVERYTHING)
-    assert offered() == {"plain": True, "portable": True, "vnni": True, "amx": True}
+    assert offered() == {"plain": True, "numpy": True, "portable": True, "vnni": True, "amx": True}
     assert tier() == AMX
 
 
 @pytest.mark.parametrize("missing", ["amx-tile", "amx-int8"])
 def test_a_machine_without_amx_gets_vnni(machine: Machine, missing: str) -> None:
     machine.has(set(EVERYTHING) - {missing})
-    assert offered() == {"plain": True, "portable": True, "vnni": True, "amx": False}
+    assert offered() == {"plain": True, "numpy": True, "portable": True, "vnni": True, "amx": False}
     assert tier() == VNNI
 
 
 def test_a_system_that_does_not_permit_tiles_gets_vnni(machine: Machine) -> None:
     machine.has(EVERYTHING, permitted=False)
-    assert offered() == {"plain": True, "portable": True, "vnni": True, "amx": False}
+    assert offered() == {"plain": True, "numpy": True, "portable": True, "vnni": True, "amx": False}
     assert tier() == VNNI
 
 
 @pytest.mark.parametrize("missing", ["avx512vnni", "avx512bw", "avx512vl"])
 def test_a_machine_without_vnni_and_amx_gets_the_portable_tier(machine: Machine, missing: str) -> None:
     machine.has(set(EVERYTHING) - {missing, *TILES})
-    assert offered() == {"plain": True, "portable": True, "vnni": False, "amx": False}
+    assert offered() == {"plain": True, "numpy": True, "portable": True, "vnni": False, "amx": False}
     assert tier() == PORTABLE
 
 
@@ -89,20 +89,20 @@ def test_any_machine_gets_the_portable_tier(machine: Machine, has: tuple[str, ..
 
 def test_amx_needs_vnni(machine: Machine) -> None:
     machine.has(set(EVERYTHING) - {"avx512vnni"})
-    assert offered() == {"plain": True, "portable": True, "vnni": False, "amx": False}
+    assert offered() == {"plain": True, "numpy": True, "portable": True, "vnni": False, "amx": False}
     assert tier() == PORTABLE
 
 
-def test_without_compiler_everything_is_plain(machine: Machine) -> None:
+def test_without_compiler_there_is_numpy(machine: Machine) -> None:
     machine.has(EVERYTHING, compiles=False)
-    assert offered() == {"plain": True, "portable": False, "vnni": False, "amx": False}
-    assert tier() == PLAIN
+    assert offered() == {"plain": True, "numpy": True, "portable": False, "vnni": False, "amx": False}
+    assert tier() == NUMPY
 
 
 def test_numba_without_compiler_is_noticed() -> None:
     question = "from hwsim_kernels.fast.features import offered, tier; print(tier(), offered())"
     answer = python(question, NUMBA_DISABLE_JIT="1", **{ENVIRONMENT: ""})
-    assert answer == "0 {'plain': True, 'portable': False, 'vnni': False, 'amx': False}"
+    assert answer == "1 {'plain': True, 'numpy': True, 'portable': False, 'vnni': False, 'amx': False}"
 
 
 def test_features_are_those_that_llvm_names_and_finds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_a_tier_that_does_not_work_here_is_refused_with_those_that_do(machine: M
     with pytest.raises(ValueError, match="does not offer") as refusal:
         tier()
     assert str(refusal.value) == (
-        f"HWSIM_TIER={name}: this machine does not offer it; what works here: plain, portable"
+        f"HWSIM_TIER={name}: this machine does not offer it; what works here: plain, numpy, portable"
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from hwsim.engine.crew import Crew
 from hwsim.engine.ledger import Counts, Row, positions_of
 from hwsim.engine.operations import RUN
 from hwsim.engine.storage import storage
@@ -51,7 +51,7 @@ class Engine:
         self.trace = frozenset(trace)
         self.traces: Traces = {}
         self._threads = threads()
-        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self._crew = Crew(self._threads)
 
     def __enter__(self) -> Engine:
         return self
@@ -59,8 +59,7 @@ class Engine:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._crew.close()
 
     def silent(self) -> Engine:
         """Return an engine that shares the threads but traces and counts nothing."""
@@ -91,7 +90,7 @@ class Engine:
 
     def share(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Return what ``work`` makes of each part, in their order, in threads."""
-        return list(self._pool.map(work, parts) if self._pool is not None and len(parts) > 1 else map(work, parts))
+        return self._crew.share(work, parts)
 
     def run_part(self, one: IntOperation, inputs: Sequence[Array], first_sample: int) -> tuple[Array, Tally]:
         """Return the result of an operation for a part of the samples, and what it counted; threads may call this."""

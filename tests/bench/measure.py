@@ -19,7 +19,10 @@ Array = NDArray[Any]
 Call = Callable[[], Any]
 
 REST_S = 0.04
-"""How long the threads of OpenBLAS and the like may spin after their work, in the way of whoever comes next."""
+MOST_RESTS = 50
+IDLE = 0.1
+"""Threads of OpenBLAS and the like spin after their work, for 0.1 s and more, in the way of whoever comes next. So a
+turn begins when a rest went by in which this process kept less than this of a processor busy."""
 
 TURN_S = 0.1
 """How long a contestant's turn should last at least: short calls are repeated."""
@@ -96,11 +99,20 @@ class Contestant:
 
     def turn(self) -> Turn:
         """Measure once."""
-        time.sleep(REST_S)
+        rest()
         if self.warm:
             self.call()
         watch = Watch()
         return Turn(timed(self.call, self.repeats) / self.entry.work, watch.disturbed())
+
+
+def rest() -> None:
+    """Wait until no thread of this process works or spins, or for two seconds."""
+    for _ in range(MOST_RESTS):
+        spent = time.process_time()
+        time.sleep(REST_S)
+        if time.process_time() - spent < IDLE * REST_S:
+            return
 
 
 def check(entry: Entry, result: Any) -> None:

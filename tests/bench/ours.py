@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import hwsim_kernels as kernels
 from bench.figures import Missing
 from hwsim.data import Samples
 from hwsim.engine import Engine, execute, threads
+from hwsim.engine.crew import Crew
 from hwsim.network import Network
 from hwsim.pipeline import Simulation
 from hwsim.program import Program
@@ -74,13 +74,13 @@ def _matmul(a: Array, b: Array, stage: kernels.Stage, result: type[np.int32] | t
         return lambda: kernels.matmul(a, b, stages=[stage])
     # as the engine holds its tensors: no row of a tile lies across two lines of the cache
     a, out = lined_up(a), unset((rows, b.shape[1]), result)
-    pool = ThreadPoolExecutor(many)
+    crew = Crew(many)
 
     def part(first: int) -> None:
         write_sums(layer, a[None, first : first + share, None, :], out[first : first + share])
 
     def run() -> Array:
-        list(pool.map(part, range(0, rows, share)))
+        crew.share(part, range(0, rows, share))
         return out
 
     return run

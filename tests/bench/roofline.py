@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import prod
@@ -19,6 +18,7 @@ from bench.figures import Figure, Outcome, Unit, digits
 from bench.machine import frequency, products_per_cycle, vector_products
 from bench.measure import Call, Entry, Setup, contest
 from bench.memory import bell
+from hwsim.engine.crew import Crew
 from hwsim.network import Activation, AveragePool, Conv2D, Input, MaxPool, Network, Operation, Relu
 
 BATCH = 8
@@ -119,12 +119,12 @@ def copying(count: int, threads: int) -> Call:
     """Prepare a copy of ``count`` bytes, which reads and writes as many, in threads."""
     source = np.ones(count, np.uint8)
     parts = list(zip(np.array_split(source, threads), np.array_split(np.ones_like(source), threads), strict=True))
-    pool = ThreadPoolExecutor(threads)
+    crew = Crew(threads)
 
     def copy(part: tuple[NDArray[Any], NDArray[Any]]) -> None:
         np.copyto(part[1], part[0])
 
-    return lambda: list(pool.map(copy, parts))
+    return lambda: crew.share(copy, parts)
 
 
 @cache

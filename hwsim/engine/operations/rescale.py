@@ -30,15 +30,15 @@ def rescaled(
     """Run the steps of input ``number`` on each of its codes."""
     channels = codes.shape[-1]
     rows = codes.reshape(-1, channels)
-    if maps(one, steps, rows, tally):
-        mapping = mapping_of(one, steps, number, codes.dtype, out.dtype)
-        run_mapping(mapping, rows, len(codes), tally, out)
-        return
     lanes = lane_steps(
         one, padded_columns(channels), lambda fused: fused.steps(steps), number=number, channels=channels
     )
     if lanes is not None and in_lanes(one, tally):
         pass_lanes(lanes, rows, tally, out)
+        return
+    if maps(one, steps, rows, tally):
+        mapping = mapping_of(one, steps, number, codes.dtype, out.dtype)
+        run_mapping(mapping, rows, len(codes), tally, out)
         return
     values = in_words(rows, one.wide)
     run_steps(steps, values, one.draws, len(codes), tally)

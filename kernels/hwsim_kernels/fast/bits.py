@@ -39,6 +39,9 @@ from hwsim_kernels.fast.lanes import WIDTH
 PLANES = 12
 """Planes that are kept: one bit of a lane can be counted 4095 times."""
 
+PLACES = 16
+"""Planes that there are when lanes are folded into one, at most: a multiple of what makes a machine's integer."""
+
 MANY = 16
 """Vectors that are added up before the planes that are kept take what is more; a power of two."""
 
@@ -77,16 +80,35 @@ def added_many(builder: Builder, planes: Sequence[Value], words: Sequence[Value]
     return added(builder, result, words[0], number)
 
 
+def folded(builder: Builder, planes: Sequence[Value]) -> list[Value]:
+    """Return planes of half the lanes that have counted what both halves had: one more, for the carries."""
+    lanes = planes[0].type.count // 2
+    halves = [ir.Constant(vector(I32, lanes), list(range(first, first + lanes))) for first in (0, lanes)]
+    carry = constant(vector(planes[0].type.element, lanes), 0)
+    sums: list[Value] = []
+    for plane in planes:
+        low, high = (builder.shuffle_vector(plane, plane, half) for half in halves)
+        either = builder.xor(low, high)
+        sums.append(builder.xor(either, carry))
+        carry = builder.or_(builder.and_(low, high), builder.and_(either, carry))
+    return [*sums, carry]
+
+
 def note_planes(builder: Builder, planes: Sequence[Value], values: Value, bins: Value, histogram: Value) -> None:
     """Add what planes have counted of so many values to the ``bins`` integers at an address."""
+    while planes[0].type.count > 1:
+        planes = folded(builder, planes)
+    element = planes[0].type.element
+    side = constant(vector(element, PLACES), 0)
+    for place, plane in enumerate(planes):
+        word = builder.extract_element(plane, ir.Constant(I32, 0))
+        side = builder.insert_element(side, word, ir.Constant(I32, place))
     with loop(builder, bins, [values]) as (number, held, leave, _last):
-        bit = builder.shl(constant(_KIND, 1), splat(builder, builder.trunc(number, I32), WIDTH))
-        above: Value = ir.Constant(I64, 0)
-        for place, plane in enumerate(planes):
-            has = builder.icmp_unsigned("!=", builder.and_(plane, bit), constant(_KIND, 0))
-            mask = builder.bitcast(has, ir.IntType(WIDTH))
-            found = builder.zext(call(builder, f"llvm.ctpop.i{WIDTH}", ir.IntType(WIDTH), [mask]), I64)
-            above = builder.add(above, builder.shl(found, ir.Constant(I64, place)))
+        place = number if element == I64 else builder.trunc(number, element)
+        bit = builder.shl(constant(side.type, 1), splat(builder, place, PLACES))
+        # one bit of all planes side by side is a number
+        has = builder.icmp_unsigned("!=", builder.and_(side, bit), constant(side.type, 0))
+        above = builder.zext(builder.bitcast(has, ir.IntType(PLACES)), I64)
         target = at(builder, histogram, builder.mul(number, ir.Constant(I64, 8)))
         store(builder, builder.add(load(builder, I64, target), builder.sub(held[0], above)), target)
         leave([above])

@@ -256,7 +256,8 @@ def begun(operation: IntOperation, part: Counts) -> Counts:
     if isinstance(operation, ConstantCodes | MultiplyAccumulate | SlopedSum):
         for index, point in enumerate(operation.points):
             if point.once:
-                counting.merge(part.counts[index], operation.initial[index])
+                # no run counts there
+                part.counts[index] = operation.initial[index]
     return part
 
 

@@ -252,12 +252,12 @@ class Ledger:
 
 def begun(operation: IntOperation, part: Counts) -> Counts:
     """Return the first counters of an operation, with what its weights and biases lost once."""
-    counting.settle(part.counts)
     if isinstance(operation, ConstantCodes | MultiplyAccumulate | SlopedSum):
         for index, point in enumerate(operation.points):
             if point.once:
                 # no run counts there
                 part.counts[index] = operation.initial[index]
+    counting.settle(part.counts)
     return part
 
 

@@ -206,7 +206,7 @@ MACHINES: dict[str, tuple[tuple[str, ...], bool, bool]] = {
     "amx": (EVERYTHING, True, True),
     "vnni": ((*AVX512, "avx512vnni"), False, True),
     "portable": (("avx2",), False, True),
-    "plain": (EVERYTHING, True, False),
+    "numpy": (EVERYTHING, True, False),
 }
 """Features, whether tiles are permitted, and whether there is a compiler, for each tier."""
 
@@ -241,7 +241,7 @@ def test_every_machine_computes_the_same_network(machine: Machine) -> None:
     plain = run(program)
     assert any(row.hits for row in plain.ledger if row.point.name == "accumulator")
     machine.monkeypatch.delenv(ENVIRONMENT)
-    for name in [*OFFERED, "plain"]:
+    for name in [*OFFERED, "numpy"]:
         has, permitted, compiles = MACHINES[name]
         machine.has(has, permitted=permitted, compiles=compiles)
         assert tier() == TIERS[name]

@@ -177,6 +177,7 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
     """Return memory for one block of a layer that saturates."""
     plain, how, rows = room(prepared, sums=False), prepared.saturation, prepared.rows
     batches = rows // ROWS
+    words = (batches, -(-how.takes.shape[1] // WIDTH) * WIDTH + WIDTH, ROWS)
     return SaturatingRoom(
         rows=plain.rows,
         operands=plain.operands,
@@ -187,7 +188,10 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
         doubts=zeros((rows, prepared.columns // PANEL), np.uint16),
         ends=np.zeros((2, prepared.columns), np.int32),
         steps=StepRoom(
-            operands=unset((batches, -(-how.takes.shape[1] // WIDTH) * WIDTH, ROWS), np.int32),
+            operands=unset(words, np.int32),
+            listed=unset(words, np.int32),
+            numbers=unset(words, np.uint8),
+            many=np.zeros((batches, how.heaviest.shape[1]), np.int64),
             largest=unset((batches, how.heaviest.shape[1], ROWS), np.int32),
             state=unset((batches, STATE, ROWS, WIDTH), np.int32),
         ),

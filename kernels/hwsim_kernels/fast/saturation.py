@@ -16,14 +16,14 @@ from hwsim_kernels.fast.looks import SLACK, UNIT
 from hwsim_kernels.fast.memory import lined_up
 from hwsim_kernels.fast.packing import BYTES, Layout
 from hwsim_kernels.fast.stepwise import FLOATS, PAIRS, WORDS, Saturation
-from hwsim_kernels.fast.words import LEAST_FIELD, WIDTH, longest, mark_bits
+from hwsim_kernels.fast.words import LEAST_FIELD, ROWS, WIDTH, longest, mark_bits
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
 from hwsim_kernels.overflow import SATURATE, highest, lowest
 
 WORD = 1 << 15
 """Half of a word holds integers below this."""
 
-PIECE = 42
+PIECE = 63
 """Steps of words that are taken at a time: more cost less by themselves, but a hit makes all of them count."""
 
 WIDEST = 30
@@ -51,6 +51,7 @@ def none() -> Saturation:
         left=0,
         panels=np.zeros((0, 0, 0), np.int32),
         groups=column,
+        numbers=np.zeros((0, ROWS), np.uint8),
         heaviest=np.zeros((0, 0, 0), np.int32),
         field=0,
         mark=0,
@@ -151,6 +152,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         left=left,
         panels=panels_of(weights << more, takes, way),
         groups=np.diff(ends, prepend=-1),
+        numbers=np.repeat((np.arange(steps) % piece)[:, None].astype(np.uint8), ROWS, axis=1),
         heaviest=by_piece(weights, piece) if way == WORDS else np.zeros((columns // WIDTH, 0, WIDTH), np.int32),
         field=field,
         mark=mark_bits(field) if way == WORDS else 0,

@@ -13,7 +13,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Int, Ints
+from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINIMUM, PERSISTENT, TRANSIENT
 from hwsim_kernels.fast import hits
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
@@ -38,6 +38,9 @@ from hwsim_kernels.fast.words import (
 SPARSE = 4
 """The most doubtful sums of 16 that are worth a closer look at each."""
 
+MANY = 128
+"""So many channels that to leave out steps costs less than to take them."""
+
 ATTEMPTS = 32
 """How many closer looks tell whether more are worth their while."""
 
@@ -50,6 +53,7 @@ WORDS, PAIRS, FLOATS = range(3)
 STATE_SIZE = STATE * ROWS * WIDTH
 
 Words = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
 
 
 class Saturation(NamedTuple):
@@ -64,8 +68,9 @@ class Saturation(NamedTuple):
     (2,) of the register. takes (2, words): the steps that a word of operands holds, -1 for none. left: how far operands
     are shifted to the left. panels (strips, words, 16): words of weights. groups: words to each fit.
 
-    Of ``WORDS`` alone: longest: steps of a piece; heaviest (strips, pieces, 16): the largest magnitudes of its weights;
-    field: bits of it; mark: which of them is the mark; raised: what sums are above the register's words.
+    Of ``WORDS`` alone: longest: steps of a piece, at most 256; numbers (words, 8): those of each word's step in its
+    piece; heaviest (strips, pieces, 16): the largest magnitudes of its weights; field: bits of it; mark: which of them
+    is the mark; raised: what sums are above the register's words.
     """
 
     corrections: NDArray[np.int32]
@@ -85,6 +90,7 @@ class Saturation(NamedTuple):
     left: int
     panels: Words
     groups: Ints
+    numbers: Bytes
     heaviest: Words
     field: int
     mark: int
@@ -95,11 +101,15 @@ class Saturation(NamedTuple):
 class StepRoom(NamedTuple):
     """Memory for the steps of a block, in batches of 8 rows.
 
-    operands: (batches, words, 8), and largest: (batches, pieces, 8), their largest magnitudes. state: (batches, STATE,
-    8, 16).
+    operands: (batches, words, 8), and largest: (batches, pieces, 8), their largest magnitudes. listed, numbers:
+    (batches, words, 8), many: (batches, pieces), the lists of each piece as ``words.saturate`` takes them. state:
+    (batches, STATE, 8, 16).
     """
 
     operands: Words
+    listed: Words
+    numbers: Bytes
+    many: Ints
     largest: Words
     state: Words
 
@@ -148,6 +158,30 @@ def write_batch(rows: Units, how: Saturation, mine: Ints, addresses: Ints, batch
             first = piece * how.longest
             words, found = operands.ctypes.data + 4 * ROWS * first, room.largest[batch, piece].ctypes.data
             find_largest(words, min(how.longest, steps - first), how.left, found)
+
+
+@njit
+def list_batch(how: Saturation, batch: Int, room: StepRoom) -> None:
+    """List the operands of 8 rows that are not 0, piece by piece, and where their weights are."""
+    steps, counts = how.fits.size, np.empty(ROWS, np.int64)
+    for piece in range(room.many.shape[1]):
+        first = piece * how.longest
+        size = min(how.longest, steps - first)
+        operands = room.operands[batch, first : first + size]
+        listed, numbers = room.listed[batch, first : first + size], room.numbers[batch, first : first + size]
+        for row in range(ROWS):
+            place = 0
+            for k in range(size):
+                word = operands[k, row]
+                listed[place, row], numbers[place, row] = word, k
+                place += word != 0
+            counts[row] = place
+        # a kernel takes one step at least
+        most = max(counts.max(), 1)
+        for row in range(ROWS):
+            listed[counts[row] : most, row] = 0
+            numbers[counts[row] : most, row] = 0
+        room.many[batch, piece] = most
 
 
 @njit
@@ -211,6 +245,8 @@ def settle(
         # behind the last row it stands once more, which changes nothing
         mine = doubtful[np.minimum(np.arange(batch * ROWS, (batch + 1) * ROWS), doubtful.size - 1)]
         write_batch(rows, how, mine, np.int64(rows.ctypes.data) + mine * rows.strides[0], batch, room)
+        if how.way == WORDS and suspects.size >= MANY:
+            list_batch(how, batch, room)
     panel = np.zeros(how.panels.shape[1:], np.int32)
     heaviest = np.zeros(how.heaviest.shape[1:], np.int32)
     for first in range(0, suspects.size, WIDTH):
@@ -223,7 +259,7 @@ def settle(
         wanted = doubtful_batches(doubts, doubtful, members)
         begin(how, members, room)
         if how.way == WORDS:
-            saturate_words(how, members, chosen, weighed, wanted, counts, room)
+            saturate_words(how, members, chosen, weighed, wanted, suspects.size >= MANY, counts, room)
         else:
             fit_groups(how, members, chosen, wanted, counts, room)
         finish(sums, rows, how, doubtful, members, wanted, key, counts, room)
@@ -334,12 +370,13 @@ def saturate_words(
     panel: Words,
     heaviest: Words,
     wanted: NDArray[np.bool_],
+    listed: Flag,
     counts: Ints,
     room: StepRoom,
 ) -> None:
     """Accumulate words that saturate at every step, and note the range of what came from outside.
 
-    Piece by piece, so that the weights of one stay near.
+    Piece by piece, so that the weights of one stay near. ``listed``: steps that are left out are known.
     """
     low, high = how.limits[0], how.limits[1]
     reach, far = np.full((2, WIDTH), MOST, np.int32), np.zeros((ROWS, 2), np.uint16)
@@ -349,6 +386,10 @@ def saturate_words(
     field, steps, batches = (1 << how.field) - 1, panel.shape[0], wanted.size
     sure = np.zeros(batches, np.bool_)
     operands, largest, state = room.operands.ctypes.data, room.largest.ctypes.data, room.state.ctypes.data
+    lists = room.listed.ctypes.data if listed else operands
+    numbers, apart = how.numbers.ctypes.data, 0
+    if listed:
+        numbers, apart = room.numbers.ctypes.data, room.numbers.strides[0]
     known = reach.ctypes.data
     for piece in range(heaviest.shape[0]):
         first = piece * how.longest
@@ -358,10 +399,12 @@ def saturate_words(
         for batch in range(batches):
             if not wanted[batch]:
                 continue
-            a = operands + batch * room.operands.strides[0] + 4 * ROWS * first
+            begins = batch * room.operands.strides[0] + 4 * ROWS * first
+            a, their_numbers = operands + begins, numbers + batch * apart + ROWS * first
+            factors = (lists + begins, their_numbers, room.many[batch, piece] if listed else many)
             sizes, words = largest + batch * room.largest.strides[0] + 4 * ROWS * piece, state + batch * 4 * STATE_SIZE
             told = (field, how.mark, sure[batch], known, sizes, weighed, shorts)
-            became = saturate(a, b, many, words, *told)
+            became = saturate(a, b, many, *factors, words, *told)
             sure[batch] = became != 0
             for place in range(ROWS):
                 if became >> (1 + place) & 1:

@@ -10,6 +10,9 @@ hit above and b below,
 
 which gives both numbers as long as a < mark and the whole fits the field: n steps at a time, see ``longest``.
 Operands are pairs of 16 bits in a word, (a, 0) or, to double the product, (a, a); weights likewise.
+
+A product of 0 changes no sum inside its limits, so the steps of a row whose operands are 0 can be left out: each row
+may have a *list* of its other steps, with their *numbers*, which tell where their weights are.
 """
 
 from __future__ import annotations
@@ -87,6 +90,11 @@ def _weights(builder: Any, panel: Any, index: Any) -> Any:
     return load(builder, _KIND, at(builder, panel, builder.mul(index, ir.Constant(I64, _LINE))))
 
 
+def _weights_of(builder: Any, panel: Any, numbers: Any, row: int) -> Any:
+    number = builder.and_(builder.lshr(numbers, ir.Constant(I64, 8 * row)), ir.Constant(I64, 255))
+    return _weights(builder, panel, number)
+
+
 def _in_state(builder: Any, state: Any, name: int) -> list[Any]:
     return [at(builder, state, _LINE * (name * ROWS + row)) for row in range(ROWS)]
 
@@ -97,6 +105,9 @@ def saturate(
     a: Any,
     b: Any,
     steps: Any,
+    listed: Any,
+    numbers: Any,
+    many: Any,
     state: Any,
     field: Any,
     place: Any,
@@ -108,9 +119,11 @@ def saturate(
 ) -> Any:
     """Take ``steps`` products of 8 rows and 16 columns to the sums of ``state``; return what became of them.
 
-    a: address of operands (steps, 8), words. b: of a panel of words (steps, 16). field: mask of the lowest
-    bits; place: of the mark's bit, which words must hold. No more steps than ``longest`` says. ``sure``: hits are to be
-    expected, so do not first try without counting.
+    a: address of operands (steps, 8), words. b: of a panel of words (steps, 16). listed, numbers: addresses of operands
+    and of the numbers of their steps, bytes, (many, 8), which are taken where hits are counted: all steps of each row
+    but those whose operand is 0, and words 0 to make rows equally long. field: mask of the lowest bits; place: of the
+    mark's bit, which words must hold. No more steps than ``longest`` says. ``sure``: hits are to be expected, so do not
+    first try without counting.
 
     The result is 0 if nothing was hit; else bit 0 is set, and bit 1 + row for rows whose excesses may be larger than
     ``reach``: address of (2, 16) int32, the largest known below and above. largest, heaviest: addresses of the largest
@@ -121,7 +134,7 @@ def saturate(
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         if not emits_words():
             return ir.Constant(I64, 0)
-        a, b, steps, state, field, place, sure = arguments[:7]
+        a, b, steps, _, _, _, state, field, place, sure = arguments[:10]
         rows = [at(builder, a, 4 * row) for row in range(ROWS)]
         mask = splat(builder, builder.trunc(field, I32), WIDTH)
         mark = splat(builder, builder.trunc(builder.shl(ir.Constant(I64, 1), place), I32), WIDTH)
@@ -149,7 +162,7 @@ def saturate(
         builder.cbranch(builder.icmp_unsigned("!=", lanes, ir.Constant(_LANES, 0)), counts, behind)
 
         builder.position_at_end(counts)
-        found = _count(builder, rows, arguments, before, (mask, mark))
+        found = _count(builder, arguments, before, (mask, mark))
         after_counts = builder.block
         builder.branch(behind)
 
@@ -159,49 +172,79 @@ def saturate(
         result.add_incoming(found, after_counts)
         return result
 
-    return types.int64(*[types.intp] * 11), build
+    return types.int64(*[types.intp] * 14), build
 
 
-def _count(builder: Any, rows: Sequence[Any], arguments: Sequence[Any], before: Any, masks: tuple[Any, Any]) -> Any:
-    """Do the steps and count their hits; return what ``saturate`` does."""
-    _, panel, steps, state, _, place, _, reach, largest, heaviest, far = arguments
+def _count(builder: Any, arguments: Sequence[Any], before: Any, masks: tuple[Any, Any]) -> Any:
+    """Do the steps that are listed and count their hits; return what ``saturate`` does."""
+    _, panel, _, listed, numbers, many, state, _, place, _, reach, largest, heaviest, _ = arguments
     mask, mark = masks
-    with loop(builder, steps, [*before, *[constant(_KIND, 0)] * ROWS]) as (index, held, leave, last):
-        weights = _weights(builder, panel, index)
+    with loop(builder, many, [*before, *[constant(_KIND, 0)] * ROWS]) as (index, held, leave, last):
         sums: list[Any] = []
         fields: list[Any] = []
-        for number, row in enumerate(rows):
-            words = _add(builder, "vpdpwssds", held[number], _operand(builder, row, index), weights)
+        # the bytes of all rows at once
+        all_numbers = load(builder, I64, at(builder, numbers, builder.mul(index, ir.Constant(I64, ROWS))))
+        for number in range(ROWS):
+            weights = _weights_of(builder, panel, all_numbers, number)
+            operand = _operand(builder, at(builder, listed, 4 * number), index)
+            words = _add(builder, "vpdpwssds", held[number], operand, weights)
             fields.append(builder.add(held[ROWS + number], words))
             sums.append(_marked(builder, words, mask, mark))
         leave([*sums, *fields])
     shift = splat(builder, builder.trunc(place, I32), WIDTH)
-    untouched = builder.mul(splat(builder, builder.trunc(steps, I32), WIDTH), mark)
+    untouched = builder.mul(splat(builder, builder.trunc(many, I32), WIDTH), mark)
     nothing = constant(_KIND, 0)
-    known = [load(builder, _KIND, at(builder, reach, _LINE * side)) for side in (0, 1)]
-    weight, any_hit, result = load(builder, _KIND, heaviest), nothing, ir.Constant(I64, 0)
+    any_hit, hits = nothing, []
     for number in range(ROWS):
-        hits = builder.and_(builder.sub(untouched, last[ROWS + number]), mask)
-        both = builder.lshr(hits, shift)
-        above = builder.sub(hits, builder.shl(both, shift))
-        below = builder.sub(both, above)
+        missing = builder.and_(builder.sub(untouched, last[ROWS + number]), mask)
+        both = builder.lshr(missing, shift)
+        above = builder.sub(missing, builder.shl(both, shift))
+        hits.append((builder.sub(both, above), above))
         any_hit = builder.or_(any_hit, both)
+        for name, value in zip((BELOW, ABOVE), hits[-1], strict=True):
+            counted = _in_state(builder, state, name)[number]
+            store(builder, builder.add(load(builder, _KIND, counted), value), counted)
+        store(builder, last[number], _in_state(builder, state, SUM)[number])
+    hit = builder.bitcast(builder.icmp_unsigned("!=", any_hit, nothing), _LANES)
+    result = builder.zext(builder.icmp_unsigned("!=", hit, ir.Constant(_LANES, 0)), I64)
+
+    known = [load(builder, _KIND, at(builder, reach, _LINE * side)) for side in (0, 1)]
+    weight, sizes = load(builder, _KIND, heaviest), load(builder, vector(I32, ROWS), largest)
+    product = builder.mul(weight, splat(builder, call(builder, "llvm.vector.reduce.smax.v8i32", I32, [sizes]), WIDTH))
+    further = builder.or_(*(builder.icmp_signed(">", product, one) for one in known))
+    before_far = builder.block
+    with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(further, _LANES), ir.Constant(_LANES, 0))):
+        rows = _far(builder, hits, before, (known, weight), arguments)
+        behind_far = builder.block
+    far = builder.phi(I64)
+    far.add_incoming(ir.Constant(I64, 0), before_far)
+    far.add_incoming(rows, behind_far)
+    return builder.or_(result, far)
+
+
+def _far(
+    builder: Any,
+    hits: Sequence[tuple[Any, Any]],
+    before: Sequence[Any],
+    bounds: tuple[Sequence[Any], Any],
+    arguments: Sequence[Any],
+) -> Any:
+    """Note which hits may be larger than what is known; return the bits of their rows."""
+    state, largest, far = arguments[6], arguments[11], arguments[13]
+    (known, weight), rows = bounds, ir.Constant(I64, 0)
+    for number, sides in enumerate(hits):
         operand = load(builder, I32, at(builder, largest, 4 * number))
         product = builder.mul(weight, splat(builder, operand, WIDTH))
         either = ir.Constant(_LANES, 0)
-        for side, (name, value) in enumerate(((BELOW, below), (ABOVE, above))):
-            counted = _in_state(builder, state, name)[number]
-            store(builder, builder.add(load(builder, _KIND, counted), value), counted)
-            hit = builder.icmp_signed("!=", value, nothing)
+        for side, value in enumerate(sides):
+            hit = builder.icmp_signed("!=", value, constant(_KIND, 0))
             further = builder.bitcast(builder.and_(hit, builder.icmp_signed(">", product, known[side])), _LANES)
             store(builder, further, at(builder, far, 4 * number + 2 * side))
             either = builder.or_(either, further)
         bit = builder.icmp_unsigned("!=", either, ir.Constant(_LANES, 0))
-        result = builder.or_(result, builder.shl(builder.zext(bit, I64), ir.Constant(I64, 1 + number)))
-        store(builder, last[number], _in_state(builder, state, SUM)[number])
+        rows = builder.or_(rows, builder.shl(builder.zext(bit, I64), ir.Constant(I64, 1 + number)))
         store(builder, before[number], _in_state(builder, state, BEFORE)[number])
-    hit = builder.bitcast(builder.icmp_unsigned("!=", any_hit, nothing), _LANES)
-    return builder.or_(result, builder.zext(builder.icmp_unsigned("!=", hit, ir.Constant(_LANES, 0)), I64))
+    return rows
 
 
 @machine_code

@@ -347,7 +347,9 @@ def word_steps(steps: int, take: Take) -> Left:
     heaviest = take(np.full(16, 128, np.int32))
     state[SUM] = (np.arange(16) << 27) | 64
     places = [one.ctypes.data for one in (reach, largest, heaviest, shorts)]
-    became = call_saturate(a.ctypes.data, b.ctypes.data, steps, state.ctypes.data, 4095, 6, *places)
+    numbers = take(np.repeat(np.arange(steps, dtype=np.uint8)[:, None], 8, axis=1))
+    addresses = (a.ctypes.data, b.ctypes.data, steps, numbers.ctypes.data, state.ctypes.data)
+    became = call_saturate(*addresses, 4095, 6, *places)
     for row in range(8):
         before = state.ctypes.data + 64 * (BEFORE * 8 + row)
         call_excesses(a.ctypes.data + 4 * row, b.ctypes.data, steps, before, shorts.ctypes.data + 4 * row, places[0])
@@ -356,11 +358,22 @@ def word_steps(steps: int, take: Take) -> Left:
 
 @njit
 def call_saturate(
-    a: int, b: int, steps: int, state: int, field: int, place: int, reach: int, largest: int, heaviest: int, far: int
+    a: int,
+    b: int,
+    steps: int,
+    numbers: int,
+    state: int,
+    field: int,
+    place: int,
+    reach: int,
+    largest: int,
+    heaviest: int,
+    far: int,
 ) -> int:
     """Call the kernel, once by trying first and once without."""
-    tried: int = saturate(a, b, steps, state, field, place, False, reach, largest, heaviest, far)
-    sure: int = saturate(a, b, steps, state, field, place, True, reach, largest, heaviest, far)
+    lists = (a, numbers, steps)
+    tried: int = saturate(a, b, steps, *lists, state, field, place, False, reach, largest, heaviest, far)
+    sure: int = saturate(a, b, steps, *lists, state, field, place, True, reach, largest, heaviest, far)
     return tried + sure
 
 

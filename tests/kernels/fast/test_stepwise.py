@@ -28,7 +28,7 @@ from hwsim_kernels import counting
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.blocks import saturating_room
 from hwsim_kernels.fast.saturating import saturating_layer
-from hwsim_kernels.fast.stepwise import FLOATS, PAIRS, WORDS
+from hwsim_kernels.fast.stepwise import FLOATS, MANY, PAIRS, WORDS
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC
 
@@ -278,6 +278,28 @@ def test_any_register_that_saturates_at_length(case: tuple[Case, Register], firs
 def test_counts_go_on_from_block_to_block(case: tuple[Case, Register]) -> None:
     layer, register = case
     check(replace(layer, codes=np.concatenate([layer.codes] * 4)), register)
+
+
+@composite
+def broad_cases(draw: DrawFn) -> tuple[Case, Register]:
+    """Draw layers of so many channels in doubt that steps whose operand is 0 are left out."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    steps, outputs = draw(st.sampled_from([1, 62, 63, 64, 130])), draw(st.sampled_from([MANY, MANY + 17]))
+    kind, zero_point = draw(st.sampled_from([("uint8", 0), ("int8", -128), ("int8", 5)]))
+    codes = generator.integers(*limits_of(kind), (draw(st.integers(1, 20)), steps), endpoint=True)
+    absent = generator.random(codes.shape) < draw(st.sampled_from([0, 0.5, 0.9, 1]))
+    weights = generator.integers(0, 128, (steps, outputs)) * signs(generator, steps, outputs)
+    case = dense(np.where(absent, zero_point, codes).astype(kind), weights, zero_point=zero_point)
+    register = Register(draw(st.sampled_from([10, 13, 20])), (True,) * steps, draw(st.booleans()))
+    low, high = register.limits
+    start = generator.choice([low, 0, high], outputs) if draw(st.booleans()) else [0] * outputs
+    return replace(case, start=[int(one) for one in start]), register
+
+
+@examples(40)
+@given(broad_cases())
+def test_steps_that_add_nothing_are_left_out(case: tuple[Case, Register]) -> None:
+    check(*case)
 
 
 # --- each proof, and none -----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwsim.data import Data, Samples
@@ -11,28 +11,32 @@ from hwsim.errors import ModelError, PlanError
 from hwsim.loaders import load
 from hwsim.network import (
     Activation,
-    Add,
     AveragePool,
     Concatenate,
+    Constant,
+    Curve,
     Input,
     Network,
     Operation,
+    Rearrange,
     Relu,
+    Resize,
     Softmax,
-    Subtract,
-    Weighted,
 )
-from hwsim.program.pooling import whole_share
 from hwsim.quantize import Plan, collect, decide
 from hwsim.quantize.sharing import PASS_THROUGH
 from hwsim.target import Target, load_target
 from hwsim.train.bases import KERAS
+from hwsim.train.description import weights_of
 from hwsim.train.fake import FakeQuantize
+from hwsim.train.forms import FORMS, Form, form_of
 from hwsim.train.grid import grid_of
-from hwsim.train.layers import MOVES, Bend, Mean, Move, SharedSum, WeightedSums
-from hwsim.train.numbers import Numbers, last_rounding
+from hwsim.train.layers import Bend, OperationLayer, TrainedLayer
+from hwsim.train.numbers import Numbers
 
 CALIBRATION_SAMPLES = 128
+MEANS = (AveragePool, Resize)
+"""Operations that keep their input's grid but whose results need not lie on its levels."""
 
 
 def keras_model(network: Network) -> Any:
@@ -52,8 +56,8 @@ def fake_quantize(model: Any, plan: Plan | Target | str, data: Data | None = Non
 
     Weights and biases go through the plan's grids, and every tensor of the plan through ``FakeQuantize``; rounding
     modes are the target's. Accumulators, products and multipliers are taken as exact: what narrow ones do, and more
-    than one rounding in a row, only ``hwsim.train.through`` knows. Raises PlanError for a plan of another network,
-    ModelError for operations without a layer (curves, resizes, matrix products and others), all by name.
+    than one rounding in a row, only ``hwsim.train.through`` knows. Constants of the model stay as they are. Raises
+    PlanError for a plan of another network, ModelError for operations without a layer, all by name.
     """
     chosen = load_target(target if isinstance(plan, Plan) and target is not None else _target_of(plan))
     network = load(model, target=chosen)
@@ -86,7 +90,10 @@ class Builder:
     network: Network
     numbers: Numbers | None
     tensors: dict[str, Any] = field(default_factory=dict)
-    kernels: dict[str, WeightedSums] = field(default_factory=dict)
+    trained: list[TrainedLayer] = field(default_factory=list[TrainedLayer])
+    loops: dict[str, tuple[OperationLayer, Mapping[str, Any]]] = field(
+        default_factory=dict[str, tuple[OperationLayer, Mapping[str, Any]]]
+    )
 
     def model(self, kind: Any = None) -> Any:
         """Return the model, of the class ``kind``, with the network's weights."""
@@ -118,10 +125,8 @@ class Builder:
 
     def fill(self) -> None:
         """Give the layers the network's weights."""
-        for name, layer in self.kernels.items():
-            operation: Any = self.network.by_name[name]
-            layer.kernel.assign(getattr(operation, layer.kernel_name))
-            layer.bias.assign(operation.bias)
+        for layer in self.trained:
+            layer.fill(self.network.by_name[layer.operation.name])
 
     def add(self, operation: Operation) -> Any:
         """Build one operation and return its finished tensor."""
@@ -144,8 +149,8 @@ class Builder:
             and not any(operation.name in one.inputs for one in self.network.operations)
         )
         # a mean is no level, what moves codes keeps them
-        mean_of_levels = isinstance(operation, AveragePool) and self.numbers.tensor(operation.name).levels is not None
-        if stays and not mean_of_levels:
+        mean_of_levels = isinstance(operation, MEANS) and self.numbers.tensor(operation.name).levels is not None
+        if isinstance(operation, Constant | Curve) or (stays and not mean_of_levels):
             return tensor
         grid = self.numbers.quantizer(operation)
         name = f"{keras_name(operation.name)}.codes"
@@ -160,37 +165,36 @@ class Builder:
 
     def core(self, operation: Operation, sources: list[Any]) -> Any:
         """Build what an operation computes before its activation."""
-        name, numbers = keras_name(operation.name), self.numbers
-        match operation:
-            case Activation():
-                return sources[0]
-            case Weighted():
-                layer = WeightedSums(operation, **(numbers.sums(operation) if numbers else {}), name=name)
-                self.kernels[operation.name] = layer
-                return layer(sources[0])
-            case Add():
-                rounding = str(last_rounding(numbers.settings(operation).requantize.expanded())) if numbers else "floor"
-                unit = numbers.common_unit(operation) if numbers else None
-                return SharedSum(unit, rounding=rounding, name=name)(*sources)
-            case AveragePool():
-                return Mean(operation, **self._pooling(operation), makes=operation.name, name=name)(sources[0])
-            case Concatenate() if numbers:
+        form, numbers, settings = form_of(operation), self.numbers, dict[str, Any]()
+        if form is None:
+            return sources[0]
+        if numbers is not None:
+            settings = form.settings(numbers, operation) if form.settings else settings
+            if isinstance(operation, Concatenate):
                 sources = [self._rescaled(operation, *pair) for pair in zip(operation.inputs, sources, strict=True)]
-            case _:
-                pass
-        return Move(operation, makes=operation.name, name=name)(*sources)
+            if isinstance(operation, Rearrange):
+                operation = replace(operation, fill=numbers.fill(operation))
+        if operation.step_of and weights_of(operation):
+            return self._step(operation, form, settings)(*sources)
+        return self._layer(operation, form, settings)(*sources)
 
-    def _pooling(self, operation: AveragePool) -> dict[str, Any]:
-        if self.numbers is None:
-            return {}
-        pooling = self.numbers.settings(operation).pooling
-        entry = self.numbers.tensor(operation.inputs[0])
-        return {
-            "scale": self.numbers.channel_scale(operation.inputs[0]),
-            "point": entry.zero_point if pooling.zero_point == "kept" else 0,
-            "rounding": str(pooling.rounding),
-            "factor": whole_share(pooling.division, *operation.window) if pooling.division != "count" else None,
-        }
+    def _layer(self, operation: Operation, form: Form, settings: Mapping[str, Any]) -> OperationLayer:
+        layer = form.layer(operation, **settings, makes=operation.name, name=keras_name(operation.name))
+        if isinstance(layer, TrainedLayer):
+            self.trained.append(layer)
+        return layer
+
+    def _step(self, operation: Operation, form: Form, settings: Mapping[str, Any]) -> OperationLayer:
+        """Return the layer of a step of a loop: one for all steps, so that they keep the same weights."""
+        if operation.step_of not in self.loops:
+            self.loops[operation.step_of] = self._layer(operation, form, settings), settings
+        layer, first = self.loops[operation.step_of]
+        if settings != first:
+            raise PlanError(
+                f"{operation.name}: the steps of {operation.step_of!r} are trained with the same weights, so the plan "
+                f"must give all of them the same scales"
+            )
+        return layer
 
     def _rescaled(self, operation: Concatenate, source: str, tensor: Any) -> Any:
         """Bring one input of a concatenation to the output's grid, where it has another."""
@@ -200,13 +204,10 @@ class Builder:
         return FakeQuantize(self.numbers.quantizer(operation))(tensor)
 
 
-TRAINED = (Activation, Add, AveragePool, Input, Weighted, *MOVES)
-"""Operations for which there are layers, but for ``Subtract``, which is an ``Add``."""
-
-
 def refuse_untrained(network: Network) -> None:
     """Raise ModelError with the names of all operations for which there is no layer."""
-    others = [one for one in network.operations if not isinstance(one, TRAINED) or isinstance(one, Subtract)]
+    known = (Input, Activation, *FORMS)
+    others = [one for one in network.operations if not isinstance(one, known)]
     if others:
         named = "\n  ".join(f"{one.name}: {one.kind}" for one in others)
         raise ModelError(f"hwsim.train has no layer for these operations of {network.name}:\n  {named}")

@@ -17,15 +17,15 @@ from hwsim.engine.run import by_output, dequantize
 from hwsim.errors import ModelError
 from hwsim.loaders import load
 from hwsim.loaders.framework import tensorflow
-from hwsim.network import Network, Weighted
+from hwsim.network import Network
 from hwsim.program import Program, lower
 from hwsim.quantize import Plan
 from hwsim.target import Target, load_target
 from hwsim.train.agreement import BATCH, run_all
 from hwsim.train.bases import KERAS, Layer, Model, saved
-from hwsim.train.build import Builder, planned
-from hwsim.train.description import describe, rebuild
-from hwsim.train.layers import WeightedSums
+from hwsim.train.build import Builder, planned, refuse_untrained
+from hwsim.train.description import describe, rebuild, weights_of
+from hwsim.train.layers import TrainedLayer
 from hwsim.train.numbers import Numbers
 from hwsim.train.rounding import straight
 
@@ -42,7 +42,7 @@ class _Lowered:
 class IntegerEngine(Layer):
     """Runs the integer engine on the weights that the model has at this moment; gives every tensor, in real values.
 
-    ``network``, ``plan`` and ``target`` as JSON; the weights come from the layers in ``sums``, by operation.
+    ``network``, ``plan`` and ``target`` as JSON; the weights come from ``trained_layers``, by operation.
     """
 
     def __init__(self, *, network: Mapping[str, Any], plan: str, target: str, **keywords: Any) -> None:
@@ -51,24 +51,24 @@ class IntegerEngine(Layer):
         self.network = _network(network)
         self.plan = Plan.model_validate_json(plan)
         self.target = Target.from_dict(json.loads(target))
-        self.sums: Mapping[str, WeightedSums] = MappingProxyType({})
+        self.trained_layers: Mapping[str, TrainedLayer] = MappingProxyType({})
         self._lowered: _Lowered | None = None
         self.supports_jit = False
         self.trainable = False
 
     def attach(self, layers: Sequence[Any]) -> None:
         """Take weights from those of ``layers`` that have a network's weights."""
-        found = {layer.operation.name: layer for layer in layers if isinstance(layer, WeightedSums)}
-        self.sums = MappingProxyType(found)  # a dict would make the layers parts of this one
+        found = {layer.operation.name: layer for layer in layers if isinstance(layer, TrainedLayer)}
+        self.trained_layers = MappingProxyType(found)  # a dict would make the layers parts of this one
 
     def current(self) -> Network:
         """Return the network with the weights as they are."""
-        return self._with({name: (layer.kernel, layer.bias) for name, layer in self.sums.items()})
+        return self._with([np.asarray(one) for one in self._variables_of_layers()])
 
     def call(self, *inputs: Any) -> list[Any]:
         """Return every tensor of the network (n, …) in float32, in the order of its operations."""
         tf = tensorflow()
-        weights = [tf.convert_to_tensor(one) for layer in self.sums.values() for one in (layer.kernel, layer.bias)]
+        weights = list(map(tf.convert_to_tensor, self._variables_of_layers()))
         names = list(self.network.by_name)
         found = tf.numpy_function(self._run, [*inputs, *weights], [tf.float32] * len(names))
         for name, tensor in zip(names, found, strict=True):
@@ -88,18 +88,25 @@ class IntegerEngine(Layer):
         return [values[f"{name}/codes"] if f"{name}/codes" in made else values[name] for name in self.network.by_name]
 
     def _program(self, weights: Sequence[NDArray[Any]]) -> Program:
-        """Return the program for kernels and biases, one after another; where none has changed, the last one."""
+        """Return the program for the weights, in the order of layers; where none has changed, the last one."""
         last = self._lowered
         if last is None or not all(map(np.array_equal, weights, last.weights)):
-            pairs = zip(weights[::2], weights[1::2], strict=True)
-            network = self._with(dict(zip(self.sums, pairs, strict=True)))
-            last = _Lowered(tuple(map(np.copy, weights)), lower(network, self.plan, self.target))
+            last = _Lowered(tuple(map(np.copy, weights)), lower(self._with(weights), self.plan, self.target))
             self._lowered = last
         return last.program
 
-    def _with(self, weights: Mapping[str, tuple[Any, Any]]) -> Network:
+    def _variables_of_layers(self) -> list[Any]:
+        return [one for layer in self.trained_layers.values() for one in layer.arrays.values()]
+
+    def _with(self, weights: Sequence[NDArray[Any]]) -> Network:
+        """Return the network with other weights, in the order of layers; the steps of a loop share those of one."""
+        left = iter(weights)
+        given = {
+            layer.operation.tensor: {field: next(left) for field in layer.arrays}
+            for layer in self.trained_layers.values()
+        }
         changed = (
-            _weighted(one, *map(np.asarray, weights[one.name])) if isinstance(one, Weighted) else one
+            replace(cast("Any", one), **given[one.tensor]) if one.tensor in given and weights_of(one) else one
             for one in self.network.operations
         )
         return replace(self.network, operations=tuple(changed))
@@ -156,10 +163,11 @@ def through(model: Any, target: Target | str, plan: Plan | None = None, data: Da
 
     Forward, each step lowers the weights of that moment for ``target`` and runs the program: what a narrow accumulator
     does is seen. Backward, each tensor hands its gradient to the fake-quantised one (``fake_quantize``), computed from
-    the engine's values. The model can be saved and loaded. Raises PlanError as ``fake_quantize`` does.
+    the engine's values. The model can be saved and loaded. Raises PlanError and ModelError as ``fake_quantize`` does.
     """
     chosen = load_target(target)
     network = load(model, target=chosen)
+    refuse_untrained(network)
     decided = planned(network, chosen if plan is None else plan, chosen, data)
     engine = IntegerEngine(
         network={
@@ -213,10 +221,3 @@ def _network(description: Mapping[str, Any]) -> Network:
         operations=tuple(map(rebuild, description["operations"])),
         outputs=tuple(description["outputs"]),
     )
-
-
-def _weighted(operation: Weighted, kernel: NDArray[Any], bias: NDArray[Any]) -> Weighted:
-    field = "kernel" if hasattr(operation, "kernel") else "scale"
-    changed: Any = replace(cast("Any", operation), **{field: kernel, "bias": bias})
-    assert isinstance(changed, Weighted)
-    return changed

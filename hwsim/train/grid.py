@@ -116,6 +116,16 @@ class Grid:
         unit = tf.constant(self.unit(values.shape), tf.float64)
         return tf.cast(self.integers(self.quotient(values)) * unit, values.dtype)
 
+    def places(self, values: Any) -> Any:
+        """Return which codes (int32) a tensor has whose values lie on the grid, counted from the smallest."""
+        tf, quotient = tensorflow(), self.quotient(values)
+        if self.levels is not None:
+            return tf.reshape(
+                tf.searchsorted(self._middles(), tf.reshape(quotient, [-1]), side="right"), tf.shape(values)
+            )
+        first = self.minimum - np.asarray(self.zero_point)
+        return tf.cast(tf.round(quotient), tf.int32) - tf.constant(first, tf.int32)
+
     def codes(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Return the codes of an array whose values lie on the grid."""
         quotient = np.asarray(values, np.float64) / self.unit(values.shape)

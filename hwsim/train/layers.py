@@ -6,9 +6,10 @@ float32 is exact as long as sums stay below 2**24.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,28 +17,21 @@ import numpy as np
 from hwsim.formats import Rounding
 from hwsim.loaders.framework import tensorflow
 from hwsim.network import (
+    Add,
     AveragePool,
-    Concatenate,
     Conv2D,
     Conv2DTranspose,
-    Crop,
     Dense,
-    MaxPool,
-    Multiply,
     Operation,
-    Pad,
-    Reshape,
     ScaleShift,
-    Softmax,
+    Subtract,
     Weighted,
 )
-from hwsim.network.mean import Mean as ImageMean
-from hwsim.network.pooling import Pool
 from hwsim.reference.convolution import Convolution
 from hwsim.reference.padding import explicit
 from hwsim.reference.pooling import window_sizes
 from hwsim.train.bases import Layer, saved
-from hwsim.train.description import describe, rebuild
+from hwsim.train.description import describe, rebuild, weights_of
 from hwsim.train.grid import Grid
 from hwsim.train.rounding import round_real, straight
 
@@ -56,8 +50,32 @@ class OperationLayer(Layer):
         return {**super().get_config(), "operation": describe(self.operation), "makes": self.makes}
 
 
+class TrainedLayer(OperationLayer):
+    """A layer with the weights of its operation as variables: ``arrays`` has them by the field that they stand for."""
+
+    arrays: Mapping[str, Any] = MappingProxyType({})
+
+    def build(self, shape: Sequence[int | None]) -> None:
+        """Make the weights; what is multiplied is called ``kernel`` whatever its field."""
+        names = {"scale": "kernel"}
+        self.arrays = MappingProxyType(
+            {
+                field: self.add_weight(
+                    shape=getattr(self.operation, field).shape, name=names.get(field, field), initializer="zeros"
+                )
+                for field in weights_of(self.operation)
+            }
+        )
+        self.built = True
+
+    def fill(self, operation: Operation) -> None:
+        """Take the weights of an operation of the same kind and shape."""
+        for field, variable in self.arrays.items():
+            variable.assign(getattr(operation, field))
+
+
 @saved
-class WeightedSums(OperationLayer):
+class WeightedSums(TrainedLayer):
     """The sums of a convolution, a dense layer or a scale-and-shift, without its activation.
 
     ``source_scale``: the scale of the input, a multiple of which the layer takes; ``weights`` and ``bias``: grids that
@@ -79,22 +97,14 @@ class WeightedSums(OperationLayer):
         self.bias_grid = Grid.from_config(bias) if isinstance(bias, Mapping) else bias
 
     @property
-    def kernel_name(self) -> str:
-        """The field of the operation that holds its weights."""
-        return "scale" if isinstance(self.operation, ScaleShift) else "kernel"
+    def kernel(self) -> Any:
+        """The variable of what is multiplied."""
+        return next(iter(self.arrays.values()))
 
-    def build(self, shape: Sequence[int | None]) -> None:
-        """Make the weights."""
-        self.kernel = self.add_weight(shape=getattr(self.operation, self.kernel_name).shape, name="kernel")
-        self.bias = self.add_weight(shape=self.operation.bias.shape, name="bias", initializer="zeros")
-        self.built = True
-
-    def current(self) -> Weighted:
-        """Return the operation with the layer's weights as they are."""
-        arrays = {self.kernel_name: np.asarray(self.kernel), "bias": np.asarray(self.bias)}
-        operation = rebuild(describe(self.operation), arrays)
-        assert isinstance(operation, Weighted)
-        return operation
+    @property
+    def bias(self) -> Any:
+        """The variable of the biases."""
+        return self.arrays["bias"]
 
     def call(self, inputs: Any) -> Any:
         """Return the sums (n, …, outputs)."""
@@ -102,10 +112,10 @@ class WeightedSums(OperationLayer):
         kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
         if self.weight_grid is None or self.bias_grid is None or self.source_scale is None:
             return weighted(self.operation, inputs, kernel) + bias
-        integers = tf.cast(self.weight_grid.integers(self.weight_grid.quotient(kernel)), tf.float32)
+        held = tf.cast(self.weight_grid.integers(self.weight_grid.quotient(kernel)), tf.float32)
         # shifts belong to the integers: an accumulator counts in the scale alone
-        integers *= tf.constant(self.weight_grid.unit(kernel.shape) / np.asarray(self.weight_grid.scale), tf.float32)
-        sums = weighted(self.operation, whole(inputs, self.source_scale), integers)
+        held *= tf.constant(self.weight_grid.unit(kernel.shape) / np.asarray(self.weight_grid.scale), tf.float32)
+        sums = weighted(self.operation, whole(inputs, self.source_scale), held)
         unit = self.source_scale * np.asarray(self.weight_grid.scale)
         return sums * tf.constant(unit, tf.float32) + self.bias_grid.fake(bias)
 
@@ -117,15 +127,6 @@ class WeightedSums(OperationLayer):
             "weights": None if self.weight_grid is None else self.weight_grid.config(),
             "bias": None if self.bias_grid is None else self.bias_grid.config(),
         }
-
-
-@saved
-class Move(OperationLayer):
-    """An operation without weights or roundings of its own: the largest of a window, another shape, a softmax, …"""
-
-    def call(self, *inputs: Any) -> Any:
-        """Return the result (n, …)."""
-        return moved(self.operation, inputs)
 
 
 @saved
@@ -173,19 +174,25 @@ class Mean(OperationLayer):
 
 
 @saved
-class SharedSum(Layer):
-    """A sum of tensors, each first rounded to a multiple of ``unit``; without a unit, just their sum."""
+class SharedSum(OperationLayer):
+    """A sum of tensors, or a difference, each first rounded to a multiple of ``unit``; nothing is without a unit."""
 
     def __init__(
-        self, unit: float | None = None, *, rounding: str = "half_up", makes: str = "", **keywords: Any
+        self,
+        operation: Add | Mapping[str, Any],
+        *,
+        unit: float | None = None,
+        rounding: str = "half_up",
+        **keywords: Any,
     ) -> None:
-        super().__init__(**keywords)
-        self.unit, self.rounding, self.makes = unit, Rounding(rounding), makes
-        self.supports_jit = False
+        super().__init__(operation, **keywords)
+        self.unit, self.rounding = unit, Rounding(rounding)
 
     def call(self, *inputs: Any) -> Any:
-        """Return the sum (n, …)."""
-        return reduce(tensorflow().add, map(self._rounded, inputs))
+        """Return the sum (n, …), or the first input less the second."""
+        tf = tensorflow()
+        combine = tf.subtract if isinstance(self.operation, Subtract) else tf.add
+        return reduce(combine, map(self._rounded, inputs))
 
     def _rounded(self, values: Any) -> Any:
         tf = tensorflow()
@@ -196,8 +203,7 @@ class SharedSum(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return what a saved model keeps."""
-        kept = {"unit": self.unit, "rounding": str(self.rounding), "makes": self.makes}
-        return {**super().get_config(), **kept}
+        return {**super().get_config(), "unit": self.unit, "rounding": str(self.rounding)}
 
 
 @saved
@@ -249,11 +255,16 @@ class Bend(Layer):
         return {**super().get_config(), **self.settings, "makes": self.makes}
 
 
-def whole(values: Any, scale: Any) -> Any:
-    """Return the integers (float32) of which ``values`` are multiples of ``scale``."""
+def integers(values: Any, scale: Any) -> Any:
+    """Return the integers (float64) of which ``values`` are multiples of ``scale``."""
     tf = tensorflow()
     quotient = tf.cast(values, tf.float64) / tf.constant(scale, tf.float64)
-    return tf.cast(straight(quotient, tf.round(quotient)), tf.float32)
+    return straight(quotient, tf.round(quotient))
+
+
+def whole(values: Any, scale: Any) -> Any:
+    """Return the integers (float32) of which ``values`` are multiples of ``scale``."""
+    return tensorflow().cast(integers(values, scale), "float32")
 
 
 def weighted(operation: Weighted, values: Any, kernel: Any) -> Any:
@@ -297,58 +308,3 @@ def _transposed(conv: Conv2DTranspose, values: Any, kernel: Any) -> Any:
     full = tf.pad(full, [[0, 0], [0, ends[0]], [0, ends[1]], [0, 0]])
     (top, left), (height, width) = conv.cut, conv.size
     return full[:, top : top + height, left : left + width]
-
-
-def moved(operation: Operation, inputs: Sequence[Any]) -> Any:
-    """Return the result of an operation that has neither weights nor roundings."""
-    return MOVES[type(operation)](operation, *inputs)
-
-
-def _crop(operation: Crop, values: Any) -> Any:
-    (top, bottom), (left, right) = operation.cropping
-    height, width = values.shape[1:3]
-    return values[:, top : height - bottom, left : width - right]
-
-
-def _largest(pool: Pool, values: Any) -> Any:
-    tf = tensorflow()
-    padded = tf.pad(values, explicit(pool.padding), constant_values=values.dtype.min)
-    return tf.nn.max_pool2d(padded, pool.window, pool.strides, "VALID")
-
-
-def _join(operation: Concatenate, *parts: Any) -> Any:
-    return tensorflow().concat(parts, operation.axis + 1)
-
-
-def _whole_mean(operation: ImageMean, values: Any) -> Any:
-    return tensorflow().reduce_mean(values, (1, 2), keepdims=True)
-
-
-def _multiply(operation: Multiply, one: Any, other: Any) -> Any:
-    return one * other
-
-
-def _pad(operation: Pad, values: Any) -> Any:
-    return tensorflow().pad(values, explicit(operation.padding))
-
-
-def _reshape(operation: Reshape, values: Any) -> Any:
-    return tensorflow().reshape(values, (-1, *operation.shape))
-
-
-def _softmax(operation: Softmax, values: Any) -> Any:
-    if operation.mask is not None:
-        values = tensorflow().where(operation.mask, values, -np.inf)
-    return tensorflow().nn.softmax(values, operation.axis + 1)
-
-
-MOVES: Mapping[type[Operation], Callable[..., Any]] = {
-    Concatenate: _join,
-    Crop: _crop,
-    MaxPool: _largest,
-    ImageMean: _whole_mean,
-    Multiply: _multiply,
-    Pad: _pad,
-    Reshape: _reshape,
-    Softmax: _softmax,
-}

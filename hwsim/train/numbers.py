@@ -11,9 +11,29 @@ from numpy.typing import NDArray
 
 from hwsim.errors import PlanError
 from hwsim.formats import IntFormat, Rounding
-from hwsim.network import Add, Input, Multiply, Network, Operation, Relu, Softmax, Weighted
+from hwsim.loaders.framework import tensorflow
+from hwsim.network import (
+    Activation,
+    Add,
+    AveragePool,
+    Constant,
+    Curve,
+    Embedding,
+    Input,
+    MatMul,
+    Multiply,
+    Network,
+    Operation,
+    Prelu,
+    Rearrange,
+    Relu,
+    Resize,
+    Softmax,
+    Weighted,
+)
 from hwsim.program.mac import bias_unit, ratio_of
 from hwsim.program.pipeline import limits
+from hwsim.program.pooling import whole_share
 from hwsim.program.ratio import Ratio, sum_weights
 from hwsim.quantize import Plan, TensorPlan, WeightPlan
 from hwsim.quantize.decide import accumulator_unit, product_unit
@@ -21,6 +41,7 @@ from hwsim.target import Settings, Target
 from hwsim.target import steps as post
 from hwsim.target.steps import goes_by_ratio
 from hwsim.train.grid import Grid, grid_of
+from hwsim.train.tables import table_of
 from hwsim_kernels.multiplier import nearest
 
 
@@ -98,12 +119,76 @@ class Numbers:
             "bias": grid_of(bias, settings.bias.rounding),
         }
 
+    def slopes(self, operation: Prelu) -> dict[str, Any]:
+        """The grid of a trained activation's slopes."""
+        weights = grid_of(self.weights(operation.name), self.settings(operation).weights.rounding)
+        return {"source_scale": self.scale(operation.inputs[0]), "weights": weights}
+
+    def sum(self, operation: Add) -> dict[str, Any]:
+        """How the inputs of a sum or a difference are brought to one unit; by ratios, they are not rounded."""
+        settings = self.settings(operation)
+        unit = self.common_unit(operation) if settings.addition.kind == "rescaled" else None
+        return {"unit": unit, "rounding": str(last_rounding(settings.requantize.expanded()))}
+
+    def product(self, operation: Multiply | MatMul) -> dict[str, Any]:
+        """The scales of the inputs of a product, and the zero point that a target does not take off."""
+        ignored = isinstance(operation, MatMul) and self.settings(operation).mac.second_zero_point == "ignored"
+        point = self.point(operation.inputs[1]) if ignored else 0
+        return {"scales": [self.scale(name) for name in operation.inputs], "point": point}
+
+    def point(self, name: str) -> int:
+        """The zero point of what is computed with: that of plain codes, 0 where codes are decoded."""
+        entry = self.tensor(name)
+        return 0 if entry.levels is not None else entry.zero_point
+
+    def mean(self, operation: AveragePool) -> dict[str, Any]:
+        """How an average pooling divides and rounds."""
+        pooling = self.settings(operation).pooling
+        return {
+            "scale": self.channel_scale(operation.inputs[0]),
+            "point": self.point(operation.inputs[0]) if pooling.zero_point == "kept" else 0,
+            "rounding": str(steady(pooling.rounding)),
+            "factor": whole_share(pooling.division, *operation.window) if pooling.division != "count" else None,
+        }
+
+    def resize(self, operation: Resize) -> dict[str, Any]:
+        """How pixels between pixels are weighed and rounded."""
+        settings = self.settings(operation).resize
+        return {
+            "scale": self.channel_scale(operation.inputs[0]),
+            "point": self.point(operation.inputs[0]) if settings.zero_point == "kept" else 0,
+            "bits": settings.fraction_bits,
+            "real": settings.positions == "float32",
+            "rounding": str(steady(settings.rounding)),
+        }
+
+    def constant(self, operation: Constant) -> dict[str, Any]:
+        """The grid that a constant's values are brought to."""
+        return {"grid": self.quantizer(operation)}
+
+    def fill(self, operation: Rearrange) -> float:
+        """The real value of the code that a rearrangement fills in; other values than 0 need one scale for all."""
+        entry = self.tensor(operation.name)
+        if entry.shift:
+            return operation.fill
+        return float(grid_of(entry).fake(tensorflow().constant([operation.fill], "float64"))[0])
+
+    def curve(self, operation: Curve) -> dict[str, Any]:
+        """The grids of a function's input and output, and the real value of each code's result."""
+        source, result = (self.tensor(name) for name in (operation.inputs[0], operation.name))
+        table = table_of(operation, self.plan, self.target)
+        return {"source": grid_of(source), "result": grid_of(result), "table": table.tolist()}
+
     def bend(self, operation: Operation, function: Relu) -> dict[str, Any]:
         """The numbers of an activation: where the target has it, before or after its requantisation."""
         settings = self.settings(operation)
-        listed = settings.requantize.expanded()
-        late = _activates_late(settings)
-        unit = np.asarray(self.channel_scale(operation.name)) if late else self.unit(operation)
+        late = _activates_late(settings) or (isinstance(operation, Add) and settings.addition.kind == "float32")
+        output = np.asarray(self.channel_scale(operation.name))
+        if isinstance(operation, Activation) and function.negative_slope and settings.activation.slope == "apart":
+            # the slope is part of a ratio, and nothing is rounded before the limit
+            top = None if function.max_value is None else limits(function.max_value, output, settings.activation)
+            return {"limit": None if top is None else (top * output).tolist(), "slope": function.negative_slope}
+        unit = output if late else self.unit(operation)
         limit = None if function.max_value is None else limits(function.max_value, unit, settings.activation).tolist()
         slope = 0.0
         if function.negative_slope:
@@ -113,8 +198,8 @@ class Numbers:
             "unit": unit.tolist(),
             "limit": limit,
             "slope": slope,
-            "before": str(last_rounding(listed)) if late else None,
-            "rounding": str(settings.activation.rounding),
+            "before": str(self.rounding(operation)) if late else None,
+            "rounding": str(steady(settings.activation.rounding)),
         }
 
     def quantizer(self, operation: Operation) -> Grid:
@@ -122,9 +207,18 @@ class Numbers:
         settings = self.settings(operation)
         if isinstance(operation, Softmax) and settings.softmax.run_on != "host":
             return grid_of(self.tensor(operation.name), Rounding.HALF_AWAY)
-        enters = isinstance(operation, Input | Softmax)
-        mode = settings.activations.rounding if enters else last_rounding(settings.requantize.expanded())
+        if isinstance(operation, Input) and operation.indices:
+            return grid_of(self.tensor(operation.name))  # some modes move whole numbers, too
+        enters = isinstance(operation, Input | Softmax | Constant | Embedding)
+        mode = settings.activations.rounding if enters else self.rounding(operation)
         return grid_of(self.tensor(operation.name), mode)
+
+    def rounding(self, operation: Operation) -> Rounding:
+        """The mode by which an operation's results are rounded last."""
+        settings = self.settings(operation)
+        if isinstance(operation, Add) and settings.addition.kind != "rescaled":
+            return steady(settings.addition.rounding)
+        return last_rounding(settings.requantize.expanded())
 
 
 @dataclass(frozen=True)
@@ -153,4 +247,9 @@ def _rounds(step: object) -> bool:
 def last_rounding(listed: Sequence[object]) -> Rounding:
     """Return the mode by which a list of steps rounds last; ``half_even`` where it does not round."""
     modes = [step.rounding for step in listed if isinstance(step, post.ShiftRightStep | post.MultiplyFloatStep)]
-    return modes[-1] if modes and not modes[-1].stochastic else Rounding.HALF_EVEN
+    return steady(modes[-1]) if modes else Rounding.HALF_EVEN
+
+
+def steady(mode: Rounding) -> Rounding:
+    """Return a mode; ``half_even`` in the place of one that draws random numbers."""
+    return Rounding.HALF_EVEN if mode.stochastic else mode

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +21,7 @@ from pipeline.tiny import (
     target_with,
     vector_network,
 )
+from train.exact import MODES, exact_target, exact_targets, planned, tame
 
 import hwsim
 from hwsim.errors import ModelError, PlanError, ProgramError
@@ -31,45 +30,6 @@ from hwsim.target import Target
 from hwsim.train import agree, fake_quantize, keras_model, network_of, program_of, through
 
 SLOW_DRAWS = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example)
-MODES = ["floor", "half_up", "half_even", "half_away", "toward_zero", "ceil"]
-
-
-def exact_target(bits: int, mode: str, position: str, symmetric: bool) -> Target:
-    """Return a target of power-of-two scales and wide accumulators: all its sums are exact in float32."""
-    form = {"bits": bits, "step": "power_of_two", "symmetric": symmetric}
-    return target_with(
-        weights={"bits": 4, "step": "power_of_two", "symmetric": True, "granularity": "output_channel"},
-        activations=form,
-        requantize={"kind": "power_of_two", "rounding": mode},
-        activation={"position": position, "multiplier_bits": 8},
-        bias={"bits": 20},
-        addition={"left_shift": 0},
-    )
-
-
-def planned(network: Network, target: Target, data: Any) -> hwsim.Plan:
-    """Return the plan that data gives."""
-    return hwsim.decide(network, hwsim.profile(network, [data]), target)
-
-
-def tame(network: Network) -> bool:
-    """Return whether a network's values are of one size, so that its integers are narrow, and its means are shifts."""
-    areas = [prod(network.shapes[one.inputs[0]][:2]) for one in network.operations if isinstance(one, Mean)]
-    return all(area & (area - 1) == 0 for area in areas) and all(
-        np.abs(w).max(initial=0) < 8
-        for one in network.operations
-        for w in vars(one).values()
-        if isinstance(w, np.ndarray)
-    )
-
-
-exact_targets = st.builds(
-    exact_target,
-    st.integers(3, 6),
-    st.sampled_from(MODES),
-    st.sampled_from(["before_requantize", "after_requantize"]),
-    st.booleans(),
-)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=SLOW_DRAWS)

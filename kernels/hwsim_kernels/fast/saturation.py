@@ -152,7 +152,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         left=left,
         panels=panels_of(weights << more, takes, way),
         groups=np.diff(ends, prepend=-1),
-        numbers=np.repeat((np.arange(steps) % piece)[:, None].astype(np.uint8), ROWS, axis=1),
+        numbers=numbers_of(steps, piece),
         heaviest=by_piece(weights, piece) if way == WORDS else np.zeros((columns // WIDTH, 0, WIDTH), np.int32),
         field=field,
         mark=mark_bits(field) if way == WORDS else 0,
@@ -196,6 +196,17 @@ def singles(steps: int) -> Ints:
     taken = np.full((2, steps), -1, np.int64)
     taken[0] = np.arange(steps)
     return taken
+
+
+def numbers_of(steps: int, piece: int) -> NDArray[np.uint8]:
+    """Return the numbers (steps, 8) that steps have in pieces of so many.
+
+    >>> numbers_of(5, 3)[:, 0].tolist()
+    [0, 1, 2, 0, 1]
+    """
+    numbers = np.empty((steps, ROWS), np.uint8)
+    numbers[:] = np.arange(steps)[:, None] % piece
+    return numbers
 
 
 def in_lines(path: Datapath) -> NDArray[np.int8]:

@@ -194,7 +194,8 @@ def _count(builder: Any, arguments: Sequence[Any], before: Any, masks: tuple[Any
     shift = splat(builder, builder.trunc(place, I32), WIDTH)
     untouched = builder.mul(splat(builder, builder.trunc(many, I32), WIDTH), mark)
     nothing = constant(_KIND, 0)
-    any_hit, hits = nothing, []
+    any_hit = nothing
+    hits: list[tuple[Any, Any]] = []
     for number in range(ROWS):
         missing = builder.and_(builder.sub(untouched, last[ROWS + number]), mask)
         both = builder.lshr(missing, shift)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
+from hwsim.engine.fused_wide import SUMS, add_widely, bound_before_steps, look_widely
 from hwsim.engine.ledger import positions_of
 from hwsim.engine.mapping import mapping_of, maps, run_mapping
 from hwsim.engine.steps import run_steps
@@ -68,6 +69,7 @@ from hwsim_kernels.fast.layers import (
     add_codes,
     finish_sums,
     layer_of_codes,
+    layer_of_integers,
     layer_of_means,
     layer_of_products,
     layer_of_reals,
@@ -155,7 +157,13 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
     steps = (
         None
         if layer is None
-        else lane_steps(one, layer.columns, lambda fused: see_sums(one, fused, layer), kind=codes.dtype.str)
+        else lane_steps(
+            one,
+            layer.columns,
+            lambda fused: see_sums(one, fused, layer),
+            kind=codes.dtype.str,
+            wide=layer.start.itemsize > 4,
+        )
     )
     if layer is None or steps is None or not in_lanes(one, tally):
         finish(one, sums(one, layer, codes, tally), "accumulator", tally, out)
@@ -169,15 +177,18 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
 
 def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
     """Look at the exact sums of the last stage, then take the steps."""
+    if not one.narrow:
+        look_widely(fused, stage_points(one)[-1].name, bound_before_steps(one, SUMS))
+        return add_widely(fused, one.steps, bound_before_steps(one, SUMS))
     # unsaturated, sums can go beyond the bound of the stage
     fused.look(stage_points(one)[-1].name, MOST_SUM if layer.saturation.fits.size else None, layer.added)
     return fused.steps(one.steps)
 
 
 def in_lanes(one: IntOperation, tally: Tally) -> bool:
-    """Whether an operation's values can pass in blocks of 32-bit lanes: none is traced, none is rounded by chance."""
+    """Whether an operation's values can pass in blocks of lanes: none is traced, none is rounded by chance."""
     steady = getattr(one, "draws", NO_DRAWS).size == 1
-    return one.narrow and steady and tally.trace is None and tally.tier != PLAIN
+    return steady and tally.trace is None and tally.tier != PLAIN
 
 
 _steps: WeakKeyDictionary[IntOperation, dict[tuple[int, int, str, int], Steps | None]] = WeakKeyDictionary()
@@ -191,17 +202,19 @@ def lane_steps(
     number: int = -1,
     channels: int | None = None,
     kind: str = "",
+    wide: bool = False,
 ) -> Steps | None:
     """Return the steps of an operation's lanes, or None if some of them have no kernel, made once.
 
     ``number`` tells those of several inputs apart, ``channels`` are theirs if not the operation's. ``kind``: the type
-    of codes, where what is added to sums depends on how they are formed from them.
+    of codes, where what is added to sums depends on how they are formed from them. ``wide``: ``make`` can begin with 64
+    bits, where 32 are not enough.
     """
     known = _steps.setdefault(one, {})
     key = (number, columns, kind, tier())
     if key not in known:
         fused = Fused(one.points, one.channels if channels is None else channels, columns)
-        known[key] = fused.done() if one.narrow and make(fused) else None
+        known[key] = fused.done() if (one.narrow or (wide and not one.wide)) and make(fused) else None
     return known[key]
 
 
@@ -246,7 +259,9 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
 
 def finish(one: Stepped, values: Ints, name: str, tally: Tally, out: Codes) -> None:
     """Send values (words, rows, channels), traced as ``name``, through the post-pipeline and store the codes."""
-    lanes = lane_steps(one, padded_columns(one.channels), lambda fused: fused.steps(one.steps), kind=name)
+    lanes = lane_steps(
+        one, padded_columns(one.channels), lambda fused: take_steps(one, fused, name), kind=name, wide=True
+    )
     if lanes is not None and in_lanes(one, tally):
         pass_lanes(lanes, values[0], tally, out)
         return
@@ -255,12 +270,23 @@ def finish(one: Stepped, values: Ints, name: str, tally: Tally, out: Codes) -> N
     out[...] = codes_of(values).reshape(out.shape)
 
 
+def take_steps(one: Stepped, fused: Fused, name: str) -> bool:
+    """Take the steps of an operation, for values traced as ``name``."""
+    if one.narrow:
+        return fused.steps(one.steps)
+    return add_widely(fused, one.steps, bound_before_steps(one, name))
+
+
 def pass_lanes(lanes: Steps, values: Array, tally: Tally, out: Codes) -> None:
-    """Send integers (rows, channels) below 2**30 through steps in 32-bit lanes, and store the codes."""
+    """Send integers (rows, channels) through steps in lanes, and store the codes."""
     counted = start_tally(lanes, tally, tally.first_sample * (len(values) // len(out)))
     # a copy, if rows of the place do not follow one another
     stored = out.reshape(values.shape)
-    layer_of_codes(values, lanes_for(lanes, len(values)), lanes, counted, stored)
+    room = lanes_for(lanes, len(values))
+    if lanes.wide:
+        layer_of_integers(values, zeros(room.shape, np.int64), room, lanes, counted, stored)
+    else:
+        layer_of_codes(values, room, lanes, counted, stored)
     fold(lanes, counted, len(values))
     if not np.may_share_memory(stored, out):
         out[...] = stored.reshape(out.shape)

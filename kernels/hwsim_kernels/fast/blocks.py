@@ -169,6 +169,7 @@ def room(prepared: Prepared, *, sums: bool = True) -> Room:
         operands=unset((planes, rows if planes else 0, depth), kind),
         partial=unset((places, rows, form.panels.shape[2] * 16), np.int32),
         sums=totals,
+        wide=totals if form.wide else np.zeros((0, 0), np.int64),
         values=zeros(shape, np.int32) if form.wide else totals,
     )
 

@@ -45,7 +45,7 @@ def window_sums(
 
 
 @njit
-def load_codes(codes: NDArray[Any], values: NDArray[np.int32]) -> None:
+def load_codes(codes: NDArray[Any], values: NDArray[np.int32] | Ints) -> None:
     """Copy codes (rows, channels) to values (rows, columns), columns behind the channels untouched."""
     for row in range(codes.shape[0]):
         for c in range(codes.shape[1]):

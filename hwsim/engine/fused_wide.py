@@ -6,6 +6,7 @@ Beside ``fused``, for operations that are not proved to be ``narrow``, as long a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,19 @@ SUMS = "accumulator"
 """The name by which the sums of the last stage are traced, whatever it is called."""
 
 
-def look_widely(fused: Fused, name: str, bound: Bound) -> None:
-    """Look at exact sums of 64 bits that lie within ``bound``; those of columns behind the channels become 0."""
+def see_widely(fused: Fused, one: Stepped, name: str) -> bool:
+    """Look at the exact sums of a stage, of 64 bits, then take the steps; return False if that is not possible.
+
+    What columns behind the channels hold becomes 0.
+    """
+    index = fused.index(name)
+    bound = one.points[index].bound
+    if bound is None or not one.points[index].proven:
+        return False
     parameters = strips.moves(fused.columns, 64)
     parameters[strips.LOW, fused.channels :] = parameters[strips.HIGH, fused.channels :] = 0
-    fused.append(passage.LOOK, parameters, fused.index(name), bins=magnitude(bound).bit_length() + 1)
-    fused.wide = len(fused.kinds)
+    fused.append(passage.LOOK, parameters, index, bins=magnitude(bound).bit_length() + 1)
+    return add_widely(fused, one.steps, bound)
 
 
 def add_widely(fused: Fused, steps: Sequence[Step], bound: Bound) -> bool:
@@ -69,6 +77,12 @@ def bound_before_steps(one: Stepped, name: str) -> Bound:
     if wanted and wanted[-1].bound is not None:
         return wanted[-1].leaving(wanted[-1].bound)
     return -ONE_WORD, ONE_WORD
+
+
+def bound_of_codes(kind: np.dtype[Any]) -> Bound:
+    """Return what bounds codes that are stored in integers of a type."""
+    info = np.iinfo(kind)
+    return int(info.min), int(info.max)
 
 
 def move_widely(fused: Fused, pending: Ints) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hwsim.engine.exact import first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, saturating, start_tally
-from hwsim.engine.fused_wide import SUMS, add_widely, bound_before_steps, look_widely
+from hwsim.engine.fused_wide import add_widely, bound_before_steps, bound_of_codes, see_widely
 from hwsim.engine.ledger import positions_of
 from hwsim.engine.mapping import mapping_of, maps, run_mapping
 from hwsim.engine.steps import run_steps
@@ -67,7 +67,9 @@ from hwsim_kernels.fast.features import PLAIN, tier
 from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.layers import (
     add_codes,
+    add_integers,
     finish_sums,
+    finish_wide,
     layer_of_codes,
     layer_of_integers,
     layer_of_means,
@@ -76,6 +78,7 @@ from hwsim_kernels.fast.layers import (
 )
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import SUMMED, Steps, fold
+from hwsim_kernels.fast.passage import Tally as LaneTally
 from hwsim_kernels.float_sums import add_in_float32, average_in_float32
 from hwsim_kernels.normalize import normalize as normalize_codes
 from hwsim_kernels.plain import accumulate_plain
@@ -178,8 +181,7 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
 def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
     """Look at the exact sums of the last stage, then take the steps."""
     if not one.narrow:
-        look_widely(fused, stage_points(one)[-1].name, bound_before_steps(one, SUMS))
-        return add_widely(fused, one.steps, bound_before_steps(one, SUMS))
+        return see_widely(fused, one, stage_points(one)[-1].name)
     # unsaturated, sums can go beyond the bound of the stage
     fused.look(stage_points(one)[-1].name, MOST_SUM if layer.saturation.fits.size else None, layer.added)
     return fused.steps(one.steps)
@@ -362,8 +364,8 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Add tensors, axes of size 1 repeated, each brought to the common scale first."""
     inputs = [np.broadcast_to(codes, out.shape) for codes in inputs]
     columns = padded_columns(one.channels)
-    steps = lane_steps(one, columns, lambda fused: see_total(one, fused))
-    own = [steps_of_input(one, number) for number in range(len(inputs))]
+    steps = lane_steps(one, columns, lambda fused: see_total(one, fused), wide=True)
+    own = [steps_of_input(one, number, codes) for number, codes in enumerate(inputs)]
     ready = [each for each in own if each is not None]
     if steps is not None and len(ready) == len(own) and in_lanes(one, tally):
         totals_in_lanes(one, inputs, steps, ready, tally, out)
@@ -409,14 +411,25 @@ def normalize(one: NormalizeCodes, inputs: Sequence[Array], tally: Tally, out: C
     finish(one, in_words(values.reshape(-1, one.channels), one.wide), "normalized", tally, out)
 
 
-def steps_of_input(one: Sum, number: int) -> Steps | None:
+def steps_of_input(one: Sum, number: int, codes: Codes) -> Steps | None:
     """Return the steps that bring an input to the common scale."""
-    columns = padded_columns(one.channels)
-    return lane_steps(one, columns, lambda fused: fused.steps(one.input_steps[number]), number=number)
+    return steps_of_codes(one, one.input_steps[number], number, codes, one.channels)
+
+
+def steps_of_codes(one: IntOperation, steps: Sequence[Step], number: int, codes: Codes, channels: int) -> Steps | None:
+    """Return the steps of lanes that begin with the codes of input ``number``."""
+
+    def make(fused: Fused) -> bool:
+        return fused.steps(steps) if one.narrow else add_widely(fused, steps, bound_of_codes(codes.dtype))
+
+    columns = padded_columns(channels)
+    return lane_steps(one, columns, make, number=number, channels=channels, kind=codes.dtype.str, wide=True)
 
 
 def see_total(one: Sum, fused: Fused) -> bool:
     """Look at the sums, then take the steps."""
+    if not one.narrow:
+        return see_widely(fused, one, "accumulator")
     fused.look("accumulator")
     return fused.steps(one.steps)
 
@@ -428,18 +441,40 @@ def totals_in_lanes(
     rows, stored = [codes.reshape(-1, one.channels) for codes in inputs], out.reshape(-1, one.channels)
     first_row = tally.first_sample * (len(stored) // len(out))
     counted, *each_counted = (start_tally(each, tally, first_row) for each in (steps, *own))
-    values, totals = lanes_for(steps, len(stored)), lanes_for(steps, len(stored))
-    for position in range(0, len(stored), len(values)):
-        total = totals[: len(stored) - position]
-        total[:] = 0
-        for codes, each, counting_each in zip(rows, own, each_counted, strict=True):
-            add_codes(codes, position, values, each, counting_each, total)
-        finish_sums(position, total, steps, counted, stored)
+    parts = list(zip(rows, own, each_counted, strict=True))
+    (add_blocks if one.narrow else add_wide_blocks)(parts, steps, counted, stored)
     for each, counting_each in zip((steps, *own), (counted, *each_counted), strict=True):
         fold(each, counting_each, len(stored))
     counts = tally.point("accumulator")
     counts[counting.VALUES] += len(stored) * len(inputs)
     counts[counting.SUMS] += len(stored)
+
+
+Parts = Sequence[tuple[Codes, Steps, LaneTally]]
+"""Of several inputs: their codes (rows, channels), steps, and where these count."""
+
+
+def add_blocks(parts: Parts, steps: Steps, counted: LaneTally, stored: Codes) -> None:
+    """Add inputs and send their sums through the steps, block by block."""
+    values, totals = lanes_for(steps, len(stored)), lanes_for(steps, len(stored))
+    for position in range(0, len(stored), len(values)):
+        total = totals[: len(stored) - position]
+        total[:] = 0
+        for codes, each, counting_each in parts:
+            add_codes(codes, position, values, each, counting_each, total)
+        finish_sums(position, total, steps, counted, stored)
+
+
+def add_wide_blocks(parts: Parts, steps: Steps, counted: LaneTally, stored: Codes) -> None:
+    """Do what ``add_blocks`` does, where 32 bits are not enough."""
+    values = lanes_for(steps, len(stored))
+    wide, totals = zeros(values.shape, np.int64), zeros(values.shape, np.int64)
+    for position in range(0, len(stored), len(values)):
+        total = totals[: len(stored) - position]
+        total[:] = 0
+        for codes, each, counting_each in parts:
+            add_integers(codes, position, wide, values, each, counting_each, total)
+        finish_wide(total, position, values, steps, counted, stored)
 
 
 def multiply(one: Product, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -537,9 +572,7 @@ def rescaled(
         mapping = mapping_of(one, steps, number, codes.dtype, out.dtype)
         run_mapping(mapping, rows, len(codes), tally, out)
         return
-    lanes = lane_steps(
-        one, padded_columns(channels), lambda fused: fused.steps(steps), number=number, channels=channels
-    )
+    lanes = steps_of_codes(one, steps, number, codes, channels)
     if lanes is not None and in_lanes(one, tally):
         pass_lanes(lanes, rows, tally, out)
         return

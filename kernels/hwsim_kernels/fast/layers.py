@@ -396,6 +396,22 @@ def add_codes(codes: Array, position: Int, values: Values, steps: Steps, tally: 
 
 
 @njit
+def add_integers(
+    codes: Array, position: Int, wide: Ints, values: Values, steps: Steps, tally: Tally, sums: Ints
+) -> None:
+    """Do what ``add_codes`` does, where some steps, their results or the sums need 64 bits."""
+    size = sums.shape[0]
+    load_codes(codes[position : position + size], wide)
+    pass_wide_block(wide[:size], position, FIRST_COLUMN, steps, tally)
+    if steps.wide == steps.kinds.size:
+        add_values(wide[:size], sums)
+        return
+    shorten(wide[:size], values)
+    pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, np.int64(steps.wide), steps, tally)
+    add_values(values[:size], sums)
+
+
+@njit
 def finish_sums(position: Int, sums: Values, steps: Steps, tally: Tally, out: Array) -> None:
     """Send the sums of a block through the steps, and store the codes."""
     pass_block(sums, no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)

@@ -62,7 +62,7 @@ def multiply_codes(first: NDArray[Any], second: NDArray[Any], zero_points: Ints,
 
 
 @njit
-def add_values(values: NDArray[np.int32], sums: NDArray[np.int32]) -> None:
+def add_values(values: NDArray[np.int32] | Ints, sums: NDArray[np.int32] | Ints) -> None:
     """Add values to sums (rows, columns)."""
     for row in range(values.shape[0]):
         for c in range(values.shape[1]):

@@ -29,6 +29,7 @@ from hwsim_kernels.fast.sums import (
     block_of_floats,
     dot_panels,
     first_panel,
+    join_parts,
     store_codes,
 )
 from hwsim_kernels.fast.wide_passage import pass_wide_block
@@ -287,6 +288,41 @@ def layer_of_channels(
         depthwise_sums(codes, signed, fill, taps, window, weights, several, start, position, size, values)
         pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
+
+
+@njit
+def layer_of_wide_channels(
+    codes: Array,
+    signed: Flag,
+    fill: Int,
+    taps: Ints,
+    window: Ints,
+    weights: Codes,
+    several: Int,
+    start: Ints,
+    parts: NDArray[np.int32],
+    wide: Ints,
+    values: Values,
+    steps: Steps,
+    tally: Tally,
+    out: Array,
+) -> None:
+    """Run a depthwise convolution whose sums need 64 bits; ``parts``, ``wide``, ``values`` are room for a block.
+
+    weights: (2 * steps, columns), their lowest bytes, and behind them what is left. Sums of either part fit 32 bits.
+    """
+    block, many = values.shape[0], taps.shape[0]
+    nothing, none = np.zeros(values.shape[1], np.int32), np.zeros(0, np.int64)
+    low, high = weights[:many], weights[many:]
+    for position in range(0, out.shape[0], block):
+        size = min(block, out.shape[0] - position)
+        depthwise_sums(codes, signed, fill, taps, window, low, several, nothing, position, size, parts[0])
+        depthwise_sums(codes, signed, fill, taps, window, high, several, nothing, position, size, parts[1])
+        join_parts(parts[:, :size], start, none, 0, wide[:size])
+        if out.itemsize > 4:
+            store_codes(wide[:size], out[position : position + size])
+        else:
+            finish_wide(wide[:size], position, values, steps, tally, out)
 
 
 @njit

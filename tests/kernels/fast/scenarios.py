@@ -26,7 +26,7 @@ from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
-from hwsim_kernels.fast.layers import layer_of_integers
+from hwsim_kernels.fast.layers import layer_of_integers, layer_of_wide_channels
 from hwsim_kernels.fast.looks import look_closer, row_norms
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.sums import store_codes
@@ -141,6 +141,21 @@ def channels_alone(case: Case, take: Take) -> Left:
     return [found.copy()]
 
 
+def wide_channels_alone(case: Case, take: Take) -> Left:
+    """Form the sums of a depthwise convolution that need 64 bits."""
+    how = prepared(case, "portable")
+    assert how is not None and how.layout is None and how.start.itemsize > 4
+    how, shape, channels = Moved(take).of(how), (5, how.columns), case.path.channels
+    where = (case.codes.dtype.kind == "i", case.outside + case.zero_point, how.path.taps, how.window)
+    parts, sums, values = np.zeros((2, *shape), np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int32)
+    room = (take(parts), take(sums), take(values))
+    found = take(np.zeros((case.positions, channels), np.int64))
+    weights, begin = (how.by_step, how.path.weights.shape[2], how.start), Moved(take)
+    behind = begin.of(one_look(how)), begin.of(new_tally(channels, how.columns))
+    layer_of_wide_channels(take(case.codes), *where, *weights, *room, *behind, found)
+    return [found.copy()]
+
+
 def convolution(kind: str, weight: int, channels: int, outputs: int, *, groups: int = 1, spread: int = 1) -> Case:
     """Return a convolution of 2 x 3 pixels whose windows reach beyond all sides of the image."""
     generator = np.random.default_rng(channels * outputs)
@@ -195,12 +210,17 @@ def all_sums() -> Iterator[tuple[str, Scenario]]:
         "depthwise": convolution("int8", 127, 1, 1, groups=19),
         "depthwise, several": convolution("uint16", 1000, 1, 3, groups=5),
     }
+    wide = {
+        "wide depthwise": convolution("int16", 32767, 1, 1, groups=19),
+        "wide depthwise, several": convolution("uint16", 32767, 1, 3, groups=5),
+    }
     for tier in HERE:
         for name, case in layers.items():
             yield f"{tier}: {name}", partial(sums, case, tier)
         for name, case in registers.items():
             yield f"{tier}: {name}", partial(register, case, tier)
     yield from ((name, partial(channels_alone, case)) for name, case in depthwise.items())
+    yield from ((name, partial(wide_channels_alone, case)) for name, case in wide.items())
 
 
 # --- single kernels -----------------------------------------------------------------------------------

@@ -313,7 +313,7 @@ def wide_strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
         ratio = np.full(columns, (1 << 31) - 1 if "parts" in kernel else 1234), np.full(columns, 52)
         mode = code_of("half_up" if "half" in kernel else "half_even")
         way = wide_strips.scaling(parameters, *ratio, 0, mode, 1 << 50)
-        assert way == ("scale", "scale half up", "scale half up in parts").index(kernel)
+        assert way is not None and way == ("scale", "scale half up", "scale half up in parts").index(kernel)
         wide_strips.scale(values, take(parameters), counters, way)
     return [values.copy(), counters.copy(), short.copy()]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,10 @@ NARROW = 1 << 30
 
 @dataclass
 class Fused:
-    """Steps under construction for so many ``channels``, padded to ``columns``; ``points`` are the operation's."""
+    """Steps under construction for so many ``channels``, padded to ``columns``; ``points`` are the operation's.
+
+    ``wide``: how many of the first steps take values of 64 bits.
+    """
 
     points: Sequence[Point]
     channels: int
@@ -42,6 +44,7 @@ class Fused:
     indices: list[int] = field(default_factory=list)
     bins: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
+    wide: int = 0
 
     def append(
         self,
@@ -142,6 +145,7 @@ class Fused:
             points=np.array(self.indices, np.int64),
             bins=np.array(self.bins, np.int64),
             offsets=np.array(self.offsets, np.int64),
+            wide=self.wide,
         )
 
 
@@ -150,55 +154,61 @@ def scales(step: ScaleFixed) -> bool:
     return bool(step.multiplier.max() < MULTIPLIERS and step.shift.max() <= MOST_SHIFTED)
 
 
-def saturating(form: Ints, columns: int) -> Ints:
-    """Return the parameters of a move that saturates to a format."""
+def saturating(form: Ints, columns: int, most: int = NARROW) -> Ints:
+    """Return the parameters of a move that saturates values below ``most`` to a format."""
     bits, signed, mode = (int(one) for one in form[:3])
     limits = strips.moves(columns)
-    limits[strips.LOW] = max(int(lowest(bits, signed, mode)), -NARROW)
-    limits[strips.HIGH] = min(int(highest(bits, signed)), NARROW)
+    limits[strips.LOW] = max(int(lowest(bits, signed, mode)), -most)
+    limits[strips.HIGH] = min(int(highest(bits, signed)), most)
     return limits
 
 
-def add_constant(step: AddConstant, pending: Ints) -> bool:
-    """Add behind a move; return False if that is too much for one move."""
-    if pending[strips.LEFT].any() or np.abs(pending[strips.ADD] + step.constant).max() >= NARROW:
+def add_constant(step: AddConstant, pending: Ints, most: int = NARROW) -> bool:
+    """Add behind a move; return False if that is too much for one move.
+
+    Values of these and all other moves are below ``most``, which a limit reaches that is none.
+    """
+    low, high = int(step.constant.min()), int(step.constant.max())
+    if max(-low, high) >= most or pending[strips.LEFT].any():
+        return False
+    if np.abs(pending[strips.ADD] + step.constant).max() >= most:
         return False
     pending[strips.ADD] += step.constant
     for limit in (strips.LOW, strips.HIGH):
-        free = np.abs(pending[limit]) >= NARROW
+        free = np.abs(pending[limit]) >= most
         pending[limit] = np.where(free, pending[limit], pending[limit] + step.constant)
     return True
 
 
-def clip_low(step: ClipLow, pending: Ints) -> bool:
+def clip_low(step: ClipLow, pending: Ints, most: int = NARROW) -> bool:
     """Raise to a limit behind a move."""
     if pending[strips.LEFT].any():
         return False
-    limit = np.clip(step.limit, -NARROW, NARROW)
+    limit = np.clip(step.limit, -most, most)
     np.maximum(pending[strips.LOW], limit, out=pending[strips.LOW])
     np.maximum(pending[strips.HIGH], limit, out=pending[strips.HIGH])
     return True
 
 
-def clip_high(step: ClipHigh, pending: Ints) -> bool:
+def clip_high(step: ClipHigh, pending: Ints, most: int = NARROW) -> bool:
     """Lower to a limit behind a move."""
     if pending[strips.LEFT].any():
         return False
-    limit = np.clip(step.limit, -NARROW, NARROW)
+    limit = np.clip(step.limit, -most, most)
     np.minimum(pending[strips.LOW], limit, out=pending[strips.LOW])
     np.minimum(pending[strips.HIGH], limit, out=pending[strips.HIGH])
     return True
 
 
-def shift_left(step: ShiftLeft, pending: Ints) -> bool:
+def shift_left(step: ShiftLeft, pending: Ints, most: int = NARROW) -> bool:
     """Shift behind a move."""
-    if (pending[strips.LEFT] + step.shift).max() >= 31:
+    if (pending[strips.LEFT] + step.shift).max() >= most.bit_length():
         return False
     pending[strips.LEFT] += step.shift
     return True
 
 
-MOVES: dict[type[Step], Callable[[Any, Ints], bool]] = {
+MOVES: dict[type[Step], Callable[..., bool]] = {
     AddConstant: add_constant,
     ClipHigh: clip_high,
     ClipLow: clip_low,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim.engine.exact import datapath, first_stage, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, start_tally
+from hwsim.engine.fused_wide import see_widely
 from hwsim.engine.operations.finish import finish
 from hwsim.engine.operations.lanes import in_lanes, lane_steps
 from hwsim.engine.tally import Tally
@@ -40,7 +41,13 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
     steps = (
         None
         if layer is None
-        else lane_steps(one, layer.columns, lambda fused: see_sums(one, fused, layer), kind=codes.dtype.str)
+        else lane_steps(
+            one,
+            layer.columns,
+            lambda fused: see_sums(one, fused, layer),
+            kind=codes.dtype.str,
+            wide=layer.start.itemsize > 4,
+        )
     )
     if layer is None or steps is None or not in_lanes(one, tally):
         finish(one, sums(one, layer, codes, tally), "accumulator", tally, out)
@@ -54,6 +61,8 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
 
 def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
     """Look at the exact sums of the last stage, then take the steps."""
+    if not one.narrow:
+        return see_widely(fused, one, stage_points(one)[-1].name)
     # unsaturated, sums can go beyond the bound of the stage
     fused.look(stage_points(one)[-1].name, MOST_SUM if layer.saturation.fits.size else None, layer.added)
     return fused.steps(one.steps)

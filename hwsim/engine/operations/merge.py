@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.fused import Fused, start_tally
+from hwsim.engine.fused_wide import see_widely
 from hwsim.engine.operations.finish import finish
-from hwsim.engine.operations.lanes import in_lanes, lane_steps, lanes_for
+from hwsim.engine.operations.lanes import in_lanes, lane_steps, lanes_for, steps_of_codes
 from hwsim.engine.operations.rescale import rescaled
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
@@ -19,8 +20,10 @@ from hwsim.program.records import FloatSum, Join, Product, Sum
 from hwsim_kernels import counting, merging
 from hwsim_kernels.counting import new_counts
 from hwsim_kernels.fast.blocks import padded_columns
-from hwsim_kernels.fast.layers import add_codes, finish_sums, layer_of_products
+from hwsim_kernels.fast.layers import add_codes, add_integers, finish_sums, finish_wide, layer_of_products
+from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import Steps, fold
+from hwsim_kernels.fast.passage import Tally as LaneTally
 from hwsim_kernels.float_sums import add_in_float32
 
 Codes = NDArray[Any]
@@ -32,8 +35,10 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Add tensors, axes of size 1 repeated, each brought to the common scale first."""
     inputs = [np.broadcast_to(codes, out.shape) for codes in inputs]
     columns = padded_columns(one.channels)
-    steps = lane_steps(one, columns, lambda fused: see_total(one, fused))
-    own = [steps_of_input(one, number) for number in range(len(inputs))]
+    steps = lane_steps(one, columns, lambda fused: see_total(one, fused), wide=True)
+    own = [
+        steps_of_codes(one, one.input_steps[number], number, codes, one.channels) for number, codes in enumerate(inputs)
+    ]
     ready = [each for each in own if each is not None]
     if steps is not None and len(ready) == len(own) and in_lanes(one, tally):
         totals_in_lanes(one, inputs, steps, ready, tally, out)
@@ -51,14 +56,10 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     finish(one, total, "accumulator", tally, out)
 
 
-def steps_of_input(one: Sum, number: int) -> Steps | None:
-    """Return the steps that bring an input to the common scale."""
-    columns = padded_columns(one.channels)
-    return lane_steps(one, columns, lambda fused: fused.steps(one.input_steps[number]), number=number)
-
-
 def see_total(one: Sum, fused: Fused) -> bool:
     """Look at the sums, then take the steps."""
+    if not one.narrow:
+        return see_widely(fused, one, "accumulator")
     fused.look("accumulator")
     return fused.steps(one.steps)
 
@@ -70,18 +71,40 @@ def totals_in_lanes(
     rows, stored = [codes.reshape(-1, one.channels) for codes in inputs], out.reshape(-1, one.channels)
     first_row = tally.first_sample * (len(stored) // len(out))
     counted, *each_counted = (start_tally(each, tally, first_row) for each in (steps, *own))
-    values, totals = lanes_for(steps, len(stored)), lanes_for(steps, len(stored))
-    for position in range(0, len(stored), len(values)):
-        total = totals[: len(stored) - position]
-        total[:] = 0
-        for codes, each, counting_each in zip(rows, own, each_counted, strict=True):
-            add_codes(codes, position, values, each, counting_each, total)
-        finish_sums(position, total, steps, counted, stored)
+    parts = list(zip(rows, own, each_counted, strict=True))
+    (add_blocks if one.narrow else add_wide_blocks)(parts, steps, counted, stored)
     for each, counting_each in zip((steps, *own), (counted, *each_counted), strict=True):
         fold(each, counting_each, len(stored))
     counts = tally.point("accumulator")
     counts[counting.VALUES] += len(stored) * len(inputs)
     counts[counting.SUMS] += len(stored)
+
+
+Parts = Sequence[tuple[Codes, Steps, LaneTally]]
+"""Of several inputs: their codes (rows, channels), steps, and where these count."""
+
+
+def add_blocks(parts: Parts, steps: Steps, counted: LaneTally, stored: Codes) -> None:
+    """Add inputs and send their sums through the steps, block by block."""
+    values, totals = lanes_for(steps, len(stored)), lanes_for(steps, len(stored))
+    for position in range(0, len(stored), len(values)):
+        total = totals[: len(stored) - position]
+        total[:] = 0
+        for codes, each, counting_each in parts:
+            add_codes(codes, position, values, each, counting_each, total)
+        finish_sums(position, total, steps, counted, stored)
+
+
+def add_wide_blocks(parts: Parts, steps: Steps, counted: LaneTally, stored: Codes) -> None:
+    """Do what ``add_blocks`` does, where 32 bits are not enough."""
+    values = lanes_for(steps, len(stored))
+    wide, totals = zeros(values.shape, np.int64), zeros(values.shape, np.int64)
+    for position in range(0, len(stored), len(values)):
+        total = totals[: len(stored) - position]
+        total[:] = 0
+        for codes, each, counting_each in parts:
+            add_integers(codes, position, wide, values, each, counting_each, total)
+        finish_wide(total, position, values, steps, counted, stored)
 
 
 def float_sum(one: FloatSum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:

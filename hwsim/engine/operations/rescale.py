@@ -8,12 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hwsim.engine.mapping import mapping_of, maps, run_mapping
-from hwsim.engine.operations.lanes import in_lanes, lane_steps, pass_lanes
+from hwsim.engine.operations.lanes import in_lanes, pass_lanes, steps_of_codes
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import codes_of, in_words
 from hwsim.program.records import Join, Rescale, Step
-from hwsim_kernels.fast.blocks import padded_columns
 
 Codes = NDArray[Any]
 Array = NDArray[Any]
@@ -30,9 +29,7 @@ def rescaled(
     """Run the steps of input ``number`` on each of its codes."""
     channels = codes.shape[-1]
     rows = codes.reshape(-1, channels)
-    lanes = lane_steps(
-        one, padded_columns(channels), lambda fused: fused.steps(steps), number=number, channels=channels
-    )
+    lanes = steps_of_codes(one, steps, number, codes, channels)
     if lanes is not None and in_lanes(one, tally):
         pass_lanes(lanes, rows, tally, out)
         return

@@ -34,7 +34,7 @@ from hwsim_kernels.fast.ir import (
     store,
     vector,
 )
-from hwsim_kernels.fast.lanes import WIDTH
+from hwsim_kernels.fast.memory import LINE
 
 PLANES = 12
 """Planes that are kept: one bit of a lane can be counted 4095 times."""
@@ -48,14 +48,14 @@ MANY = 16
 MOST = ((1 << PLANES) - 1) // MANY * MANY
 """Vectors that can be counted at a time."""
 
-_KIND: Any = vector(I32, WIDTH)
-
 
 def word(builder: Builder, value: Value) -> Value:
-    """Return words that have as many of their lowest bits set as magnitudes below 2**31 have bits."""
-    size = call(builder, f"llvm.abs.v{WIDTH}i32", _KIND, [value, ir.Constant(I1, 0)])
-    zeros = call(builder, f"llvm.ctlz.v{WIDTH}i32", _KIND, [size, ir.Constant(I1, 0)])
-    return builder.lshr(constant(_KIND, (1 << 31) - 1), builder.sub(zeros, constant(_KIND, 1)))
+    """Return words that have as many of their lowest bits set as magnitudes have, which leave the highest one free."""
+    kind = value.type
+    bits = kind.element.width
+    size = call(builder, f"llvm.abs.v{kind.count}i{bits}", kind, [value, ir.Constant(I1, 0)])
+    zeros = call(builder, f"llvm.ctlz.v{kind.count}i{bits}", kind, [size, ir.Constant(I1, 0)])
+    return builder.lshr(constant(kind, (1 << (bits - 1)) - 1), builder.sub(zeros, constant(kind, 1)))
 
 
 def added(builder: Builder, planes: Sequence[Value], word: Value, first: int = 0) -> list[Value]:
@@ -114,19 +114,25 @@ def note_planes(builder: Builder, planes: Sequence[Value], values: Value, bins: 
         leave([above])
 
 
-def _lengths(many: int) -> Any:
-    """Return an intrinsic that counts the bits of ``groups`` times ``many`` vectors, up to ``bins - 1`` bits each."""
+def _lengths(many: int, width: int) -> Any:
+    """Return an intrinsic that counts the bits of ``groups`` times ``many`` vectors, up to ``bins - 1`` bits each.
+
+    A vector is a line of the cache, of values of ``width`` bits.
+    """
+    element = ir.IntType(width)
+    lanes = 8 * LINE // width
+    kind = vector(element, lanes)
 
     def build(builder: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> None:
-        taken = splat(builder, builder.trunc(offset, I32), WIDTH)
-        with loop(builder, groups, [constant(_KIND, 0)] * PLANES) as (group, held, leave, planes):
-            place = at(builder, values, builder.mul(group, ir.Constant(I64, 4 * WIDTH * many)))
+        taken = splat(builder, offset if width == 64 else builder.trunc(offset, element), lanes)
+        with loop(builder, groups, [constant(kind, 0)] * PLANES) as (group, held, leave, planes):
+            place = at(builder, values, builder.mul(group, ir.Constant(I64, LINE * many)))
             words = [
-                word(builder, builder.sub(load(builder, _KIND, at(builder, place, 4 * WIDTH * number)), taken))
+                word(builder, builder.sub(load(builder, kind, at(builder, place, LINE * number)), taken))
                 for number in range(many)
             ]
             leave(added_many(builder, held, words))
-        note_planes(builder, planes, builder.mul(groups, ir.Constant(I64, WIDTH * many)), bins, histogram)
+        note_planes(builder, planes, builder.mul(groups, ir.Constant(I64, lanes * many)), bins, histogram)
 
     @machine_code
     def run(context: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> Any:
@@ -139,23 +145,30 @@ def _lengths(many: int) -> Any:
     return run
 
 
-_many, _one = _lengths(MANY), _lengths(1)
+_many, _one = _lengths(MANY, 32), _lengths(1, 32)
+_many_wide, _one_wide = _lengths(MANY, 64), _lengths(1, 64)
 
 
 @njit
-def bit_lengths(values: NDArray[np.int32], offset: Int, bins: Int, histogram: Ints) -> None:
+def bit_lengths(values: NDArray[np.int32] | Ints, offset: Int, bins: Int, histogram: Ints) -> None:
     """Note how many bits the magnitudes of ``values`` less ``offset`` have, none ``bins`` or more.
 
-    values: contiguous, their number a multiple of 16. bins: 32 at most.
+    values: contiguous, a multiple of 64 bytes. bins: at most the bits of a value.
     """
-    vectors = values.size // WIDTH
+    wide = values.itemsize > 4
+    vectors = values.size * values.itemsize // LINE
     done: Int = np.int64(0)
     while done < vectors:
-        place = values.ctypes.data + 4 * WIDTH * done
-        if vectors - done >= MANY:
-            count = min(vectors - done, MOST) // MANY * MANY
-            _many(place, count // MANY, offset, bins, histogram.ctypes.data)
+        place, left = values.ctypes.data + LINE * done, vectors - done
+        many = left >= MANY
+        count = min(left, MOST) // MANY * MANY if many else left
+        groups = count // MANY if many else count
+        if wide and many:
+            _many_wide(place, groups, offset, bins, histogram.ctypes.data)
+        elif wide:
+            _one_wide(place, groups, offset, bins, histogram.ctypes.data)
+        elif many:
+            _many(place, groups, offset, bins, histogram.ctypes.data)
         else:
-            count = vectors - done
-            _one(place, count, offset, bins, histogram.ctypes.data)
+            _one(place, groups, offset, bins, histogram.ctypes.data)
         done += count

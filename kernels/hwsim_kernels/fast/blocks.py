@@ -18,11 +18,12 @@ from hwsim_kernels.fast.layers import (
     layer_of_channels,
     layer_of_floats,
     layer_of_panels,
+    layer_of_wide_channels,
     sums_of_bytes,
 )
 from hwsim_kernels.fast.looks import TILE
 from hwsim_kernels.fast.memory import unset, zeros
-from hwsim_kernels.fast.packing import BYTES, FLOAT32, PANEL, Layout, layout
+from hwsim_kernels.fast.packing import BYTES, FLOAT32, PANEL, Layout, layout, signed_byte
 from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
 from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
@@ -43,9 +44,10 @@ BLOCK_OPERANDS = 1 << 19
 class Prepared(NamedTuple):
     """How the sums of a layer are formed for codes of one type.
 
-    ``layout`` is None for depthwise convolutions whose sums fit 32 bits; ``by_step`` (steps, columns) are their
-    weights. ``columns``: channels with what fills up the last lanes. ``start`` (columns,): what sums begin with, int32
-    or int64 as they are; ``added`` (columns,): what the step that looks at them adds. ``rows``: of a block.
+    ``layout`` is None for depthwise convolutions; ``by_step`` (steps, columns) are their weights, or ``parts_of`` them,
+    (2 * steps, columns), where sums need 64 bits. ``columns``: channels with what fills up the last lanes. ``start``
+    (columns,): what sums begin with, int32 or int64 as they are; ``added`` (columns,): what the step that looks at them
+    adds. ``rows``: of a block.
     """
 
     path: Datapath
@@ -84,19 +86,23 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     totals = path.weights.sum(axis=1, dtype=np.int64).reshape(-1)
     most = np.abs(path.weights.astype(np.int64)).sum(axis=1).reshape(-1) * operand + np.abs(path.start)
     alone = view[2] == groups and path.spread.max() == 1
-    if path.exact and alone and int(most.max()) < 1 << 31:
-        width = padded_columns(path.channels)
-        return Prepared(
-            path=path,
-            layout=None,
-            saturation=none(),
-            window=window,
-            columns=width,
-            rows=block_rows(width, steps),
-            start=padded(path.start - path.zero_point * totals, width, np.int32),
-            added=np.zeros(width, np.int64),
-            by_step=by_step(path.weights, width),
-        )
+    if path.exact and alone:
+        wide = int(most.max()) >= 1 << 31
+        arranged = by_step(path.weights, padded_columns(path.channels))
+        parts = parts_of(arranged) if wide else arranged
+        if not wide or largest_part(path, kind, parts) < 1 << 31:
+            width = parts.shape[1]
+            return Prepared(
+                path=path,
+                layout=None,
+                saturation=none(),
+                window=window,
+                columns=width,
+                rows=block_rows(width, steps),
+                start=padded(path.start - path.zero_point * totals, width, np.int64 if wide else np.int32),
+                added=np.zeros(width, np.int64),
+                by_step=parts.astype(np.int32),
+            )
     form = layout(tier, kind, view, operand, path)
     if form is None or (form.wide and not path.exact):
         return None
@@ -129,10 +135,27 @@ def paired_columns(groups: int, outputs: int) -> int:
     return -(-((groups - 1) * outputs + -(-outputs // PAIR) * PAIR) // PAIR) * PAIR
 
 
-def by_step(weights: Codes, columns: int) -> NDArray[np.int32]:
+def parts_of(weights: Ints) -> Ints:
+    """Return the lowest bytes, signed, of weights (steps, columns), and behind them what is left, (2 * steps, columns).
+
+    >>> parts_of(np.array([[-32768, 128, 127]])).tolist()
+    [[0, -128, 127], [-128, 1, 0]]
+    """
+    low = signed_byte(weights)
+    return np.concatenate([low, (weights - low) >> 8])
+
+
+def largest_part(path: Datapath, kind: np.dtype[Any], parts: Ints) -> int:
+    """Return what bounds sums of stored codes, of such a type, by the weights (2 * steps, columns) of either part."""
+    info = np.iinfo(kind)
+    most = max(-int(info.min), int(info.max), abs(path.outside + path.zero_point))
+    return int(np.abs(parts).reshape(2, -1, parts.shape[1]).sum(axis=1).max()) * most
+
+
+def by_step(weights: Codes, columns: int) -> Ints:
     """Return weights (groups, steps, outputs) as (steps, columns)."""
     groups, steps, outputs = weights.shape
-    arranged = np.zeros((steps, columns), np.int32)
+    arranged = np.zeros((steps, columns), np.int64)
     arranged[:, : groups * outputs] = weights.transpose(1, 0, 2).reshape(steps, -1)
     return arranged
 
@@ -169,6 +192,7 @@ def room(prepared: Prepared, *, sums: bool = True) -> Room:
         operands=unset((planes, rows if planes else 0, depth), kind),
         partial=unset((places, rows, form.panels.shape[2] * 16), np.int32),
         sums=totals,
+        wide=totals if form.wide else np.zeros((0, 0), np.int64),
         values=zeros(shape, np.int32) if form.wide else totals,
     )
 
@@ -202,10 +226,15 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     """Run a layer on codes (n, h, w, c), and write what comes out of the steps to ``out`` (rows, channels)."""
     form, path, codes = prepared.layout, prepared.path, np.ascontiguousarray(codes)
     if form is None:
-        values = zeros((prepared.rows, prepared.columns), np.int32)
+        shape = (prepared.rows, prepared.columns)
+        values = zeros(shape, np.int32)
         where = (codes.dtype.kind == "i", path.outside + path.zero_point, path.taps, prepared.window)
         weights = (prepared.by_step, path.weights.shape[2], prepared.start)
-        layer_of_channels(codes, *where, *weights, values, steps, tally, out)
+        if prepared.start.itemsize > 4:
+            places = (zeros((2, *shape), np.int32), zeros(shape, np.int64), values)
+            layer_of_wide_channels(codes, *where, *weights, *places, steps, tally, out)
+        else:
+            layer_of_channels(codes, *where, *weights, values, steps, tally, out)
         return
     units, window, how = codes.view(f"u{codes.dtype.itemsize}"), prepared.window, prepared.saturation
     if how.fits.size:

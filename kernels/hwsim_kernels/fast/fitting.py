@@ -112,12 +112,19 @@ def settle(
         return
     for c in range(channels):
         if here[LEAST, c] < low or here[LARGEST, c] > high:
-            for row in range(values.shape[0]):
-                value = np.int64(values[row, c])
-                if value < low or value > high:
-                    top, bottom = widen(value)
-                    top, bottom, lost_top, lost_bottom = fitted(
-                        top, bottom, field[0], field[1], field[2], field[3], c, key + row, counts
-                    )
-                    count_injected_wide(counts, c, lost_top, lost_bottom)
-                    values[row, c] = narrow(top, bottom)
+            fit_column(values, c, field, key, counts)
+
+
+@njit
+def fit_column(values: Values | Ints, c: Int, field: Ints, key: Int, counts: Ints) -> None:
+    """Fit the values of a column one by one, and count those from outside; see ``fit_block``."""
+    low, high = lowest(field[0], field[1], field[2]), highest(field[0], field[1])
+    for row in range(values.shape[0]):
+        value = np.int64(values[row, c])
+        if value < low or value > high:
+            top, bottom = widen(value)
+            top, bottom, lost_top, lost_bottom = fitted(
+                top, bottom, field[0], field[1], field[2], field[3], c, key + row, counts
+            )
+            count_injected_wide(counts, c, lost_top, lost_bottom)
+            values[row, c] = narrow(top, bottom)

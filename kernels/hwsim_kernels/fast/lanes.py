@@ -21,19 +21,29 @@ class Lanes:
         self.value = value
 
     @staticmethod
-    def read(builder: Builder, address: Value, bits: int) -> Lanes:
-        """Return the vector of ``bits`` bits a lane at an address."""
-        return Lanes(builder, load(builder, vector(ir.IntType(bits), WIDTH), address))
+    def read(builder: Builder, address: Value, bits: int, count: int = WIDTH) -> Lanes:
+        """Return the vector of ``count`` lanes of ``bits`` bits at an address."""
+        return Lanes(builder, load(builder, vector(ir.IntType(bits), count), address))
 
     @staticmethod
-    def constant(builder: Builder, value: int, bits: int) -> Lanes:
+    def constant(builder: Builder, value: int, bits: int, count: int = WIDTH) -> Lanes:
         """Return a vector of equal, known lanes."""
-        return Lanes(builder, constant(vector(ir.IntType(bits), WIDTH), value))
+        return Lanes(builder, constant(vector(ir.IntType(bits), count), value))
 
     @staticmethod
     def spread(builder: Builder, value: Value) -> Lanes:
         """Return a vector of equal lanes."""
         return Lanes(builder, splat(builder, value, WIDTH))
+
+    @property
+    def count(self) -> int:
+        """How many lanes there are."""
+        return int(self.value.type.count)
+
+    @property
+    def bits(self) -> int:
+        """How many bits a lane has, of integers or of a mask."""
+        return int(self.value.type.element.width)
 
     def write(self, address: Value) -> None:
         """Store the lanes at an address."""
@@ -96,7 +106,8 @@ class Lanes:
 
     def _pick(self, name: str, other: Lanes | int) -> Lanes:
         kind = self.value.type
-        picked = call(self.builder, f"llvm.{name}.v{WIDTH}i{kind.element.width}", kind, [self.value, self._of(other)])
+        function = f"llvm.{name}.v{self.count}i{self.bits}"
+        picked = call(self.builder, function, kind, [self.value, self._of(other)])
         return self._new(picked)
 
     def float32(self) -> Lanes:
@@ -180,12 +191,16 @@ class Lanes:
 
     def ones(self, bits: int) -> Lanes:
         """Return a mask as 1 and 0 in lanes of ``bits`` bits."""
-        return self._new(self.builder.zext(self.value, vector(ir.IntType(bits), WIDTH)))
+        return self._new(self.builder.zext(self.value, vector(ir.IntType(bits), self.count)))
 
     def long(self) -> Lanes:
         """Return the lanes in 64 bits, sign kept."""
-        return self._new(self.builder.sext(self.value, vector(I64, WIDTH)))
+        return self._new(self.builder.sext(self.value, vector(I64, self.count)))
 
     def short(self) -> Lanes:
         """Return the lowest 32 bits of the lanes."""
-        return self._new(self.builder.trunc(self.value, vector(I32, WIDTH)))
+        return self._new(self.builder.trunc(self.value, vector(I32, self.count)))
+
+    def like(self, other: Lanes) -> Lanes:
+        """Return the lowest bits of 64-bit lanes, as many as those of ``other`` have."""
+        return self if other.bits == 64 else self.short()

@@ -29,11 +29,17 @@ from hwsim_kernels.fast.sums import (
     block_of_floats,
     dot_panels,
     first_panel,
+    join_parts,
     store_codes,
 )
+from hwsim_kernels.fast.wide_passage import pass_wide_block
+from hwsim_kernels.fast.wide_strips import shorten
 from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 
 Array = NDArray[Any]
+
+CHUNK_VALUES = 1 << 12
+"""About how many values of 64 bits pass through the steps at a time: they stay in the innermost cache."""
 
 FIRST_STEP = FIRST_COLUMN = np.int64(0)
 """Of a type, not the literal 0, for which Numba would compile the steps once more."""
@@ -42,13 +48,14 @@ FIRST_STEP = FIRST_COLUMN = np.int64(0)
 class Room(NamedTuple):
     """Memory for one block: units of its rows, operands, parts of wide sums, sums, the same as values.
 
-    ``values`` are ``sums`` themselves where those have 32 bits.
+    ``values`` are ``sums`` themselves where those have 32 bits, ``wide`` are where those have 64, else empty.
     """
 
     rows: Array
     operands: Array
     partial: NDArray[np.int32]
     sums: Array
+    wide: Ints
     values: Values
 
 
@@ -67,16 +74,26 @@ def whole_rows(size: Int) -> Int:
 @njit
 def finish_block(room: Room, position: Int, size: Int, steps: Steps, tally: Tally, codes: Array) -> None:
     """Send the sums of a block through what follows, and store the codes; results of 64 bits are sums of 64 bits."""
-    if codes.itemsize > 4 and room.sums.itemsize > 4:
-        store_codes(room.sums[:size], codes[position : position + size])
-        return
-    if room.sums.itemsize > 4:
-        for row in range(size):
-            for c in range(room.values.shape[1]):
-                room.values[row, c] = room.sums[row, c]
-    values = room.values[:size]
-    pass_block(values, no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-    store_codes(values, codes[position : position + size])
+    if room.wide.size == 0:
+        pass_block(room.values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
+        store_codes(room.values[:size], codes[position : position + size])
+    elif codes.itemsize > 4:
+        store_codes(room.wide[:size], codes[position : position + size])
+    else:
+        finish_wide(room.wide[:size], position, room.values, steps, tally, codes)
+
+
+@njit
+def finish_wide(sums: Ints, position: Int, values: Values, steps: Steps, tally: Tally, codes: Array) -> None:
+    """Send 64-bit sums through the steps, a few rows at a time, and store the codes; ``values`` is room for a block."""
+    chunk = max(CHUNK_VALUES // sums.shape[1], 1)
+    for first in range(0, sums.shape[0], chunk):
+        last = min(first + chunk, sums.shape[0])
+        some, short, row = sums[first:last], values[first:last], position + first
+        pass_wide_block(some, row, FIRST_COLUMN, steps, tally)
+        shorten(some, short)
+        pass_block(short, no_divisors(), row, FIRST_COLUMN, np.int64(steps.wide), steps, tally)
+        store_codes(short, codes[row : position + last])
 
 
 @njit
@@ -274,6 +291,41 @@ def layer_of_channels(
 
 
 @njit
+def layer_of_wide_channels(
+    codes: Array,
+    signed: Flag,
+    fill: Int,
+    taps: Ints,
+    window: Ints,
+    weights: Codes,
+    several: Int,
+    start: Ints,
+    parts: NDArray[np.int32],
+    wide: Ints,
+    values: Values,
+    steps: Steps,
+    tally: Tally,
+    out: Array,
+) -> None:
+    """Run a depthwise convolution whose sums need 64 bits; ``parts``, ``wide``, ``values`` are room for a block.
+
+    weights: (2 * steps, columns), their lowest bytes, and behind them what is left. Sums of either part fit 32 bits.
+    """
+    block, many = values.shape[0], taps.shape[0]
+    nothing, none = np.zeros(values.shape[1], np.int32), np.zeros(0, np.int64)
+    low, high = weights[:many], weights[many:]
+    for position in range(0, out.shape[0], block):
+        size = min(block, out.shape[0] - position)
+        depthwise_sums(codes, signed, fill, taps, window, low, several, nothing, position, size, parts[0])
+        depthwise_sums(codes, signed, fill, taps, window, high, several, nothing, position, size, parts[1])
+        join_parts(parts[:, :size], start, none, 0, wide[:size])
+        if out.itemsize > 4:
+            store_codes(wide[:size], out[position : position + size])
+        else:
+            finish_wide(wide[:size], position, values, steps, tally, out)
+
+
+@njit
 def layer_of_means(
     codes: Array,
     zero_point: Int,
@@ -306,6 +358,16 @@ def layer_of_codes(codes: Array, values: Values, steps: Steps, tally: Tally, out
         load_codes(codes[position : position + size], values)
         pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
+
+
+@njit
+def layer_of_integers(integers: Array, wide: Ints, values: Values, steps: Steps, tally: Tally, out: Array) -> None:
+    """Send integers of one word through steps of which some need 64 bits; ``wide``, ``values``: room for a block."""
+    block = values.shape[0]
+    for position in range(0, out.shape[0], block):
+        size = min(block, out.shape[0] - position)
+        load_codes(integers[position : position + size], wide)
+        finish_wide(wide[:size], position, values, steps, tally, out)
 
 
 @njit
@@ -366,6 +428,22 @@ def add_codes(codes: Array, position: Int, values: Values, steps: Steps, tally: 
     size = sums.shape[0]
     load_codes(codes[position : position + size], values)
     pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
+    add_values(values[:size], sums)
+
+
+@njit
+def add_integers(
+    codes: Array, position: Int, wide: Ints, values: Values, steps: Steps, tally: Tally, sums: Ints
+) -> None:
+    """Do what ``add_codes`` does, where some steps, their results or the sums need 64 bits."""
+    size = sums.shape[0]
+    load_codes(codes[position : position + size], wide)
+    pass_wide_block(wide[:size], position, FIRST_COLUMN, steps, tally)
+    if steps.wide == steps.kinds.size:
+        add_values(wide[:size], sums)
+        return
+    shorten(wide[:size], values)
+    pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, np.int64(steps.wide), steps, tally)
     add_values(values[:size], sums)
 
 

@@ -17,13 +17,17 @@ from hwsim_kernels.fast.strips import Values
 LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_SHORTLY, SCALE_NEGATIVES, DIVIDE, FIT = range(8)
 """Kinds of steps."""
 
+WIDE_SCALE = FIT + 1
+"""Kind of the first way of ``wide_strips.scaling``; the others follow."""
+
 
 class Steps(NamedTuple):
     """What a block goes through, as arrays with an axis of steps in front.
 
     kinds: see above. parameters: (steps, PARAMETERS, columns) of ``strips``. limits: those of a saturating fit. fields:
     (steps, 4) of fits. points: the index of the truncation point that a step counts into. bins, offsets: of the
-    histogram that a look or a fit keeps; no bins, no histogram.
+    histogram that a look or a fit keeps; no bins, no histogram. wide: how many steps, from the first on, take values of
+    64 bits.
     """
 
     kinds: Ints
@@ -33,6 +37,7 @@ class Steps(NamedTuple):
     points: Ints
     bins: Ints
     offsets: Ints
+    wide: int = 0
 
 
 class Tally(NamedTuple):

@@ -20,7 +20,8 @@ from hwsim_kernels._types import Flag, Ints
 from hwsim_kernels.counting import MASK as WORD_MASK
 from hwsim_kernels.counting import NEVER, WORD
 from hwsim_kernels.fast.ir import I32, I64, Value, at, ir, load, loop, machine_code
-from hwsim_kernels.fast.lanes import WIDTH, Lanes
+from hwsim_kernels.fast.lanes import Lanes
+from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.rounding import HALF, round_up
 
 Values = NDArray[np.int32]
@@ -29,7 +30,9 @@ ADD, LOW, HIGH, LEFT = range(4)
 """Parameters of a move: v becomes min(max(v + ADD, LOW), HIGH) * 2**LEFT."""
 MULTIPLIER, SHIFT, MASK, SEEN, UP, DOWN, THRESHOLDS = range(4, 11)
 """Parameters of a scaling, see ``scaling``; THRESHOLDS are four."""
-PARAMETERS = THRESHOLDS + 4
+LOWER, LOWER_ONES, LEFT_BY_ONE = range(THRESHOLDS + 4, THRESHOLDS + 7)
+"""Parameters of a scaling of 64-bit values, see ``wide_strips.scaling``."""
+PARAMETERS = LEFT_BY_ONE + 1
 INDIVISIBLE = SEEN
 """Parameter of a short scaling: bits of a value of which at least one is set where the product drops ones."""
 SCALE = SHIFT
@@ -53,14 +56,14 @@ Body = Callable[[Lanes, Sequence[Lanes], Sequence[Value]], tuple[Lanes, Noted]]
 """
 
 
-def _move(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved = (value + parameters[ADD].short()).most(parameters[LOW].short()).least(parameters[HIGH].short())
-    return moved << parameters[LEFT].short(), {}
+def moving(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    add, low, high, left = (parameters[name].like(value) for name in (ADD, LOW, HIGH, LEFT))
+    return (value + add).most(low).least(high) << left, {}
 
 
-def _look(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved, _ = _move(value, parameters, row)
-    return moved, {LEAST: moved, LARGEST: moved}
+def looking(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    result, _ = moving(value, parameters, row)
+    return result, {LEAST: result, LARGEST: result}
 
 
 def _scaled(
@@ -70,7 +73,7 @@ def _scaled(
 
     ``steady``: the first threshold stands for all.
     """
-    moved, _ = _move(value, parameters, row)
+    moved, _ = moving(value, parameters, row)
     # both factors as 32 bits made long: one instruction multiplies them
     product = moved.long() * parameters[MULTIPLIER].short().long()
     quotient, rest = product >> parameters[SHIFT], product & parameters[MASK]
@@ -105,7 +108,7 @@ def _squared(error: Lanes) -> Lanes:
 
 
 def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved, _ = _move(value, parameters, row)
+    moved, _ = moving(value, parameters, row)
     factors, shifts = parameters[MULTIPLIER].pairs(), parameters[DOWN].wide_pairs()
     even, odd = (one * factor >> shift for one, factor, shift in zip(moved.pairs(), factors, shifts, strict=True))
     # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
@@ -169,7 +172,7 @@ def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -
 
 
 def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    clamped, _ = _move(value, parameters, row)
+    clamped, _ = moving(value, parameters, row)
     below, above = value < clamped, value > clamped
     injected = clamped.long() - value.long()
     square = injected * injected
@@ -199,15 +202,17 @@ def _is(counter: int, *names: int) -> bool:
     return counter % COUNTERS in names
 
 
-def _bits(counter: int) -> int:
-    """Return how many bits a counter has in registers."""
-    return 64 if _is(counter, ENERGY, LOST, LOST_MORE) else 32
+def _bits(counter: int, width: int) -> int:
+    """Return how many bits a counter has in registers, for values of so many bits."""
+    return 64 if width == 64 or _is(counter, ENERGY, LOST, LOST_MORE) else 32
 
 
-def _first(builder: Any, counter: int) -> Lanes:
+def _first(builder: Any, counter: int, width: int) -> Lanes:
     """Return what a counter holds in registers before the first row."""
-    begin = {LEAST: _TOP, FIRST: _TOP, LARGEST: _BOTTOM}.get(counter % COUNTERS, 0)
-    return Lanes.constant(builder, begin, _bits(counter))
+    bits = _bits(counter, width)
+    bottom, top = (_BOTTOM, _TOP) if bits == 32 else (-NEVER, NEVER)
+    begin = {LEAST: top, FIRST: top, LARGEST: bottom}.get(counter % COUNTERS, 0)
+    return Lanes.constant(builder, begin, bits, 8 * LINE // width)
 
 
 def _after(counter: int, held: Lanes, noted: Lanes) -> Lanes:
@@ -217,44 +222,56 @@ def _after(counter: int, held: Lanes, noted: Lanes) -> Lanes:
     return held.most(noted) if _is(counter, LARGEST) else held + noted
 
 
-def _join(counter: int, before: Lanes, held: Lanes) -> Lanes:
+def _join(counter: int, before: Lanes, held: Lanes, width: int) -> Lanes:
     """Return a counter in memory after all rows."""
-    whole = held.in_order() if _is(counter, ENERGY) else held if _bits(counter) == 64 else held.long()
+    if width == 64:
+        return _after(counter, before, held)
+    whole = held.in_order() if _is(counter, ENERGY) else held if held.bits == 64 else held.long()
     if _is(counter, LEAST, FIRST):
         return before.least(whole.where(held.differs(_TOP), NEVER))
     return before.most(whole.where(held.differs(_BOTTOM), -NEVER)) if _is(counter, LARGEST) else before + whole
 
 
-def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbers: int = 0, ranged: Sequence[int] = ()) -> Any:
+def strips_of(
+    body: Body,
+    wanted: int,
+    counted: Sequence[int],
+    *,
+    width: int = 32,
+    numbers: int = 0,
+    ranged: Sequence[int] = (),
+) -> Any:
     """Return an intrinsic that runs ``body`` on every strip, with so many parameters and these counters.
 
     Its arguments: address of values, rows, bytes from row to row, columns, addresses of parameters and of counters,
-    bytes from one name of those to the next. ``numbers``: so many int32 of each row's own, at the address in front of
+    bytes from one name of those to the next. ``width``: bits of a value, 32 or 64; a strip is one line of the cache,
+    and 64-bit values have counters of 64 bits. ``numbers``: so many int32 of each row's own, at the address in front of
     the values', the body gets instead of the row. ``ranged``: counters of ranges that the body need not note for each
     value: no larger value has a smaller result, and so they are what the body notes of the smallest and the largest.
     """
+    many = 8 * LINE // width
 
     def build(builder: Any, *arguments: Any) -> None:
         each, values, rows, stride, columns, given, counters, step = arguments
 
         def named(base: Any, name: int, strip: Any) -> Any:
             offset = builder.add(
-                builder.mul(step, ir.Constant(I64, name)), builder.mul(strip, ir.Constant(I64, 8 * WIDTH))
+                builder.mul(step, ir.Constant(I64, name)), builder.mul(strip, ir.Constant(I64, 8 * many))
             )
             return at(builder, base, offset)
 
-        strips = builder.sdiv(columns, ir.Constant(I64, WIDTH))
+        strips = builder.sdiv(columns, ir.Constant(I64, many))
         with loop(builder, strips, []) as (strip, _, leave_strip, _none):
-            parameters = [Lanes.read(builder, named(given, name, strip), 64) for name in range(wanted)]
+            parameters = [Lanes.read(builder, named(given, name, strip), 64, many) for name in range(wanted)]
             range_of = (LEAST, LARGEST) if ranged else ()
-            first = [_first(builder, counter).value for counter in (*range_of, *counted)]
-            column = at(builder, values, builder.mul(strip, ir.Constant(I64, 4 * WIDTH)))
+            first = [_first(builder, counter, width).value for counter in (*range_of, *counted)]
+            column = at(builder, values, builder.mul(strip, ir.Constant(I64, LINE)))
             with loop(builder, rows, first) as (row, held, leave, last):
                 place = at(builder, column, builder.mul(row, stride))
                 mine = at(builder, each, builder.mul(row, ir.Constant(I64, 4 * numbers)))
                 own = [load(builder, I32, at(builder, mine, 4 * number)) for number in range(numbers)]
                 own = own or [builder.trunc(row, I32)]
-                value = Lanes.read(builder, place, 32)
+                value = Lanes.read(builder, place, width, many)
                 result, noted = body(value, parameters, own)
                 result.write(place)
                 taken = [*(value for _ in range_of), *(noted[one] for one in counted)]
@@ -266,7 +283,7 @@ def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbers: int = 0
             found.update({one: ends[_is(one, LARGEST)][one] for one in ranged})
             for counter, lanes in found.items():
                 place = named(counters, counter, strip)
-                _join(counter, Lanes.read(builder, place, 64), lanes).write(place)
+                _join(counter, Lanes.read(builder, place, 64, many), lanes, width).write(place)
             leave_strip([])
 
     @machine_code
@@ -290,27 +307,28 @@ def _strips(body: Body, wanted: int, counted: Sequence[int], *, numbers: int = 0
     return run
 
 
+_SCALED = THRESHOLDS + 4
 _ROUNDING = (LEAST, LARGEST, INEXACT, BIAS, ENERGY)
-_move_strips = _strips(_move, 4, ())
-_look_strips = _strips(_look, 4, (LEAST, LARGEST))
-_scale_strips = _strips(_scale, PARAMETERS, _ROUNDING)
-_scale_steadily_strips = _strips(_scale_steadily, THRESHOLDS + 1, _ROUNDING)
-_scale_uncounted = _strips(_scale, PARAMETERS, ())
-_scale_steadily_uncounted = _strips(_scale_steadily, THRESHOLDS + 1, ())
-_scale_shortly_strips = _strips(_scale_shortly, THRESHOLDS, _ROUNDING)
-_scale_shortly_uncounted = _strips(_scale_shortly, THRESHOLDS, ())
-_both = _then(_scale_shortly, _look)
+_move_strips = strips_of(moving, 4, ())
+_look_strips = strips_of(looking, 4, (LEAST, LARGEST))
+_scale_strips = strips_of(_scale, _SCALED, _ROUNDING)
+_scale_steadily_strips = strips_of(_scale_steadily, THRESHOLDS + 1, _ROUNDING)
+_scale_uncounted = strips_of(_scale, _SCALED, ())
+_scale_steadily_uncounted = strips_of(_scale_steadily, THRESHOLDS + 1, ())
+_scale_shortly_strips = strips_of(_scale_shortly, THRESHOLDS, _ROUNDING)
+_scale_shortly_uncounted = strips_of(_scale_shortly, THRESHOLDS, ())
+_both = _then(_scale_shortly, looking)
 _ranges = (LEAST, LARGEST, COUNTERS + LEAST, COUNTERS + LARGEST)
-_scale_and_look_strips = _strips(_both, PARAMETERS + LEFT + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
-_scale_and_look_uncounted = _strips(_both, PARAMETERS + LEFT + 1, (), ranged=_ranges)
-_divide_strips = _strips(_divide, PARAMETERS, _ROUNDING, numbers=3)
-_quantize_strips = _strips(_quantize, PARAMETERS, _ROUNDING)
-_clamp_strips = _strips(_clamp, 4, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
-_scale_negatives_strips = _strips(_scale_negatives, PARAMETERS, (*_ROUNDING, ROUNDED))
+_scale_and_look_strips = strips_of(_both, PARAMETERS + LEFT + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
+_scale_and_look_uncounted = strips_of(_both, PARAMETERS + LEFT + 1, (), ranged=_ranges)
+_divide_strips = strips_of(_divide, _SCALED, _ROUNDING, numbers=3)
+_quantize_strips = strips_of(_quantize, _SCALED, _ROUNDING)
+_clamp_strips = strips_of(_clamp, 4, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
+_scale_negatives_strips = strips_of(_scale_negatives, _SCALED, (*_ROUNDING, ROUNDED))
 
 
 @inlined
-def _addresses(values: Values, parameters: Ints, counters: Ints) -> tuple[int, int, int, int, int, int, int]:
+def addresses(values: Values | Ints, parameters: Ints, counters: Ints) -> tuple[int, int, int, int, int, int, int]:
     """Return what the intrinsics take, behind the address of numbers."""
     rows, columns = values.shape
     given, kept = parameters.ctypes.data, counters.ctypes.data
@@ -320,41 +338,41 @@ def _addresses(values: Values, parameters: Ints, counters: Ints) -> tuple[int, i
 @njit
 def move(values: Values, parameters: Ints) -> None:
     """Add, then clip: any sequence of constants and limits comes down to one of these."""
-    _move_strips(0, *_addresses(values, parameters, parameters))
+    _move_strips(0, *addresses(values, parameters, parameters))
 
 
 @njit
 def look(values: Values, parameters: Ints, counters: Ints) -> None:
     """Move, and note the range of the results."""
-    _look_strips(0, *_addresses(values, parameters, counters))
+    _look_strips(0, *addresses(values, parameters, counters))
 
 
 @njit
 def scale(values: Values, parameters: Ints, counters: Ints, steady: Flag, counted: Flag) -> None:
     """Move, then multiply by a fixed-point ratio and round, as ``scaling`` describes it; ``steady``: see there."""
     if steady and counted:
-        _scale_steadily_strips(0, *_addresses(values, parameters, counters))
+        _scale_steadily_strips(0, *addresses(values, parameters, counters))
     elif steady:
-        _scale_steadily_uncounted(0, *_addresses(values, parameters, counters))
+        _scale_steadily_uncounted(0, *addresses(values, parameters, counters))
     elif counted:
-        _scale_strips(0, *_addresses(values, parameters, counters))
+        _scale_strips(0, *addresses(values, parameters, counters))
     else:
-        _scale_uncounted(0, *_addresses(values, parameters, counters))
+        _scale_uncounted(0, *addresses(values, parameters, counters))
 
 
 @njit
 def scale_shortly(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
     """Do what ``scale`` does, where ``shortened`` allows."""
     if counted:
-        _scale_shortly_strips(0, *_addresses(values, parameters, counters))
+        _scale_shortly_strips(0, *addresses(values, parameters, counters))
     else:
-        _scale_shortly_uncounted(0, *_addresses(values, parameters, counters))
+        _scale_shortly_uncounted(0, *addresses(values, parameters, counters))
 
 
 @njit
 def scale_and_look(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
     """Scale shortly and look, which takes ranges alone if not ``counted``; parameters and counters of both steps."""
-    first = _addresses(values, parameters[0], counters[0])
+    first = addresses(values, parameters[0], counters[0])
     if counted:
         _scale_and_look_strips(0, *first)
     else:
@@ -364,13 +382,13 @@ def scale_and_look(values: Values, parameters: Ints, counters: Ints, counted: Fl
 @njit
 def scale_negatives(values: Values, parameters: Ints, counters: Ints) -> None:
     """Do what ``scale`` does, to values that are negative after the move."""
-    _scale_negatives_strips(0, *_addresses(values, parameters, counters))
+    _scale_negatives_strips(0, *addresses(values, parameters, counters))
 
 
 @njit
 def divide(values: Values, divisors: NDArray[np.int32], parameters: Ints, counters: Ints) -> None:
     """Divide each row by a positive number of its own, see ``set_divisors``, and round by the parameters' table."""
-    _divide_strips(divisors.ctypes.data, *_addresses(values, parameters, counters))
+    _divide_strips(divisors.ctypes.data, *addresses(values, parameters, counters))
 
 
 @njit
@@ -379,7 +397,7 @@ def quantize(values: Values, parameters: Ints, counters: Ints) -> None:
 
     |value / scale| < 2**29. ``parameters`` hold SCALE, ADD and TABLE.
     """
-    _quantize_strips(0, *_addresses(values, parameters, counters))
+    _quantize_strips(0, *addresses(values, parameters, counters))
 
 
 @njit
@@ -387,7 +405,7 @@ def clamp(values: Values, limits: Ints, counters: Ints, here: Ints) -> None:
     """Saturate to ``limits``, the parameters of a move, and note what lay outside; FIRST goes to ``here``."""
     for c in range(values.shape[1]):
         counters[FIRST, c], here[FIRST, c] = here[FIRST, c], counters[FIRST, c]
-    _clamp_strips(0, *_addresses(values, limits, counters))
+    _clamp_strips(0, *addresses(values, limits, counters))
     for c in range(values.shape[1]):
         counters[FIRST, c], here[FIRST, c] = here[FIRST, c], counters[FIRST, c]
 
@@ -409,10 +427,10 @@ def set_divisors(counts: NDArray[np.int32], divisors: NDArray[np.int32]) -> None
         divisors[row, 2] = shift
 
 
-def moves(columns: int) -> Ints:
-    """Return the parameters of a move that changes nothing, and of no scaling."""
+def moves(columns: int, width: int = 32) -> Ints:
+    """Return the parameters of a move of values of so many bits that changes nothing, and of no scaling."""
     parameters = np.zeros((PARAMETERS, columns), np.int64)
-    parameters[LOW], parameters[HIGH] = _BOTTOM, _TOP
+    parameters[LOW], parameters[HIGH] = (_BOTTOM, _TOP) if width == 32 else (-NEVER, NEVER)
     return parameters
 
 

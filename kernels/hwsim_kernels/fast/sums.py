@@ -251,7 +251,7 @@ def block_of_floats(
 
 
 @njit
-def store_codes(values: NDArray[np.int32], codes: NDArray[Any]) -> None:
+def store_codes(values: NDArray[np.int32] | Ints, codes: NDArray[Any]) -> None:
     """Write the values of a block (rows, columns) that have become codes as stored codes (rows, channels)."""
     for row in range(codes.shape[0]):
         for c in range(codes.shape[1]):

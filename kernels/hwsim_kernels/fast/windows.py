@@ -45,7 +45,7 @@ def window_sums(
 
 
 @njit
-def load_codes(codes: NDArray[Any], values: NDArray[np.int32]) -> None:
+def load_codes(codes: NDArray[Any], values: NDArray[np.int32] | Ints) -> None:
     """Copy codes (rows, channels) to values (rows, columns), columns behind the channels untouched."""
     for row in range(codes.shape[0]):
         for c in range(codes.shape[1]):
@@ -62,7 +62,7 @@ def multiply_codes(first: NDArray[Any], second: NDArray[Any], zero_points: Ints,
 
 
 @njit
-def add_values(values: NDArray[np.int32], sums: NDArray[np.int32]) -> None:
+def add_values(values: NDArray[np.int32] | Ints, sums: NDArray[np.int32] | Ints) -> None:
     """Add values to sums (rows, columns)."""
     for row in range(values.shape[0]):
         for c in range(values.shape[1]):

@@ -20,12 +20,13 @@ from kernels.plain import code_of
 
 from hwsim_kernels import counting
 from hwsim_kernels._jit import njit
-from hwsim_kernels.fast import blocks, strips
+from hwsim_kernels.fast import blocks, passage, strips, wide_strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
 from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
+from hwsim_kernels.fast.layers import layer_of_integers, layer_of_wide_channels
 from hwsim_kernels.fast.looks import look_closer, row_norms
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.sums import store_codes
@@ -140,6 +141,21 @@ def channels_alone(case: Case, take: Take) -> Left:
     return [found.copy()]
 
 
+def wide_channels_alone(case: Case, take: Take) -> Left:
+    """Form the sums of a depthwise convolution that need 64 bits."""
+    how = prepared(case, "portable")
+    assert how is not None and how.layout is None and how.start.itemsize > 4
+    how, shape, channels = Moved(take).of(how), (5, how.columns), case.path.channels
+    where = (case.codes.dtype.kind == "i", case.outside + case.zero_point, how.path.taps, how.window)
+    parts, sums, values = np.zeros((2, *shape), np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int32)
+    room = (take(parts), take(sums), take(values))
+    found = take(np.zeros((case.positions, channels), np.int64))
+    weights, begin = (how.by_step, how.path.weights.shape[2], how.start), Moved(take)
+    behind = begin.of(one_look(how)), begin.of(new_tally(channels, how.columns))
+    layer_of_wide_channels(take(case.codes), *where, *weights, *room, *behind, found)
+    return [found.copy()]
+
+
 def convolution(kind: str, weight: int, channels: int, outputs: int, *, groups: int = 1, spread: int = 1) -> Case:
     """Return a convolution of 2 x 3 pixels whose windows reach beyond all sides of the image."""
     generator = np.random.default_rng(channels * outputs)
@@ -194,12 +210,17 @@ def all_sums() -> Iterator[tuple[str, Scenario]]:
         "depthwise": convolution("int8", 127, 1, 1, groups=19),
         "depthwise, several": convolution("uint16", 1000, 1, 3, groups=5),
     }
+    wide = {
+        "wide depthwise": convolution("int16", 32767, 1, 1, groups=19),
+        "wide depthwise, several": convolution("uint16", 32767, 1, 3, groups=5),
+    }
     for tier in HERE:
         for name, case in layers.items():
             yield f"{tier}: {name}", partial(sums, case, tier)
         for name, case in registers.items():
             yield f"{tier}: {name}", partial(register, case, tier)
     yield from ((name, partial(channels_alone, case)) for name, case in depthwise.items())
+    yield from ((name, partial(wide_channels_alone, case)) for name, case in wide.items())
 
 
 # --- single kernels -----------------------------------------------------------------------------------
@@ -272,6 +293,62 @@ STRIPS = (
     "quantize",
     "clamp",
 )
+
+
+WIDE_STRIPS = ("move", "look", "shorten", "scale half up", "scale half up in parts", "scale")
+
+
+def wide_strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
+    """Run a kernel of ``wide_strips``."""
+    values, counters = take(values_of(rows, columns).astype(np.int64) << 30), take(strips.counters(columns))
+    parameters, short = strips.moves(columns, 64), take(np.zeros((rows, columns), np.int32))
+    if kernel == "look":
+        wide_strips.look(values, take(parameters), counters)
+    elif kernel == "move":
+        wide_strips.move(values, take(parameters))
+    elif kernel == "shorten":
+        values >>= 30
+        wide_strips.shorten(values, short)
+    else:
+        ratio = np.full(columns, (1 << 31) - 1 if "parts" in kernel else 1234), np.full(columns, 52)
+        mode = code_of("half_up" if "half" in kernel else "half_even")
+        way = wide_strips.scaling(parameters, *ratio, 0, mode, 1 << 50)
+        assert way is not None and way == ("scale", "scale half up", "scale half up in parts").index(kernel)
+        wide_strips.scale(values, take(parameters), counters, way)
+    return [values.copy(), counters.copy(), short.copy()]
+
+
+def wide_layer(rows: int, channels: int, take: Take) -> Left:
+    """Send integers through a look, a scaling and a fit of 64 bits, and through a fit of 32."""
+    columns = -(-channels // 16) * 16
+    kinds = [passage.LOOK, passage.WIDE_SCALE + wide_strips.HALF_UP, passage.FIT, passage.FIT]
+    parameters = np.stack([strips.moves(columns, 64)] * 3 + [strips.moves(columns)])
+    ratio = np.full(channels, 12345), np.full(channels, 44)
+    assert wide_strips.scaling(parameters[1], *ratio, 0, code_of("half_up"), 1 << 45) == wide_strips.HALF_UP
+    limits = parameters.copy()
+    limits[3, strips.LOW], limits[3, strips.HIGH] = -128, 127
+    steps = passage.Steps(
+        kinds=take(np.array(kinds, np.int64)),
+        parameters=take(parameters),
+        limits=take(limits),
+        fields=take(np.array([[0] * 4, [0] * 4, [12, 1, WRAP, 0], [8, 1, SATURATE, 0]], np.int64)),
+        points=take(np.arange(4)),
+        bins=take(np.array([47, 0, 20, 12], np.int64)),
+        offsets=take(np.zeros(4, np.int64)),
+        wide=3,
+    )
+    tally = passage.Tally(
+        counters=take(strips.counters(4, columns)),
+        here=take(strips.counters(columns)),
+        counts=take(counting.new_counts(4, channels)),
+        histograms=take(np.zeros((4, counting.BINS), np.int64)),
+        counted=True,
+        first_row=3,
+    )
+    integers, out = take(values_of(rows, channels).astype(np.int64) << 25), take(np.zeros((rows, channels), np.int8))
+    room = take(np.zeros((2, columns), np.int64)), take(np.zeros((2, columns), np.int32))
+    layer_of_integers(integers, *room, steps, tally, out)
+    return [out.copy(), tally.counters.copy(), tally.counts.copy(), tally.histograms.copy()]
 
 
 def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
@@ -461,7 +538,9 @@ def all_kernels() -> Iterator[tuple[str, Scenario]]:
     """Yield calls of kernels that belong to no tier."""
     for rows, columns in ((1, 16), (3, 48)):
         yield from ((f"strips.{one} {rows} x {columns}", partial(strip, one, rows, columns)) for one in STRIPS)
+        yield from ((f"wide {one} {rows} x {columns}", partial(wide_strip, one, rows, columns)) for one in WIDE_STRIPS)
     for rows, channels in ((1, 1), (5, 33)):
+        yield f"wide layer {rows} x {channels}", partial(wide_layer, rows, channels)
         yield f"fit_block saturating {rows} x {channels}", partial(fit, SATURATE, rows, channels)
         yield f"fit_block wrapping {rows} x {channels}", partial(fit, WRAP, rows, channels)
         for counted in (True, False):

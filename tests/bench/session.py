@@ -6,8 +6,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatch
+from multiprocessing import get_context
 from pathlib import Path
 
 from bench.figures import Failed, Missing, Outcome, Wrong
@@ -41,7 +43,10 @@ def run(pattern: str, threads: int, *, quick: bool, path: Path | None, page: Pat
 
 
 def measured(rows: Sequence[Row], setup: Setup) -> list[Line]:
-    """Run every experiment once, for all its rows, and return the rows' lines in their order."""
+    """Run every experiment once, for all its rows, and return the rows' lines in their order.
+
+    Each has a process of its own: what libraries of another leave behind, threads above all, is in nobody's way.
+    """
     experiments = dict.fromkeys(row.experiment for row in rows)
     outcomes: dict[Experiment, Outcome] = {}
     for number, experiment in enumerate(experiments, 1):
@@ -49,9 +54,15 @@ def measured(rows: Sequence[Row], setup: Setup) -> list[Line]:
         names = frozenset(name for row in mine for name in (row.ours, row.peer))
         started = time.perf_counter()
         print(f"[{number}/{len(experiments)}] {mine[0].work} …", end="", file=sys.stderr, flush=True)
-        outcomes[experiment] = attempted(experiment, setup, names)
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            outcomes[experiment] = process.submit(of_row, ROWS.index(mine[0]), setup, names).result()
         print(f" {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return [Line.of(row, tier(), outcomes[row.experiment]) for row in rows]
+
+
+def of_row(index: int, setup: Setup, names: frozenset[str]) -> Outcome:
+    """Return what the experiment of a row gives; experiments themselves cannot be sent to a process."""
+    return attempted(ROWS[index].experiment, setup, names)
 
 
 def attempted(experiment: Experiment, setup: Setup, names: frozenset[str]) -> Outcome:

@@ -56,7 +56,8 @@ def subclasses(kind: type[Operation]) -> Iterator[type[Operation]]:
 
 def test_every_operation_has_a_float_function() -> None:
     base_or_gone_before_a_run = {Weighted, Pool, ByConstant}
-    records = set(subclasses(Operation)) - {Input} - base_or_gone_before_a_run
+    ours = {one for one in subclasses(Operation) if one.__module__.startswith("hwsim.")}
+    records = ours - {Input} - base_or_gone_before_a_run
     assert len(records) >= 12
     assert [one.__name__ for one in records if table.dispatch(one) is table.dispatch(Operation)] == []
 

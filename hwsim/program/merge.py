@@ -198,7 +198,15 @@ def bring_to_common(
 
 
 def weigh(layer: str, sources: Sequence[Tensor], output: Tensor, settings: Settings) -> tuple[list[Pipeline], Ratio]:
-    """Multiply the inputs of a sum by integers; return them and the one shift behind the sum."""
+    """Multiply the inputs of a sum by integers; return them and the one shift behind the sum.
+
+    Raises PlanError for an output whose channels have scales of their own.
+    """
+    if any(output.shift):
+        raise PlanError(
+            f"{layer}: with `addition.kind: weighted` one integer multiplies all channels of an input, but the output "
+            f"has channels which have scales of their own; give {layer!r} activations.granularity layer"
+        )
     channels, addition = output.shape[-1], settings.addition
     weights, shift = sum_weights(layer, [source.scale for source in sources], output.scale, addition.multiplier_bits)
     inputs = [from_code(layer, source, channels) for source in sources]

@@ -199,6 +199,12 @@ def test_ratios_that_float32_cannot_hold_are_refused(kind: Any) -> None:
         codes_of(load_target("tflite-int8-xnnpack"), [[1, 2]], entry(1e-30), operation, entry(1e30))
 
 
+def test_a_weighted_sum_whose_channels_have_scales_of_their_own_is_refused() -> None:
+    operation, made = Add(name="y", inputs=("x", "x")), entry(1.0).model_copy(update={"shift": (0, 1)})
+    with pytest.raises(PlanError, match="y: with `addition.kind: weighted` .* give 'y' activations.granularity layer"):
+        codes_of(load_target("tflite-int8-xnnpack"), [[1, 2]], entry(1.0), operation, made)
+
+
 def test_a_sum_whose_weights_need_no_shift_of_the_machine_is_refused() -> None:
     operation = Add(name="y", inputs=("x", "x"))
     with pytest.raises(PlanError, match="weights of 22 bits need a shift by -10 bits, it is 0 to 62"):

@@ -28,13 +28,12 @@ TINY = 1e-30
 
 
 def taken(operator: FileOperator) -> bool:
-    """Whether the interpreter takes an operator that the converter beside it wrote.
+    """Whether hwsim and the interpreter take an operator that the converter beside it wrote.
 
-    It does not know TILE as written there, and refuses fully connected layers with one scale of weights whose results
-    are all 0: with 16 bits these have a scale near 1e-43.
+    The interpreter does not know TILE as written there, and refuses fully connected layers with one scale of weights
+    whose results are all 0: with 16 bits these have a scale near 1e-43, which no plan of hwsim's can hold either.
     """
-    dead = operator.word == "FULLY_CONNECTED" and operator.outputs[0].scale[0] < TINY
-    return operator.word != "TILE" and not dead
+    return operator.word != "TILE" and not any(scale < TINY for made in operator.outputs for scale in made.scale)
 
 
 def comparable(path: Path) -> bool:

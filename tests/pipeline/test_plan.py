@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ import hwsim
 from hwsim.errors import DataError, PlanError
 from hwsim.formats import IntFormat
 from hwsim.network import Dense, Input, Network
+from hwsim.network.stored import Codes, Stored
 from hwsim.quantize import Plan, Statistics, collect, decide
 from hwsim.quantize.plan import TensorPlan, WeightPlan
 from hwsim.quantize.ranges import activation_range, weight_range, weight_ranges
 from hwsim.quantize.scales import choose_scale, power_of_two_above
+from hwsim.quantize.stored import stored_plan
 from hwsim.target.settings import RangeMethod, Weights
 
 DATA = reals(20, 6, 6, 3, seed=7)
@@ -659,3 +662,12 @@ def test_a_fixed_ratio_that_misses_the_binary_point_is_refused() -> None:
     )
     plan = hwsim.run(vector_network(), fitting, reals(4, 6, seed=1)).plan
     assert {entry.scale for entry in plan.tensors.values()} == {2.0**-4}
+
+
+@pytest.mark.parametrize("part", ["tensors", "weights"])
+def test_scales_of_a_file_that_no_plan_can_hold_are_refused_by_name(part: str) -> None:
+    codes = Codes(format=IntFormat(bits=16, signed=True), scale=(0.5, 3.5e-43), zero_point=(0, 0))
+    network = replace(vector_network(), stored=Stored(**{part: {"dead": codes}}))
+    words = r"dead: the file gives it the scale 3\.5\de-43, a scale is from 1\.2e-38 to 1\.4e\+39"
+    with pytest.raises(PlanError, match=words):
+        stored_plan(network, hwsim.load_target("tflite-int16x8"))

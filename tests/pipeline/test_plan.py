@@ -668,6 +668,6 @@ def test_a_fixed_ratio_that_misses_the_binary_point_is_refused() -> None:
 def test_scales_of_a_file_that_no_plan_can_hold_are_refused_by_name(part: str) -> None:
     codes = Codes(format=IntFormat(bits=16, signed=True), scale=(0.5, 3.5e-43), zero_point=(0, 0))
     network = replace(vector_network(), stored=Stored(**{part: {"dead": codes}}))
-    words = r"dead: the file gives it the scale 3\.5\de-43, a scale is from 1\.2e-38 to 1\.4e\+39"
+    words = r"dead: the file gives it the scale 3\.5e-43, a scale is from 1\.2e-38 to 1\.4e\+39"
     with pytest.raises(PlanError, match=words):
         stored_plan(network, hwsim.load_target("tflite-int16x8"))

@@ -58,6 +58,12 @@ def _sigmoid(x: Doubles) -> Doubles:
     return np.asarray(special.expit(x))
 
 
+def _sigmoid_single(x: Singles) -> Singles:
+    """TensorFlow Lite, kernels/activations.cc, ``SigmoidPrepare``; the exponential function rounded once."""
+    power = np.exp(-x.astype(np.float64)).astype(np.float32)
+    return np.asarray(np.float32(1) / (np.float32(1) + power), np.float32)
+
+
 def _hard_sigmoid(x: Doubles) -> Doubles:
     return np.asarray(np.clip(x / 6 + 0.5, 0, 1), np.float64)
 
@@ -205,6 +211,7 @@ CURVES: Mapping[str, Callable[..., Doubles]] = {
 """Real functions by name; `keras.activations` has most of them under the same."""
 
 SINGLES: Mapping[str, Callable[..., Singles]] = {
+    "sigmoid": _sigmoid_single,
     "gelu": _gelu_single,
     "gelu_tanh": _gelu_tanh_single,
     "leaky_relu": _leaky_relu_single,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import count
-from math import copysign, erfc, floor, inf, isnan, nan, pi, tanh
+from math import copysign, erfc, exp, floor, inf, isnan, nan, pi, tanh
 from typing import NamedTuple
 
 from oracle import gates
@@ -59,6 +59,19 @@ def inverse(scale: float) -> float:
     return single(1 / single(scale)) if single(scale) else inf
 
 
+def sigmoid_of_singles(x: float) -> float:
+    """Return 1 / (1 + exp(-x)) in float32.
+
+    >>> sigmoid_of_singles(0.0)
+    0.5
+    """
+    try:
+        power = single(exp(-x))
+    except OverflowError:
+        power = inf
+    return single(1 / single(1 + power))
+
+
 def gelu_of_singles(x: float) -> float:
     """Return 0.5 x erfc(-x / sqrt(2)) in float32.
 
@@ -89,6 +102,7 @@ def leaky_relu_of_singles(x: float, slope: float) -> float:
 
 
 SINGLES: dict[str, Callable[..., float]] = {
+    "sigmoid": sigmoid_of_singles,
     "gelu": gelu_of_singles,
     "gelu_tanh": gelu_by_tanh_of_singles,
     "leaky_relu": leaky_relu_of_singles,

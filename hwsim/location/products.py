@@ -115,7 +115,11 @@ class SumFinder(Finder):
         dtype = object if one.wide_sums else np.int64
         start, level = self._start(part.offset[1], shape[1])
         rows, columns = np.indices(shape)
-        numbers = (rows + part.offset[0]) * one.channels + columns + part.offset[1]
+        rows += part.offset[0]
+        if isinstance(one, MatrixProduct):
+            # each matrix draws its random numbers from the first on
+            rows %= one.output.shape[-2]
+        numbers = rows * one.channels + columns + part.offset[1]
         copies = len(part.a) // shape[0]
         numbers = np.tile(numbers, (copies, 1))
         path = Datapath(product=one.product, stages=one.stages, ends=one.ends, draws=one.draws, start_level=level)

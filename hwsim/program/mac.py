@@ -15,7 +15,7 @@ from hwsim.network import Conv2D, Conv2DTranspose, Dense, Weighted
 from hwsim.program.accumulator import Bounds, Sums, prove_stages
 from hwsim.program.context import Context
 from hwsim.program.pipeline import Pipeline
-from hwsim.program.ratio import Ratio, float_product, float_ratio, forming_rule
+from hwsim.program.ratio import Ratio, float_product, float_ratio, forming
 from hwsim.program.records import Codes, Ints, MultiplyAccumulate, Point, Reals, Tensor
 from hwsim.program.stored import divided, quantize_reals, quantize_weights
 from hwsim.quantize.decide import accumulator_unit, dropped_bits, kernel_of
@@ -128,12 +128,12 @@ def check_fixed_scale(layer: str, settings: Settings, unit: Reals, output: Tenso
 def ratio_of(layer: str, settings: Settings, source: float, weights: Reals, unit: Reals, output: Reals) -> Reals:
     """Return the real ratio (channels,) from the last stage's LSB to the output's; ``weights`` are their scales.
 
-    Raises PlanError where float32 cannot hold what a rule forms.
+    Raises PlanError where float32 cannot hold what is formed in it.
     """
-    rule = forming_rule(settings.requantize)
-    if rule == "nearest" or (rule == "float_product_layer" and weights.size > 1):
+    how = forming(settings.requantize)
+    if how == "float64" or (how == "float_product_layer" and weights.size > 1):
         return unit / output
-    form = float_ratio if rule == "float_ratio" else float_product
+    form = float_ratio if how == "float_ratio" else float_product
     return form(layer, source, np.broadcast_to(weights, unit.shape), output, dropped_bits(settings))
 
 

@@ -110,15 +110,17 @@ def _integers(layer: str, ratio: float, listed: tuple[post.Step, ...], count: in
     return 1, shift
 
 
-def forming_rule(requantize: Requantize) -> str:
-    """Return by which rule a list forms its real ratio: `nearest` in float64, or another of `FLOAT_RULES`."""
-    rules = (getattr(step, "rule", "nearest") for step in requantize.expanded())
-    return next((rule for rule in rules if rule != "nearest" and rule in post.FLOAT_RULES), "nearest")
+def forming(requantize: Requantize) -> post.Forming:
+    """Return how a list forms its real ratio from scales."""
+    for step in requantize.expanded():
+        if isinstance(step, post.MultiplyStep | post.MultiplyFloatStep) and step.forming != "float64":
+            return step.forming
+    return "float64"
 
 
 def goes_in_float32(requantize: Requantize) -> bool:
-    """Whether ratios are formed in float32: the rule `float_ratio`."""
-    return forming_rule(requantize) == "float_ratio"
+    """Whether ratios are formed in float32: `float_ratio`."""
+    return forming(requantize) == "float_ratio"
 
 
 def float_ratio(layer: str, first: float, second: Reals | float, output: Reals, dropped: int) -> Reals:

@@ -147,13 +147,15 @@ def _output(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _short(requantize: Requantize) -> str:
     """Tell the steps of a short kind in one sentence."""
-    bits, rounding, rule = requantize.multiplier_bits, requantize.rounding, by_rule(requantize.rule)
+    bits, rounding = requantize.multiplier_bits, requantize.rounding
+    formed, rule = by_rule("nearest", requantize.forming), by_rule(requantize.rule, requantize.forming)
     return {
         "fixed": f"times a {bits}-bit integer{rule}, one shift rounded {rounding}",
         "fixed_double": f"times a 32-bit integer{rule}, high half rounded half_up, then a shift rounded half_away",
-        "fixed_reduced": f"times a {bits}-bit integer reduced from 32, one shift rounded {rounding}, wrap at 32 bits",
-        "float32": f"times a float32{rule} in float32, rounded {rounding}",
-        "float64": f"times a float64{rule} in float64, rounded {rounding}",
+        "fixed_reduced": f"times a {bits}-bit integer reduced from 32{formed}, one shift rounded {rounding}, "
+        "wrap at 32 bits",
+        "float32": f"times a float32{formed} in float32, rounded {rounding}",
+        "float64": f"times a float64{formed} in float64, rounded {rounding}",
         "power_of_two": f"a shift alone, rounded {rounding}",
         "none": "the sum itself is the output",
     }[requantize.kind]

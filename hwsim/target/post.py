@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from hwsim.target.mistake import Location, Mistake
 from hwsim.target.settings import Settings, TensorFormat
-from hwsim.target.steps import FLOAT_RULES, RATIO, MultiplyStep, goes_by_ratio, shifts_alone
+from hwsim.target.steps import RATIO, MultiplyStep, goes_by_ratio, shifts_alone
 
 Found = Iterator[Mistake]
 
@@ -35,16 +35,19 @@ def rule_has_its_kind(settings: Settings) -> Found:
         sentence = "reduced, but fixed_double multiplies by 32 bits and reduced makes fewer; use `kind: fixed_reduced`"
         yield Mistake(_RULE, sentence, (_KIND,))
     redundant = rule == "nearest" or (kind, rule) == ("fixed_reduced", "reduced")
-    if kind in ("float32", "float64") and rule not in FLOAT_RULES:
-        words = ", ".join(FLOAT_RULES)
-        sentence = f"{rule}, but {kind} has no multiplier to derive, only a ratio to form; use one of {words}"
-        yield Mistake(_RULE, sentence, (_KIND,))
-    elif kind not in ("fixed", "fixed_double", "float32", "float64") and not redundant:
+    if kind not in ("fixed", "fixed_double") and not redundant:
         remedy = "give it to the step multiply" if kind == "steps" else "leave it out"
-        sentence = (
-            f"{rule}, but only fixed, fixed_double, float32 and float64 have a rule, and the kind is {kind}; {remedy}"
-        )
+        sentence = f"{rule}, but only fixed and fixed_double have a rule, and the kind is {kind}; {remedy}"
         yield Mistake(_RULE, sentence, (_KIND,))
+
+
+def forming_has_its_kind(settings: Settings) -> Found:
+    """How a ratio is formed matters where a kind multiplies by it."""
+    kind, forming = settings.requantize.kind, settings.requantize.forming
+    if kind in ("power_of_two", "none", "steps") and forming != "float64":
+        remedy = "give it to the step that multiplies" if kind == "steps" else "leave it out"
+        sentence = f"{forming}, but the kind is {kind}, which multiplies by no ratio of its own; {remedy}"
+        yield Mistake(("requantize", "forming"), sentence, (_KIND,))
 
 
 def reduced_multipliers_are_narrow(settings: Settings) -> Found:
@@ -143,6 +146,7 @@ def _chosen(settings: Settings, words: str) -> tuple[Location, str]:
 GENERAL_RULES: tuple[Callable[[Settings], Found], ...] = (
     steps_have_their_kind,
     rule_has_its_kind,
+    forming_has_its_kind,
     whole_windows_hold_zeros,
     reduced_multipliers_are_narrow,
     double_rounding_multiplies_by_32_bits,

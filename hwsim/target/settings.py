@@ -18,7 +18,7 @@ from hwsim.target.section import (
     Shift,
     StoredBits,
 )
-from hwsim.target.steps import Rule, Step, expand
+from hwsim.target.steps import Forming, Rule, Step, expand
 
 NON_UNIFORM = ("quadratic", "logarithmic", "codebook")
 """Steps whose codes are decoded by a table."""
@@ -217,16 +217,16 @@ class Requantize(Section):
     rounding: Rounding = Rounding.HALF_UP
     """How the fraction is dropped (`fixed_double` has roundings of its own)."""
     rule: Rule = "nearest"
-    """How `fixed` and `fixed_double` derive the multiplier from the real ratio (`docs/arithmetic.md` section 5);
-    `float_product`, `float_product_layer` and `float_ratio` say how that ratio is formed, for `float32` and `float64`
-    too."""
+    """How `fixed` and `fixed_double` derive the multiplier from the real ratio (`docs/arithmetic.md` section 5)."""
+    forming: Forming = "float64"
+    """How that ratio is formed from scales: in float64, or partly in float32 (`docs/arithmetic.md` section 5)."""
     steps: tuple[Step, ...] | None = None
     """With `kind: steps`: what happens to the sum, one step after another. Activation and output zero point stand where
     `activation` and `zero_point` do, otherwise where `activation.position` says, and at the end."""
 
     def expanded(self) -> tuple[Step, ...]:
         """Return the list of steps that the kind stands for."""
-        return expand(self.kind, self.multiplier_bits, self.rounding, self.rule, self.steps or ())
+        return expand(self.kind, self.multiplier_bits, self.rounding, self.rule, self.forming, self.steps or ())
 
 
 class ActivationFunction(Section):

@@ -141,7 +141,7 @@ def keys_have_an_effect(settings: Settings) -> Found:
     for index, step in enumerate(_given(settings)):
         cause, idle, reason = "", tuple[str, ...](), ""
         if isinstance(step, MultiplyStep) and step.by != RATIO:
-            cause, idle, reason = "by", ("bits", "rule"), f"by is {step.by}, not ratio"
+            cause, idle, reason = "by", ("bits", "rule", "forming"), f"by is {step.by}, not ratio"
         if isinstance(step, LookupStep) and step.interpolation == "none":
             cause, idle, reason = "interpolation", ("rounding", "name"), "interpolation is none, which drops no bits"
         if isinstance(step, ShiftRightStep) and not step.vector and step.tail_rounding is not None:

@@ -12,6 +12,7 @@ from hwsim.target.steps import (
     BiasStep,
     ClipStep,
     FitStep,
+    Forming,
     LookupStep,
     MultiplyFloatStep,
     MultiplyStep,
@@ -51,13 +52,13 @@ def sentence(step: Step, function: ActivationFunction) -> str:  # noqa: PLR0911,
         case ShiftRightStep():
             return f"shifted right {_by(step.by)}, rounded {rounded(step)}"
         case MultiplyStep(by="ratio"):
-            return f"times a {step.bits}-bit integer{by_rule(step.rule)}"
+            return f"times a {step.bits}-bit integer{by_rule(step.rule, step.forming)}"
         case MultiplyStep():
             return f"times {step.by}"
         case MultiplyFloatStep():
-            rule = by_rule(step.rule)
+            formed = by_rule("nearest", step.forming)
             inside = " with the zero point" if step.zero_point == "inside" else ""
-            return f"times a float{step.precision}{rule} in float{step.precision}, rounded {step.rounding}{inside}"
+            return f"times a float{step.precision}{formed} in float{step.precision}, rounded {step.rounding}{inside}"
         case FitStep():
             return f"to {format_name(step.bits, step.signed)}: {step.overflow}{kept(step)}"
         case ClipStep():
@@ -123,9 +124,11 @@ def activated(function: ActivationFunction) -> str:
     return f"{slopes}; limits divided in float{precision}, rounded {limit}"
 
 
-def by_rule(rule: Rule) -> str:
-    """Say how a multiplier is derived or a ratio formed, unless as usual."""
-    return "" if rule == "nearest" else f" (rule {rule})"
+def by_rule(rule: Rule, forming: Forming) -> str:
+    """Say how a multiplier is derived and its ratio formed, unless as usual."""
+    words = [f"rule {rule}"] if rule != "nearest" else []
+    words += [f"forming {forming}"] if forming != "float64" else []
+    return f" ({', '.join(words)})" if words else ""
 
 
 def rounded(step: ShiftRightStep) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -13,21 +13,8 @@ from pydantic_core import PydanticCustomError
 from hwsim.formats import Overflow, Rounding
 from hwsim.target.section import Fit, Measure, MultiplierBits, PointName, Section, Shift, Spelling
 
-Rule = Literal[
-    "nearest",
-    "half_down",
-    "truncate",
-    "reduced",
-    "float_product",
-    "float_product_layer",
-    "float_ratio",
-    "saturated",
-    "fraction",
-]
-FloatRule = Literal["nearest", "float_product", "float_product_layer", "float_ratio"]
-
-FLOAT_RULES: tuple[FloatRule, ...] = get_args(FloatRule)
-"""Rules that say how the ratio itself is formed, so that a multiplication in float has them too."""
+Rule = Literal["nearest", "half_down", "truncate", "reduced", "saturated", "fraction"]
+Forming = Literal["float64", "float_product", "float_product_layer", "float_ratio"]
 
 RATIO = "ratio"
 """The word for an amount that follows from the scales."""
@@ -130,6 +117,8 @@ class MultiplyStep(Section):
     """With `ratio`: width of the signed multiplier, in bits."""
     rule: Rule = "nearest"
     """With `ratio`: how the multiplier is derived."""
+    forming: Forming = "float64"
+    """With `ratio`: how the real ratio is formed from scales."""
 
 
 class MultiplyFloatStep(Section):
@@ -140,7 +129,7 @@ class MultiplyFloatStep(Section):
     """Width of the float, in bits."""
     rounding: Rounding = Rounding.HALF_EVEN
     """How the product becomes an integer."""
-    rule: FloatRule = "nearest"
+    forming: Forming = "float64"
     """How the real ratio is formed from scales: in float64, or partly in float32 (`docs/arithmetic.md` section 5)."""
     zero_point: Literal["behind", "inside"] = "behind"
     """Where the output's zero point is added: `behind` the rounding, where the list has it, or `inside`, in float, so
@@ -239,23 +228,25 @@ Step = Annotated[
 ]
 
 
-def expand(kind: str, bits: int, rounding: Rounding, rule: Rule, steps: tuple[Step, ...]) -> tuple[Step, ...]:  # noqa: PLR0911
+def expand(  # noqa: PLR0911
+    kind: str, bits: int, rounding: Rounding, rule: Rule, forming: Forming, steps: tuple[Step, ...]
+) -> tuple[Step, ...]:
     """Return the steps that a kind of requantisation stands for; ``steps`` are those of `kind: steps`."""
     last = ShiftRightStep(step="shift_right", rounding=rounding, name="requantize")
     match kind:
         case "fixed":
-            return MultiplyStep(step="multiply", bits=bits, rule=rule), last
+            return MultiplyStep(step="multiply", bits=bits, rule=rule, forming=forming), last
         case "fixed_double":
             return (
                 ShiftLeftStep(step="shift_left"),
                 FitStep(step="fit", bits=32, overflow=Overflow.WRAP, name="left_shift"),
-                MultiplyStep(step="multiply", rule=rule),
+                MultiplyStep(step="multiply", rule=rule, forming=forming),
                 ShiftRightStep(step="shift_right", by=31, rounding=Rounding.HALF_UP, name="high_multiply"),
                 ShiftRightStep(step="shift_right", rounding=Rounding.HALF_AWAY, name="requantize"),
             )
         case "fixed_reduced":
             return (
-                MultiplyStep(step="multiply", bits=bits, rule="reduced"),
+                MultiplyStep(step="multiply", bits=bits, rule="reduced", forming=forming),
                 last,
                 FitStep(step="fit", bits=32, overflow=Overflow.WRAP, name="narrow"),
             )
@@ -266,7 +257,7 @@ def expand(kind: str, bits: int, rounding: Rounding, rule: Rule, steps: tuple[St
                     step="multiply_float",
                     precision=precision,
                     rounding=rounding,
-                    rule=rule if rule in FLOAT_RULES else "nearest",
+                    forming=forming,
                     name="requantize",
                 ),
             )

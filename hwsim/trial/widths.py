@@ -121,7 +121,7 @@ class Widths:
             self._running_sum(keys, "pooling", self.settings.pooling.accumulator, lifted, extra)
         self._behind(keys, lifted)
         if "requantize" in lifted:
-            exact = {"kind": "float64", "rounding": "half_even", "rule": "nearest", "steps": None}
+            exact = {"kind": "float64", "rounding": "half_even", "rule": "nearest", "forming": "float64", "steps": None}
             keys["requantize"] = exact
             if self.settings.bias.position == "steps":  # there is no step any more at which it could enter
                 keys["bias"] = {"bits": 64, "shift": 0, "position": "last"}

@@ -100,9 +100,6 @@ RULES: Mapping[str, Callable[[float, int], Derivation]] = {
     "half_down": half_down,
     "truncate": truncate,
     "reduced": reduced,
-    "float_product": nearest,  # the ratio is another one, not the way from it to a multiplier
-    "float_product_layer": nearest,
-    "float_ratio": nearest,
     "saturated": saturated,
     "fraction": fraction,
 }

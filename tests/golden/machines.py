@@ -63,12 +63,13 @@ output: {overflow: "ap_fixed:AP_WRAP"}
 def machine(text: str, changes: Mapping[str, object] | None = None) -> Target:
     """Return the target of a file's text, with the keys of ``changes``; lists are replaced whole.
 
-    Where steps are given for all operations, none derives its ratio by a rule of its own. Biases of these tests are
-    integers times their unit, so the division by it is exact.
+    Where steps are given for all operations, none derives or forms its ratio in a way of its own. Biases of these tests
+    are integers times their unit, so the division by it is exact.
     """
     merged: Any = merge(yaml.safe_load(text), changes or {})
     merged.get("bias", {}).pop("division", None)
     if "steps" in merged.get("requantize", {}):
         for override in merged.get("operations", {}).values():
-            override.get("requantize", {}).pop("rule", None)
+            for key in ("rule", "forming"):
+                override.get("requantize", {}).pop(key, None)
     return Target.from_dict(merged)

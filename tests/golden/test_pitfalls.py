@@ -408,18 +408,33 @@ def multipliers(program: Program) -> list[int]:
 
 
 def test_09_ratios_in_float32_and_float64() -> None:
-    """A ratio that goes through float32 gives another multiplier: the rule is part of the target."""
+    """A ratio that goes through float32 gives another multiplier: how it is formed is part of the target."""
     differ = 0
     for source, weights, output in np.random.default_rng(9).uniform(0.001, 0.1, (40, 3)).astype(np.float32).tolist():
         plans = (tensor(scale=source), weight(scale=weights), tensor(scale=output))
         found = []
-        for rule in ("nearest", "float_product"):
-            where = target([stage(32, "wrap")], requantize={"kind": "fixed", "rule": rule})
+        for forming in ("float64", "float_product"):
+            where = target([stage(32, "wrap")], requantize={"kind": "fixed", "forming": forming})
             found += multipliers(program_of(dense([weights]), (1,), where, plans))
         wide, product = source * weights / output, models.single(source * weights) / output
         assert found == [models.quantized_multiplier(wide)[0], models.quantized_multiplier(product)[0]]
         differ += found[0] != found[1]
     assert differ > 0
+
+
+def test_09_reduced_multipliers_of_ratios_in_float32() -> None:
+    """A product of matrices of a drawn 16-bit file: the ratio is at a tie of 16 bits, which float32 decides."""
+    plans = (
+        tensor(scale=7.750806980766356e-05),
+        weight(scale=8.095922385109589e-05),
+        tensor(scale=2.0561269775498658e-04),
+    )
+    found = []
+    for forming in ("float64", "float_product"):
+        requantize = {"kind": "fixed_reduced", "multiplier_bits": 16, "forming": forming}
+        where = target([stage(32, "wrap")], requantize=requantize)
+        found += multipliers(program_of(dense([1e-4]), (1,), where, plans))
+    assert found == [0x4001, 0x4000]
 
 
 def test_09_reduced_multipliers() -> None:

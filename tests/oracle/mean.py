@@ -32,7 +32,7 @@ def mean(layer: Layer) -> Made:
         share = factor / 2**shift
     elif pooling.get("division") == "reciprocals":
         share = (65536 // rows) * (65536 // columns) / 2**32
-    in_float32 = any(one.get("rule") == "float_ratio" for one in expand(layer.settings["requantize"]))
+    in_float32 = any(one.get("forming") == "float_ratio" for one in expand(layer.settings["requantize"]))
     unit = MeanUnit(source.scale / count, source.scale, count, form, share, in_float32)
     made = Made((1, 1, channels), [], [sums, *finish.points])
     made.values = {"accumulator": [], **finish.walk.trace}

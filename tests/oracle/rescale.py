@@ -22,8 +22,8 @@ class Unit:
 
     value: float
 
-    def ratio(self, scale: float, rule: str = "nearest") -> float:
-        """Return the ratio to a scale, as a rule forms it."""
+    def ratio(self, scale: float, forming: str = "float64") -> float:
+        """Return the ratio to a scale, as `forming` says."""
         return self.value / scale
 
     @property
@@ -41,7 +41,7 @@ class AccumulatorUnit(Unit):
     shift: int
     alone: bool
 
-    def ratio(self, scale: float, rule: str = "nearest") -> float:
+    def ratio(self, scale: float, forming: str = "float64") -> float:
         """Return the ratio to a scale; ``float_product`` forms the product of scales in float32.
 
         >>> accumulator_unit(1 + 2.0**-23, 1.0, 0).ratio(1 + 2.0**-30, "float_product") == 1 + 2.0**-23
@@ -49,10 +49,10 @@ class AccumulatorUnit(Unit):
         >>> accumulator_unit(1.0, 1.0, 2).ratio(3.0, "float_ratio") == 4 * (11184811 / 2**25)
         True
         """
-        if rule not in ("float_product", "float_ratio") and not (rule == "float_product_layer" and self.alone):
+        if forming not in ("float_product", "float_ratio") and not (forming == "float_product_layer" and self.alone):
             return super().ratio(scale)
         single = to_float32(Fraction(as_float32(self.input_scale)) * Fraction(as_float32(self.weight_scale)))
-        if rule == "float_ratio":
+        if forming == "float_ratio":
             return float(to_float32(single / Fraction(as_float32(scale)))) * 2.0**self.shift
         return float(single) * 2.0**self.shift / as_float32(scale)
 
@@ -69,14 +69,14 @@ class ProductUnit(Unit):
     scales: tuple[float, float]
     shift: int
 
-    def ratio(self, scale: float, rule: str = "nearest") -> float:
+    def ratio(self, scale: float, forming: str = "float64") -> float:
         """Return the ratio to a scale; ``float_ratio`` forms it in float32, rounding twice.
 
         >>> third = product_unit(1.0, 1.0, 2).ratio(3.0, "float_ratio")
         >>> third == 4 * 11184811 / 2**25, product_unit(1.0, 1.0, 2).ratio(3.0) == 4 / 3
         (True, True)
         """
-        if rule != "float_ratio":
+        if forming != "float_ratio":
             return super().ratio(scale)
         a, b = self.scales
         product = to_float32(Fraction(as_float32(a)) * Fraction(as_float32(b)))
@@ -101,7 +101,7 @@ class MeanUnit(Unit):
     share: float | None = None
     float_ratio: bool = False
 
-    def ratio(self, scale: float, rule: str = "nearest") -> float:
+    def ratio(self, scale: float, forming: str = "float64") -> float:
         """Return the ratio to a scale, as far as it goes into integers that are not yet divided.
 
         >>> MeanUnit(1.0, 1.0, 3, "ratio", None, True).ratio(1.0) == 11184811 / 2**25
@@ -161,7 +161,7 @@ QUOTIENT_ROUNDING = {"half_down": "half_down", "truncate": "floor"}
 
 @lru_cache(maxsize=4096)
 def multiplier(ratio: float, bits: int, rule: str = "nearest") -> Multiplier:
-    """Return the fixed-point form of ``ratio`` by a rule (``derive``; those with float differ in the ratio alone).
+    """Return the fixed-point form of ``ratio`` by a rule (``derive``).
 
     >>> multiplier(0.25, 32)
     Multiplier(q=1073741824, n=32, e=-1)

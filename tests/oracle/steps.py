@@ -22,33 +22,34 @@ Step = Mapping[str, Any]
 def expand(requantize: Mapping[str, Any]) -> list[Step]:
     """Return the list of steps that a section ``requantize`` stands for."""
     kind: str = requantize["kind"]
-    bits, rule, rounding = (requantize.get(key) for key in ("multiplier_bits", "rule", "rounding"))
+    bits, rule, forming, rounding = map(requantize.get, ("multiplier_bits", "rule", "forming", "rounding"))
     last = _shift_right("ratio", rounding, "requantize")
     lists: dict[str, list[Step]] = {
         "none": [],
         "steps": list(requantize.get("steps") or []),
-        "fixed": [_multiply(bits, rule), last],
-        "fixed_reduced": [_multiply(bits, "reduced"), last, _wrap_32("narrow")],
+        "fixed": [_multiply(bits, rule, forming), last],
+        "fixed_reduced": [_multiply(bits, "reduced", forming), last, _wrap_32("narrow")],
         "fixed_double": [
             {"step": "shift_left", "by": "ratio"},
             _wrap_32("left_shift"),
-            _multiply(32, rule),
+            _multiply(32, rule, forming),
             _shift_right(31, "half_up", "high_multiply"),
             _shift_right("ratio", "half_away", "requantize"),
         ],
         "power_of_two": [last],
-        "float32": [_multiply_float(32, rounding, rule)],
-        "float64": [_multiply_float(64, rounding, rule)],
+        "float32": [_multiply_float(32, rounding, forming)],
+        "float64": [_multiply_float(64, rounding, forming)],
     }
     return lists[kind]
 
 
-def _multiply(bits: int | None, rule: str | None) -> Step:
-    return {"step": "multiply", "by": "ratio", "bits": bits, "rule": rule}
+def _multiply(bits: int | None, rule: str | None, forming: str | None) -> Step:
+    return {"step": "multiply", "by": "ratio", "bits": bits, "rule": rule, "forming": forming}
 
 
-def _multiply_float(precision: int, rounding: str | None, rule: str | None) -> Step:
-    return {"step": "multiply_float", "precision": precision, "rounding": rounding, "rule": rule, "name": "requantize"}
+def _multiply_float(precision: int, rounding: str | None, forming: str | None) -> Step:
+    found = {"step": "multiply_float", "precision": precision, "rounding": rounding, "name": "requantize"}
+    return {**found, "forming": forming}
 
 
 def _shift_right(by: int | str, rounding: str | None, name: str) -> Step:
@@ -123,10 +124,11 @@ def resolve(steps: Sequence[Step], unit: Unit, scale: float) -> list[Step]:
         raise ValueError("a multiply by ratio and a multiply_float in one list")
     if multiply:
         rule = multiply[0].get("rule") or "nearest"
-        whole = multiplier(unit.ratio(scale, rule) / constant, multiply[0]["bits"], rule)
+        formed = unit.ratio(scale, multiply[0].get("forming") or "float64")
+        whole = multiplier(formed / constant, multiply[0]["bits"], rule)
         q, n, _ = divided(whole, unit.divisor)
     elif float_multiply:
-        real = unit.ratio(scale, float_multiply[0].get("rule") or "nearest") / constant
+        real = unit.ratio(scale, float_multiply[0].get("forming") or "float64") / constant
     else:
         n = power_of_two_shift(left_over / unit.divisor)
     rest = n - dropped if q else 0

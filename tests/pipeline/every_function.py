@@ -27,7 +27,7 @@ DATA: Reals = reals(6, 4, 4, 2, seed=9)
 SECTIONS: Json = {
     "activation": {"slope": "apart"},
     "curve": {"hard_silu": "fixed"},
-    "requantize": {"kind": "fixed", "rule": "float_ratio"},
+    "requantize": {"kind": "fixed", "forming": "float_ratio"},
 }
 """What a target says of them; ``LINES`` has entries apart from each other."""
 

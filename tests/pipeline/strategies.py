@@ -42,16 +42,8 @@ DIVISIONS = ["float64", "float64", "float32_reciprocal"]
 STEADY = [str(mode) for mode in Rounding if not mode.stochastic]
 OVERFLOWS = [str(mode) for mode in Overflow if mode is not Overflow.ERROR]
 
-RULES = [
-    "nearest",
-    "half_down",
-    "truncate",
-    "reduced",
-    "float_product",
-    "float_product_layer",
-    "float_ratio",
-    "saturated",
-]
+RULES = ["nearest", "half_down", "truncate", "reduced", "saturated"]
+FORMINGS = ["float64", "float_product", "float_product_layer", "float_ratio"]
 
 KINDS = [
     "conv",
@@ -70,8 +62,6 @@ KINDS = [
     "pad",
     "crop",
 ]
-
-FLOAT_RULES = ["nearest", "float_product", "float_product_layer", "float_ratio"]
 
 Json = dict[str, Any]
 
@@ -163,9 +153,7 @@ def requantizations(draw: DrawFn) -> Json:
         found["multiplier_bits"] = draw(st.integers(4, 32 if kind == "fixed" else 31))
     if kind in ("fixed", "fixed_double"):
         found["rule"] = draw(st.sampled_from([rule for rule in RULES if rule != "reduced"]))
-    if kind in ("float32", "float64"):
-        found["rule"] = draw(st.sampled_from(FLOAT_RULES))
-    return found
+    return {**found, "forming": draw(st.sampled_from(FORMINGS))}
 
 
 @composite
@@ -186,14 +174,14 @@ def step_lists(draw: DrawFn) -> list[Json]:
     before = draw(st.lists(small_steps(), max_size=2))
     if draw(st.integers(0, 3)) == 0:
         core: list[Json] = [{"step": "multiply_float", "precision": draw(st.sampled_from([32, 64]))}]
-        core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "rule": draw(st.sampled_from(FLOAT_RULES))}
+        core[0] |= {"rounding": draw(st.sampled_from(ROUNDINGS)), "forming": draw(st.sampled_from(FORMINGS))}
         core[0] |= {"zero_point": draw(st.sampled_from(["behind", "inside"]))}
     else:
-        rule = draw(st.sampled_from(RULES))
+        derived = {"rule": draw(st.sampled_from(RULES)), "forming": draw(st.sampled_from(FORMINGS))}
         left: list[Json] = [{"step": "shift_left"}, fit_step(draw)]
         core = [
             *draw(st.sampled_from([[], left, left[:1]])),
-            {"step": "multiply", "bits": draw(st.integers(4, 31)), "rule": rule},
+            {"step": "multiply", "bits": draw(st.integers(4, 31)), **derived},
             *draw(st.lists(small_steps(), max_size=2)),
             {"step": "shift_right", **rounding_shift(draw)},
         ]

@@ -241,7 +241,7 @@ KEYS = {
     "a hyphen": (
         "name: t\nrequantize: {multiplier-bits: 16}\n",
         "2: requantize.multiplier-bits: no such key; did you mean multiplier_bits?; "
-        "allowed here: kind, multiplier_bits, rounding, rule, steps",
+        "allowed here: kind, multiplier_bits, rounding, rule, forming, steps",
     ),
     "near nothing": (
         "name: t\nbias: {colour: red}\n",

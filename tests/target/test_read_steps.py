@@ -118,7 +118,7 @@ ENTRIES = {
     "an unknown rule": (
         "{step: multiply, rule: neerest}",
         "7: requantize.steps[2].rule: 'neerest', but must be one of nearest, half_down, truncate, reduced, "
-        "float_product, float_product_layer, float_ratio, saturated, fraction; did you mean nearest?",
+        "saturated, fraction; did you mean nearest?",
     ),
     "half a float": (
         "{step: multiply_float, precision: 16}",

@@ -65,22 +65,36 @@ BROKEN: dict[str, tuple[Data, list[str]]] = {
     "a rule of a kind without multiplier": (
         {"requantize": {"kind": "float64", "rule": "truncate"}},
         [
-            "requantize.rule: truncate, but float64 has no multiplier to derive, only a ratio to form; "
-            "use one of nearest, float_product, float_product_layer, float_ratio"
+            "requantize.rule: truncate, but only fixed and fixed_double have a rule, and the kind is float64; "
+            "leave it out"
         ],
     ),
     "a rule of a kind with its own": (
         {"requantize": {"kind": "fixed_reduced", "rule": "saturated", "multiplier_bits": 16}},
         [
-            "requantize.rule: saturated, but only fixed, fixed_double, float32 and float64 have a rule, "
-            "and the kind is fixed_reduced; leave it out"
+            "requantize.rule: saturated, but only fixed and fixed_double have a rule, and the kind is fixed_reduced; "
+            "leave it out"
         ],
     ),
     "a rule of the list": (
         {"requantize": {"kind": "steps", "rule": "truncate", "steps": [MULTIPLY, SHIFT]}},
         [
-            "requantize.rule: truncate, but only fixed, fixed_double, float32 and float64 have a rule, "
-            "and the kind is steps; give it to the step multiply"
+            "requantize.rule: truncate, but only fixed and fixed_double have a rule, and the kind is steps; "
+            "give it to the step multiply"
+        ],
+    ),
+    "a ratio that shifts do not multiply by": (
+        POW2 | {"requantize": {"kind": "power_of_two", "forming": "float_ratio"}},
+        [
+            "requantize.forming: float_ratio, but the kind is power_of_two, which multiplies by no ratio of its own; "
+            "leave it out"
+        ],
+    ),
+    "how the ratio of a list is formed": (
+        {"requantize": {"kind": "steps", "forming": "float_product", "steps": [MULTIPLY, SHIFT]}},
+        [
+            "requantize.forming: float_product, but the kind is steps, which multiplies by no ratio of its own; "
+            "give it to the step that multiplies"
         ],
     ),
     "double rounding of a reduced multiplier": (
@@ -305,8 +319,13 @@ ACCEPTED: dict[str, Data] = {
         "requantize": {"kind": "fixed_reduced", "multiplier_bits": 16, "rule": "reduced"}
     },
     "fixed with rule reduced": {"requantize": {"multiplier_bits": 31, "rule": "reduced"}},
-    "fixed_double with a rule": {"requantize": {"kind": "fixed_double", "rule": "float_product"}},
-    "a ratio formed in float32": {"requantize": {"kind": "float32", "rule": "float_ratio"}},
+    "fixed_double with a rule": {
+        "requantize": {"kind": "fixed_double", "rule": "saturated", "forming": "float_product"}
+    },
+    "a ratio formed in float32": {"requantize": {"kind": "float32", "forming": "float_ratio"}},
+    "a reduced multiplier of a ratio formed in float32": {
+        "requantize": {"kind": "fixed_reduced", "multiplier_bits": 16, "forming": "float_product"}
+    },
     "the usual rule anywhere": {"requantize": {"kind": "float32", "rule": "nearest"}},
     "a float between fixed shifts": steps(step("shift_right", by=4), FLOAT, step("shift_left", by=1)),
     "shifts": POW2 | steps(LEFT, SHIFT),

@@ -34,6 +34,9 @@ MOST_LAYERS = 5
 WRONG_IMPORT = 1e-3
 """Of the largest output: an import that differs by more is wrong, not rounded otherwise."""
 
+ALIKE = 2.0**-18
+"""Values of equal samples differ by less than this share of the largest: float rounds otherwise in another batch."""
+
 ONE_SIDED = 0.95
 """From this share of samples in one class on, decisions say little."""
 
@@ -187,8 +190,9 @@ def _decisions(result: Result) -> Iterator[tuple[str, bool]]:
             if share >= ONE_SIDED and counts.sum() > 1:
                 text = f"{one.name}: {what} put {percent(share)} % of samples into class {classes[counts.argmax()]}"
                 yield f"{text}; decisions say little then", True
-        constant = float(np.ptp(reference[one.name].reshape(len(reference[one.name]), -1), axis=0).max()) == 0.0
-        if constant and result.report.samples > 1:
+        values = reference[one.name].reshape(len(reference[one.name]), -1)
+        spread, largest = float(np.ptp(values, axis=0).max()), float(np.abs(values).max())
+        if spread <= ALIKE * largest and result.report.samples > 1:
             yield f"{one.name}: float gives the same for every sample; is the data scaled as in training?", True
 
 

@@ -259,4 +259,4 @@ def test_the_shipped_target_forms_its_ratio_in_float32() -> None:
         y_scale=float(np.float32(scales[2])),
     )
     assert theirs(one, requantized=True).tolist() == ours(one, shipped(one)).codes["layer"].tolist() == [[115]]
-    assert ours(one, shipped(one, rule="nearest")).codes["layer"].tolist() == [[114]]
+    assert ours(one, shipped(one, forming="float64")).codes["layer"].tolist() == [[114]]

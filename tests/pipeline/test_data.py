@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -246,10 +245,10 @@ def test_the_number_of_samples_is_known_for_arrays() -> None:
 
 
 def test_a_large_batch_is_cut_without_copying_its_rest() -> None:
-    batch = np.zeros((200_000, 6), np.float32)
-    start = time.perf_counter()
-    assert sum(len(block[0]) for block in Samples(iter([batch]), ONE).blocks(8)) == 200_000
-    assert time.perf_counter() - start < 20  # a copy of the rest for each block takes minutes
+    batch = np.zeros((2_000, 6), np.float32)
+    blocks = [block[0] for block in Samples(iter([batch]), ONE).blocks(8)]
+    assert len(blocks) == 250
+    assert all(np.shares_memory(block, batch) for block in blocks)
 
 
 def test_synthetic_data_repeats() -> None:

@@ -39,6 +39,7 @@ BLOCK_VALUES = 1 << 16
 """About how many sums a block has: they and what they are made of stay in a processor's own cache."""
 
 BLOCK_OPERANDS = 1 << 19
+"""About how many bytes the operands of a block have, as the micro-kernels read them."""
 
 
 class Prepared(NamedTuple):
@@ -107,13 +108,14 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     if form is None or (form.wide and not path.exact):
         return None
     width = padded_columns(outputs) if by_panels(form, groups) and path.exact else paired_columns(groups, outputs)
+    many = block_rows(width, form.depth * (1, 4, 8)[form.kind])
     return Prepared(
         path=path,
         layout=form,
         saturation=none() if path.exact else saturation(path, kind, form, width, tier),
         window=window,
         columns=width,
-        rows=block_rows(width, form.depth) if path.exact else min(block_rows(width, form.depth), 256),
+        rows=many if path.exact else min(many, 256),
         start=padded(form.start, width, np.int64) if form.wide else np.zeros(width, np.int32),
         added=np.zeros(width, np.int64) if form.wide else padded(form.start, width, np.int32).astype(np.int64),
         by_step=np.zeros((0, 0), np.int32),
@@ -160,9 +162,9 @@ def by_step(weights: Codes, columns: int) -> Ints:
     return arranged
 
 
-def block_rows(columns: int, depth: int) -> int:
-    """Return how many rows a block has."""
-    wanted = min(BLOCK_VALUES // columns, BLOCK_OPERANDS // depth)
+def block_rows(columns: int, length: int) -> int:
+    """Return how many rows a block has whose operands take so many bytes each."""
+    wanted = min(BLOCK_VALUES // columns, BLOCK_OPERANDS // length)
     return max(wanted // BLOCK_ROWS, 1) * BLOCK_ROWS
 
 

@@ -12,6 +12,7 @@ from numba import types
 from hwsim_kernels.fast.ir import (
     F32,
     F64,
+    HOST,
     I32,
     I64,
     at,
@@ -31,10 +32,17 @@ LIMIT32 = 1 << 24
 LIMIT64 = 1 << 53
 
 
+AHEAD = 4
+"""Rows whose sums stay in registers together."""
+
+ACROSS = 32 if "avx512f" in HOST else 16
+"""Bytes, in fours, that they are wide: with half as many registers, half as wide."""
+
+
 def _dot(element: Any, whole: Any, size: int, lanes: int, rows: int) -> Any:
     """Return the intrinsic for floats of ``size`` bytes, so many lanes a register, and so many rows."""
-    kind = vector(element, lanes)
-    across = 32 // lanes
+    kind, integers = vector(element, lanes), vector(whole, lanes)
+    columns = max(ACROSS * 4 // size, lanes)
 
     @machine_code
     def dot(
@@ -67,28 +75,37 @@ def _dot(element: Any, whole: Any, size: int, lanes: int, rows: int) -> Any:
         stride: Any,
         fresh: Any,
     ) -> None:
-        starts = [at(builder, a, builder.mul(a_stride, ir.Constant(I64, row))) for row in range(rows)]
-        panels = [b, at(builder, b, b_stride)]
-        first = [constant(kind, 0.0)] * (rows * across)
+        begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
+        for left in range(0, 32, columns):
+            panels = [
+                at(builder, b if column < 16 else at(builder, b, b_stride), column % 16 * size)
+                for column in range(left, left + columns, lanes)
+            ]
+            for top in range(0, rows, AHEAD):
+                tile(builder, (a, a_stride), panels, depth, (sums, stride), (top, left), begins)
+
+    def tile(
+        builder: Any, a: tuple[Any, Any], panels: list[Any], depth: Any, sums: tuple[Any, Any], corner: Any, begins: Any
+    ) -> None:
+        """Form the sums of ``AHEAD`` rows and ``columns`` columns from a corner on."""
+        top, left = corner
+        numbers = range(top, top + AHEAD)
+        starts = [at(builder, a[0], builder.mul(a[1], ir.Constant(I64, row))) for row in numbers]
+        first = [constant(kind, 0.0)] * (AHEAD * len(panels))
         with loop(builder, depth, first) as (index, held, leave, last):
             down, along = builder.mul(index, ir.Constant(I64, 16 * size)), builder.mul(index, ir.Constant(I64, size))
-            weights = [
-                load(builder, kind, at(builder, at(builder, panel, down), part * lanes * size))
-                for panel in panels
-                for part in range(16 // lanes)
-            ]
+            weights = [load(builder, kind, at(builder, panel, down)) for panel in panels]
             made: list[Any] = []
             for number, row in enumerate(starts):
                 operand = splat(builder, load(builder, element, at(builder, row, along)), lanes)
-                for column in range(across):
-                    arguments = [operand, weights[column], held[number * across + column]]
+                for column, weight in enumerate(weights):
+                    arguments = [operand, weight, held[number * len(panels) + column]]
                     made.append(call(builder, f"llvm.fmuladd.v{lanes}f{8 * size}", kind, arguments))
             leave(made)
-        begins, integers = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0)), vector(whole, lanes)
         for number, value in enumerate(last):
-            row, column = divmod(number, across)
-            offset = builder.mul(stride, ir.Constant(I64, row))
-            place = at(builder, at(builder, sums, offset), column * lanes * size)
+            row, column = divmod(number, len(panels))
+            offset = builder.mul(sums[1], ir.Constant(I64, top + row))
+            place = at(builder, at(builder, sums[0], offset), (left + column * lanes) * size)
             before = builder.select(begins, constant(integers, 0), load(builder, integers, place))
             store(builder, builder.add(before, builder.fptosi(value, integers)), place)
 

@@ -168,6 +168,7 @@ def unit_sums(rows: Units, flip: Int, steps: Int, factor: Int, sums: Ints) -> No
 @njit
 def to_floats(rows: Units, flip: Int, offset: Int, size: Int, floats: NDArray[Any]) -> None:
     """Write units (rows, depth) as the operands that they stand for."""
-    for p in range(size):
-        for k in range(rows.shape[1]):
-            floats[p, k] = np.int32(rows[p, k] ^ rows.dtype.type(flip)) - np.int32(offset)
+    # rows can be shorter than a vector; a difference of 32 bits would have 64, which few processors make floats of
+    units, whole, turn, less = rows.reshape(-1), floats.reshape(-1), rows.dtype.type(flip), np.int32(offset)
+    for place in range(size * rows.shape[1]):
+        whole[place] = np.int32(np.int32(units[place] ^ turn) - less)

@@ -16,7 +16,12 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINIMUM, PERSISTENT, TRANSIENT
 from hwsim_kernels.fast import hits
-from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
+from hwsim_kernels.fast.groups import (
+    fit_groups_of_floats,
+    fit_groups_of_pairs,
+    stay_within_by_floats,
+    stay_within_by_pairs,
+)
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import I64, call, machine_code
 from hwsim_kernels.fast.looks import UNIT, Norms, look_closer
@@ -40,6 +45,9 @@ SPARSE = 4
 
 MANY = 128
 """So many channels that to leave out steps costs less than to take them."""
+
+AGAIN = 8
+"""Of so many batches one is tried without fits, where the one before needed them."""
 
 ATTEMPTS = 32
 """How many closer looks tell whether more are worth their while."""
@@ -344,17 +352,27 @@ def begin(how: Saturation, members: Ints, room: StepRoom) -> None:
 def fit_groups(
     how: Saturation, members: Ints, panel: Words, wanted: NDArray[np.bool_], counts: Ints, room: StepRoom
 ) -> None:
-    """Accumulate sums that are fitted after each group, and note the range of what was fitted."""
+    """Accumulate sums that are fitted after each group, and note the range of what was fitted.
+
+    Batches are first tried without fits, as long as that goes well; those that need none are no longer ``wanted``.
+    """
     low, high = how.limits[0], how.limits[1]
-    seen = np.zeros((2, WIDTH), np.int32)
+    seen, well = np.zeros((2, WIDTH), np.int32), True
     for batch in range(wanted.size):
-        if wanted[batch]:
-            factors = (room.operands[batch].ctypes.data, panel.ctypes.data, how.groups.ctypes.data, how.groups.size)
-            state = (room.state[batch].ctypes.data, low, high, seen.ctypes.data)
+        if not wanted[batch]:
+            continue
+        factors = (room.operands[batch].ctypes.data, panel.ctypes.data, how.groups.ctypes.data, how.groups.size)
+        state = (room.state[batch].ctypes.data, low, high)
+        if well or batch % AGAIN == 0:
             if how.way == PAIRS:
-                fit_groups_of_pairs(*factors, *state)
+                well = stay_within_by_pairs(*factors, *state) != 0
             else:
-                fit_groups_of_floats(*factors, *state)
+                well = stay_within_by_floats(*factors, *state) != 0
+            wanted[batch] = not well
+        if wanted[batch] and how.way == PAIRS:
+            fit_groups_of_pairs(*factors, *state, seen.ctypes.data)
+        elif wanted[batch]:
+            fit_groups_of_floats(*factors, *state, seen.ctypes.data)
     for slot in range(members.size):
         c = members[slot]
         if seen[0, slot] < low:

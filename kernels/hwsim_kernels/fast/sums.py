@@ -23,6 +23,9 @@ CHUNK = 256
 PAIR = 32
 """Columns of two panels."""
 
+NEAR = 256
+"""Steps of floats of a panel that stay in the innermost cache while rows pass."""
+
 
 @njit
 def dot_panels(
@@ -157,6 +160,7 @@ def byte_sums(
 def float_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, sums: NDArray[Any]) -> None:
     """Form the sums of float rows (rows, depth) and panels (panels, depth, 16) from column ``begin`` on."""
     depth, size = rows.shape[1], rows.itemsize
+    chunk = min(chunk, NEAR)
     panel = depth * 16 * size
     stride, across = sums.strides[0], sums.itemsize * 16
     target = sums.ctypes.data + begin * sums.itemsize

@@ -24,7 +24,12 @@ from hwsim_kernels.fast import blocks, passage, strips, wide_strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
-from hwsim_kernels.fast.groups import fit_groups_of_floats, fit_groups_of_pairs
+from hwsim_kernels.fast.groups import (
+    fit_groups_of_floats,
+    fit_groups_of_pairs,
+    stay_within_by_floats,
+    stay_within_by_pairs,
+)
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.layers import layer_of_integers, layer_of_wide_channels
 from hwsim_kernels.fast.looks import look_closer, row_norms
@@ -496,17 +501,20 @@ def grouped(kind: str, groups: tuple[int, ...], take: Take) -> Left:
     a, b, lengths_ = take(operands), take(weights), take(np.array(groups, np.int64))
     state, seen = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32))
     places = (a.ctypes.data, b.ctypes.data, lengths_.ctypes.data, len(groups), state.ctypes.data, seen.ctypes.data)
-    call_groups(kind == "floats", *places)
-    return [state.copy(), seen.copy()]
+    within = call_groups(kind == "floats", *places)
+    return [state.copy(), seen.copy(), np.array([within])]
 
 
 @njit
-def call_groups(floats: bool, a: int, b: int, groups: int, many: int, state: int, seen: int) -> None:
-    """Call the kernel of a kind."""
+def call_groups(floats: bool, a: int, b: int, groups: int, many: int, state: int, seen: int) -> int:
+    """Call the kernels of a kind, and return what the one without fits says."""
     if floats:
+        within = stay_within_by_floats(a, b, groups, many, state, -20000, 20000)
         fit_groups_of_floats(a, b, groups, many, state, -20000, 20000, seen)
     else:
+        within = stay_within_by_pairs(a, b, groups, many, state, -20000, 20000)
         fit_groups_of_pairs(a, b, groups, many, state, -20000, 20000, seen)
+    return int(within)
 
 
 def finished(rows: int, take: Take) -> Left:

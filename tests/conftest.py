@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 SHARED = ("tests/kernels/fast/", "tests/lite/")
 """Folders whose files share what is dear to make, compiled kernels and converted files: one process for each."""
+
+UNTIL = "HWSIM_TEST_UNTIL"
+"""The variable that says up to when tests may begin, in seconds since 1970; without it, whenever they want."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -34,6 +39,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
             return next((one for one in SHARED if nodeid.startswith(one)), None) or super()._split_scope(nodeid)
 
     return ByFile(config, log)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave a test out that would begin when the time is over that `UNTIL` gives."""
+    until = os.environ.get(UNTIL)
+    if until and time.time() >= float(until):
+        pytest.skip(f"no time was left, {UNTIL} is {until}")
 
 
 @pytest.fixture(autouse=True, scope="session")

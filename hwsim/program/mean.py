@@ -12,7 +12,7 @@ from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, ends_of, operand_range
 from hwsim.program.pipeline import Pipeline
 from hwsim.program.pooling import whole_share
-from hwsim.program.ratio import Ratio, float_mean, forming, scaled_count_mean
+from hwsim.program.ratio import Ratio, float_mean, goes_in_float32, scaled_count_mean
 from hwsim.program.records import Ints, MultiplyAccumulate, Tensor
 from hwsim.target import Settings
 from hwsim.target.settings import Mac, Stage
@@ -94,7 +94,7 @@ def mean_ratio(layer: str, source: Tensor, output: Tensor, settings: Settings, f
     whole, divisor = scales / count, 1
     if form in ("folded", "scaled_count"):
         whole = scaled_count_mean(layer, source.scale, output.scales, count)
-    elif forming(settings.requantize) == "float_ratio":
+    elif goes_in_float32(settings.requantize):
         whole = float_mean(layer, source.scale, output.scales, count)
     elif form == "divided":
         whole, divisor = scales, count

@@ -14,7 +14,7 @@ from hwsim.program.accumulator import product_field, product_point
 from hwsim.program.context import Context
 from hwsim.program.mac import check_fixed_scale, operand_range
 from hwsim.program.pipeline import NARROW, ONE_WORD, Pipeline, fit_field, running_sum
-from hwsim.program.ratio import Ratio, Reals, float_ratio, forming, sum_weights, within_float32
+from hwsim.program.ratio import Ratio, Reals, float_ratio, goes_in_float32, sum_weights, within_float32
 from hwsim.program.records import FloatSum, Join, Point, Product, Sum, Tensor
 from hwsim.quantize.decide import product_unit
 from hwsim.target import Settings
@@ -276,7 +276,7 @@ def product_ratio(layer: str, scales: tuple[float, float], output: Tensor, setti
 
     Raises PlanError where float32 cannot hold what `forming: float_ratio` forms.
     """
-    if forming(settings.requantize) != "float_ratio":
+    if not goes_in_float32(settings.requantize):
         return product_unit(*scales, settings) / output.scales
     product = settings.multiplication.product
     return float_ratio(layer, *scales, output.scales, product.shift if product else 0)

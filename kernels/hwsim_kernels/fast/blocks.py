@@ -108,7 +108,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     if form is None or (form.wide and not path.exact):
         return None
     width = padded_columns(outputs) if by_panels(form, groups) and path.exact else paired_columns(groups, outputs)
-    many = block_rows(width, form.depth * (1, 4, 8)[form.kind])
+    many = block_rows(width, form.depth * form.panels.itemsize)
     return Prepared(
         path=path,
         layout=form,

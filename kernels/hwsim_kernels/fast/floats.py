@@ -36,7 +36,7 @@ AHEAD = 4
 """Rows whose sums stay in registers together."""
 
 ACROSS = 32 if "avx512f" in HOST else 16
-"""Bytes, in fours, that they are wide: with half as many registers, half as wide."""
+"""Columns of float32, twice those of float64, that they are wide: with half as many registers, half as wide."""
 
 
 def _dot(element: Any, whole: Any, size: int, lanes: int, rows: int) -> Any:

@@ -14,6 +14,7 @@ import hwsim
 import hwsim_kernels
 from bench.figures import Figure, Outcome, Unit
 from bench.measure import DISTURBED, Setup, Watch
+from hwsim_kernels.fast.features import ENVIRONMENT
 
 LATER_USES = 3
 FIRST, LATER, IMPORT = "first use", "later use", "import tensorflow"
@@ -47,6 +48,8 @@ def copy(folder: Path) -> Path:
 def seconds(folder: Path) -> dict[str, float]:
     """Run the model once in a new process; return the seconds of the import of TensorFlow and of all the rest."""
     environment = os.environ | {"PYTHONPATH": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    for name in ("PYTHONDONTWRITEBYTECODE", ENVIRONMENT):  # an installed package has bytecode, and forces no tier
+        environment.pop(name, None)
     child = Path(__file__).with_name("first_use_child.py")
     command = [sys.executable, "-P", str(child), str(folder)]
     ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

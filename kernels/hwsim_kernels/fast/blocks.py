@@ -213,6 +213,7 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
         pieces=unset((len(how.corrections) - 1, TILE, TILE), np.int32),
         doubts=zeros((rows, prepared.columns // PANEL), np.uint16),
         ends=np.zeros((2, prepared.columns), np.int32),
+        line=zeros((how.by_channel.shape[1],), np.uint8),
         steps=StepRoom(
             operands=unset(words, np.int32),
             listed=unset(words, np.int32),

@@ -13,6 +13,7 @@ steps.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,11 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int
-from hwsim_kernels.fast import amx, floats, vnni
+from hwsim_kernels.fast import amx, floats, pairs, vnni
 from hwsim_kernels.fast.features import AMX, VNNI
 from hwsim_kernels.fast.ir import (
     F32,
-    HOST,
     I1,
-    I8,
-    I16,
     I32,
     I64,
     at,
@@ -60,31 +58,7 @@ Norms = NDArray[np.float32]
 
 _WIDTH = 16
 _KIND = vector(I32, _WIDTH)
-_SHORTS = vector(I16, UNIT // 2)
-
-
-def _operands(builder: Any, units: Any, flip: Any, offset: Any) -> Any:
-    """Return the operands, of 16 bits, that half as many bytes as UNIT at an address stand for."""
-    codes = builder.zext(load(builder, vector(I8, UNIT // 2), units), _SHORTS)
-    turned = builder.xor(codes, splat(builder, builder.trunc(flip, I16), UNIT // 2))
-    return builder.sub(turned, splat(builder, builder.trunc(offset, I16), UNIT // 2))
-
-
-def _products(builder: Any, one: Any, other: Any) -> Any:
-    """Return 16 sums of the products of integers of 16 bits, two each."""
-    if "avx512bw" in HOST:
-        return call(builder, "llvm.x86.avx512.pmaddw.d.512", _KIND, [one, other])
-    wide = vector(I32, UNIT // 2)
-    products = builder.mul(builder.sext(one, wide), builder.sext(other, wide))
-    halves = [
-        builder.shuffle_vector(products, products, ir.Constant(_KIND, list(range(first, UNIT // 2, 2))))
-        for first in (0, 1)
-    ]
-    return builder.add(*halves)
-
-
-def _total(builder: Any, lanes: Any) -> Any:
-    return builder.sext(call(builder, "llvm.vector.reduce.add.v16i32", I32, [lanes]), I64)
+_PARTS = range(0, UNIT, pairs.STEPS)
 
 
 @machine_code
@@ -95,45 +69,14 @@ def square_sums(context: Any, row: Any, units: Any, flip: Any, offset: Any, foun
         row, units, flip, offset, found = arguments
         with loop(builder, units, []) as (unit, _, leave, _last):
             first = at(builder, row, builder.mul(unit, ir.Constant(I64, UNIT)))
-            halves = [_operands(builder, at(builder, first, UNIT // 2 * half), flip, offset) for half in (0, 1)]
-            squares = builder.add(*[_products(builder, half, half) for half in halves])
-            store(builder, _total(builder, squares), at(builder, found, builder.mul(unit, ir.Constant(I64, 8))))
+            parts = [pairs.operands_at(builder, at(builder, first, done), flip, offset) for done in _PARTS]
+            squares = reduce(builder.add, [pairs.products(builder, one, one) for one in parts])
+            total = call(builder, f"llvm.vector.reduce.add.v{pairs.LANES}i32", I32, [squares])
+            store(builder, builder.sext(total, I64), at(builder, found, builder.mul(unit, ir.Constant(I64, 8))))
             leave([])
         return target.get_dummy_value()
 
     return types.void(*[types.intp] * 5), build
-
-
-@machine_code
-def look_closer(context: Any, row: Any, weights: Any, units: Any, flip: Any, offset: Any, start: Any) -> Any:
-    """Return twice the furthest that a prefix of one sum can get, from looks after each UNIT steps with their true T.
-
-    row: address of bytes. weights: of as many signed bytes, 0 behind the last step.
-    """
-
-    def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        row, weights, units, flip, offset, start = arguments
-
-        def size(value: Any, name: str) -> Any:
-            return call(builder, f"llvm.abs.{name}", value.type, [value, ir.Constant(I1, 0)])
-
-        with loop(builder, units, [start, ir.Constant(I64, 0)]) as (unit, (before, furthest), leave, last):
-            first = builder.mul(unit, ir.Constant(I64, UNIT))
-            sums, sizes = constant(_KIND, 0), constant(_KIND, 0)
-            for half in (0, 1):
-                place = at(builder, first, UNIT // 2 * half)
-                operands = _operands(builder, builder.add(row, place), flip, offset)
-                factors = builder.sext(load(builder, vector(I8, UNIT // 2), builder.add(weights, place)), _SHORTS)
-                sums = builder.add(sums, _products(builder, operands, factors))
-                magnitudes = [size(one, f"v{UNIT // 2}i16") for one in (operands, factors)]
-                sizes = builder.add(sizes, _products(builder, *magnitudes))
-            behind = builder.add(before, _total(builder, sums))
-            middle = size(builder.add(before, behind), "i64")
-            reached = builder.add(middle, _total(builder, sizes))
-            leave([behind, call(builder, "llvm.smax.i64", I64, [furthest, reached])])
-        return last[1]
-
-    return types.int64(*[types.intp] * 6), build
 
 
 @njit

@@ -17,7 +17,7 @@ from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import Units, gather_units, to_bytes, to_floats
 from hwsim_kernels.fast.packing import BYTES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
-from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, prove_closer, settle
+from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, prove_alone, settle
 from hwsim_kernels.fast.strips import LARGEST, LEAST
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, store_pairs
 
@@ -38,6 +38,7 @@ class Room(NamedTuple):
     pieces: NDArray[np.int32]
     doubts: NDArray[np.uint16]
     ends: NDArray[np.int32]
+    line: NDArray[np.uint8]
     steps: StepRoom
 
 
@@ -108,7 +109,7 @@ def saturating_layer(
                 bit_lengths(room.sums[pair, :size], 0, bins, tally.histograms[point, :bins])
         if doubtful:
             key, doubts = (tally.first_row + position) * how.fits.size, room.doubts[:size]
-            prove_closer(rows, how, doubts, int(limit))
+            prove_alone(rows, how, doubts, room.line)
             unproved += settle(room.sums, rows, how, doubts, key, tally.counts[point], room.steps)
         for column in range(0, codes.shape[1], PAIR):
             for first in range(0, size, CHUNK):

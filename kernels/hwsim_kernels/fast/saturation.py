@@ -140,7 +140,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
     return Saturation(
         **looked,
         settings=tile_configuration(),
-        by_channel=in_lines(path) if form.kind == BYTES else np.zeros((outputs, 0), np.int8),
+        by_channel=in_lines(path),
         way=way,
         flip=flip,
         offset=path.zero_point + flip,
@@ -210,8 +210,10 @@ def numbers_of(steps: int, piece: int) -> NDArray[np.uint8]:
 
 
 def in_lines(path: Datapath) -> NDArray[np.int8]:
-    """Return the weights of each channel side by side, with zeros up to a multiple of UNIT."""
+    """Return the weights of each channel side by side, 0 up to a multiple of UNIT; none if they are no bytes."""
     _, steps, outputs = path.weights.shape
+    if int(path.weights.min(initial=0)) < -128 or int(path.weights.max(initial=0)) > 127:
+        return np.zeros((outputs, 0), np.int8)
     lines = np.zeros((outputs, -(-steps // UNIT) * UNIT), np.int8)
     lines[:, :steps] = path.weights[0].T
     return lined_up(lines)

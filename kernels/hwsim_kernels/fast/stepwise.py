@@ -24,8 +24,10 @@ from hwsim_kernels.fast.groups import (
 )
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import I64, call, machine_code
-from hwsim_kernels.fast.looks import UNIT, Norms, look_closer
+from hwsim_kernels.fast.looks import Norms
 from hwsim_kernels.fast.operands import Units
+from hwsim_kernels.fast.pairs import STEPS
+from hwsim_kernels.fast.prefixes import stays_within
 from hwsim_kernels.fast.sums import PAIR
 from hwsim_kernels.fast.words import (
     ABOVE,
@@ -40,8 +42,8 @@ from hwsim_kernels.fast.words import (
     saturate,
 )
 
-SPARSE = 4
-"""The most doubtful sums of 16 that are worth a closer look at each."""
+ALONE = 6
+"""So many sums side by side take as long as one that is followed by itself."""
 
 MANY = 128
 """So many channels that to leave out steps costs less than to take them."""
@@ -50,7 +52,7 @@ AGAIN = 8
 """Of so many batches one is tried without fits, where the one before needed them."""
 
 ATTEMPTS = 32
-"""How many closer looks tell whether more are worth their while."""
+"""How many sums that are followed tell whether more are worth their while."""
 
 MOST = (1 << 31) - 1
 """What no excess exceeds."""
@@ -69,7 +71,10 @@ class Saturation(NamedTuple):
 
     To look at sums: corrections (2**n + 1, columns), half_start (columns,), column_norms and bounds (levels, columns),
     see ``looks.checked_sums``. settings: of AMX's
-    tiles. by_channel (channels, steps): the weights, 0 up to a multiple of UNIT; none where they are no bytes.
+    tiles.
+
+    To follow one alone: by_channel (channels, steps): the weights, 0 up to a multiple of UNIT; none where they are no
+    bytes.
 
     To take them step by step: way, one of the above. flip, offset: from units to operands. start (channels,): what sums
     start from. weights (steps, channels). fits (steps,): where sums are fitted; none where nothing saturates. limits:
@@ -205,28 +210,37 @@ def first_hit(units: Units, how: Saturation, channel: Int) -> Int:
 
 
 @njit
-def prove_closer(rows: Units, how: Saturation, doubts: NDArray[np.uint16], limit: Int) -> None:
-    """Take sums out of ``doubts`` that a closer look proves, where few are in doubt, as long as it mostly does."""
-    depth, channels = how.by_channel.shape[1], how.by_channel.shape[0]
-    if depth == 0 or rows.itemsize > 1 or rows.shape[1] < depth or limit < 0:
+def prove_alone(rows: Units, how: Saturation, doubts: NDArray[np.uint16], line: Bytes) -> None:
+    """Take sums out of ``doubts`` that never leave the register, where those in doubt are few, and mostly do not.
+
+    line: room for a row, 0 up to a multiple of UNIT.
+    """
+    channels, depth = how.by_channel.shape
+    if depth == 0 or rows.itemsize > 1:
         return
-    tried, proved = 0, 0
-    for row in range(doubts.shape[0]):
-        for strip in range(doubts.shape[1]):
-            mask = np.int64(doubts[row, strip])
-            if mask == 0 or ones_in(mask) > SPARSE:
+    doubtful, suspects, unproved = doubtful_places(doubts, channels)
+    if unproved * ALONE > in_lanes(doubtful.size, ROWS) * in_lanes(suspects.size, WIDTH):
+        return
+    tried, proved, width = 0, 0, min(rows.shape[1], depth)
+    for row in doubtful:
+        line[:width] = rows[row, :width]
+        for c in suspects:
+            strip, bit = c // WIDTH, np.uint16(1 << c % WIDTH)
+            if doubts[row, strip] & bit == 0:
                 continue
             if tried > ATTEMPTS and proved * 2 < tried:
                 return
-            for lane in range(min(WIDTH, channels - strip * WIDTH)):
-                if mask >> lane & 1:
-                    c = strip * WIDTH + lane
-                    a, b = rows.ctypes.data + row * rows.strides[0], how.by_channel.ctypes.data + c * depth
-                    tried += 1
-                    if look_closer(a, b, depth // UNIT, how.flip, how.offset, how.start[c]) <= 2 * limit:
-                        proved += 1
-                        mask &= ~(1 << lane)
-            doubts[row, strip] = mask
+            tried += 1
+            factors = (line.ctypes.data, how.by_channel.ctypes.data + c * depth, depth // STEPS)
+            if stays_within(*factors, how.flip, how.offset, how.start[c], how.limits[0], how.limits[1]):
+                proved += 1
+                doubts[row, strip] &= ~bit
+
+
+@njit
+def in_lanes(many: Int, lanes: Int) -> Int:
+    """Return how many places so many take in lanes."""
+    return (many + lanes - 1) // lanes * lanes
 
 
 @njit

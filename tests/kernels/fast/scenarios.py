@@ -32,8 +32,10 @@ from hwsim_kernels.fast.groups import (
 )
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.layers import layer_of_integers, layer_of_wide_channels
-from hwsim_kernels.fast.looks import look_closer, row_norms
+from hwsim_kernels.fast.looks import row_norms
 from hwsim_kernels.fast.memory import LINE
+from hwsim_kernels.fast.pairs import STEPS
+from hwsim_kernels.fast.prefixes import stays_within
 from hwsim_kernels.fast.sums import store_codes
 from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, fill, find_largest, saturate
@@ -466,16 +468,13 @@ def call_excesses(a: int, b: int, steps: int, before: int, far: int, reach: int)
 
 
 def written_words(steps: int, take: Take) -> Left:
-    """Write the operands of 8 rows as words, find their largest, and look closer at a sum."""
+    """Write the operands of 8 rows as words, and find their largest."""
     lines = -(-steps // 64) * 64
-    generator = np.random.default_rng(steps)
-    rows, weights = take(generator.integers(0, 256, (8, lines)).astype(np.uint8)), np.zeros(lines, np.int8)
-    weights[:steps] = generator.integers(-128, 128, steps)
-    line, addresses = take(weights), take(rows.ctypes.data + lines * np.arange(8, dtype=np.int64))
+    rows = take(np.random.default_rng(steps).integers(0, 256, (8, lines)).astype(np.uint8))
+    addresses = take(rows.ctypes.data + lines * np.arange(8, dtype=np.int64))
     words, found = take(np.zeros((-(-steps // 16) * 16, 8), np.int32)), take(np.zeros(8, np.int32))
     call_fill(addresses.ctypes.data, steps, words.ctypes.data, found.ctypes.data)
-    furthest = call_closer(rows.ctypes.data, line.ctypes.data, lines // 64)
-    return [words[:steps].copy(), found.copy(), np.array(furthest)]
+    return [words[:steps].copy(), found.copy()]
 
 
 @njit
@@ -485,11 +484,20 @@ def call_fill(rows: int, steps: int, words: int, found: int) -> None:
     find_largest(words, steps, 5, found)
 
 
+def followed(steps: int, take: Take) -> Left:
+    """Follow a sum."""
+    size, generator = -(-steps // STEPS) * STEPS, np.random.default_rng(steps)
+    weights = np.zeros(size, np.int8)
+    weights[:steps] = generator.integers(-128, 128, steps)
+    row, line = take(generator.integers(0, 256, size).astype(np.uint8)), take(weights)
+    return [np.array(call_within(row.ctypes.data, line.ctypes.data, size // STEPS, (128, 100, -5), (-40000, 40000)))]
+
+
 @njit
-def call_closer(row: int, weights: int, units: int) -> int:
-    """Call the kernel."""
-    furthest: int = look_closer(row, weights, units, 128, 100, -5)
-    return furthest
+def call_within(row: int, weights: int, many: int, operands: tuple[int, int, int], limits: tuple[int, int]) -> int:
+    """Call the kernel; operands: flip, offset, and what the sum starts from."""
+    within: int = stays_within(row, weights, many, *operands, *limits)
+    return within
 
 
 def grouped(kind: str, groups: tuple[int, ...], take: Take) -> Left:
@@ -561,6 +569,7 @@ def all_kernels() -> Iterator[tuple[str, Scenario]]:
         if "vnni" in HERE:
             yield f"saturate {steps}", partial(word_steps, steps)
             yield f"words {steps}", partial(written_words, steps)
+        yield f"followed {steps}", partial(followed, steps)
         yield from ((f"norms {kind} {steps}", partial(norms, kind, steps)) for kind in ("uint8", "uint16"))
 
     for kind in ("floats", "pairs") if "vnni" in HERE else ("floats",):

@@ -1,0 +1,45 @@
+"""Integers of 16 bits in lanes, and sums of two neighbours' products, for micro-kernels that go along the steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwsim_kernels.fast.ir import HOST, I8, I16, I32, call, constant, ir, load, splat, vector
+
+LANES = 16 if "avx512bw" in HOST else 8
+"""Sums of two products that one instruction forms."""
+
+STEPS = 2 * LANES
+
+KIND = vector(I32, LANES)
+SHORTS = vector(I16, STEPS)
+
+
+def operands_at(builder: Any, units: Any, flip: Any, offset: Any) -> Any:
+    """Return the operands that STEPS unsigned bytes at an address stand for."""
+    codes = builder.zext(load(builder, vector(I8, STEPS), units), SHORTS)
+    turned = builder.xor(codes, splat(builder, builder.trunc(flip, I16), STEPS))
+    return builder.sub(turned, splat(builder, builder.trunc(offset, I16), STEPS))
+
+
+def weights_at(builder: Any, weights: Any) -> Any:
+    """Return STEPS signed bytes at an address."""
+    return builder.sext(load(builder, vector(I8, STEPS), weights), SHORTS)
+
+
+def first_of_pairs(builder: Any, shorts: Any) -> Any:
+    """Return every second of STEPS integers, 0 for the others."""
+    kept = builder.and_(builder.bitcast(shorts, KIND), constant(KIND, 0xFFFF))
+    return builder.bitcast(kept, SHORTS)
+
+
+def products(builder: Any, one: Any, other: Any) -> Any:
+    """Return the sums of two products each of STEPS integers."""
+    if "avx512bw" in HOST:
+        return call(builder, "llvm.x86.avx512.pmaddw.d.512", KIND, [one, other])
+    if "avx2" in HOST:
+        return call(builder, "llvm.x86.avx2.pmadd.wd", KIND, [one, other])
+    wide = vector(I32, STEPS)
+    each = builder.mul(builder.sext(one, wide), builder.sext(other, wide))
+    halves = [builder.shuffle_vector(each, each, ir.Constant(KIND, list(range(first, STEPS, 2)))) for first in (0, 1)]
+    return builder.add(*halves)

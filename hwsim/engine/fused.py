@@ -121,8 +121,8 @@ class Fused:
         low, high = self.points[index].bound or (-NARROW, NARROW)
         if step.negatives_only:
             kind = passage.SCALE_NEGATIVES
-        elif strips.shortened(pending, max(-low, high)):
-            kind = passage.SCALE_SHORTLY
+        elif strips.half_up(pending):
+            kind = passage.SCALE_SHORTLY if max(-low, high) < strips.SHORT else passage.SCALE_HALF_UP
         self.append(kind, pending, index)
 
     def fit(self, step: FitTo, pending: Ints) -> None:

@@ -8,7 +8,7 @@ go through few instructions before a plane of many is added to those that are ke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast.ir import (
+    F32,
+    HOST,
     I1,
     I32,
     I64,
@@ -54,8 +56,16 @@ def word(builder: Builder, value: Value) -> Value:
     kind = value.type
     bits = kind.element.width
     size = call(builder, f"llvm.abs.v{kind.count}i{bits}", kind, [value, ir.Constant(I1, 0)])
-    zeros = call(builder, f"llvm.ctlz.v{kind.count}i{bits}", kind, [size, ir.Constant(I1, 0)])
-    return builder.lshr(constant(kind, (1 << (bits - 1)) - 1), builder.sub(zeros, constant(kind, 1)))
+    if bits == 64 or "avx512cd" in HOST:
+        zeros = call(builder, f"llvm.ctlz.v{kind.count}i{bits}", kind, [size, ir.Constant(I1, 0)])
+        return builder.lshr(constant(kind, (1 << (bits - 1)) - 1), builder.sub(zeros, constant(kind, 1)))
+    # no instruction counts zeros: the exponent of a float does, of one that cannot be rounded up to the next
+    alone = builder.and_(size, builder.not_(builder.lshr(size, constant(kind, 1))))
+    real = builder.bitcast(builder.sitofp(alone, vector(F32, kind.count)), kind)
+    power = builder.bitcast(builder.and_(real, constant(kind, 0xFF << 23)), vector(F32, kind.count))
+    highest = builder.fptosi(power, kind)
+    one = call(builder, f"llvm.smin.v{kind.count}i{bits}", kind, [highest, constant(kind, 1)])
+    return builder.sub(builder.add(highest, highest), one)
 
 
 def added(builder: Builder, planes: Sequence[Value], word: Value, first: int = 0) -> list[Value]:
@@ -67,17 +77,25 @@ def added(builder: Builder, planes: Sequence[Value], word: Value, first: int = 0
     return result
 
 
-def added_many(builder: Builder, planes: Sequence[Value], words: Sequence[Value]) -> list[Value]:
-    """Return planes with a power of two of words counted."""
-    result, number = list(planes), 0
-    while len(words) > 1:
-        more: list[Value] = []
-        for one, other in zip(words[::2], words[1::2], strict=True):
-            either = builder.xor(one, other)
-            more.append(builder.or_(builder.and_(one, other), builder.and_(either, result[number])))
-            result[number] = builder.xor(either, result[number])
-        words, number = more, number + 1
-    return added(builder, result, words[0], number)
+def added_many(builder: Builder, planes: Sequence[Value], make: Callable[[int], Value], many: int) -> list[Value]:
+    """Return planes with ``many`` words counted, a power of two, the first of which is ``make(0)``.
+
+    Words are made when they are needed, so that few are held at a time.
+    """
+    result = list(planes)
+
+    def carry(first: int, size: int) -> Value:
+        if size == 1:
+            return make(first)
+        half = size // 2
+        one, other = carry(first, half), carry(first + half, half)
+        place = half.bit_length() - 1
+        either = builder.xor(one, other)
+        more = builder.or_(builder.and_(one, other), builder.and_(either, result[place]))
+        result[place] = builder.xor(either, result[place])
+        return more
+
+    return added(builder, result, carry(0, many), many.bit_length() - 1)
 
 
 def folded(builder: Builder, planes: Sequence[Value]) -> list[Value]:
@@ -127,11 +145,11 @@ def _lengths(many: int, width: int) -> Any:
         taken = splat(builder, offset if width == 64 else builder.trunc(offset, element), lanes)
         with loop(builder, groups, [constant(kind, 0)] * PLANES) as (group, held, leave, planes):
             place = at(builder, values, builder.mul(group, ir.Constant(I64, LINE * many)))
-            words = [
-                word(builder, builder.sub(load(builder, kind, at(builder, place, LINE * number)), taken))
-                for number in range(many)
-            ]
-            leave(added_many(builder, held, words))
+
+            def word_at(number: int, place: Any = place) -> Any:
+                return word(builder, builder.sub(load(builder, kind, at(builder, place, LINE * number)), taken))
+
+            leave(added_many(builder, held, word_at, many))
         note_planes(builder, planes, builder.mul(groups, ir.Constant(I64, lanes * many)), bins, histogram)
 
     @machine_code

@@ -14,7 +14,7 @@ from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.fitting import fit_block, look_at, scale_and_fit_block
 from hwsim_kernels.fast.strips import Values
 
-LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_SHORTLY, SCALE_NEGATIVES, DIVIDE, FIT = range(8)
+LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_HALF_UP, SCALE_SHORTLY, SCALE_NEGATIVES, DIVIDE, FIT = range(9)
 """Kinds of steps."""
 
 WIDE_SCALE = FIT + 1
@@ -84,6 +84,8 @@ def pass_block(
             strips.move(values, parameters)
         elif kind in (SCALE, SCALE_STEADILY):
             strips.scale(values, parameters, counters, kind == SCALE_STEADILY, tally.counted)
+        elif kind == SCALE_HALF_UP:
+            strips.scale_half_up(values, parameters, counters, tally.counted)
         elif together:
             fit = number + 1
             bins = steps.bins[fit] if tally.counted else 0

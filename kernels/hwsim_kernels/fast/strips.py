@@ -33,8 +33,10 @@ MULTIPLIER, SHIFT, MASK, SEEN, UP, DOWN, THRESHOLDS = range(4, 11)
 LOWER, LOWER_ONES, LEFT_BY_ONE = range(THRESHOLDS + 4, THRESHOLDS + 7)
 """Parameters of a scaling of 64-bit values, see ``wide_strips.scaling``."""
 PARAMETERS = LEFT_BY_ONE + 1
+SHORT = 1 << 14
+"""Results of less are in the upper half of a lane while they are scaled, and what decides in the lower."""
 INDIVISIBLE = SEEN
-"""Parameter of a short scaling: bits of a value of which at least one is set where the product drops ones."""
+"""Parameter of a scaling half up: bits of a value of which at least one is set where the product drops ones."""
 SCALE = SHIFT
 """Parameter of a quantisation: the bits of a float64."""
 NEVER_UP = 1 << 62
@@ -108,13 +110,29 @@ def _squared(error: Lanes) -> Lanes:
 
 
 def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved, _ = moving(value, parameters, row)
-    factors, shifts = parameters[MULTIPLIER].pairs(), parameters[DOWN].wide_pairs()
-    even, odd = (one * factor >> shift for one, factor, shift in zip(moved.pairs(), factors, shifts, strict=True))
+    moved, (even, odd) = _halfway(value, parameters, row)
     # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
     product = even.between(odd)
     missing = (product << 16) >> 16
-    result = (product + (1 << 15)) >> 16
+    return _noted_half_up((product + (1 << 15)) >> 16, missing, moved, parameters)
+
+
+def _scale_half_up(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    moved, (even, odd) = _halfway(value, parameters, row)
+    missing = (even.between(odd) << 16) >> 16
+    return _noted_half_up((even >> 16).between(odd >> 16) - (missing >> 31), missing, moved, parameters)
+
+
+def _halfway(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, tuple[Lanes, Lanes]]:
+    """Return the value after the move, and its products with 16 bits behind the point in pairs of lanes."""
+    moved, _ = moving(value, parameters, row)
+    factors, shifts = parameters[MULTIPLIER].pairs(), parameters[DOWN].wide_pairs()
+    even, odd = (one * factor >> shift for one, factor, shift in zip(moved.pairs(), factors, shifts, strict=True))
+    return moved, (even, odd)
+
+
+def _noted_half_up(result: Lanes, missing: Lanes, moved: Lanes, parameters: Sequence[Lanes]) -> tuple[Lanes, Noted]:
+    """Return what counters take in of a result that is ``missing`` units too small."""
     noted = {
         LEAST: result,
         LARGEST: result,
@@ -317,6 +335,8 @@ _scale_uncounted = strips_of(_scale, _SCALED, ())
 _scale_steadily_uncounted = strips_of(_scale_steadily, THRESHOLDS + 1, ())
 _scale_shortly_strips = strips_of(_scale_shortly, THRESHOLDS, _ROUNDING)
 _scale_shortly_uncounted = strips_of(_scale_shortly, THRESHOLDS, ())
+_scale_half_up_strips = strips_of(_scale_half_up, THRESHOLDS, _ROUNDING)
+_scale_half_up_uncounted = strips_of(_scale_half_up, THRESHOLDS, ())
 _both = _then(_scale_shortly, looking)
 _ranges = (LEAST, LARGEST, COUNTERS + LEAST, COUNTERS + LARGEST)
 _scale_and_look_strips = strips_of(_both, PARAMETERS + LEFT + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
@@ -361,8 +381,17 @@ def scale(values: Values, parameters: Ints, counters: Ints, steady: Flag, counte
 
 
 @njit
+def scale_half_up(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
+    """Do what ``scale`` does, where ``half_up`` allows."""
+    if counted:
+        _scale_half_up_strips(0, *addresses(values, parameters, counters))
+    else:
+        _scale_half_up_uncounted(0, *addresses(values, parameters, counters))
+
+
+@njit
 def scale_shortly(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
-    """Do what ``scale`` does, where ``shortened`` allows."""
+    """Do what ``scale_half_up`` does, where no result reaches SHORT."""
     if counted:
         _scale_shortly_strips(0, *addresses(values, parameters, counters))
     else:
@@ -459,16 +488,16 @@ def scaling(parameters: Ints, multiplier: Ints, shift: Ints, guard_bits: int, mo
     return bool((thresholds == thresholds[0]).all())
 
 
-def shortened(parameters: Ints, bound: int) -> bool:
-    """Turn the parameters of a scaling into those of a short one, if that is the same for results of such magnitudes.
+def half_up(parameters: Ints) -> bool:
+    """Complete the parameters of a scaling for the kernels that round half up; return whether that is what it does.
 
-    It rounds half up. Its products keep 16 bits behind the point, and the 16 in front of it hold the result.
+    Their products keep 16 bits behind the point, which must be all that decides.
     """
     channels = int(np.count_nonzero(parameters[THRESHOLDS] != NEVER_UP))
     given = parameters[:, :channels]
     half = np.int64(1) << np.maximum(given[SHIFT] - 1, 0)
     halves = (given[THRESHOLDS : THRESHOLDS + 4] == half).all() and (given[SEEN] & half).all()
-    if bound >= 1 << 14 or not channels or given[SHIFT].min() < 16 or not halves:
+    if not channels or given[SHIFT].min() < 16 or not halves:
         return False
     # the product has its lowest one as far up as those of both factors together
     free = np.log2(given[MULTIPLIER] & -given[MULTIPLIER], where=given[MULTIPLIER] > 0, out=np.full(channels, 62.0))

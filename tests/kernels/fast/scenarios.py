@@ -246,27 +246,45 @@ def scaling_of(columns: int) -> Array:
     return parameters
 
 
+def scale(values: Array, parameters: Array, counters: Array, ledger: bool) -> None:
+    """Scale with all thresholds."""
+    strips.scale(values, parameters, counters, False, ledger)
+
+
+def scale_steadily(values: Array, parameters: Array, counters: Array, ledger: bool) -> None:
+    """Scale with one threshold."""
+    strips.scale(values, parameters, counters, True, ledger)
+
+
+def scale_half_up(values: Array, parameters: Array, counters: Array, ledger: bool) -> None:
+    """Scale half up."""
+    assert strips.half_up(parameters)
+    strips.scale_half_up(values, parameters, counters, ledger)
+
+
+def scale_shortly(values: Array, parameters: Array, counters: Array, ledger: bool) -> None:
+    """Scale half up in half a lane."""
+    assert strips.half_up(parameters)
+    strips.scale_shortly(values, parameters, counters, ledger)
+
+
+SCALINGS = {one.__name__: one for one in (scale, scale_steadily, scale_half_up, scale_shortly)}
+WAYS = {f"{name}{how}": (scale, not how) for name, scale in SCALINGS.items() for how in ("", ", uncounted")}
+
+
 def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     """Run a kernel of ``strips``."""
     values, counters = take(values_of(rows, columns)), take(strips.counters(columns))
     parameters = take(scaling_of(columns))
-    if kernel == "move":
+    if kernel in WAYS:
+        way, ledger = WAYS[kernel]
+        way(values, parameters, counters, ledger)
+    elif kernel == "move":
         strips.move(values, parameters)
     elif kernel == "look":
         strips.look(values, parameters, counters)
-    elif kernel == "scale":
-        strips.scale(values, parameters, counters, False, True)
-    elif kernel == "scale uncounted":
-        strips.scale(values, parameters, counters, False, False)
-    elif kernel == "scale steadily":
-        strips.scale(values, parameters, counters, True, True)
-    elif kernel == "scale steadily, uncounted":
-        strips.scale(values, parameters, counters, True, False)
-    elif kernel.startswith("scale shortly"):
-        assert strips.shortened(parameters, 1 << 13)
-        strips.scale_shortly(values, parameters, counters, kernel == "scale shortly")
     elif kernel == "scale_and_look":
-        assert strips.shortened(parameters, 1 << 13)
+        assert strips.half_up(parameters)
         counters = take(strips.counters(2, columns))
         strips.scale_and_look(values, take(np.stack([parameters, strips.moves(columns)])), counters, True)
     elif kernel == "scale_negatives":
@@ -287,19 +305,7 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     return [values.copy(), counters.copy()]
 
 
-STEADILY = ("scale steadily", "scale steadily, uncounted", "scale shortly", "scale shortly, uncounted")
-STRIPS = (
-    "move",
-    "look",
-    "scale",
-    "scale uncounted",
-    *STEADILY,
-    "scale_and_look",
-    "scale_negatives",
-    "divide",
-    "quantize",
-    "clamp",
-)
+STRIPS = ("move", "look", *WAYS, "scale_and_look", "scale_negatives", "divide", "quantize", "clamp")
 
 
 WIDE_STRIPS = ("move", "look", "shorten", "scale half up", "scale half up in parts", "scale")
@@ -376,7 +382,7 @@ def scaled_fit(counted: bool, rows: int, channels: int, take: Take) -> Left:
     columns = -(-channels // 32) * 32
     limits, parameters = strips.moves(columns), np.stack([scaling_of(columns), strips.moves(columns)])
     limits[strips.LOW], limits[strips.HIGH] = -128, 127
-    assert strips.shortened(parameters[0], 1 << 13)
+    assert strips.half_up(parameters[0])
     values, counters = take(values_of(rows, columns, 1 << 15)), take(strips.counters(2, columns))
     counts, histogram = take(counting.new_counts(channels)), take(np.zeros(16 * counted, np.int64))
     field, here = take(np.array([8, 1, SATURATE, 0], np.int64)), take(strips.counters(columns))

@@ -288,13 +288,13 @@ def scaled(block: Block, counters: Ints, *, steady: bool) -> Rows:
     return found
 
 
-def check_short_scaling(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int) -> None:
-    """Compare short scalings with the oracle."""
-    columns, most = len(ratio), (1 << 14) - 1
+def check_half_up(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int, *, short: bool) -> None:
+    """Compare scalings half up with the oracle."""
+    columns, most = len(ratio), (strips.SHORT if short else 1 << 30) - 1
     limits = [min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio]
     block = data.draw(moved_blocks(limits))
     assert completed(block.parameters, ratio, guard_bits, "half_up")
-    assert strips.shortened(block.parameters, most)
+    assert strips.half_up(block.parameters)
     expected, wanted = [Counted() for _ in range(columns)], []
     for row in block.values:
         moved = [move.of(value) for value, move in zip(row, block.moves, strict=True)]
@@ -302,11 +302,12 @@ def check_short_scaling(data: st.DataObject, ratio: Sequence[Ratio], guard_bits:
         for one, rounded in zip(expected, made, strict=True):
             one.round(rounded)
         wanted.append([rounded.value for rounded in made])
-    counters, resting = strips.counters(columns), strips.counters(columns)
-    assert block.run(lambda values: strips.scale_shortly(values, block.parameters, counters, True)) == wanted
-    assert counted(counters) == expected
-    assert block.run(lambda values: strips.scale_shortly(values, block.parameters, resting, False)) == wanted
-    assert counted(resting) == [Counted()] * columns
+    for scale in (strips.scale_half_up, strips.scale_shortly)[: 1 + short]:
+        counters, resting = strips.counters(columns), strips.counters(columns)
+        assert block.run(lambda values: scale(values, block.parameters, counters, True)) == wanted  # noqa: B023
+        assert counted(counters) == expected
+        assert block.run(lambda values: scale(values, block.parameters, resting, False)) == wanted  # noqa: B023
+        assert counted(resting) == [Counted()] * columns
 
 
 guards = st.just(0) | st.integers(1, 32) | st.sampled_from([1, 2, 16, 31, 32])
@@ -328,19 +329,19 @@ far_ratios = ratios().filter(lambda ratio: ratio.shift >= 16)
 
 
 @examples(120)
-@given(st.data(), st.lists(far_ratios, min_size=16, max_size=16), guards)
-def test_short_scalings(data: st.DataObject, ratio: list[Ratio], guard_bits: int) -> None:
-    check_short_scaling(data, ratio, guard_bits)
+@given(st.data(), st.lists(far_ratios, min_size=16, max_size=16), guards, st.booleans())
+def test_scalings_half_up(data: st.DataObject, ratio: list[Ratio], guard_bits: int, short: bool) -> None:
+    check_half_up(data, ratio, guard_bits, short=short)
 
 
 @examples(80)
 @given(st.data(), st.lists(far_ratios, min_size=32, max_size=32), st.integers(-(1 << 20), 1 << 20), st.booleans())
 def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: int, clips: bool) -> None:
-    most = (1 << 14) - 1
+    most = strips.SHORT - 1
     block = data.draw(
         moved_blocks([min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio])
     )
-    assert completed(block.parameters, ratio, 0, "half_up") and strips.shortened(block.parameters, most)
+    assert completed(block.parameters, ratio, 0, "half_up") and strips.half_up(block.parameters)
     second = strips.moves(32)
     second[strips.ADD] = add
     if clips:
@@ -362,13 +363,12 @@ def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: in
     assert resting.tolist() == strips.counters(2, 32).tolist()
 
 
-def test_only_what_rounds_half_up_is_scaled_shortly() -> None:
+def test_only_what_rounds_half_up_far_enough_is_scaled_so() -> None:
     for mode in STEADY:
-        for shift, bound in ((15, 100), (16, 100), (40, (1 << 14) - 1), (40, 1 << 14)):
+        for shift in (15, 16, 40):
             parameters = strips.moves(16)
             strips.scaling(parameters, np.array([3] * 10), np.array([shift] * 10), 0, code_of(mode))
-            short = mode == "half_up" and shift >= 16 and bound < 1 << 14
-            assert strips.shortened(parameters, bound) == short
+            assert strips.half_up(parameters) == (mode == "half_up" and shift >= 16)
 
 
 @pytest.mark.slow

@@ -34,12 +34,19 @@ def first_of_pairs(builder: Any, shorts: Any) -> Any:
 
 
 def products(builder: Any, one: Any, other: Any) -> Any:
-    """Return the sums of two products each of STEPS integers."""
+    """Return the sums of two products each of integers, as many as an instruction takes or twice as many."""
+    count = one.type.count
+    if count > STEPS:
+        halves = [ir.Constant(vector(I32, STEPS), list(range(first, first + STEPS))) for first in (0, STEPS)]
+        parts = [
+            products(builder, *(builder.shuffle_vector(each, each, half) for each in (one, other))) for half in halves
+        ]
+        return builder.shuffle_vector(*parts, ir.Constant(vector(I32, STEPS), list(range(STEPS))))
     if "avx512bw" in HOST:
         return call(builder, "llvm.x86.avx512.pmaddw.d.512", KIND, [one, other])
     if "avx2" in HOST:
         return call(builder, "llvm.x86.avx2.pmadd.wd", KIND, [one, other])
     wide = vector(I32, STEPS)
     each = builder.mul(builder.sext(one, wide), builder.sext(other, wide))
-    halves = [builder.shuffle_vector(each, each, ir.Constant(KIND, list(range(first, STEPS, 2)))) for first in (0, 1)]
-    return builder.add(*halves)
+    sides = [builder.shuffle_vector(each, each, ir.Constant(KIND, list(range(first, STEPS, 2)))) for first in (0, 1)]
+    return builder.add(*sides)

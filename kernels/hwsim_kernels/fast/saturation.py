@@ -11,11 +11,10 @@ from hwsim_kernels._types import Ints
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, VNNI
-from hwsim_kernels.fast.floats import LIMIT32
 from hwsim_kernels.fast.looks import SLACK, UNIT
 from hwsim_kernels.fast.memory import lined_up
 from hwsim_kernels.fast.packing import BYTES, Layout
-from hwsim_kernels.fast.stepwise import FLOATS, PAIRS, WORDS, Saturation
+from hwsim_kernels.fast.stepwise import PAIRS, WORDS, Saturation
 from hwsim_kernels.fast.words import LEAST_FIELD, ROWS, WIDTH, longest, mark_bits
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
 from hwsim_kernels.overflow import SATURATE, highest, lowest
@@ -40,7 +39,7 @@ def none() -> Saturation:
         bounds=nothing,
         settings=tile_configuration(),
         by_channel=np.zeros((0, 0), np.int8),
-        way=FLOATS,
+        way=PAIRS,
         flip=0,
         offset=0,
         start=column,
@@ -109,9 +108,7 @@ def way_of(path: Datapath, operand: int, tier: int) -> int | None:
         plain = path.stages[-1, OVERFLOW] == SATURATE and bool(fits.all()) and inside
         if plain and field >= LEAST_FIELD and shifts_of(path, operand) is not None:
             return WORDS
-        if bits <= WIDEST and reached < 1 << 31 and max(operand, heaviest) < WORD:
-            return PAIRS
-    return FLOATS if reached < LIMIT32 else None
+    return PAIRS if bits <= WIDEST and reached < 1 << 31 and max(operand, heaviest) < WORD else None
 
 
 def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, tier: int) -> Saturation:
@@ -150,7 +147,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         limits=np.array(limits_of(path), np.int64),
         takes=takes,
         left=left,
-        panels=panels_of(weights << more, takes, way),
+        panels=panels_of(weights << more, takes),
         groups=np.diff(ends, prepend=-1),
         numbers=numbers_of(steps, piece),
         heaviest=by_piece(weights, piece) if way == WORDS else np.zeros((columns // WIDTH, 0, WIDTH), np.int32),
@@ -234,13 +231,10 @@ def takes_of(fits: NDArray[np.uint8]) -> Ints:
     return np.array(taken, np.int64).T.copy()
 
 
-def panels_of(weights: Ints, takes: Ints, way: int) -> NDArray[np.int32]:
+def panels_of(weights: Ints, takes: Ints) -> NDArray[np.int32]:
     """Return the words (strips, words, 16) of weights (steps, columns)."""
-    if way == FLOATS:
-        words = weights.astype(np.float32).view(np.int32)
-    else:
-        second = np.where(takes[1, :, None] < 0, 0, weights[takes[1]])
-        words = ((weights[takes[0]] & 0xFFFF) | (second << 16)).astype(np.int32)
+    second = np.where(takes[1, :, None] < 0, 0, weights[takes[1]])
+    words = ((weights[takes[0]] & 0xFFFF) | (second << 16)).astype(np.int32)
     return lined_up(words.reshape(len(words), -1, WIDTH).transpose(1, 0, 2))
 
 

@@ -16,12 +16,7 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINIMUM, PERSISTENT, TRANSIENT
 from hwsim_kernels.fast import hits
-from hwsim_kernels.fast.groups import (
-    fit_groups_of_floats,
-    fit_groups_of_pairs,
-    stay_within_by_floats,
-    stay_within_by_pairs,
-)
+from hwsim_kernels.fast.groups import fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import I64, call, machine_code
 from hwsim_kernels.fast.looks import Norms
@@ -57,8 +52,8 @@ ATTEMPTS = 32
 MOST = (1 << 31) - 1
 """What no excess exceeds."""
 
-WORDS, PAIRS, FLOATS = range(3)
-"""Ways of a step: ``words``, or ``groups`` of either kind."""
+WORDS, PAIRS = range(2)
+"""Ways of a step: ``words``, or pairs of 16 bits in ``groups``."""
 
 STATE_SIZE = STATE * ROWS * WIDTH
 
@@ -141,16 +136,11 @@ def ones_in(context: Any, mask: Any) -> Any:
 def write_operands(units: Units, how: Saturation, operands: Words) -> None:
     """Write the operands that a row of units stands for as words."""
     turn, off, left = units.dtype.type(how.flip), np.int32(how.offset), np.int32(how.left)
-    real = np.empty(1, np.float32)
-    whole = real.view(np.int32)
     for word in range(how.takes.shape[1]):
         one, two = how.takes[0, word], how.takes[1, word]
         low = (np.int32(units[one] ^ turn) - off) << left
         high = (np.int32(units[two] ^ turn) - off) << left if two >= 0 else np.int32(0)
         operands[word] = (low & 0xFFFF) | (high << 16)
-        if how.way == FLOATS:
-            real[0] = low
-            operands[word] = whole[0]
 
 
 @njit
@@ -283,7 +273,7 @@ def settle(
         if how.way == WORDS:
             saturate_words(how, members, chosen, weighed, wanted, suspects.size >= MANY, counts, room)
         else:
-            fit_groups(how, members, chosen, wanted, counts, room)
+            saturate_groups(how, members, chosen, wanted, counts, room)
         finish(sums, rows, how, doubtful, members, wanted, key, counts, room)
     return unproved
 
@@ -363,7 +353,7 @@ def begin(how: Saturation, members: Ints, room: StepRoom) -> None:
 
 
 @njit
-def fit_groups(
+def saturate_groups(
     how: Saturation, members: Ints, panel: Words, wanted: NDArray[np.bool_], counts: Ints, room: StepRoom
 ) -> None:
     """Accumulate sums that are fitted after each group, and note the range of what was fitted.
@@ -378,15 +368,10 @@ def fit_groups(
         factors = (room.operands[batch].ctypes.data, panel.ctypes.data, how.groups.ctypes.data, how.groups.size)
         state = (room.state[batch].ctypes.data, low, high)
         if well or batch % AGAIN == 0:
-            if how.way == PAIRS:
-                well = stay_within_by_pairs(*factors, *state) != 0
-            else:
-                well = stay_within_by_floats(*factors, *state) != 0
+            well = stay_within(*factors, *state) != 0
             wanted[batch] = not well
-        if wanted[batch] and how.way == PAIRS:
-            fit_groups_of_pairs(*factors, *state, seen.ctypes.data)
-        elif wanted[batch]:
-            fit_groups_of_floats(*factors, *state, seen.ctypes.data)
+        if wanted[batch]:
+            fit_groups(*factors, *state, seen.ctypes.data)
     for slot in range(members.size):
         c = members[slot]
         if seen[0, slot] < low:

@@ -24,12 +24,7 @@ from hwsim_kernels.fast import blocks, passage, strips, wide_strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
-from hwsim_kernels.fast.groups import (
-    fit_groups_of_floats,
-    fit_groups_of_pairs,
-    stay_within_by_floats,
-    stay_within_by_pairs,
-)
+from hwsim_kernels.fast.groups import fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.layers import layer_of_integers, layer_of_wide_channels
 from hwsim_kernels.fast.looks import row_norms
@@ -506,29 +501,22 @@ def call_within(row: int, weights: int, many: int, operands: tuple[int, int, int
     return within
 
 
-def grouped(kind: str, groups: tuple[int, ...], take: Take) -> Left:
+def grouped(groups: tuple[int, ...], take: Take) -> Left:
     """Fit sums after groups of products."""
     steps = sum(groups)
     operands, weights = operands_of(steps, 256), np.random.default_rng(0).integers(0, 128, (steps, 16)).astype(np.int32)
-    if kind == "floats":
-        operands, weights = (one.astype(np.float32).view(np.int32) for one in (operands, weights))
     a, b, lengths_ = take(operands), take(weights), take(np.array(groups, np.int64))
     state, seen = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32))
     places = (a.ctypes.data, b.ctypes.data, lengths_.ctypes.data, len(groups), state.ctypes.data, seen.ctypes.data)
-    within = call_groups(kind == "floats", *places)
-    return [state.copy(), seen.copy(), np.array([within])]
+    return [np.array([call_groups(*places)]), state.copy(), seen.copy()]
 
 
 @njit
-def call_groups(floats: bool, a: int, b: int, groups: int, many: int, state: int, seen: int) -> int:
-    """Call the kernels of a kind, and return what the one without fits says."""
-    if floats:
-        within = stay_within_by_floats(a, b, groups, many, state, -20000, 20000)
-        fit_groups_of_floats(a, b, groups, many, state, -20000, 20000, seen)
-    else:
-        within = stay_within_by_pairs(a, b, groups, many, state, -20000, 20000)
-        fit_groups_of_pairs(a, b, groups, many, state, -20000, 20000, seen)
-    return int(within)
+def call_groups(a: int, b: int, groups: int, many: int, state: int, seen: int) -> int:
+    """Call the kernels, and return what the one without fits says."""
+    within: int = stay_within(a, b, groups, many, state, -20000, 20000)
+    fit_groups(a, b, groups, many, state, -20000, 20000, seen)
+    return within
 
 
 def finished(rows: int, take: Take) -> Left:
@@ -578,9 +566,7 @@ def all_kernels() -> Iterator[tuple[str, Scenario]]:
         yield f"followed {steps}", partial(followed, steps)
         yield from ((f"norms {kind} {steps}", partial(norms, kind, steps)) for kind in ("uint8", "uint16"))
 
-    for kind in ("floats", "pairs") if "vnni" in HERE else ("floats",):
-        for groups in ((1,), (3, 1, 5), (16, 16, 2)):
-            yield f"groups of {kind} {groups}", partial(grouped, kind, groups)
+    yield from ((f"groups {groups}", partial(grouped, groups)) for groups in ((1,), (3, 1, 5), (16, 16, 2)))
     yield from ((f"finish {rows}", partial(finished, rows)) for rows in (1, 7, 8))
 
 

@@ -199,13 +199,13 @@ class ReportDiff:
 
     def to_html(self, path: str | Path) -> None:
         """Write the comparison as one page of HTML that needs nothing else, whole or not at all."""
-        from hwsim.report.comparison_html import page_of
+        from hwsim.report.page.comparison import page_of
 
         write_whole(Path(path), page_of(self).encode("utf-8", "backslashreplace"))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the text."""
-        from hwsim.report.comparison_html import excerpt_of
+        from hwsim.report.page.comparison import excerpt_of
 
         return excerpt_of(self)
 

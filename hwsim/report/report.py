@@ -130,7 +130,7 @@ class Report:
 
     def to_html(self, path: str | Path) -> None:
         """Write the report as one page of HTML that needs nothing else, whole or not at all."""
-        from hwsim.report.html import page_of
+        from hwsim.report.page.html import page_of
 
         write_whole(Path(path), page_of(self).encode("utf-8", "backslashreplace"))
 
@@ -140,13 +140,13 @@ class Report:
         ``graph.json`` is the network; every other file is node data of one figure (``docs/report.md`` names them). They
         fit this graph, and a .tflite file of the same tensors.
         """
-        from hwsim.report.explorer import explorer_files
+        from hwsim.report.page.explorer import explorer_files
 
         for name, text in explorer_files(self).items():
             write_whole(Path(folder) / name, text.encode())
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the verdict and the worst points; ``to_html`` writes the whole."""
-        from hwsim.report.html import excerpt_of
+        from hwsim.report.page.html import excerpt_of
 
         return excerpt_of(self)

@@ -12,7 +12,7 @@ from hwsim.report import Report
 from hwsim.report.attribution import costs_table, folded, gains, waterfall_table
 from hwsim.report.causes import bars_of, causes_of, culprit, fact
 from hwsim.report.figures import AdviceFigures, CostFigures, WaterfallFigures
-from hwsim.report.html import excerpt_of, page_of
+from hwsim.report.page.html import excerpt_of, page_of
 from hwsim.report.verdict import verdict_of
 
 STEPS = tuple(

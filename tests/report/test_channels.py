@@ -15,8 +15,8 @@ from hwsim.engine.ledger import Row
 from hwsim.formats import IntFormat, bits_needed
 from hwsim.program.records import Point
 from hwsim.report import PointFigures
-from hwsim.report.channels import CELLS, Map, binned, maps_of
 from hwsim.report.measure import channel_bits
+from hwsim.report.page.channels import CELLS, Map, binned, maps_of
 from hwsim.report.ranking import layer_losses
 from hwsim_kernels.counting import BINS, MAXIMUM, MINIMUM, NEVER, new_counts
 

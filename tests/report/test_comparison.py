@@ -23,7 +23,7 @@ import hwsim
 from hwsim.cli import app
 from hwsim.report import FlipFigures, LayerFigures, PointFigures, Report
 from hwsim.report.columns import WIDTH
-from hwsim.report.comparison_html import excerpt_of, page_of
+from hwsim.report.page.comparison import excerpt_of, page_of
 
 WIDE: dict[str, Any] = {"format": "s32", "bits": 32, "overflow": "wrap", "bits_needed": 21, "headroom": 11}
 

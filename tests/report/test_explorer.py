@@ -15,8 +15,8 @@ from jsonschema import validate
 from report.synthetic import reports, synthetic_report
 
 from hwsim.report import Report
-from hwsim.report.explorer import GRAPH, colour, explorer_files
-from hwsim.report.shades import SHADES
+from hwsim.report.page.explorer import GRAPH, colour, explorer_files
+from hwsim.report.page.shades import SHADES
 
 TEXT = {"type": "string"}
 
@@ -80,7 +80,7 @@ def test_what_was_not_measured_or_has_no_error_is_left_out() -> None:
 
 
 def test_colours_are_those_of_the_page() -> None:
-    css = (Path(__file__).parents[2] / "hwsim" / "report" / "network.css").read_text()
+    css = (Path(__file__).parents[2] / "hwsim" / "report" / "page" / "network.css").read_text()
     shade = SHADES[0]
     for step, value in enumerate((40, 30, 20, 10, 0, -1)):
         found = re.search(rf"\.s{step} {{ fill-opacity: ([.0-9]+)", css)

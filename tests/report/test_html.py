@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from report.synthetic import LAYER, NO_CLAMPING, POINT, reports, synthetic_report
 
 from hwsim.report import Report
-from hwsim.report.html import excerpt_of, page_of
-from hwsim.report.plots import histograms, magnitude_bits, rmse_chart, sqnr_chart
+from hwsim.report.page.html import excerpt_of, page_of
+from hwsim.report.page.plots import histograms, magnitude_bits, rmse_chart, sqnr_chart
+from hwsim.report.page.shades import SHADES
 from hwsim.report.ranking import point_losses
-from hwsim.report.shades import SHADES
 
 EVIL = "</title></script><script>document.body.dataset.owned = 1</script><img src=x onerror=alert(1)>\"'&"
 GEOMETRY = {"x", "y", "cx", "cy", "r", "height"}

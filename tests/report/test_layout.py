@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.report.layout import NODE_HEIGHT, NODE_WIDTH, RANK, Drawing, drawn
+from hwsim.report.page.layout import NODE_HEIGHT, NODE_WIDTH, RANK, Drawing, drawn
 
 
 @st.composite

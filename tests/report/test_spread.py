@@ -18,8 +18,8 @@ from hwsim.program.records import Tensor
 from hwsim.quantize import Plan
 from hwsim.quantize.plan import WeightPlan
 from hwsim.report.figures import FINEST
+from hwsim.report.page.spread_plots import GRID, spreads
 from hwsim.report.spread import BINS, MOST_VALUES, bit_weights, equal_bins, some, tensor_figures, weight_figures
-from hwsim.report.spread_plots import GRID, spreads
 
 INT8 = IntFormat(bits=8, signed=True)
 

@@ -10,14 +10,14 @@ import pytest
 from report.synthetic import LAYER, NO_CLAMPING, POINT, synthetic_report
 
 from hwsim.report.figures import CostFigures
+from hwsim.report.page.shades import SHADES, Shade, headroom
+from hwsim.report.page.view import MOST_LAYERS, sources, view_of
 from hwsim.report.ranking import LayerLoss, layer_losses
-from hwsim.report.shades import SHADES, Shade, headroom
-from hwsim.report.view import MOST_LAYERS, sources, view_of
 
 BY_KEY = {one.key: one for one in SHADES}
 
 
-CSS = Path(__file__).parents[2] / "hwsim" / "report"
+CSS = Path(__file__).parents[2] / "hwsim" / "report" / "page"
 Colour = tuple[float, ...]
 
 

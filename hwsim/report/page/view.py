@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwsim.report import layout
 from hwsim.report.figures import CostFigures
+from hwsim.report.page import layout
+from hwsim.report.page.shades import Shade, shades_of
 from hwsim.report.ranking import LayerLoss
-from hwsim.report.shades import Shade, shades_of
 from hwsim.report.wording import NOTHING, printable, shortened
 
 PAGE_WIDTH = 1188.0

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from hwsim.report import attribution, layout, plots, wording
+from hwsim.report import attribution, wording
 from hwsim.report.causes import causes_of
-from hwsim.report.channels import maps_of
+from hwsim.report.page import layout, plots
+from hwsim.report.page.channels import maps_of
+from hwsim.report.page.spread_plots import HEIGHT, spreads
+from hwsim.report.page.view import view_of
 from hwsim.report.ranking import Loss, point_losses
-from hwsim.report.spread_plots import HEIGHT, spreads
 from hwsim.report.text import clamped_text, hit_channels, proofs, sizes, story, verdict
 from hwsim.report.verdict import verdict_of
-from hwsim.report.view import view_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -136,7 +137,7 @@ def environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("hwsim", "report"),
+        loader=PackageLoader("hwsim", "report/page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -170,4 +171,4 @@ def _filters() -> dict[str, Any]:
 
 def text_of_file(name: str) -> str:
     """Return a file of this room."""
-    return (files("hwsim") / "report" / name).read_text(encoding="utf-8")
+    return (files("hwsim") / "report" / "page" / name).read_text(encoding="utf-8")

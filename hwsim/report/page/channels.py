@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from hwsim.report.figures import PointFigures
+from hwsim.report.page.shades import CLAMPING, ROUNDING
 from hwsim.report.ranking import LayerLoss
-from hwsim.report.shades import CLAMPING, ROUNDING
 from hwsim.report.wording import counted, percent
 
 CELLS = 128

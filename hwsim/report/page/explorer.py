@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hwsim.report.figures import LayerFigures
+from hwsim.report.page.shades import CLAMPING, MIXED, ROUNDING, Shade, shades_of
 from hwsim.report.ranking import LayerLoss
-from hwsim.report.shades import CLAMPING, MIXED, ROUNDING, Shade, shades_of
 
 if TYPE_CHECKING:
     from hwsim.report.report import Report

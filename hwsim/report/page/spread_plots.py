@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwsim.quantize.distributions import fit_distributions
 from hwsim.report.figures import FINEST, LayerFigures, PointFigures, TensorFigures
-from hwsim.report.plots import BELOW, INSIDE, OUTSIDE, PLOT_WIDTH, Tick, power
+from hwsim.report.page.plots import BELOW, INSIDE, OUTSIDE, PLOT_WIDTH, Tick, power
 from hwsim.report.wording import percent
 
 HEIGHT = 52

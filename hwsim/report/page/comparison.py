@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from hwsim.report import comparison_text as words
 from hwsim.report.comparison import ReportDiff, ResultChange
 from hwsim.report.comparison_columns import layer_row, point_row
-from hwsim.report.html import environment, text_of_file
+from hwsim.report.page.html import environment, text_of_file
 
 _TONES = {"better": "inside", "worse": "outside", "mixed": "below", "equal": "", "unknown": ""}
 """Colours of a verdict, as classes of the page's keys."""

@@ -23,6 +23,8 @@ PACKAGES = (
     "fxpmath",
     "threadpoolctl",
 )
+ZEN_2 = 0x30
+"""The first model of its family that has units of 256 bits."""
 CYCLES = 6
 """Of one round of ``spin``: three shifts and three additions modulo two, each waiting for the one before."""
 
@@ -115,7 +117,7 @@ def frequency() -> float:
     return rounds * CYCLES / best
 
 
-def products_per_cycle(operands: str) -> int:
+def products_per_cycle(operands: str) -> float:
     """Return how many products of ``u8s8``, ``s16s8`` or ``s16s16`` a core of this tier adds up in a cycle, at most.
 
     AMX: a tile instruction of 16 x 16 x 64 bytes every 16 cycles; words of 16 bits are 2 or 4 products of bytes. VNNI
@@ -128,15 +130,21 @@ def products_per_cycle(operands: str) -> int:
     return per_cycle() * (32 if "avx512bw" in flags() else 16)
 
 
-def per_cycle() -> int:
-    """Return how many of its widest instructions a core starts in a cycle: two, but Zen 4 does those of 512 bits in two
-    halves.
+def per_cycle() -> float:
+    """Return how many of its widest multiplications a core starts in a cycle: two, with exceptions.
+
+    Zen 4 does those of 512 bits in two halves. Zen 2 has one unit for those of integers; Zen 1, too, and does those of
+    256 bits in two halves (uops.info: vpmaddwd; the floats of the portable tier get as many products from two units).
     """
-    halved = cpu().get("vendor_id") == "AuthenticAMD" and cpu().get("cpu family") == "25"
-    return 1 if halved and "avx512bw" in flags() else 2
+    known = cpu()
+    if known.get("vendor_id") != "AuthenticAMD":
+        return 2
+    if known.get("cpu family") == "23":
+        return 1 if int(known.get("model", "0")) >= ZEN_2 else 0.5
+    return 1 if known.get("cpu family") == "25" and "avx512bw" in flags() else 2
 
 
-def vector_products() -> int:
+def vector_products() -> float:
     """Return how many products of bytes the vector units of a core add up in a cycle: what has no use for tiles."""
     if tier() == "portable" or not flags() & {"avx512_vnni", "avx_vnni"}:
         return per_cycle() * (32 if "avx512bw" in flags() else 16)

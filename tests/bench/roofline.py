@@ -35,7 +35,7 @@ class Layer:
     shape: tuple[int, int, int]
     make: Callable[[], Operation]
     products: int = 0
-    rate: Callable[[], int] = vector_products
+    rate: Callable[[], float] = vector_products
 
 
 def convolution(kernel: tuple[int, int, int, int], stride: int = 1, groups: int = 1) -> Conv2D:

@@ -23,8 +23,10 @@ PACKAGES = (
     "fxpmath",
     "threadpoolctl",
 )
+
 ZEN_2 = 0x30
 """The first model of its family that has units of 256 bits."""
+
 CYCLES = 6
 """Of one round of ``spin``: three shifts and three additions modulo two, each waiting for the one before."""
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from hwsim.collector import uncollected
-
 if TYPE_CHECKING:
     from hwsim.divergence import Diff, diff
     from hwsim.engine import Execution, Ledger, execute
@@ -200,11 +198,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    with uncollected():
-        if name in _HOME:
-            return getattr(importlib.import_module(f"hwsim.{_HOME[name]}"), name)
-        if name == "train":  # a room with Keras in it: `hwsim.train.through` needs no import of its own
-            return importlib.import_module("hwsim.train")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"hwsim.{_HOME[name]}"), name)
+    if name == "train":  # a room with Keras in it: `hwsim.train.through` needs no import of its own
+        return importlib.import_module("hwsim.train")
     raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
 
 

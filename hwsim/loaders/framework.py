@@ -11,8 +11,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from hwsim.collector import uncollected
-
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 _CHATTER = re.compile(rb"^(I\d{4} |WARNING: All log messages before absl)")
@@ -37,12 +35,11 @@ def lite_schema() -> Any:
 def _import(name: str) -> Any:
     if name in sys.modules:
         return sys.modules[name]
-    with uncollected():
-        if LEVEL in os.environ:
-            return importlib.import_module(name)
-        os.environ[LEVEL] = "3"
-        with _without_chatter():
-            return importlib.import_module(name)
+    if LEVEL in os.environ:
+        return importlib.import_module(name)
+    os.environ[LEVEL] = "3"
+    with _without_chatter():
+        return importlib.import_module(name)
 
 
 @contextmanager

@@ -65,8 +65,7 @@ class Saturation(NamedTuple):
     """What a layer whose last stage saturates needs, besides its layout.
 
     To look at sums: corrections (2**n + 1, columns), half_start (columns,), column_norms and bounds (levels, columns),
-    see ``looks.checked_sums``. settings: of AMX's
-    tiles.
+    see ``looks.checked_sums``. settings: of AMX's tiles.
 
     To follow one alone: by_channel (channels, steps): the weights, 0 up to a multiple of UNIT; none where they are no
     bytes.

@@ -11,19 +11,20 @@ from hwsim_kernels._types import Codes, Ints
 from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
-from hwsim_kernels.fast.features import AMX, PORTABLE
+from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.layers import (
     Room,
     layer_of_bytes,
     layer_of_channels,
-    layer_of_floats,
+    layer_of_lanes,
     layer_of_panels,
     layer_of_wide_channels,
     sums_of_bytes,
+    sums_of_lanes,
 )
 from hwsim_kernels.fast.looks import TILE
 from hwsim_kernels.fast.memory import unset, zeros
-from hwsim_kernels.fast.packing import BYTES, FLOAT32, PANEL, Layout, layout, signed_byte
+from hwsim_kernels.fast.packing import BYTES, ELEMENTS, KERNELS, PANEL, SHORTS, Layout, layout, signed_byte
 from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
 from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
@@ -64,11 +65,7 @@ class Prepared(NamedTuple):
     @property
     def kernel(self) -> str:
         """Return the name of the kernel that forms exact sums."""
-        if self.layout is None:
-            return "depthwise"
-        if self.layout.kind == BYTES:
-            return "amx" if self.layout.tier == AMX else "vnni"
-        return "float32" if self.layout.kind == FLOAT32 else "float64"
+        return "depthwise" if self.layout is None else KERNELS[self.layout.kernel]
 
 
 def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tier: int) -> Prepared | None:
@@ -104,11 +101,11 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
                 added=np.zeros(width, np.int64),
                 by_step=parts.astype(np.int32),
             )
-    form = layout(tier, kind, view, operand, path)
+    form = layout(tier, kind, view, path)
     if form is None or (form.wide and not path.exact):
         return None
     width = padded_columns(outputs) if by_panels(form, groups) and path.exact else paired_columns(groups, outputs)
-    many = block_rows(width, form.depth * form.panels.itemsize)
+    many = block_rows(width, form.length * form.panels.itemsize)
     return Prepared(
         path=path,
         layout=form,
@@ -124,7 +121,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
 
 def by_panels(form: Layout, groups: int) -> bool:
     """Whether exact sums are formed two panels at a time, to be sent on before the next."""
-    return form.kind == BYTES and groups == 1 and not form.wide
+    return form.kernel >= SHORTS and groups == 1 and not form.wide
 
 
 def padded_columns(channels: int) -> int:
@@ -180,19 +177,18 @@ def room(prepared: Prepared, *, sums: bool = True) -> Room:
     """Return memory for one block: for one thread at a time; ``sums``: for its sums, too."""
     form = prepared.layout
     assert form is not None
-    rows, depth = prepared.rows, form.depth
+    rows, length, of_bytes = prepared.rows, form.length, form.kernel >= BYTES
     shape = (rows if sums else 0, prepared.columns)
     # behind the last group's panels nothing is ever written
     totals = (zeros if len(prepared.path.weights) > 1 else unset)(shape, prepared.start.dtype)
-    planes = 1 if form.kind != BYTES else form.planes if form.planes > 1 or form.flip else 0
-    kind = (np.uint8, np.float32, np.float64)[form.kind]
-    places = form.planes + form.digits - 1 if form.wide and form.kind == BYTES else 0
+    planes = 1 if not of_bytes else form.planes if form.planes > 1 or form.flip else 0
+    places = form.planes + form.digits - 1 if form.wide and of_bytes else 0
     # units behind the last step must be 0
-    units = (zeros if depth > len(prepared.path.taps) else unset)((rows, depth), f"u{form.planes}")
+    units = (zeros if length > len(prepared.path.taps) else unset)((rows, length), f"u{form.planes}")
     return Room(
         rows=units,
-        operands=unset((planes, rows if planes else 0, depth), kind),
-        partial=unset((places, rows, form.panels.shape[2] * 16), np.int32),
+        operands=unset((planes, rows if planes else 0, length), ELEMENTS[form.kernel]),
+        partial=unset((places, rows, form.panels.shape[2] * PANEL), np.int32),
         sums=totals,
         wide=totals if form.wide else np.zeros((0, 0), np.int64),
         values=zeros(shape, np.int32) if form.wide else totals,
@@ -245,11 +241,11 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     elif by_panels(form, len(path.weights)):
         own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
         layer_of_panels(units, form, window, tile_configuration(), own, steps, tally, out)
-    elif form.kind == BYTES:
+    elif form.kernel >= BYTES:
         settings = tile_configuration()
         layer_of_bytes(units, form, prepared.start, window, settings, room(prepared), steps, tally, out)
     else:
-        layer_of_floats(units, form, prepared.start, window, room(prepared), steps, tally, out)
+        layer_of_lanes(units, form, prepared.start, window, room(prepared), steps, tally, out)
 
 
 def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:
@@ -261,10 +257,13 @@ def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:
     saturates = int(prepared.saturation.fits.size > 0)
     plain = not saturates and out.dtype == prepared.start.dtype and out.shape[1] == prepared.columns
     plain = plain and prepared.columns % PAIR == 0
-    if form is not None and form.kind == BYTES and plain and len(out) % BLOCK_ROWS == 0:
+    if form is not None and plain and len(out) % BLOCK_ROWS == 0:
         units, block = codes.view(f"u{codes.dtype.itemsize}"), prepared._replace(rows=min(len(out), prepared.rows))
-        layer = (units, form, prepared.start, prepared.window, tile_configuration())
-        sums_of_bytes(*layer, room(block, sums=False), out)
+        layer, own = (units, form, prepared.start, prepared.window), room(block, sums=False)
+        if form.kernel >= BYTES:
+            sums_of_bytes(*layer, tile_configuration(), own, out)
+        else:
+            sums_of_lanes(*layer, own, out)
         if prepared.added.any():
             out += prepared.added.astype(out.dtype)
         return

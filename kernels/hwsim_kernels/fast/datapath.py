@@ -50,7 +50,11 @@ class Datapath(NamedTuple):
         starts = self.start_level == len(self.stages) - 1 or not self.start.any()
         return bool(alone and self.contained and starts and last[OVERFLOW] in SATURATING)
 
+    def operands(self, kind: np.dtype[Any]) -> tuple[int, int]:
+        """Return the least and the largest operand that is stored in integers of a type."""
+        low, high = int(np.iinfo(kind).min) - self.zero_point, int(np.iinfo(kind).max) - self.zero_point
+        return min(low, self.outside), max(high, self.outside)
+
     def largest_operand(self, kind: np.dtype[Any]) -> int:
         """Return what bounds the magnitude of operands that are stored in integers of a type."""
-        low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
-        return max(abs(low - self.zero_point), abs(high - self.zero_point), abs(self.outside))
+        return max(map(abs, self.operands(kind)))

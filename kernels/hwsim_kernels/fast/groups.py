@@ -14,11 +14,9 @@ from numba import types
 from hwsim_kernels.fast import pairs
 from hwsim_kernels.fast.ir import (
     HOST,
-    I16,
     I32,
     I64,
     at,
-    call,
     constant,
     ir,
     load,
@@ -28,14 +26,13 @@ from hwsim_kernels.fast.ir import (
     store,
     vector,
 )
-from hwsim_kernels.fast.words import ABOVE, BELOW, ROWS, SUM, WIDTH, emits_words
+from hwsim_kernels.fast.words import ABOVE, BELOW, ROWS, SUM, WIDTH
 
 AHEAD, TRIED = (ROWS, ROWS) if "avx512f" in HOST else (1, ROWS // 2)
 """Rows whose sums stay in registers together: with their hits, and without."""
 
 _LINE = 64
 _KIND = vector(I32, WIDTH)
-_SHORTS = vector(I16, 2 * WIDTH)
 
 
 @machine_code
@@ -124,15 +121,8 @@ def _added(
         weights = load(builder, _KIND, at(builder, b, builder.mul(step, ir.Constant(I64, _LINE))))
         along = at(builder, a, builder.mul(step, ir.Constant(I64, 4 * ROWS)))
         words = [splat(builder, load(builder, I32, at(builder, along, 4 * row)), WIDTH) for row in range(len(held))]
-        leave([_with_products(builder, one, word, weights) for one, word in zip(held, words, strict=True)])
+        leave([pairs.add_products(builder, one, word, weights) for one, word in zip(held, words, strict=True)])
     return totals, builder.add(done, size)
-
-
-def _with_products(builder: Any, total: Any, operands: Any, weights: Any) -> Any:
-    if emits_words():
-        return call(builder, "llvm.x86.avx512.vpdpwssd.512", _KIND, [total, operands, weights])
-    shorts = [builder.bitcast(one, _SHORTS) for one in (operands, weights)]
-    return builder.add(total, pairs.products(builder, *shorts))
 
 
 def _outermost(builder: Any, totals: Sequence[Any], ends: Sequence[Any]) -> list[Any]:

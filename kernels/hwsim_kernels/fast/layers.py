@@ -15,18 +15,17 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Codes, Flag, Int, Ints
 from hwsim_kernels.fast import amx
 from hwsim_kernels.fast.depthwise import depthwise_sums
-from hwsim_kernels.fast.features import AMX
 from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.memory import LINE
-from hwsim_kernels.fast.operands import gather_units, to_bytes
-from hwsim_kernels.fast.packing import PANEL, Layout
+from hwsim_kernels.fast.operands import gather_units, to_bytes, to_operands
+from hwsim_kernels.fast.packing import PANEL, TILES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.strips import Values, quantize, set_divisors
 from hwsim_kernels.fast.sums import (
     BLOCK_ROWS,
     PAIR,
     block_of_bytes,
-    block_of_floats,
+    block_of_lanes,
     dot_panels,
     first_panel,
     join_parts,
@@ -118,7 +117,7 @@ def layer_of_bytes(
         gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         block_of_bytes(
-            form.tier,
+            form.kernel,
             form.signed,
             form.natural,
             form.raised,
@@ -162,7 +161,7 @@ def layer_of_panels(
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
     in_place = form.direct and units.ctypes.data % LINE == 0
     sums = (room.sums.ctypes.data, room.sums.strides[0])
-    if form.tier == AMX:
+    if form.kernel == TILES:
         amx.configure(settings.ctypes.data)
     for position in range(0, codes.shape[0], block):
         size = min(block, codes.shape[0] - position)
@@ -173,19 +172,22 @@ def layer_of_panels(
             gather_units(units, form.blank, form.runs, window, FIRST_COLUMN, position, size, rows)
         place, length = rows.ctypes.data, rows.strides[0]
         if room.operands.size > 0:
-            to_bytes(rows, form.flip, size, room.operands)
+            if room.operands.itemsize == 1:
+                to_bytes(rows, form.flip, size, room.operands)
+            else:
+                to_operands(rows, form.flip, form.offset, size, room.operands[0])
             place, length = room.operands.ctypes.data, room.operands.strides[1]
         for column in range(0, codes.shape[1], PAIR):
             for first in range(0, size, chunk):
                 some, row = min(chunk, size - first), position + first
                 where = (place + first * length, length)
                 signs = (form.signed, True)
-                dot_panels(form.tier, signs, where, whole_rows(some), form.panels[0], 0, column // 16, sums, True)
+                dot_panels(form.kernel, signs, where, whole_rows(some), form.panels[0], 0, column // 16, sums, True)
                 alone = codes.shape[1] - column <= PANEL
                 values = first_panel(room.sums, some) if alone else room.sums[:some]
                 pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)
                 store_codes(values, codes[row : row + some, column : column + PAIR])
-    if form.tier == AMX:
+    if form.kernel == TILES:
         amx.release()
 
 
@@ -207,7 +209,7 @@ def sums_of_bytes(
         size = min(block, out.shape[0] - position)
         rows = pixels[position : position + size] if in_place else room.rows[:size]
         block_of_bytes(
-            form.tier,
+            form.kernel,
             form.signed,
             form.natural,
             form.raised,
@@ -231,7 +233,32 @@ def sums_of_bytes(
 
 
 @njit
-def layer_of_floats(
+def sums_of_lanes(units: Array, form: Layout, start: Array, window: Ints, room: Room, out: Array) -> None:
+    """Do what ``sums_of_bytes`` does, with operands in lanes."""
+    block = room.rows.shape[0]
+    for position in range(0, out.shape[0], block):
+        size = min(block, out.shape[0] - position)
+        block_of_lanes(
+            form.offset,
+            form.chunk,
+            units,
+            form.blank,
+            form.runs,
+            window,
+            form.flip,
+            form.panels,
+            start,
+            form.outputs,
+            position,
+            size,
+            room.rows[:size],
+            room.operands[0, :size],
+            out[position : position + size],
+        )
+
+
+@njit
+def layer_of_lanes(
     units: Array,
     form: Layout,
     start: Array,
@@ -241,12 +268,12 @@ def layer_of_floats(
     tally: Tally,
     codes: Array,
 ) -> None:
-    """Run a layer whose sums are formed in floats."""
+    """Run a layer whose operands stand in lanes."""
     block = room.sums.shape[0]
     for position in range(0, codes.shape[0], block):
         size = min(block, codes.shape[0] - position)
         many = whole_rows(size)
-        block_of_floats(
+        block_of_lanes(
             form.offset,
             form.chunk,
             units,

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int
-from hwsim_kernels.fast import amx, floats, pairs, vnni
-from hwsim_kernels.fast.features import AMX, VNNI
+from hwsim_kernels.fast import amx, dots, pairs, vnni
 from hwsim_kernels.fast.ir import (
     F32,
     I1,
@@ -41,6 +40,7 @@ from hwsim_kernels.fast.ir import (
     vector,
 )
 from hwsim_kernels.fast.operands import Units
+from hwsim_kernels.fast.packing import BYTES, SHORTS, TILES
 
 UNIT = 64
 """Steps of the shortest piece."""
@@ -216,23 +216,28 @@ def tile_sums(
     a, b: addresses of rows and of a panel of columns, and bytes to the next row and panel. Bytes come in 64 steps.
     """
     stride = 4 * TILE
-    if kernel == AMX:
+    if kernel == TILES:
         rows, columns = a[0] + first, b[0] + first * 16
         if signed:
             amx.dot_ss(rows, a[1], columns, b[1], steps // 64, sums, stride, True)
         else:
             amx.dot_us(rows, a[1], columns, b[1], steps // 64, sums, stride, True)
-    elif kernel == VNNI:
+    elif kernel == BYTES:
         rows, columns = a[0] + first, b[0] + first * 16
         for row in range(0, TILE, vnni.ROWS):
             vnni.dot(rows + row * a[1], a[1], columns, b[1], steps // 4, sums + row * stride, stride, True)
+    elif kernel == SHORTS:
+        rows, columns = a[0] + 2 * first, b[0] + 32 * first
+        for row in range(0, TILE, dots.ROWS):
+            where = (columns, b[1], steps // 2, sums + row * stride, stride, True)
+            dots.dot_shorts(rows + row * a[1], a[1], *where)
     else:
         for done in range(first, first + steps, chunk):
             many = min(chunk, first + steps - done)
             rows, columns = a[0] + 4 * done, b[0] + 64 * done
-            for row in range(0, TILE, floats.ROWS):
+            for row in range(0, TILE, dots.ROWS):
                 where = (columns, b[1], many, sums + row * stride, stride, done == first)
-                floats.dot32(rows + row * a[1], a[1], *where)
+                dots.dot32(rows + row * a[1], a[1], *where)
 
 
 @njit
@@ -261,7 +266,7 @@ def checked_sums(
     Those are bits of ``doubts``. Only ``size`` rows are of a meaning. ends (2, columns): the smallest and the largest
     sums, to be lowered and raised.
 
-    kernel: AMX or VNNI for bytes, else floats. a, b, depth: as in ``tile_sums``. corrections (units + 1, columns): what
+    kernel: of 32-bit sums, see ``packing``. a, b, depth: as in ``tile_sums``. corrections (units + 1, columns): what
     sums lack after so many units of steps. half_start: half of what they start from. column_norms, bounds, norms: a row
     for each level, see ``judge``; norms of ``size`` rows. pieces: room. doubts: (rows, strips).
     """
@@ -271,7 +276,7 @@ def checked_sums(
             longest[level] = max(longest[level], norms[level, row])
     # float32 errs by less, and middles by 1
     most, doubtful = limit * (1 - 2.0**-20) - 2.0, np.int64(0)
-    if kernel == AMX:
+    if kernel == TILES:
         amx.configure(settings.ctypes.data)
     for column in range(0, sums.shape[0] * TILE, TILE):
         level = levels - 1
@@ -308,6 +313,6 @@ def checked_sums(
                 ends.ctypes.data + 4 * column,
                 ends.strides[0],
             )
-    if kernel == AMX:
+    if kernel == TILES:
         amx.release()
     return bool(doubtful != 0)

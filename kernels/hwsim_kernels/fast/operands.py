@@ -166,9 +166,9 @@ def unit_sums(rows: Units, flip: Int, steps: Int, factor: Int, sums: Ints) -> No
 
 
 @njit
-def to_floats(rows: Units, flip: Int, offset: Int, size: Int, floats: NDArray[Any]) -> None:
-    """Write units (rows, depth) as the operands that they stand for."""
+def to_operands(rows: Units, flip: Int, offset: Int, size: Int, operands: NDArray[Any]) -> None:
+    """Write units (rows, depth) as the operands that they stand for: floats, or integers of 16 bits."""
     # rows can be shorter than a vector; a difference of 32 bits would have 64, which few processors make floats of
-    units, whole, turn, less = rows.reshape(-1), floats.reshape(-1), rows.dtype.type(flip), np.int32(offset)
+    units, whole, turn, less = rows.reshape(-1), operands.reshape(-1), rows.dtype.type(flip), np.int32(offset)
     for place in range(size * rows.shape[1]):
         whole[place] = np.int32(np.int32(units[place] ^ turn) - less)

@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._types import Ints
 from hwsim_kernels.fast.datapath import Datapath
+from hwsim_kernels.fast.dots import LIMIT32, LIMIT64
 from hwsim_kernels.fast.features import AMX, VNNI
-from hwsim_kernels.fast.floats import LIMIT32, LIMIT64
 from hwsim_kernels.fast.memory import lined_up
+from hwsim_kernels.fast.pairs import ADDED
 
-BYTES = 0
-FLOAT32 = 1
-FLOAT64 = 2
+FLOAT64, FLOAT32, SHORTS, BYTES, TILES = range(5)
+"""Micro-kernels: of operands in lanes, see ``dots``; then of bytes, those of VNNI and of AMX."""
+
+KERNELS = "float64", "float32", "int16", "vnni", "amx"
+"""Their names."""
 
 PANEL = 16
 """Columns of a panel. Micro-kernels take two at a time."""
@@ -32,6 +35,12 @@ TILE_STEPS = 64
 FOUR = 4
 """Steps of one instruction of VNNI."""
 
+TOGETHER = 1, 1, 2, FOUR, TILE_STEPS
+"""Steps of one instruction of each micro-kernel."""
+
+ELEMENTS = np.float64, np.float32, np.int16, np.uint8, np.uint8
+"""The types of operands that each of them reads."""
+
 MOST_STEPS = 1 << 14
 """Steps up to which the sums of bytes times bytes, two pairs of them, stay within 32 bits."""
 
@@ -39,25 +48,32 @@ DIGITS = 3
 """Signed bytes of a weight at most."""
 
 SHORTEST = 16
-"""Steps that a float32 sum must be able to hold to be worth its while."""
+"""Steps that a sum in lanes must be able to hold to be worth its while."""
+
+SHORT = 1 << 15
+"""A lane of 16 bits holds integers below this."""
+
+LINE = 64
+"""Rows of operands that saturating sums are made of come in multiples of this."""
 
 
 class Layout(NamedTuple):
     """How a layer is computed on one tier.
 
-    ``panels``: bytes (groups, digits, panels, depth / 4, 16, 4) or floats (groups, panels, depth, 16). ``depth``: steps
-    with those of no weight that fill up the last instruction. ``planes``: bytes of a unit. ``chunk``: steps after which
-    a float sum is emptied. ``start`` (channels,): what sums start from. ``wide``: whether they need 64 bits. ``runs``:
-    see ``runs_of``. ``blank`` (c,): the units of a pixel outside. ``signed``: units are signed as they are.
-    ``raised``: what the weights in panels lack, see ``raise_of``; every sum lacks that times the sum of its units.
-    ``natural``: lower bytes of weights are unsigned, and units as they are, which AMX can take. ``direct``: the rows of
-    operands are the input's pixels, as they lie.
+    ``kernel``: one of the above. ``panels``: bytes (groups, digits, panels, depth / 4, 16, 4), integers of 16 bits
+    (groups, 1, panels, depth / 2, 16, 2) or floats (groups, 1, panels, depth, 16, 1). ``depth``: steps with those of no
+    weight that fill up the last instruction. ``length``: units of a row with what may follow the last step. ``planes``:
+    bytes of a unit. ``chunk``: steps after which a sum in lanes is emptied. ``start`` (channels,): what sums start
+    from. ``wide``: whether they need 64 bits. ``runs``: see ``runs_of``. ``blank`` (c,): the units of a pixel outside.
+    ``signed``: units are signed as they are. ``raised``: what the weights in panels lack, see ``raise_of``; every sum
+    lacks that times the sum of its units. ``natural``: lower bytes of weights are unsigned, and units as they are,
+    which AMX can take. ``direct``: the rows of operands are the input's pixels, as they lie.
     """
 
-    tier: int
-    kind: int
+    kernel: int
     panels: NDArray[Any]
     depth: int
+    length: int
     planes: int
     digits: int
     chunk: int
@@ -95,42 +111,42 @@ def runs_of(taps: Ints, channels: int, spread: Ints) -> Ints:
     return np.ascontiguousarray(np.column_stack([taps[first], lengths, across]), np.int64)
 
 
-def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], operand: int, path: Datapath) -> Layout | None:
+def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], path: Datapath) -> Layout | None:
     """Return how to compute exact sums on a tier, or None if only the plain way is left.
 
-    kind: the type of the stored codes, of one byte or two. view: (h, w, c) of the input. ``operand`` bounds operands.
-    Steps keep their order where a saturating stage will want to see it. The caller has proved that sums stay below
-    2**53.
+    kind: the type of the stored codes, of one byte or two. view: (h, w, c) of the input. Steps keep their order where a
+    saturating stage will want to see it. The caller has proved that sums stay below 2**53.
     """
     _, steps, outputs = path.weights.shape
     order: Ints = sorted_steps(path.taps) if path.exact else np.arange(steps, dtype=np.int64)
     arranged = path.weights[:, order].astype(np.int64)
+    operand = path.largest_operand(kind)
     most = int((np.abs(arranged).sum(axis=1).reshape(-1) * operand + np.abs(path.start)).max(initial=0))
     bits = 8 * kind.itemsize
     raised = raise_of(arranged) if tier == VNNI else 0
     digits = bytes_of(arranged) if tier == AMX else digits_of(arranged - raised)
-    made_of, chunk = BYTES, 0
-    if tier not in (AMX, VNNI) or digits > DIGITS or steps > MOST_STEPS:
-        made_of, chunk = float_kind(arranged, operand, most)
+    if tier in (AMX, VNNI) and digits <= DIGITS and steps <= MOST_STEPS:
+        kernel, chunk = TILES if tier == AMX else BYTES, 0
+    else:
+        kernel, chunk = in_lanes(arranged, path.operands(kind), most)
+        raised, digits = 0, 1
     fill, codes = path.outside + path.zero_point, np.iinfo(kind)
-    if (made_of == FLOAT64 and most >= LIMIT64) or not codes.min <= fill <= codes.max:
+    if (kernel == FLOAT64 and most >= LIMIT64) or not codes.min <= fill <= codes.max:
         return None
-    natural = made_of == BYTES and tier == AMX
-    as_signed = kind.kind == "i" and natural
+    as_signed = kind.kind == "i" and kernel == TILES
     flip = 1 << (bits - 1) if kind.kind == "i" and not as_signed else 0
     offset = path.zero_point + flip
-    start = path.start - (offset * arranged.sum(axis=1).reshape(-1) if made_of == BYTES else 0)
+    start = path.start - (offset * arranged.sum(axis=1).reshape(-1) if kernel >= BYTES else 0)
     channels = view[2]
     runs = runs_of(path.taps[order], channels, path.spread)
-    unit = TILE_STEPS if tier == AMX or not path.exact else FOUR
-    depth = -(-steps // unit) * unit if made_of == BYTES else steps
+    unit = TOGETHER[kernel]
+    depth = -(-steps // unit) * unit
+    length = depth if path.exact else -(-steps // LINE) * LINE
     return Layout(
-        tier=tier,
-        kind=made_of,
-        panels=byte_panels(arranged - raised, depth, digits, natural=natural)
-        if made_of == BYTES
-        else float_panels(arranged, made_of),
+        kernel=kernel,
+        panels=panels_of(arranged - raised, kernel, depth, digits),
         depth=depth,
+        length=length,
         planes=bits // 8,
         digits=digits,
         chunk=chunk,
@@ -139,12 +155,12 @@ def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], operand: 
         offset=offset,
         blank=np.full(channels, fill & ((1 << bits) - 1), f"u{kind.itemsize}"),
         signed=as_signed,
-        natural=natural,
-        raised=raised if made_of == BYTES else 0,
+        natural=kernel == TILES,
+        raised=raised,
         start=start,
-        wide=made_of == FLOAT64 or most >= 1 << 31 or (made_of == BYTES and (digits > 1 or bits > 8)),
+        wide=kernel == FLOAT64 or most >= 1 << 31 or (kernel >= BYTES and (digits > 1 or bits > 8)),
         runs=runs,
-        direct=runs.tolist() == [[0, 0, 0, depth, 0]] and depth == channels and in_place(path, view),
+        direct=runs.tolist() == [[0, 0, 0, length, 0]] and length == channels and in_place(path, view),
     )
 
 
@@ -153,12 +169,23 @@ def in_place(path: Datapath, view: tuple[int, int, int]) -> bool:
     return bool((path.strides == 1).all() and (path.spread == 1).all() and path.positions == view[:2])
 
 
-def float_kind(weights: Ints, operand: int, most: int) -> tuple[int, int]:
-    """Return the kind of float whose sums of ``chunk`` steps are exact, and the chunk; ``most`` bounds whole sums."""
-    product = max(int(np.abs(weights).max(initial=1)) * operand, 1)
-    chunk = (LIMIT32 - 1) // product
-    if chunk >= min(SHORTEST, weights.shape[1]) and most < 1 << 31:
-        return FLOAT32, chunk
+def in_lanes(weights: Ints, operands: tuple[int, int], most: int) -> tuple[int, int]:
+    """Return the micro-kernel of operands in lanes that is fastest, and after how many steps its sums are emptied.
+
+    operands: the least and the largest; ``most`` bounds whole sums.
+    """
+    steps, heaviest = weights.shape[1], int(np.abs(weights).max(initial=1))
+    product = max(heaviest * max(map(abs, operands)), 1)
+    shorts = ADDED and heaviest < SHORT and min(operands) >= -SHORT and max(operands) < SHORT
+    if most < 1 << 31:
+        chunk = (LIMIT32 - 1) // product
+        if shorts:
+            return SHORTS, steps + 1
+        if chunk >= min(SHORTEST, steps):
+            return FLOAT32, chunk
+    chunk = ((1 << 31) - 1) // product // 2 * 2
+    if shorts and chunk >= SHORTEST:
+        return SHORTS, chunk
     return FLOAT64, (LIMIT64 - 1) // product
 
 
@@ -203,26 +230,21 @@ def bytes_of(weights: Ints) -> int:
     return -(-(max(high, -low - 1).bit_length() + 1) // 8)
 
 
-def byte_panels(weights: Ints, depth: int, digits: int, *, natural: bool) -> NDArray[np.int8]:
-    """Return weights (groups, steps, outputs) as bytes, four steps of a column side by side, filled up to ``depth``.
+def panels_of(weights: Ints, kernel: int, depth: int, digits: int) -> NDArray[Any]:
+    """Return weights (groups, steps, outputs) as a micro-kernel reads them; see ``Layout``.
 
-    ``natural``: all but the highest byte are unsigned, else all are signed.
+    Steps of one instruction stand side by side. All bytes of a weight are signed, but for tiles the highest alone.
     """
     groups, steps, outputs = weights.shape
     padded = np.zeros((groups, depth, -(-outputs // 32) * 32), np.int64)
     padded[:, :steps, :outputs] = weights
     parts: list[Ints] = []
     for number in range(digits):
-        digit = padded & 255 if natural and number < digits - 1 else signed_byte(padded)
+        last = number == digits - 1
+        digit = padded if kernel < BYTES else padded & 255 if kernel == TILES and not last else signed_byte(padded)
         parts.append(digit)
         padded = (padded - digit) >> 8
-    split: Ints = np.stack(parts, axis=1).reshape(groups, digits, padded.shape[1] // 4, 4, -1, PANEL)
-    return lined_up(split.transpose(0, 1, 4, 2, 5, 3).astype(np.uint8)).view(np.int8)
-
-
-def float_panels(weights: Ints, kind: int) -> NDArray[Any]:
-    """Return weights (groups, steps, outputs) as floats, the columns of a panel side by side."""
-    groups, steps, outputs = weights.shape
-    padded = np.zeros((groups, steps, -(-outputs // 32) * 32), np.float32 if kind == FLOAT32 else np.float64)
-    padded[:, :, :outputs] = weights
-    return lined_up(padded.reshape(groups, steps, -1, PANEL).transpose(0, 2, 1, 3))
+    together = FOUR if kernel >= BYTES else TOGETHER[kernel]
+    split: Ints = np.stack(parts, axis=1).reshape(groups, digits, depth // together, together, -1, PANEL)
+    arranged = lined_up(split.transpose(0, 1, 4, 2, 5, 3).astype(ELEMENTS[kernel]))
+    return arranged.view(np.int8) if kernel >= BYTES else arranged

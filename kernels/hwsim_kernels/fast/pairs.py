@@ -1,4 +1,4 @@
-"""Integers of 16 bits in lanes, and sums of two neighbours' products, for micro-kernels that go along the steps."""
+"""Integers of 16 bits in lanes, and sums of two neighbours' products."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ LANES = 16 if "avx512bw" in HOST else 8
 """Sums of two products that one instruction forms."""
 
 STEPS = 2 * LANES
+
+ADDED = bool(HOST & {"avx2", "avx512bw"})
+"""Whether an instruction adds up the products of two pairs."""
 
 KIND = vector(I32, LANES)
 SHORTS = vector(I16, STEPS)
@@ -50,3 +53,12 @@ def products(builder: Any, one: Any, other: Any) -> Any:
     each = builder.mul(builder.sext(one, wide), builder.sext(other, wide))
     sides = [builder.shuffle_vector(each, each, ir.Constant(KIND, list(range(first, STEPS, 2)))) for first in (0, 1)]
     return builder.add(*sides)
+
+
+def add_products(builder: Any, totals: Any, one: Any, other: Any) -> Any:
+    """Return totals of 32 bits with the products of pairs added that stand in words of as many lanes."""
+    kind = totals.type
+    if "avx512vnni" in HOST and kind.count == LANES:
+        return call(builder, "llvm.x86.avx512.vpdpwssd.512", kind, [totals, one, other])
+    shorts = vector(I16, 2 * kind.count)
+    return builder.add(totals, products(builder, *(builder.bitcast(each, shorts) for each in (one, other))))

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast.bits import bit_lengths
-from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.layers import no_divisors
 from hwsim_kernels.fast.looks import Norms, checked_sums, row_norms
 from hwsim_kernels.fast.memory import LINE
-from hwsim_kernels.fast.operands import Units, gather_units, to_bytes, to_floats
-from hwsim_kernels.fast.packing import BYTES, Layout
+from hwsim_kernels.fast.operands import Units, gather_units, to_bytes, to_operands
+from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, prove_alone, settle
 from hwsim_kernels.fast.strips import LARGEST, LEAST
@@ -62,7 +61,6 @@ def saturating_layer(
     limit = float(min(how.limits[1], -how.limits[0])) if how.limits[0] < 0 else -1.0
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
     in_place = form.direct and units.ctypes.data % LINE == 0
-    kernel = form.tier if form.kind == BYTES else PORTABLE
     counters, none = tally.counters[0], no_divisors()
     point, bins = steps.points[0], steps.bins[0] if tally.counted else 0
     for position in range(0, codes.shape[0], block):
@@ -77,17 +75,17 @@ def saturating_layer(
             if room.operands.itemsize == 1:
                 to_bytes(rows, form.flip, size, room.operands)
             else:
-                to_floats(rows, form.flip, form.offset, size, room.operands[0])
+                to_operands(rows, form.flip, form.offset, size, room.operands[0])
             address, stride = room.operands.ctypes.data, room.operands.strides[1]
         room.ends[0], room.ends[1] = MOST, -MOST
         row_norms(rows, size, how.fits.size, how.flip, how.offset, room.squares, room.norms)
         doubtful = checked_sums(
-            kernel,
+            form.kernel,
             form.signed,
             form.chunk,
             how.settings,
             (address, stride),
-            (form.panels.ctypes.data, form.depth * 16 * form.panels.itemsize),
+            (form.panels.ctypes.data, form.panels.strides[2]),
             form.depth,
             how.corrections,
             how.half_start,

@@ -13,7 +13,7 @@ from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, VNNI
 from hwsim_kernels.fast.looks import SLACK, UNIT
 from hwsim_kernels.fast.memory import lined_up
-from hwsim_kernels.fast.packing import BYTES, Layout
+from hwsim_kernels.fast.packing import BYTES, TILES, Layout
 from hwsim_kernels.fast.stepwise import PAIRS, WORDS, Saturation
 from hwsim_kernels.fast.words import LEAST_FIELD, ROWS, WIDTH, longest, mark_bits
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
@@ -167,9 +167,9 @@ def looks_of(path: Datapath, weights: Ints, start: Ints, form: Layout, operand: 
     whole[:steps] = weights
     by_unit = whole.reshape(units, UNIT, columns)
     corrections = np.tile(start, ((1 << (levels - 1)) + 1, 1))
-    if form.kind == BYTES:
+    if form.kernel >= BYTES:
         # what units exceed operands by: AMX takes signed units as they are
-        excess = path.zero_point if form.tier == AMX else form.offset
+        excess = path.zero_point if form.kernel == TILES else form.offset
         totals = by_unit.sum(axis=1).cumsum(axis=0)
         corrections[1 : units + 1] -= excess * totals
         corrections[units + 1 :] = corrections[units]

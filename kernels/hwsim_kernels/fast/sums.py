@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
-from hwsim_kernels.fast import amx, floats, vnni
-from hwsim_kernels.fast.features import AMX
-from hwsim_kernels.fast.operands import copy, gather_units, to_bytes, to_floats, unit_sums
-from hwsim_kernels.fast.packing import PANEL
+from hwsim_kernels.fast import amx, dots, vnni
+from hwsim_kernels.fast.operands import copy, gather_units, to_bytes, to_operands, unit_sums
+from hwsim_kernels.fast.packing import BYTES, PANEL, TILES
 
 BLOCK_ROWS = 32
 """Rows of a block come in multiples of this."""
@@ -24,42 +23,49 @@ PAIR = 32
 """Columns of two panels."""
 
 NEAR = 256
-"""Steps of floats of a panel that stay in the innermost cache while rows pass."""
+"""Steps of operands in lanes whose weights stay in the innermost cache while rows pass."""
 
 
 @njit
 def dot_panels(
-    tier: Int,
+    kernel: Int,
     signs: tuple[Flag, Flag],
     place: tuple[Int, Int],
     rows: Int,
-    panels: NDArray[np.int8],
+    panels: NDArray[Any],
     digit: Int,
     first: Int,
     sums: tuple[Int, Int],
     fresh: Flag,
 ) -> None:
-    """Form the products of bytes and the two panels from ``first`` on as 32-bit sums; see ``dot_bytes``."""
-    depth = panels.shape[2] * 4
+    """Form the products of rows and the two panels from ``first`` on as 32-bit sums; see ``dot_bytes``.
+
+    kernel: one of bytes, or that of 16-bit integers.
+    """
+    many = panels.shape[2]
     address, length = place
-    panel = depth * 16
-    weights = panels.ctypes.data + (digit * panels.shape[1] + first) * panel
+    panel = panels.strides[1]
+    weights = panels.ctypes.data + digit * panels.strides[0] + first * panel
     target, stride = sums
-    if tier == AMX:
+    if kernel == TILES:
+        many //= 16
         for row in range(0, rows, 32):
             a, c = address + row * length, target + row * stride
             if signs[0] and signs[1]:
-                amx.dot_ss(a, length, weights, panel, depth // 64, c, stride, fresh)
+                amx.dot_ss(a, length, weights, panel, many, c, stride, fresh)
             elif signs[0]:
-                amx.dot_su(a, length, weights, panel, depth // 64, c, stride, fresh)
+                amx.dot_su(a, length, weights, panel, many, c, stride, fresh)
             elif signs[1]:
-                amx.dot_us(a, length, weights, panel, depth // 64, c, stride, fresh)
+                amx.dot_us(a, length, weights, panel, many, c, stride, fresh)
             else:
-                amx.dot_uu(a, length, weights, panel, depth // 64, c, stride, fresh)
+                amx.dot_uu(a, length, weights, panel, many, c, stride, fresh)
     else:
         for row in range(0, rows, vnni.ROWS):
             a, c = address + row * length, target + row * stride
-            vnni.dot(a, length, weights, panel, depth // 4, c, stride, fresh)
+            if kernel == BYTES:
+                vnni.dot(a, length, weights, panel, many, c, stride, fresh)
+            else:
+                dots.dot_shorts(a, length, weights, panel, many, c, stride, fresh)
 
 
 @njit
@@ -74,7 +80,7 @@ def first_panel(sums: NDArray[np.int32], rows: Int) -> NDArray[np.int32]:
 
 @njit
 def dot_bytes(
-    tier: Int,
+    kernel: Int,
     signs: tuple[Flag, Flag],
     place: tuple[Int, Int],
     rows: Int,
@@ -89,7 +95,7 @@ def dot_bytes(
     row. panels: (digits, panels, depth / 4, 16, 4). rows: a multiple of 32. sums: address, and bytes from row to row.
     """
     for first in range(0, panels.shape[1], 2):
-        dot_panels(tier, signs, place, rows, panels, digit, first, (sums[0] + first * 64, sums[1]), fresh)
+        dot_panels(kernel, signs, place, rows, panels, digit, first, (sums[0] + first * 64, sums[1]), fresh)
 
 
 @njit
@@ -117,7 +123,7 @@ def join_parts(partial: NDArray[np.int32], start: Ints, lacking: Ints, first: In
 
 @njit
 def byte_sums(
-    tier: Int,
+    kernel: Int,
     signed: Flag,
     natural: Flag,
     settings: NDArray[np.uint8],
@@ -137,11 +143,11 @@ def byte_sums(
     column of sums that the panels begin with.
     """
     rows, digits = sums.shape[0], panels.shape[0]
-    if tier == AMX:
+    if kernel == TILES:
         amx.configure(settings.ctypes.data)
     if partial.size == 0:
         target = (sums.ctypes.data + first * sums.itemsize, sums.strides[0])
-        dot_bytes(tier, (signed, True), place, rows, panels, 0, target, True)
+        dot_bytes(kernel, (signed, True), place, rows, panels, 0, target, True)
     else:
         for weight in range(planes[0] + digits - 1):
             lowest = max(0, weight - planes[0] + 1)
@@ -150,39 +156,44 @@ def byte_sums(
                 signs = (signed and plane == planes[0] - 1, not natural or digit == digits - 1)
                 where = (place[0] + plane * planes[1], place[1])
                 part = (partial.ctypes.data + weight * partial.strides[0], partial.strides[1])
-                dot_bytes(tier, signs, where, rows, panels, digit, part, digit == lowest)
+                dot_bytes(kernel, signs, where, rows, panels, digit, part, digit == lowest)
         join_parts(partial[:, :rows], start, lacking, first, sums)
-    if tier == AMX:
+    if kernel == TILES:
         amx.release()
 
 
 @njit
-def float_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, sums: NDArray[Any]) -> None:
-    """Form the sums of float rows (rows, depth) and panels (panels, depth, 16) from column ``begin`` on."""
+def lane_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, sums: NDArray[Any]) -> None:
+    """Form the sums of operands in lanes (rows, depth) and panels (panels, depth / n, 16, n) from column ``begin`` on.
+
+    n is 2 for integers of 16 bits, else 1.
+    """
     depth, size = rows.shape[1], rows.itemsize
     chunk = min(chunk, NEAR)
-    panel = depth * 16 * size
+    panel, line, together = panels.strides[0], rows.strides[0], panels.shape[3]
     stride, across = sums.strides[0], sums.itemsize * 16
     target = sums.ctypes.data + begin * sums.itemsize
     for column in range(0, panels.shape[0], 2):
         for first in range(0, depth, chunk):
-            steps = min(chunk, depth - first)
+            many = min(chunk, depth - first) // together
             b = panels.ctypes.data + column * panel + first * 16 * size
-            if size == 4:
-                for row in range(0, rows.shape[0], floats.ROWS):
-                    a = rows.ctypes.data + (row * depth + first) * size
-                    place = target + row * stride + column * across
-                    floats.dot32(a, depth * size, b, panel, steps, place, stride, first == 0)
-            else:
-                for row in range(0, rows.shape[0], floats.ROWS // 2):
-                    a = rows.ctypes.data + (row * depth + first) * size
-                    place = target + row * stride + column * across
-                    floats.dot64(a, depth * size, b, panel, steps, place, stride, first == 0)
+            ahead = dots.ROWS if size < 8 else dots.ROWS // 2
+            for row in range(0, rows.shape[0], ahead):
+                a = rows.ctypes.data + row * line + first * size
+                place = target + row * stride + column * across
+                if size == 4:
+                    dots.dot32(a, line, b, panel, many, place, stride, first == 0)
+                elif size == 8:
+                    dots.dot64(a, line, b, panel, many, place, stride, first == 0)
+                elif sums.itemsize == 4:
+                    dots.dot_shorts(a, line, b, panel, many, place, stride, first == 0)
+                else:
+                    dots.dot_shorts_wide(a, line, b, panel, many, place, stride, first == 0)
 
 
 @njit
 def block_of_bytes(
-    tier: Int,
+    kernel: Int,
     signed: Flag,
     natural: Flag,
     raised: Int,
@@ -221,11 +232,11 @@ def block_of_bytes(
             to_bytes(rows, flip, size, planes)
             place, parts = (planes.ctypes.data, planes.strides[1]), (planes.shape[0], planes.strides[0])
         first = group * outputs
-        byte_sums(tier, signed, natural, settings, place, parts, panels[group], partial, start, lacking, first, sums)
+        byte_sums(kernel, signed, natural, settings, place, parts, panels[group], partial, start, lacking, first, sums)
 
 
 @njit
-def block_of_floats(
+def block_of_lanes(
     offset: Int,
     chunk: Int,
     units: NDArray[Any],
@@ -242,12 +253,12 @@ def block_of_floats(
     operands: NDArray[Any],
     sums: NDArray[Any],
 ) -> None:
-    """Do what ``block_of_bytes`` does, by floats: operands (rows, depth), and ``start`` is added in the end."""
+    """Do what ``block_of_bytes`` does, operands in lanes (rows, depth); sums of 64 bits get ``start`` at the end."""
     groups = panels.shape[0]
     for group in range(groups):
         gather_units(units, blank, runs, window, group * (units.shape[3] // groups), position, size, rows)
-        to_floats(rows, flip, offset, size, operands)
-        float_sums(operands, panels[group], chunk, group * outputs, sums)
+        to_operands(rows, flip, offset, size, operands)
+        lane_sums(operands, panels[group, 0], chunk, group * outputs, sums)
     if sums.itemsize > 4:
         for row in range(sums.shape[0]):
             for c in range(sums.shape[1]):

@@ -1,0 +1,166 @@
+"""The micro-kernels of any machine: exact sums of operands that stand in lanes as integers of 16 bits or as floats.
+
+Two products of 16-bit integers and their sum are one instruction of many processors; sums of 32 bits wrap, which is
+right for every sum that fits them. A float holds every integer up to its limit, 2**24 or 2**53, so sums of products
+that stay below are exact in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numba import types
+
+from hwsim_kernels.fast import pairs
+from hwsim_kernels.fast.ir import (
+    F32,
+    F64,
+    HOST,
+    I32,
+    I64,
+    at,
+    call,
+    constant,
+    ir,
+    load,
+    loop,
+    machine_code,
+    splat,
+    store,
+    vector,
+)
+
+ROWS = 8
+LIMIT32 = 1 << 24
+LIMIT64 = 1 << 53
+
+AHEAD = 4
+"""Rows whose sums stay in registers together."""
+
+ACROSS = 32 if "avx512f" in HOST else 16
+"""Columns of 32-bit sums, twice those of 64 bits, that they are wide: with half as many registers, half as wide."""
+
+
+class Lanes(NamedTuple):
+    """What a micro-kernel multiplies: ``element`` (two integers of 16 bits together, or a float) in so many lanes.
+
+    ``sums`` is the type of sums in memory. ``add(builder, total, operands, weights)`` adds products, and
+    ``whole(builder, total)`` makes integers of that type of what they add up to.
+    """
+
+    element: Any
+    count: int
+    sums: Any
+    add: Callable[[Any, Any, Any, Any], Any]
+    whole: Callable[[Any, Any], Any]
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes an element has."""
+        return 8 if self.element is F64 else 4
+
+
+def _dot(lanes: Lanes, rows: int) -> Any:
+    """Return the intrinsic for such lanes, and for so many rows."""
+    kind, size = vector(lanes.element, lanes.count), lanes.size
+    integers, step = vector(lanes.sums, lanes.count), lanes.sums.width // 8
+    columns = max(ACROSS * 4 // size, lanes.count)
+
+    @machine_code
+    def dot(
+        context: Any,
+        a: Any,
+        a_stride: Any,
+        b: Any,
+        b_stride: Any,
+        depth: Any,
+        sums: Any,
+        sums_stride: Any,
+        fresh: Any,
+    ) -> Any:
+        """Do what ``amx.dot_us`` does, with operands in lanes, and depth = elements of a row."""
+
+        def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            generate(builder, *arguments)
+            return target.get_dummy_value()
+
+        return types.void(*[types.intp] * 8), build
+
+    def generate(
+        builder: Any,
+        a: Any,
+        a_stride: Any,
+        b: Any,
+        b_stride: Any,
+        depth: Any,
+        sums: Any,
+        stride: Any,
+        fresh: Any,
+    ) -> None:
+        begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
+        for left in range(0, 32, columns):
+            panels = [
+                at(builder, b if column < 16 else at(builder, b, b_stride), column % 16 * size)
+                for column in range(left, left + columns, lanes.count)
+            ]
+            for top in range(0, rows, AHEAD):
+                tile(builder, (a, a_stride), panels, depth, (sums, stride), (top, left), begins)
+
+    def tile(
+        builder: Any, a: tuple[Any, Any], panels: list[Any], depth: Any, sums: tuple[Any, Any], corner: Any, begins: Any
+    ) -> None:
+        """Form the sums of ``AHEAD`` rows and ``columns`` columns from a corner on."""
+        top, left = corner
+        numbers = range(top, top + AHEAD)
+        starts = [at(builder, a[0], builder.mul(a[1], ir.Constant(I64, row))) for row in numbers]
+        first = [constant(kind, 0)] * (AHEAD * len(panels))
+        with loop(builder, depth, first) as (index, held, leave, last):
+            down, along = builder.mul(index, ir.Constant(I64, 16 * size)), builder.mul(index, ir.Constant(I64, size))
+            weights = [load(builder, kind, at(builder, panel, down)) for panel in panels]
+            made: list[Any] = []
+            for number, row in enumerate(starts):
+                operand = splat(builder, load(builder, lanes.element, at(builder, row, along)), lanes.count)
+                for column, weight in enumerate(weights):
+                    made.append(lanes.add(builder, held[number * len(panels) + column], operand, weight))
+            leave(made)
+        for number, value in enumerate(last):
+            row, column = divmod(number, len(panels))
+            offset = builder.mul(sums[1], ir.Constant(I64, top + row))
+            place = at(builder, at(builder, sums[0], offset), (left + column * lanes.count) * step)
+            before = builder.select(begins, constant(integers, 0), load(builder, integers, place))
+            store(builder, builder.add(before, lanes.whole(builder, value)), place)
+
+    return dot
+
+
+def _floats(element: Any, sums: Any, count: int) -> Lanes:
+    kind = vector(element, count)
+
+    def add(builder: Any, total: Any, operands: Any, weights: Any) -> Any:
+        name = f"llvm.fmuladd.v{count}f{sums.width}"
+        return call(builder, name, kind, [operands, weights, total])
+
+    return Lanes(element, count, sums, add, lambda builder, total: builder.fptosi(total, vector(sums, count)))
+
+
+dot_shorts = _dot(Lanes(I32, pairs.LANES, I32, pairs.add_products, lambda _, total: total), ROWS)
+"""8 rows of pairs of 16 bits, sums of 32 bits."""
+
+dot_shorts_wide = _dot(
+    Lanes(
+        I32,
+        pairs.LANES,
+        I64,
+        pairs.add_products,
+        lambda builder, total: builder.sext(total, vector(I64, pairs.LANES)),
+    ),
+    ROWS,
+)
+"""8 rows of pairs of 16 bits, sums of 32 bits, to 64-bit sums."""
+
+dot32 = _dot(_floats(F32, I32, 16), ROWS)
+"""8 rows of float32, sums below 2**24, to 32-bit sums."""
+
+dot64 = _dot(_floats(F64, I64, 8), ROWS // 2)
+"""4 rows of float64, sums below 2**53, to 64-bit sums."""

@@ -121,7 +121,7 @@ class Fused:
         low, high = self.points[index].bound or (-NARROW, NARROW)
         if step.negatives_only:
             kind = passage.SCALE_NEGATIVES
-        elif strips.half_up(pending):
+        elif strips.half_up(pending, self.channels):
             kind = passage.SCALE_SHORTLY if max(-low, high) < strips.SHORT else passage.SCALE_HALF_UP
         self.append(kind, pending, index)
 

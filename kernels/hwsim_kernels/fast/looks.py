@@ -40,9 +40,9 @@ from hwsim_kernels.fast.ir import (
     vector,
 )
 from hwsim_kernels.fast.operands import Units
-from hwsim_kernels.fast.packing import BYTES, SHORTS, TILES
+from hwsim_kernels.fast.packing import BYTES, SHORTS, TILE_STEPS, TILES
 
-UNIT = 64
+UNIT = TILE_STEPS
 """Steps of the shortest piece."""
 
 TILE = 32
@@ -85,15 +85,14 @@ def row_norms(
 ) -> None:
     """Write half of the largest norm of a piece of each row's operands to ``norms`` (levels, rows).
 
-    Norms are no less than they are. Bytes of a row behind ``steps``, if there are any, are 0. squares: room for a
+    Norms are no less than they are. Rows of bytes are 0 behind ``steps``, up to a multiple of UNIT. squares: room for a
     number for each unit.
     """
     turn, off = rows.dtype.type(flip), np.int64(offset)
     levels, units = norms.shape[0], (steps + UNIT - 1) // UNIT
-    in_lines = rows.itemsize == 1 and units * UNIT <= rows.shape[1]
     unused = (units * UNIT - steps) * (flip - off) * (flip - off)
     for row in range(size):
-        if in_lines:
+        if rows.itemsize == 1:
             square_sums(rows.ctypes.data + row * rows.strides[0], units, flip, offset, squares.ctypes.data)
             squares[units - 1] -= unused
         else:

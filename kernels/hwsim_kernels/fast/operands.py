@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
+from hwsim_kernels.fast import pairs
 from hwsim_kernels.fast.ir import (
     ADDRESS,
     HOST,
@@ -24,10 +25,14 @@ from hwsim_kernels.fast.ir import (
     ir,
     loop,
     machine_code,
+    store,
     vector,
 )
 
 _LINE = 64
+
+SHORT = 2
+"""Bytes of an integer of 16 bits."""
 
 Units = NDArray[Any]
 """Codes read as unsigned integers of 8 or 16 bits."""
@@ -165,10 +170,31 @@ def unit_sums(rows: Units, flip: Int, steps: Int, factor: Int, sums: Ints) -> No
         sums[p] = factor * total
 
 
+@machine_code
+def spread_bytes(context: Any, source: Any, many: Any, flip: Any, offset: Any, target: Any) -> Any:
+    """Write the operands that ``many`` times ``pairs.STEPS`` bytes stand for as integers of 16 bits."""
+
+    def build(machine: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        source, many, flip, offset, target = arguments
+        with loop(builder, many, []) as (index, _, leave, _last):
+            first = builder.mul(index, ir.Constant(I64, pairs.STEPS))
+            operands = pairs.operands_at(builder, at(builder, source, first), flip, offset)
+            store(builder, operands, at(builder, target, builder.mul(first, ir.Constant(I64, 2))))
+            leave([])
+        return machine.get_dummy_value()
+
+    return types.void(*[types.intp] * 5), build
+
+
 @njit
 def to_operands(rows: Units, flip: Int, offset: Int, size: Int, operands: NDArray[Any]) -> None:
     """Write units (rows, depth) as the operands that they stand for: floats, or integers of 16 bits."""
     # rows can be shorter than a vector; a difference of 32 bits would have 64, which few processors make floats of
     units, whole, turn, less = rows.reshape(-1), operands.reshape(-1), rows.dtype.type(flip), np.int32(offset)
-    for place in range(size * rows.shape[1]):
+    done, total = 0, size * rows.shape[1]
+    if rows.itemsize == 1 and operands.itemsize == SHORT and total >= pairs.STEPS:
+        many = total // pairs.STEPS
+        spread_bytes(rows.ctypes.data, many, flip, offset, operands.ctypes.data)
+        done = many * pairs.STEPS
+    for place in range(done, total):
         whole[place] = np.int32(np.int32(units[place] ^ turn) - less)

@@ -53,9 +53,6 @@ SHORTEST = 16
 SHORT = 1 << 15
 """A lane of 16 bits holds integers below this."""
 
-LINE = 64
-"""Rows of operands that saturating sums are made of come in multiples of this."""
-
 
 class Layout(NamedTuple):
     """How a layer is computed on one tier.
@@ -141,7 +138,7 @@ def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], path: Dat
     runs = runs_of(path.taps[order], channels, path.spread)
     unit = TOGETHER[kernel]
     depth = -(-steps // unit) * unit
-    length = depth if path.exact else -(-steps // LINE) * LINE
+    length = depth if path.exact else -(-steps // TILE_STEPS) * TILE_STEPS
     return Layout(
         kernel=kernel,
         panels=panels_of(arranged - raised, kernel, depth, digits),

@@ -488,17 +488,20 @@ def scaling(parameters: Ints, multiplier: Ints, shift: Ints, guard_bits: int, mo
     return bool((thresholds == thresholds[0]).all())
 
 
-def half_up(parameters: Ints) -> bool:
+def half_up(parameters: Ints, channels: int) -> bool:
     """Complete the parameters of a scaling for the kernels that round half up; return whether that is what it does.
 
-    Their products keep 16 bits behind the point, which must be all that decides.
+    Their products keep 16 bits behind the point, which must be all that decides. So a ratio with fewer gets more, in
+    numerator and denominator alike. Nothing changes where the answer is False.
     """
-    channels = int(np.count_nonzero(parameters[THRESHOLDS] != NEVER_UP))
     given = parameters[:, :channels]
     half = np.int64(1) << np.maximum(given[SHIFT] - 1, 0)
-    halves = (given[THRESHOLDS : THRESHOLDS + 4] == half).all() and (given[SEEN] & half).all()
-    if not channels or given[SHIFT].min() < 16 or not halves:
+    halves = (given[THRESHOLDS : THRESHOLDS + 4] == half) & (given[SEEN] & half != 0)
+    up = np.maximum(16 - given[SHIFT], 0)
+    if not (halves | (given[SHIFT] == 0)).all() or (given[MULTIPLIER] << up >= 1 << 31).any():
         return False
+    given[MULTIPLIER] <<= up
+    given[SHIFT] += up
     # the product has its lowest one as far up as those of both factors together
     free = np.log2(given[MULTIPLIER] & -given[MULTIPLIER], where=given[MULTIPLIER] > 0, out=np.full(channels, 62.0))
     given[INDIVISIBLE] = (np.int64(1) << np.clip(given[SHIFT] - free.astype(np.int64), 0, 31)) - 1

@@ -253,13 +253,13 @@ def scale_steadily(values: Array, parameters: Array, counters: Array, ledger: bo
 
 def scale_half_up(values: Array, parameters: Array, counters: Array, ledger: bool) -> None:
     """Scale half up."""
-    assert strips.half_up(parameters)
+    assert strips.half_up(parameters, parameters.shape[1])
     strips.scale_half_up(values, parameters, counters, ledger)
 
 
 def scale_shortly(values: Array, parameters: Array, counters: Array, ledger: bool) -> None:
     """Scale half up in half a lane."""
-    assert strips.half_up(parameters)
+    assert strips.half_up(parameters, parameters.shape[1])
     strips.scale_shortly(values, parameters, counters, ledger)
 
 
@@ -279,7 +279,7 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     elif kernel == "look":
         strips.look(values, parameters, counters)
     elif kernel == "scale_and_look":
-        assert strips.half_up(parameters)
+        assert strips.half_up(parameters, parameters.shape[1])
         counters = take(strips.counters(2, columns))
         strips.scale_and_look(values, take(np.stack([parameters, strips.moves(columns)])), counters, True)
     elif kernel == "scale_negatives":
@@ -377,7 +377,7 @@ def scaled_fit(counted: bool, rows: int, channels: int, take: Take) -> Left:
     columns = -(-channels // 32) * 32
     limits, parameters = strips.moves(columns), np.stack([scaling_of(columns), strips.moves(columns)])
     limits[strips.LOW], limits[strips.HIGH] = -128, 127
-    assert strips.half_up(parameters[0])
+    assert strips.half_up(parameters[0], columns)
     values, counters = take(values_of(rows, columns, 1 << 15)), take(strips.counters(2, columns))
     counts, histogram = take(counting.new_counts(channels)), take(np.zeros(16 * counted, np.int64))
     field, here = take(np.array([8, 1, SATURATE, 0], np.int64)), take(strips.counters(columns))

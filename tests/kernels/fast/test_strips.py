@@ -293,8 +293,8 @@ def check_half_up(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int, 
     columns, most = len(ratio), (strips.SHORT if short else 1 << 30) - 1
     limits = [min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio]
     block = data.draw(moved_blocks(limits))
-    assert completed(block.parameters, ratio, guard_bits, "half_up")
-    assert strips.half_up(block.parameters)
+    completed(block.parameters, ratio, guard_bits, "half_up")
+    assert strips.half_up(block.parameters, columns)
     expected, wanted = [Counted() for _ in range(columns)], []
     for row in block.values:
         moved = [move.of(value) for value, move in zip(row, block.moves, strict=True)]
@@ -325,7 +325,8 @@ def test_scale_negatives(data: st.DataObject, ratio: list[Ratio], mode: str, gua
     check_scaling(data, ratio, mode, guard_bits, negatives=True)
 
 
-far_ratios = ratios().filter(lambda ratio: ratio.shift >= 16)
+far_ratios = ratios().filter(lambda ratio: ratio.multiplier << max(16 - ratio.shift, 0) < 1 << 31)
+"""Ratios of which numerator and denominator leave room for 16 bits behind the point."""
 
 
 @examples(120)
@@ -341,7 +342,8 @@ def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: in
     block = data.draw(
         moved_blocks([min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio])
     )
-    assert completed(block.parameters, ratio, 0, "half_up") and strips.half_up(block.parameters)
+    completed(block.parameters, ratio, 0, "half_up")
+    assert strips.half_up(block.parameters, 32)
     second = strips.moves(32)
     second[strips.ADD] = add
     if clips:
@@ -363,12 +365,15 @@ def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: in
     assert resting.tolist() == strips.counters(2, 32).tolist()
 
 
-def test_only_what_rounds_half_up_far_enough_is_scaled_so() -> None:
-    for mode in STEADY:
-        for shift in (15, 16, 40):
-            parameters = strips.moves(16)
-            strips.scaling(parameters, np.array([3] * 10), np.array([shift] * 10), 0, code_of(mode))
-            assert strips.half_up(parameters) == (mode == "half_up" and shift >= 16)
+@pytest.mark.parametrize(("multiplier", "shift", "far"), [(3, 15, True), (1 << 29, 15, True), (1 << 30, 15, False)])
+@pytest.mark.parametrize("mode", STEADY)
+def test_only_what_rounds_half_up_far_enough_is_scaled_so(mode: str, multiplier: int, shift: int, far: bool) -> None:
+    parameters = strips.moves(16)
+    strips.scaling(parameters, np.full(10, multiplier), np.full(10, shift), 0, code_of(mode))
+    before = parameters.copy()
+    scales = strips.half_up(parameters, 10)
+    assert scales == (mode == "half_up" and far)
+    assert scales or np.array_equal(parameters, before)
 
 
 @pytest.mark.slow

@@ -16,6 +16,9 @@ from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., object])
 
+EMULATED = os.environ.get("HWSIM_EMULATE") == "1"
+"""Whether every tier is there, instructions that the processor lacks spelt out: slow, for tests of its kernels."""
+
 _HERE = Path(__file__).parent
 _DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_HERE.rglob("*.py")))).hexdigest()
 
@@ -23,13 +26,14 @@ _DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_HERE.rgl
 def _cache_folder() -> Path:
     """Return a folder for machine code: beside the sources if they can be written to, else the user's own."""
     beside = _HERE / "__pycache__"
+    name = f"numba-{_DIGEST[:12]}{'-emulated' if EMULATED else ''}"
     try:
         beside.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=beside):
-            return beside / f"numba-{_DIGEST[:12]}"
+            return beside / name
     except OSError:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return root / "hwsim" / f"numba-{_DIGEST[:12]}"
+        return root / "hwsim" / name
 
 
 def inlined(function: F) -> F:

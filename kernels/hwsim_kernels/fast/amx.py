@@ -7,17 +7,22 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from hwsim_kernels.fast import instructions
 from hwsim_kernels.fast.ir import (
     ADDRESS,
-    HOST,
     I8,
+    I32,
     I64,
     VOID,
     at,
     call,
+    constant,
     ir,
+    load,
     loop,
     machine_code,
+    splat,
+    store,
 )
 
 TILE_ROWS = 16
@@ -33,17 +38,12 @@ def tile_configuration() -> np.ndarray[Any, Any]:
     return settings
 
 
-def _emits() -> bool:
-    # compiled for the machine at hand: elsewhere LLVM could not select these instructions, and no tier calls them
-    return {"amx-int8", "amx-tile"} <= HOST
-
-
 @machine_code
 def configure(context: Any, settings: Any) -> Any:
     """Set up the tiles of this thread from the 64 bytes at an address."""
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if _emits():
+        if instructions.AMX:  # elsewhere LLVM could not select it
             call(builder, "llvm.x86.ldtilecfg", VOID, [builder.inttoptr(arguments[0], ADDRESS)])
         return target.get_dummy_value()
 
@@ -55,7 +55,7 @@ def release(context: Any) -> Any:
     """Give the tiles of this thread back."""
 
     def build(target: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
-        if _emits():
+        if instructions.AMX:
             call(builder, "llvm.x86.tilerelease", VOID, [])
         return target.get_dummy_value()
 
@@ -85,8 +85,10 @@ def _dot(instruction: str) -> Any:
         """
 
         def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            if _emits():
-                _build(builder, instruction, *arguments)
+            if instructions.AMX:
+                _build(builder, f"llvm.x86.{instruction}", *arguments)
+            elif instructions.emits(instructions.AMX):
+                _spell(builder, (instruction[-3] == "s", instruction[-2] == "s"), *arguments)
             return target.get_dummy_value()
 
         return types.void(*[types.intp] * 8), build
@@ -148,8 +150,47 @@ def _multiply(builder: Any, instruction: str, a: Any, a_stride: Any, b: Any, b_s
         call(builder, instruction, VOID, tiles)
 
 
+def _spell(
+    builder: Any,
+    signs: tuple[bool, bool],
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    b_stride: Any,
+    depth: Any,
+    sums: Any,
+    stride: Any,
+    fresh: Any,
+) -> None:
+    """Do without tiles what ``_build`` does."""
+    begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
+    fours = builder.mul(depth, ir.Constant(I64, TILE_BYTES // 4))
+    with loop(builder, ir.Constant(I64, 2 * TILE_ROWS), []) as (row, _, leave_row, _result):
+        mine, into = (at(builder, one, builder.mul(row, step)) for one, step in ((a, a_stride), (sums, stride)))
+        places = [at(builder, into, TILE_BYTES * column) for column in (0, 1)]
+        first = [
+            builder.select(begins, constant(instructions.SUMS, 0), load(builder, instructions.SUMS, one))
+            for one in places
+        ]
+        with loop(builder, fours, first) as (index, held, leave, last):
+            along, down = builder.mul(index, ir.Constant(I64, 4)), builder.mul(index, ir.Constant(I64, TILE_BYTES))
+            units = splat(builder, load(builder, I32, at(builder, mine, along)), instructions.LANES)
+            panels = [
+                load(builder, instructions.BYTES, at(builder, one, down)) for one in (b, at(builder, b, b_stride))
+            ]
+            leave(
+                [
+                    instructions.spelt_four(builder, total, (units, panel), signs)
+                    for total, panel in zip(held, panels, strict=True)
+                ]
+            )
+        for value, place in zip(last, places, strict=True):
+            store(builder, value, place)
+        leave_row([])
+
+
 # rows, columns: unsigned or signed bytes
-dot_uu = _dot("llvm.x86.tdpbuud")
-dot_us = _dot("llvm.x86.tdpbusd")
-dot_su = _dot("llvm.x86.tdpbsud")
-dot_ss = _dot("llvm.x86.tdpbssd")
+dot_uu = _dot("tdpbuud")
+dot_us = _dot("tdpbusd")
+dot_su = _dot("tdpbsud")
+dot_ss = _dot("tdpbssd")

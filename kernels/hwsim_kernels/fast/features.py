@@ -9,6 +9,7 @@ from functools import cache
 
 from numba.core import config
 
+from hwsim_kernels._jit import EMULATED
 from hwsim_kernels.fast.ir import HOST
 
 PLAIN = 0
@@ -44,9 +45,9 @@ def offered() -> dict[str, bool]:
     """Return which tiers work on this machine."""
     compiled = not config.DISABLE_JIT  # type: ignore[attr-defined]
     has = features()
-    vnni = compiled and {"avx512vnni", "avx512bw", "avx512vl"} <= has
+    vnni = compiled and (EMULATED or {"avx512vnni", "avx512bw", "avx512vl"} <= has)
     # registers step by AVX512-VNNI on tiles, too; every processor that has tiles has it
-    amx = vnni and {"amx-int8", "amx-tile"} <= has and tiles_permitted()
+    amx = vnni and (EMULATED or ({"amx-int8", "amx-tile"} <= has and tiles_permitted()))
     return {"plain": True, "numpy": True, "portable": compiled, "vnni": vnni, "amx": amx}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwsim_kernels.fast import instructions
 from hwsim_kernels.fast.ir import HOST, I8, I16, I32, call, constant, ir, load, splat, vector
 
 LANES = 16 if "avx512bw" in HOST else 8
@@ -58,7 +59,7 @@ def products(builder: Any, one: Any, other: Any) -> Any:
 def add_products(builder: Any, totals: Any, one: Any, other: Any) -> Any:
     """Return totals of 32 bits with the products of pairs added that stand in words of as many lanes."""
     kind = totals.type
-    if "avx512vnni" in HOST and kind.count == LANES:
-        return call(builder, "llvm.x86.avx512.vpdpwssd.512", kind, [totals, one, other])
+    if instructions.VNNI and kind == instructions.SUMS:
+        return instructions.add_two(builder, totals, one, other)
     shorts = vector(I16, 2 * kind.count)
     return builder.add(totals, products(builder, *(builder.bitcast(each, shorts) for each in (one, other))))

@@ -7,14 +7,12 @@ from typing import Any
 
 from numba import types
 
+from hwsim_kernels.fast import instructions
+from hwsim_kernels.fast.instructions import BYTES, LANES, SUMS
 from hwsim_kernels.fast.ir import (
-    HOST,
-    I8,
     I32,
     I64,
     at,
-    binding,
-    call,
     constant,
     ir,
     load,
@@ -22,18 +20,9 @@ from hwsim_kernels.fast.ir import (
     machine_code,
     splat,
     store,
-    vector,
 )
 
 ROWS = 8
-_LANES = 16
-_SUMS = vector(I32, _LANES)
-# LLVM 21 gave the instruction's operands their true type
-_BYTES = vector(I8, 64) if binding.llvm_version_info[0] >= 21 else _SUMS
-
-
-def _emits() -> bool:
-    return "avx512vnni" in HOST
 
 
 @machine_code
@@ -51,7 +40,7 @@ def dot(
     """Do what ``amx.dot_us`` does, for 8 rows, with depth = steps / 4."""
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if _emits():
+        if instructions.emits(instructions.VNNI):
             _build(builder, *arguments)
         return target.get_dummy_value()
 
@@ -77,8 +66,8 @@ def _build(
         for column in (0, 1)
     ]
     begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
-    nothing = constant(_SUMS, 0)
-    first = [builder.select(begins, nothing, load(builder, _SUMS, place)) for place in places]
+    nothing = constant(SUMS, 0)
+    first = [builder.select(begins, nothing, load(builder, SUMS, place)) for place in places]
     with loop(builder, depth, first) as (index, held, leave, last):
         made = _products(builder, rows, panels, index, held)
         leave(made)
@@ -89,12 +78,11 @@ def _build(
 def _products(builder: Any, rows: Sequence[Any], panels: Sequence[Any], index: Any, sums: Sequence[Any]) -> list[Any]:
     """Return sums with the products of four more steps of all rows and panels."""
     down, along = builder.mul(index, ir.Constant(I64, 64)), builder.mul(index, ir.Constant(I64, 4))
-    weights = [load(builder, _BYTES, at(builder, panel, down)) for panel in panels]
+    weights = [load(builder, BYTES, at(builder, panel, down)) for panel in panels]
     made: list[Any] = []
     for number, row in enumerate(rows):
-        four = splat(builder, load(builder, I32, at(builder, row, along)), _LANES)
-        operand = builder.bitcast(four, _BYTES)
-        for column in (0, 1):
-            arguments = [sums[2 * number + column], operand, weights[column]]
-            made.append(call(builder, "llvm.x86.avx512.vpdpbusd.512", _SUMS, arguments))
+        operand = splat(builder, load(builder, I32, at(builder, row, along)), LANES)
+        made += [
+            instructions.add_four(builder, sums[2 * number + column], operand, weights[column]) for column in (0, 1)
+        ]
     return made

@@ -22,8 +22,8 @@ from typing import Any
 
 from numba import types
 
+from hwsim_kernels.fast import instructions
 from hwsim_kernels.fast.ir import (
-    HOST,
     I1,
     I8,
     I32,
@@ -67,15 +67,6 @@ def longest(field: int) -> int:
     """
     mark = 1 << mark_bits(field)
     return min(mark - 1, ((1 << field) - 1) // (mark + 1))
-
-
-def emits_words() -> bool:
-    """Whether the instruction is there."""
-    return "avx512vnni" in HOST
-
-
-def _add(builder: Any, name: str, total: Any, operand: Any, weights: Any) -> Any:
-    return call(builder, f"llvm.x86.avx512.{name}.512", _KIND, [total, operand, weights])
 
 
 def _marked(builder: Any, words: Any, field: Any, mark: Any) -> Any:
@@ -132,7 +123,7 @@ def saturate(
     """
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if not emits_words():
+        if not instructions.emits(instructions.VNNI):
             return ir.Constant(I64, 0)
         a, b, steps, _, _, _, state, field, place, sure = arguments[:10]
         rows = [at(builder, a, 4 * row) for row in range(ROWS)]
@@ -149,7 +140,7 @@ def saturate(
             weights = _weights(builder, b, index)
             leave(
                 [
-                    _add(builder, "vpdpwssds", total, _operand(builder, row, index), weights)
+                    instructions.saturate_two(builder, total, _operand(builder, row, index), weights)
                     for row, total in zip(rows, held, strict=True)
                 ]
             )
@@ -187,7 +178,7 @@ def _count(builder: Any, arguments: Sequence[Any], before: Any, masks: tuple[Any
         for number in range(ROWS):
             weights = _weights_of(builder, panel, all_numbers, number)
             operand = _operand(builder, at(builder, listed, 4 * number), index)
-            words = _add(builder, "vpdpwssds", held[number], operand, weights)
+            words = instructions.saturate_two(builder, held[number], operand, weights)
             fields.append(builder.add(held[ROWS + number], words))
             sums.append(_marked(builder, words, mask, mark))
         leave([*sums, *fields])
@@ -268,7 +259,7 @@ def excesses(
     """
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if not emits_words():
+        if not instructions.emits(instructions.VNNI):
             return target.get_dummy_value()
         a, b, steps, before, field, place, shift, far, reach = arguments
         places = [at(builder, reach, _LINE * side) for side in (0, 1)]
@@ -280,7 +271,7 @@ def excesses(
         nothing = constant(_KIND, 0)
         # no product goes so far? then no sum does
         with loop(builder, steps, [nothing, nothing]) as (index, held, leave, last):
-            product = _add(builder, "vpdpwssd", nothing, _operand(builder, a, index), _weights(builder, b, index))
+            product = instructions.add_two(builder, nothing, _operand(builder, a, index), _weights(builder, b, index))
             leave(_outermost(builder, held, product))
         least, most = builder.sub(nothing, builder.ashr(last[0], down)), builder.ashr(last[1], down)
         beyond = builder.or_(
@@ -292,8 +283,8 @@ def excesses(
             mark = splat(builder, builder.trunc(builder.shl(ir.Constant(I64, 1), place), I32), WIDTH)
             with loop(builder, steps, [load(builder, _KIND, before), nothing, nothing]) as (index, held, leave, last):
                 weights, operand = _weights(builder, b, index), _operand(builder, a, index)
-                words = _add(builder, "vpdpwssds", held[0], operand, weights)
-                added = builder.sub(words, _add(builder, "vpdpwssd", held[0], operand, weights))
+                words = instructions.saturate_two(builder, held[0], operand, weights)
+                added = builder.sub(words, instructions.add_two(builder, held[0], operand, weights))
                 leave([_marked(builder, words, mask, mark), *_outermost(builder, held[1:], added)])
             # what was added to a word that came from x above is -((x - 1) << shift) - mark - 1,
             # from x below (x << shift) - mark

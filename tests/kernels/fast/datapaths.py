@@ -17,7 +17,7 @@ from kernels.plain import COMPILED, Ints
 from numpy.typing import NDArray
 
 from hwsim_kernels.counting import BINS, new_counts
-from hwsim_kernels.fast import strips
+from hwsim_kernels.fast import packing, strips
 from hwsim_kernels.fast.blocks import Prepared, prepare, write_sums
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import PORTABLE, TIERS, offered
@@ -33,6 +33,12 @@ OFFERED = [name for name in FAST if offered()[name]]
 
 HERE = OFFERED if os.environ.get("HWSIM_TEST_TIERS") == "all" else OFFERED[-1:]
 """Tiers to test: the one that this machine uses, or all of them, which takes long to compile."""
+
+FLOATS = "portable, in floats"
+"""The tier of processors without an instruction that adds up the products of pairs."""
+
+WAYS = [*HERE, FLOATS] if HERE and os.environ.get("HWSIM_TEST_TIERS") == "all" else HERE
+"""Tiers to test where a layer needs no more than to be prepared."""
 
 KINDS = ("int8", "uint8", "int16", "uint16")
 """Types of stored codes that have fast kernels."""
@@ -149,7 +155,11 @@ def dense(codes: Array, weights: Array, start: Sequence[int] = (), **other: Any)
 
 def prepared(case: Case, tier: str, rows: int | None = None) -> Prepared | None:
     """Return how a tier forms the sums of a case, perhaps in blocks of so many rows; None if it cannot."""
-    how = prepare(case.path, case.codes.dtype, case.codes.shape[1:], TIERS[tier])
+    with pytest.MonkeyPatch.context() as patch:
+        if tier == FLOATS:
+            patch.setattr(packing, "ADDED", False)
+        name = tier.partition(",")[0]
+        how = prepare(case.path, case.codes.dtype, case.codes.shape[1:], TIERS[name])
     return how if how is None or rows is None else how._replace(rows=rows)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from kernels.fast.datapaths import HERE, Array, Case, dense, limits_of, new_tally, one_look, prepared
+from kernels.fast.datapaths import HERE, WAYS, Array, Case, dense, limits_of, new_tally, one_look, prepared
 from kernels.plain import code_of
 
 from hwsim_kernels import counting
@@ -216,7 +216,7 @@ def all_sums() -> Iterator[tuple[str, Scenario]]:
         "wide depthwise": convolution("int16", 32767, 1, 1, groups=19),
         "wide depthwise, several": convolution("uint16", 32767, 1, 3, groups=5),
     }
-    for tier in HERE:
+    for tier in WAYS:
         for name, case in layers.items():
             yield f"{tier}: {name}", partial(sums, case, tier)
         for name, case in registers.items():
@@ -264,15 +264,15 @@ def scale_shortly(values: Array, parameters: Array, counters: Array, ledger: boo
 
 
 SCALINGS = {one.__name__: one for one in (scale, scale_steadily, scale_half_up, scale_shortly)}
-WAYS = {f"{name}{how}": (scale, not how) for name, scale in SCALINGS.items() for how in ("", ", uncounted")}
+SCALED = {f"{name}{how}": (scale, not how) for name, scale in SCALINGS.items() for how in ("", ", uncounted")}
 
 
 def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     """Run a kernel of ``strips``."""
     values, counters = take(values_of(rows, columns)), take(strips.counters(columns))
     parameters = take(scaling_of(columns))
-    if kernel in WAYS:
-        way, ledger = WAYS[kernel]
+    if kernel in SCALED:
+        way, ledger = SCALED[kernel]
         way(values, parameters, counters, ledger)
     elif kernel == "move":
         strips.move(values, parameters)
@@ -300,7 +300,7 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     return [values.copy(), counters.copy()]
 
 
-STRIPS = ("move", "look", *WAYS, "scale_and_look", "scale_negatives", "divide", "quantize", "clamp")
+STRIPS = ("move", "look", *SCALED, "scale_and_look", "scale_negatives", "divide", "quantize", "clamp")
 
 
 WIDE_STRIPS = ("move", "look", "shorten", "scale half up", "scale half up in parts", "scale")

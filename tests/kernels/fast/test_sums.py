@@ -10,9 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
 from kernels.fast.datapaths import (
+    FLOATS,
     HERE,
     KINDS,
     OFFERED,
+    WAYS,
     Array,
     Case,
     compiled,
@@ -26,6 +28,7 @@ from kernels.plain import Ints, array, examples
 from hwsim_kernels.fast.blocks import write_sums
 from hwsim_kernels.fast.features import TIERS
 from hwsim_kernels.fast.packing import BYTES, MOST_STEPS
+from hwsim_kernels.fast.pairs import ADDED
 from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
 
 pytestmark = compiled
@@ -108,7 +111,7 @@ def check(case: Case) -> set[str]:
     wanted = case.sums()
     assert all(abs(one) < EXACT for row in wanted for one in row)
     kernels: set[str] = set()
-    for tier in HERE:
+    for tier in WAYS:
         how = prepared(case, tier)
         if how is not None:
             kernels.add(how.kernel)
@@ -319,13 +322,50 @@ def test_the_longest_sums_of_bytes_stay_exact(kind: str, digits: int, side: int)
 
 
 @pytest.mark.parametrize("steps", [MOST_STEPS, MOST_STEPS + 1])
-def test_sums_longer_than_bytes_can_hold_go_through_floats(steps: int) -> None:
+def test_sums_longer_than_bytes_can_hold_go_through_lanes(steps: int) -> None:
     case = dense(np.full((2, steps), 255, np.uint8), np.full((steps, 2), -128), [0, 5])
     check(case)
     for tier in HERE:
         how = prepared(case, tier)
         assert how is not None
-        assert how.kernel == (tier if tier != "portable" and steps == MOST_STEPS else "float32")
+        lanes = "int16" if ADDED else "float32"
+        assert how.kernel == (tier if tier != "portable" and steps == MOST_STEPS else lanes)
+
+
+@pytest.mark.skipif("portable" not in OFFERED, reason="no machine code")
+@pytest.mark.parametrize(("kind", "most", "kernel"), [("int8", 127, "float32"), ("int16", 32767, "float64")])
+def test_floats_form_sums_where_no_instruction_adds_pairs(kind: str, most: int, kernel: str) -> None:
+    generator = np.random.default_rng(5)
+    codes = extreme(generator, limits_of(kind), (2, 5, 6, 7)).astype(kind)
+    weights = extreme(generator, (-most, most), (1, 63, 35))
+    case = Case(codes, weights, taps_of((3, 3), (1, 1), (1, 1), 7, None), [3] * 35, shape=(5, 6), zero_point=-7)
+    how = prepared(case, FLOATS)
+    assert how is not None and how.kernel == kernel
+    assert sums_of(case, FLOATS) == case.sums()
+
+
+@pytest.mark.skipif(not ADDED or "portable" not in OFFERED, reason="no instruction adds up the products of pairs")
+@pytest.mark.parametrize(
+    ("kind", "zero_point", "heaviest", "kernel"),
+    [
+        ("uint8", 0, 32767, "int16"),
+        ("uint8", 0, 32768, "float64"),
+        ("int16", 0, 4095, "int16"),  # 16 steps of 2**27 stay below 2**31
+        ("int16", 0, 4097, "float64"),
+        ("int16", 1, 7, "float64"),  # an operand of -32769
+        ("int16", -1, 7, "float64"),
+        ("uint16", 32768, 7, "int16"),
+        ("uint16", 0, 7, "float64"),
+    ],
+)
+def test_lanes_of_16_bits_hold_what_they_are_given(kind: str, zero_point: int, heaviest: int, kernel: str) -> None:
+    low, high = limits_of(kind)
+    codes = np.array([[low, high] * 40, [low] * 80, [high] * 80], kind)
+    weights = np.array([[heaviest, -heaviest, heaviest]] * 80)
+    case = dense(codes, weights, [0, 1 << 31, -(1 << 40)], zero_point=zero_point)
+    how = prepared(case, "portable")
+    assert how is not None and how.kernel == kernel
+    assert sums_of(case, "portable") == case.sums()
 
 
 @pytest.mark.parametrize("weight", [65793, 65794, 2**22, 8355711, 8355712, 2**31 - 1, -(2**31)])
@@ -335,7 +375,7 @@ def test_products_at_the_limit_of_what_a_float_holds(weight: int) -> None:
     codes[1, ::2], codes[2] = 0, 1
     for steps in (2, 9):
         case = dense(codes[:, :steps], np.full((steps, 3), weight), [0, 1, -1])
-        assert check(case) <= {"float32", "float64", "vnni", "amx"}
+        assert check(case) <= {"int16", "float32", "float64", "vnni", "amx"}
 
 
 @pytest.mark.parametrize("product", [1 << 19, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])

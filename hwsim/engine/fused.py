@@ -122,7 +122,7 @@ class Fused:
         if step.negatives_only:
             kind = passage.SCALE_NEGATIVES
         elif strips.half_up(pending, self.channels):
-            kind = passage.SCALE_SHORTLY if max(-low, high) < strips.SHORT else passage.SCALE_HALF_UP
+            kind = passage.SCALE_SHORTLY if strips.short(pending, max(-low, high)) else passage.SCALE_HALF_UP
         self.append(kind, pending, index)
 
     def fit(self, step: FitTo, pending: Ints) -> None:

@@ -32,6 +32,7 @@ from hwsim_kernels.fast.ir import (
     load,
     loop,
     machine_code,
+    smaller,
     splat,
     store,
     vector,
@@ -64,7 +65,7 @@ def word(builder: Builder, value: Value) -> Value:
     real = builder.bitcast(builder.sitofp(alone, vector(F32, kind.count)), kind)
     power = builder.bitcast(builder.and_(real, constant(kind, 0xFF << 23)), vector(F32, kind.count))
     highest = builder.fptosi(power, kind)
-    one = call(builder, f"llvm.smin.v{kind.count}i{bits}", kind, [highest, constant(kind, 1)])
+    one = smaller(builder, highest, constant(kind, 1))
     return builder.sub(builder.add(highest, highest), one)
 
 

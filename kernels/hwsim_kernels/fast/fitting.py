@@ -9,6 +9,7 @@ from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import NEVER, count_injected_wide
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.bits import bit_lengths
+from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.strips import FIRST, LARGEST, LEAST, Values
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, highest, lowest
 from hwsim_kernels.register import fitted
@@ -105,7 +106,10 @@ def settle(
         if not counted:
             strips.move(values, limits)
             return
-        strips.clamp(values, limits, counters, here)
+        for first in range(0, here.shape[1], WIDTH):
+            some = slice(first, first + WIDTH)
+            if here[LEAST, some].min() < low or here[LARGEST, some].max() > high:
+                strips.clamp(values[:, some], limits[:, some], counters[:, some], here[:, some])
         for c in range(channels):
             if here[FIRST, c] < values.shape[0]:
                 counters[FIRST, c] = min(counters[FIRST, c], key + here[FIRST, c])

@@ -25,6 +25,7 @@ from hwsim_kernels.fast.ir import (
     splat,
     store,
     vector,
+    widened,
 )
 from hwsim_kernels.fast.words import ABOVE, BELOW, ROWS, SUM, WIDTH
 
@@ -90,7 +91,7 @@ def stay_within(context: Any, a: Any, b: Any, groups: Any, many: Any, state: Any
             first = [load(builder, _KIND, at(builder, mine, _LINE * (SUM * ROWS + row))) for row in range(TRIED)]
             with loop(builder, many, [ir.Constant(I64, 0), *first, *ends]) as (group, (done, *held), leave, last):
                 totals, following = _added(builder, (rows, b, groups), group, done, held[:TRIED])
-                leave([following, *totals, *_outermost(builder, totals, held[TRIED:])])
+                leave([following, *totals, *widened(builder, held[TRIED:], totals)])
             leave_part(last[1 + TRIED :])
         beyond = builder.or_(_less(builder, found[0], bottom), _less(builder, top, found[1]))
         none = ir.Constant(ir.IntType(WIDTH), 0)
@@ -125,15 +126,6 @@ def _added(
     return totals, builder.add(done, size)
 
 
-def _outermost(builder: Any, totals: Sequence[Any], ends: Sequence[Any]) -> list[Any]:
-    """Return the least and the most of what sums were before and are."""
-    least, most = ends
-    for total in totals:
-        least = builder.select(_less(builder, total, least), total, least)
-        most = builder.select(_less(builder, most, total), total, most)
-    return [least, most]
-
-
 def _fitted(builder: Any, totals: list[Any], counters: list[Any], limits: Sequence[Any]) -> list[Any]:
     """Return sums fitted to limits, hits below and above, and the range of what came to the fit."""
     (bottom, top), one, none = limits, constant(_KIND, 1), constant(_KIND, 0)
@@ -145,4 +137,4 @@ def _fitted(builder: Any, totals: list[Any], counters: list[Any], limits: Sequen
         for side, mask in enumerate((below, above)):
             before = counters[side * AHEAD + number]
             hits[side].append(builder.add(before, builder.select(mask, one, none)))
-    return [*sums, *hits[0], *hits[1], *_outermost(builder, totals, counters[2 * AHEAD :])]
+    return [*sums, *hits[0], *hits[1], *widened(builder, counters[2 * AHEAD :], totals)]

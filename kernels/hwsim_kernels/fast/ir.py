@@ -94,6 +94,29 @@ def call(builder: Builder, name: str, result: Any, arguments: Sequence[Value]) -
     return builder.call(function, arguments)
 
 
+def smaller(builder: Builder, one: Value, other: Value) -> Value:
+    """Return the smaller of signed integers, lane by lane."""
+    return _picked(builder, "smin", one, other)
+
+
+def larger(builder: Builder, one: Value, other: Value) -> Value:
+    """Return the larger of signed integers, lane by lane."""
+    return _picked(builder, "smax", one, other)
+
+
+def widened(builder: Builder, ends: Sequence[Value], values: Sequence[Value]) -> list[Value]:
+    """Return the least and the most of what ``ends``, a least and a most, and values are."""
+    least, most = ends
+    for value in values:
+        least, most = smaller(builder, least, value), larger(builder, most, value)
+    return [least, most]
+
+
+def _picked(builder: Builder, name: str, one: Value, other: Value) -> Value:
+    kind = one.type
+    return call(builder, f"llvm.{name}.v{kind.count}i{kind.element.width}", kind, [one, other])
+
+
 @contextmanager
 def loop(builder: Builder, count: Value, states: Sequence[Value]) -> Any:
     """Repeat a body ``count`` times, at least once; yield (index, states, set_states).

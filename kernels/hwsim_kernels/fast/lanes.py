@@ -7,7 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwsim_kernels.fast.ir import F32, F64, I32, I64, Builder, Value, call, constant, ir, load, splat, store, vector
+from hwsim_kernels.fast.ir import (
+    F32,
+    F64,
+    I32,
+    I64,
+    Builder,
+    Value,
+    call,
+    constant,
+    ir,
+    larger,
+    load,
+    smaller,
+    splat,
+    store,
+    vector,
+)
 
 WIDTH = 16
 """Lanes of a strip: one line of the cache in 32-bit integers."""
@@ -79,6 +95,10 @@ class Lanes:
     def __rshift__(self, other: Lanes | int) -> Lanes:
         return self._new(self.builder.ashr(self.value, self._of(other)))
 
+    def unsigned_shift(self, other: Lanes) -> Lanes:
+        """Return the lanes shifted to the right, zeros behind them."""
+        return self._new(self.builder.lshr(self.value, other.value))
+
     def __lt__(self, other: Lanes | int) -> Lanes:
         return self._new(self.builder.icmp_signed("<", self.value, self._of(other)))
 
@@ -98,17 +118,11 @@ class Lanes:
 
     def least(self, other: Lanes | int) -> Lanes:
         """Return the smaller of both, lane by lane."""
-        return self._pick("smin", other)
+        return self._new(smaller(self.builder, self.value, self._of(other)))
 
     def most(self, other: Lanes | int) -> Lanes:
         """Return the larger of both, lane by lane."""
-        return self._pick("smax", other)
-
-    def _pick(self, name: str, other: Lanes | int) -> Lanes:
-        kind = self.value.type
-        function = f"llvm.{name}.v{self.count}i{self.bits}"
-        picked = call(self.builder, function, kind, [self.value, self._of(other)])
-        return self._new(picked)
+        return self._new(larger(self.builder, self.value, self._of(other)))
 
     def float32(self) -> Lanes:
         """Return the float32 whose bits these lanes are, as float64."""

@@ -182,7 +182,7 @@ def layer_of_panels(
                 some, row = min(chunk, size - first), position + first
                 where = (place + first * length, length)
                 signs = (form.signed, True)
-                dot_panels(form.kernel, signs, where, whole_rows(some), form.panels[0], 0, column // 16, sums, True)
+                dot_panels(form.kernel, signs, where, some, form.panels[0], 0, column // 16, sums, True)
                 alone = codes.shape[1] - column <= PANEL
                 values = first_panel(room.sums, some) if alone else room.sums[:some]
                 pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)

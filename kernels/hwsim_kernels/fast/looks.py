@@ -32,12 +32,14 @@ from hwsim_kernels.fast.ir import (
     call,
     constant,
     ir,
+    larger,
     load,
     loop,
     machine_code,
     splat,
     store,
     vector,
+    widened,
 )
 from hwsim_kernels.fast.operands import Units
 from hwsim_kernels.fast.packing import BYTES, SHORTS, TILE_STEPS, TILES
@@ -170,7 +172,7 @@ def judge(
                     half = builder.ashr(true, constant(_KIND, 1))
                     middle = builder.add(half, before[column])
                     size = call(builder, "llvm.abs.v16i32", _KIND, [middle, ir.Constant(I1, 0)])
-                    found.append(call(builder, "llvm.smax.v16i32", _KIND, [size, before[2 + column]]))
+                    found.append(larger(builder, size, before[2 + column]))
                     totals.append(total)
                     halves.append(half)
                 leave_piece([*totals, *halves, *found])
@@ -180,9 +182,7 @@ def judge(
             for column in (0, 1):
                 true = builder.add(looked[column], load(builder, _KIND, at(builder, end, 64 * column)))
                 store(builder, true, at(builder, at(builder, sums, own), 64 * column))
-                for side, name in enumerate(("llvm.smin.v16i32", "llvm.smax.v16i32")):
-                    number = 2 * side + column
-                    ranges[number] = call(builder, name, _KIND, [ranges[number], true])
+                ranges[column::2] = widened(builder, ranges[column::2], [true])
                 product = builder.fmul(splat(builder, norm, _WIDTH), of_weights[column])
                 nearer = builder.fcmp_ordered("<", product, of_bounds[column])
                 half = builder.select(nearer, product, of_bounds[column])
@@ -206,37 +206,39 @@ def tile_sums(
     chunk: Int,
     a: tuple[Int, Int],
     b: tuple[Int, Int],
+    rows: Int,
     first: Int,
     steps: Int,
     sums: Int,
 ) -> None:
     """Form (32, 32) sums of the products of ``steps`` steps from ``first`` on, at an address.
 
-    a, b: addresses of rows and of a panel of columns, and bytes to the next row and panel. Bytes come in 64 steps.
+    Behind ``rows`` rows they may be anything. a, b: addresses of rows and of a panel of columns, and bytes to the next
+    row and panel. Bytes come in 64 steps.
     """
     stride = 4 * TILE
     if kernel == TILES:
-        rows, columns = a[0] + first, b[0] + first * 16
+        place, columns = a[0] + first, b[0] + first * 16
         if signed:
-            amx.dot_ss(rows, a[1], columns, b[1], steps // 64, sums, stride, True)
+            amx.dot_ss(place, a[1], columns, b[1], steps // 64, sums, stride, True)
         else:
-            amx.dot_us(rows, a[1], columns, b[1], steps // 64, sums, stride, True)
+            amx.dot_us(place, a[1], columns, b[1], steps // 64, sums, stride, True)
     elif kernel == BYTES:
-        rows, columns = a[0] + first, b[0] + first * 16
-        for row in range(0, TILE, vnni.ROWS):
-            vnni.dot(rows + row * a[1], a[1], columns, b[1], steps // 4, sums + row * stride, stride, True)
+        place, columns = a[0] + first, b[0] + first * 16
+        for row in range(0, rows, vnni.ROWS):
+            vnni.dot(place + row * a[1], a[1], columns, b[1], steps // 4, sums + row * stride, stride, True)
     elif kernel == SHORTS:
-        rows, columns = a[0] + 2 * first, b[0] + 32 * first
-        for row in range(0, TILE, dots.ROWS):
+        place, columns = a[0] + 2 * first, b[0] + 32 * first
+        for row in range(0, rows, dots.ROWS):
             where = (columns, b[1], steps // 2, sums + row * stride, stride, True)
-            dots.dot_shorts(rows + row * a[1], a[1], *where)
+            dots.dot_shorts(place + row * a[1], a[1], *where)
     else:
         for done in range(first, first + steps, chunk):
             many = min(chunk, first + steps - done)
-            rows, columns = a[0] + 4 * done, b[0] + 64 * done
-            for row in range(0, TILE, dots.ROWS):
+            place, columns = a[0] + 4 * done, b[0] + 64 * done
+            for row in range(0, rows, dots.ROWS):
                 where = (columns, b[1], many, sums + row * stride, stride, done == first)
-                dots.dot32(rows + row * a[1], a[1], *where)
+                dots.dot32(place + row * a[1], a[1], *where)
 
 
 @njit
@@ -292,9 +294,8 @@ def checked_sums(
             for number in range(many):
                 first = number * piece
                 place = pieces.ctypes.data + number * pieces.strides[0]
-                tile_sums(
-                    kernel, signed, chunk, (a[0] + row * a[1], a[1]), panel, first, min(piece, depth - first), place
-                )
+                mine, steps = (a[0] + row * a[1], a[1]), min(piece, depth - first)
+                tile_sums(kernel, signed, chunk, mine, panel, min(TILE, size - row), first, steps, place)
             doubtful |= judge(
                 pieces.ctypes.data,
                 many,

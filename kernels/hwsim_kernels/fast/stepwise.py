@@ -18,11 +18,10 @@ from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINI
 from hwsim_kernels.fast import hits
 from hwsim_kernels.fast.groups import fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
-from hwsim_kernels.fast.ir import I64, call, machine_code
+from hwsim_kernels.fast.ir import HOST, I64, call, machine_code
 from hwsim_kernels.fast.looks import Norms
 from hwsim_kernels.fast.operands import Units
-from hwsim_kernels.fast.pairs import STEPS
-from hwsim_kernels.fast.prefixes import stays_within
+from hwsim_kernels.fast.prefixes import UNIT, stays_within
 from hwsim_kernels.fast.sums import PAIR
 from hwsim_kernels.fast.words import (
     ABOVE,
@@ -37,8 +36,8 @@ from hwsim_kernels.fast.words import (
     saturate,
 )
 
-ALONE = 6
-"""So many sums side by side take as long as one that is followed by itself."""
+ALONE = 6 if "avx512bw" in HOST else 3
+"""About so many sums side by side take as long as one that is followed by itself."""
 
 MANY = 128
 """So many channels that to leave out steps costs less than to take them."""
@@ -220,7 +219,7 @@ def prove_alone(rows: Units, how: Saturation, doubts: NDArray[np.uint16], line: 
             if tried > ATTEMPTS and proved * 2 < tried:
                 return
             tried += 1
-            factors = (line.ctypes.data, how.by_channel.ctypes.data + c * depth, depth // STEPS)
+            factors = (line.ctypes.data, how.by_channel.ctypes.data + c * depth, depth // UNIT)
             if stays_within(*factors, how.flip, how.offset, how.start[c], how.limits[0], how.limits[1]):
                 proved += 1
                 doubts[row, strip] &= ~bit

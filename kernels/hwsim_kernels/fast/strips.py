@@ -110,25 +110,28 @@ def _squared(error: Lanes) -> Lanes:
 
 
 def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved, (even, odd) = _halfway(value, parameters, row)
+    moved, (even, odd), shifts = _products(value, parameters, row)
     # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
-    product = even.between(odd)
+    product = even.unsigned_shift(shifts[0]).between(odd.unsigned_shift(shifts[1]))
     missing = (product << 16) >> 16
     return _noted_half_up((product + (1 << 15)) >> 16, missing, moved, parameters)
 
 
 def _scale_half_up(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved, (even, odd) = _halfway(value, parameters, row)
+    moved, products, shifts = _products(value, parameters, row)
+    even, odd = (one >> shift for one, shift in zip(products, shifts, strict=True))
     missing = (even.between(odd) << 16) >> 16
     return _noted_half_up((even >> 16).between(odd >> 16) - (missing >> 31), missing, moved, parameters)
 
 
-def _halfway(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, tuple[Lanes, Lanes]]:
-    """Return the value after the move, and its products with 16 bits behind the point in pairs of lanes."""
+def _products(
+    value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]
+) -> tuple[Lanes, tuple[Lanes, ...], tuple[Lanes, Lanes]]:
+    """Return the value after the move, its products in pairs of lanes, and how far to shift them to keep 16 bits."""
     moved, _ = moving(value, parameters, row)
-    factors, shifts = parameters[MULTIPLIER].pairs(), parameters[DOWN].wide_pairs()
-    even, odd = (one * factor >> shift for one, factor, shift in zip(moved.pairs(), factors, shifts, strict=True))
-    return moved, (even, odd)
+    factors = parameters[MULTIPLIER].pairs()
+    products = tuple(one * factor for one, factor in zip(moved.pairs(), factors, strict=True))
+    return moved, products, parameters[DOWN].wide_pairs()
 
 
 def _noted_half_up(result: Lanes, missing: Lanes, moved: Lanes, parameters: Sequence[Lanes]) -> tuple[Lanes, Noted]:
@@ -391,7 +394,7 @@ def scale_half_up(values: Values, parameters: Ints, counters: Ints, counted: Fla
 
 @njit
 def scale_shortly(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
-    """Do what ``scale_half_up`` does, where no result reaches SHORT."""
+    """Do what ``scale_half_up`` does, where ``short`` allows."""
     if counted:
         _scale_shortly_strips(0, *addresses(values, parameters, counters))
     else:
@@ -506,6 +509,14 @@ def half_up(parameters: Ints, channels: int) -> bool:
     free = np.log2(given[MULTIPLIER] & -given[MULTIPLIER], where=given[MULTIPLIER] > 0, out=np.full(channels, 62.0))
     given[INDIVISIBLE] = (np.int64(1) << np.clip(given[SHIFT] - free.astype(np.int64), 0, 31)) - 1
     return True
+
+
+def short(parameters: Ints, most: int) -> bool:
+    """Return whether a scaling half up, of results up to ``most``, can take place in 32 bits behind its products.
+
+    Then it matters no more what stands above them, but it must be bits of the product.
+    """
+    return most < SHORT and int(parameters[DOWN].max()) <= 32
 
 
 def table_of(mode: int) -> int:

@@ -40,7 +40,7 @@ def dot_panels(
 ) -> None:
     """Form the products of rows and the two panels from ``first`` on as 32-bit sums; see ``dot_bytes``.
 
-    kernel: one of bytes, or that of 16-bit integers.
+    kernel: one of bytes, or that of 16-bit integers. They take as many rows together as they can.
     """
     many = panels.shape[2]
     address, length = place
@@ -166,7 +166,7 @@ def byte_sums(
 def lane_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, sums: NDArray[Any]) -> None:
     """Form the sums of operands in lanes (rows, depth) and panels (panels, depth / n, 16, n) from column ``begin`` on.
 
-    n is 2 for integers of 16 bits, else 1.
+    n is 2 for integers of 16 bits, else 1. Up to ``dots.ROWS`` - 1 rows behind the last are read and written, too.
     """
     depth, size = rows.shape[1], rows.itemsize
     chunk = min(chunk, NEAR)
@@ -258,7 +258,7 @@ def block_of_lanes(
     for group in range(groups):
         gather_units(units, blank, runs, window, group * (units.shape[3] // groups), position, size, rows)
         to_operands(rows, flip, offset, size, operands)
-        lane_sums(operands, panels[group, 0], chunk, group * outputs, sums)
+        lane_sums(operands[:size], panels[group, 0], chunk, group * outputs, sums)
     if sums.itemsize > 4:
         for row in range(sums.shape[0]):
             for c in range(sums.shape[1]):

@@ -32,12 +32,14 @@ from hwsim_kernels.fast.ir import (
     call,
     constant,
     ir,
+    larger,
     load,
     loop,
     machine_code,
     splat,
     store,
     vector,
+    widened,
 )
 
 ROWS = 8
@@ -272,7 +274,7 @@ def excesses(
         # no product goes so far? then no sum does
         with loop(builder, steps, [nothing, nothing]) as (index, held, leave, last):
             product = instructions.add_two(builder, nothing, _operand(builder, a, index), _weights(builder, b, index))
-            leave(_outermost(builder, held, product))
+            leave(widened(builder, held, [product]))
         least, most = builder.sub(nothing, builder.ashr(last[0], down)), builder.ashr(last[1], down)
         beyond = builder.or_(
             builder.and_(wanted[0], builder.icmp_signed(">", least, known[0])),
@@ -285,7 +287,7 @@ def excesses(
                 weights, operand = _weights(builder, b, index), _operand(builder, a, index)
                 words = instructions.saturate_two(builder, held[0], operand, weights)
                 added = builder.sub(words, instructions.add_two(builder, held[0], operand, weights))
-                leave([_marked(builder, words, mask, mark), *_outermost(builder, held[1:], added)])
+                leave([_marked(builder, words, mask, mark), *widened(builder, held[1:], [added])])
             # what was added to a word that came from x above is -((x - 1) << shift) - mark - 1,
             # from x below (x << shift) - mark
             above = builder.sub(builder.sub(nothing, last[1]), builder.add(mark, constant(_KIND, 1)))
@@ -293,16 +295,10 @@ def excesses(
             above = builder.select(builder.icmp_signed("<", last[1], nothing), above, nothing)
             below = builder.ashr(builder.add(last[2], mark), down)
             for value, held_, place_of in zip((below, above), known, places, strict=True):
-                store(builder, call(builder, "llvm.smax.v16i32", _KIND, [value, held_]), place_of)
+                store(builder, larger(builder, value, held_), place_of)
         return target.get_dummy_value()
 
     return types.void(*[types.intp] * 9), build
-
-
-def _outermost(builder: Any, held: Sequence[Any], value: Any) -> list[Any]:
-    """Return the smaller and the larger of what is held and a value."""
-    names = ("llvm.smin.v16i32", "llvm.smax.v16i32")
-    return [call(builder, name, _KIND, [one, value]) for name, one in zip(names, held, strict=True)]
 
 
 @machine_code
@@ -360,7 +356,7 @@ def find_largest(context: Any, words: Any, steps: Any, left: Any, found: Any) ->
             word = load(builder, kind, at(builder, words, builder.mul(index, ir.Constant(I64, 4 * ROWS))))
             operand = builder.ashr(builder.shl(word, half), half)
             size = call(builder, f"llvm.abs.v{ROWS}i32", kind, [operand, ir.Constant(I1, 0)])
-            leave([call(builder, f"llvm.smax.v{ROWS}i32", kind, [held[0], size])])
+            leave([larger(builder, held[0], size)])
         store(builder, builder.ashr(last[0], shift), found)
         return target.get_dummy_value()
 

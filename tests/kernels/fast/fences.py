@@ -15,7 +15,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from kernels.fast.datapaths import Array
-from kernels.fast.scenarios import FAULTY, SCENARIOS, Scenario, Take
+from kernels.fast.scenarios import SCENARIOS
+from kernels.fast.scenarios.faulty import FAULTY
+from kernels.fast.scenarios.moved import Scenario, Take
 
 PAGE = mmap.PAGESIZE
 FORBIDDEN = 0

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kernels.fast.datapaths import Array, compiled
-from kernels.fast.scenarios import FAULTY, SCENARIOS
+from kernels.fast.scenarios import SCENARIOS
+from kernels.fast.scenarios.faulty import FAULTY
 from numba.core import config
 
 pytestmark = [compiled, pytest.mark.slow]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from kernels.fast.datapaths import HERE, compiled
-from kernels.fast.scenarios import call_within
+from kernels.fast.scenarios.accumulators import call_within
 from kernels.plain import examples
 
-from hwsim_kernels.fast.pairs import STEPS
+from hwsim_kernels.fast.prefixes import UNIT
 
 pytestmark = [compiled, pytest.mark.skipif(not HERE, reason="no micro-kernels here")]
 
@@ -40,12 +40,12 @@ def test_a_sum_stays_within_its_own_range_and_leaves_any_narrower_one(
     units, weights = (list(one) for one in zip(*steps, strict=True))
     found = prefixes_of(units, weights, flip, offset, start)
     low, high = min(found), max(found)
-    size = -(-len(units) // STEPS) * STEPS
+    size = -(-len(units) // UNIT) * UNIT
     row, line = np.full(size, 77, np.uint8), np.zeros(size, np.int8)
     row[: len(units)], line[: len(units)] = units, weights
 
     def within(least: int, most: int) -> bool:
-        held = (row.ctypes.data, line.ctypes.data, size // STEPS)
+        held = (row.ctypes.data, line.ctypes.data, size // UNIT)
         return call_within(*held, (flip, offset, start), (least, most)) != 0
 
     assert within(low, high)

@@ -302,7 +302,9 @@ def check_half_up(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int, 
         for one, rounded in zip(expected, made, strict=True):
             one.round(rounded)
         wanted.append([rounded.value for rounded in made])
-    for scale in (strips.scale_half_up, strips.scale_shortly)[: 1 + short]:
+    shortly = strips.short(block.parameters, most)
+    assert shortly == (short and max(one.shift for one in ratio) <= 48)
+    for scale in (strips.scale_half_up, strips.scale_shortly)[: 1 + shortly]:
         counters, resting = strips.counters(columns), strips.counters(columns)
         assert block.run(lambda values: scale(values, block.parameters, counters, True)) == wanted  # noqa: B023
         assert counted(counters) == expected
@@ -329,14 +331,23 @@ far_ratios = ratios().filter(lambda ratio: ratio.multiplier << max(16 - ratio.sh
 """Ratios of which numerator and denominator leave room for 16 bits behind the point."""
 
 
+near_ratios = far_ratios.filter(lambda ratio: ratio.shift <= 48)
+"""Ratios that ``scale_shortly`` takes."""
+
+
 @examples(120)
-@given(st.data(), st.lists(far_ratios, min_size=16, max_size=16), guards, st.booleans())
+@given(
+    st.data(),
+    st.lists(far_ratios, min_size=16, max_size=16) | st.lists(near_ratios, min_size=16, max_size=16),
+    guards,
+    st.booleans(),
+)
 def test_scalings_half_up(data: st.DataObject, ratio: list[Ratio], guard_bits: int, short: bool) -> None:
     check_half_up(data, ratio, guard_bits, short=short)
 
 
 @examples(80)
-@given(st.data(), st.lists(far_ratios, min_size=32, max_size=32), st.integers(-(1 << 20), 1 << 20), st.booleans())
+@given(st.data(), st.lists(near_ratios, min_size=32, max_size=32), st.integers(-(1 << 20), 1 << 20), st.booleans())
 def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: int, clips: bool) -> None:
     most = strips.SHORT - 1
     block = data.draw(

@@ -1,0 +1,158 @@
+"""Sums that saturate, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+from kernels.fast.datapaths import HERE, Array
+from kernels.fast.scenarios.moved import Left, Scenario, Take
+from kernels.fast.scenarios.strips import values_of
+
+from hwsim_kernels._jit import njit
+from hwsim_kernels.fast.groups import fit_groups, stay_within
+from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
+from hwsim_kernels.fast.looks import row_norms
+from hwsim_kernels.fast.prefixes import UNIT, stays_within
+from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, fill, find_largest, saturate
+
+
+def operands_of(steps: int, most: int) -> Array:
+    """Return seeded operands of 8 rows, in the upper half of what words hold."""
+    generator = np.random.default_rng(steps)
+    return generator.integers(0, most, (steps, 8)).astype(np.int32)
+
+
+def word_steps(steps: int, take: Take) -> Left:
+    """Saturate words of which some are hit, and look how far they came."""
+    generator = np.random.default_rng(steps)
+    a, b = take(operands_of(steps, 256) << 7), take(generator.integers(-128, 128, (steps, 16)).astype(np.int32) << 5)
+    b &= 0xFFFF
+    state, reach, far = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32)), np.zeros((8, 2))
+    shorts, largest = take(far.astype(np.uint16)), take(np.full(8, 255, np.int32))
+    heaviest = take(np.full(16, 128, np.int32))
+    state[SUM] = (np.arange(16) << 27) | 64
+    places = [one.ctypes.data for one in (reach, largest, heaviest, shorts)]
+    numbers = take(np.repeat(np.arange(steps, dtype=np.uint8)[:, None], 8, axis=1))
+    addresses = (a.ctypes.data, b.ctypes.data, steps, numbers.ctypes.data, state.ctypes.data)
+    became = call_saturate(*addresses, 4095, 6, *places)
+    for row in range(8):
+        before = state.ctypes.data + 64 * (BEFORE * 8 + row)
+        call_excesses(a.ctypes.data + 4 * row, b.ctypes.data, steps, before, shorts.ctypes.data + 4 * row, places[0])
+    return [state.copy(), reach.copy(), shorts.copy(), np.array(became)]
+
+
+@njit
+def call_saturate(
+    a: int,
+    b: int,
+    steps: int,
+    numbers: int,
+    state: int,
+    field: int,
+    place: int,
+    reach: int,
+    largest: int,
+    heaviest: int,
+    far: int,
+) -> int:
+    """Call the kernel, once by trying first and once without."""
+    lists = (a, numbers, steps)
+    tried: int = saturate(a, b, steps, *lists, state, field, place, False, reach, largest, heaviest, far)
+    sure: int = saturate(a, b, steps, *lists, state, field, place, True, reach, largest, heaviest, far)
+    return tried + sure
+
+
+@njit
+def call_excesses(a: int, b: int, steps: int, before: int, far: int, reach: int) -> None:
+    """Call the kernel."""
+    excesses(a, b, steps, before, 4095, 6, 12, far, reach)
+
+
+def written_words(steps: int, take: Take) -> Left:
+    """Write the operands of 8 rows as words, and find their largest."""
+    lines = -(-steps // 64) * 64
+    rows = take(np.random.default_rng(steps).integers(0, 256, (8, lines)).astype(np.uint8))
+    addresses = take(rows.ctypes.data + lines * np.arange(8, dtype=np.int64))
+    words, found = take(np.zeros((-(-steps // 16) * 16, 8), np.int32)), take(np.zeros(8, np.int32))
+    call_fill(addresses.ctypes.data, steps, words.ctypes.data, found.ctypes.data)
+    return [words[:steps].copy(), found.copy()]
+
+
+@njit
+def call_fill(rows: int, steps: int, words: int, found: int) -> None:
+    """Call the kernels."""
+    fill(rows, steps, 128, 100, 5, -1 << 16, words)
+    find_largest(words, steps, 5, found)
+
+
+def followed(steps: int, take: Take) -> Left:
+    """Follow a sum."""
+    size, generator = -(-steps // UNIT) * UNIT, np.random.default_rng(steps)
+    weights = np.zeros(size, np.int8)
+    weights[:steps] = generator.integers(-128, 128, steps)
+    row, line = take(generator.integers(0, 256, size).astype(np.uint8)), take(weights)
+    return [np.array(call_within(row.ctypes.data, line.ctypes.data, size // UNIT, (128, 100, -5), (-40000, 40000)))]
+
+
+@njit
+def call_within(row: int, weights: int, many: int, operands: tuple[int, int, int], limits: tuple[int, int]) -> int:
+    """Call the kernel; operands: flip, offset, and what the sum starts from."""
+    within: int = stays_within(row, weights, many, *operands, *limits)
+    return within
+
+
+def grouped(groups: tuple[int, ...], take: Take) -> Left:
+    """Fit sums after groups of products."""
+    steps = sum(groups)
+    operands, weights = operands_of(steps, 256), np.random.default_rng(0).integers(0, 128, (steps, 16)).astype(np.int32)
+    a, b, lengths_ = take(operands), take(weights), take(np.array(groups, np.int64))
+    state, seen = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32))
+    places = (a.ctypes.data, b.ctypes.data, lengths_.ctypes.data, len(groups), state.ctypes.data, seen.ctypes.data)
+    return [np.array([call_groups(*places)]), state.copy(), seen.copy()]
+
+
+@njit
+def call_groups(a: int, b: int, groups: int, many: int, state: int, seen: int) -> int:
+    """Call the kernels, and return what the one without fits says."""
+    within: int = stay_within(a, b, groups, many, state, -20000, 20000)
+    fit_groups(a, b, groups, many, state, -20000, 20000, seen)
+    return within
+
+
+def finished(rows: int, take: Take) -> Left:
+    """Let sums start, and count what became of them."""
+    state, start = take(np.zeros((STATE, 8, 16), np.int32)), take(np.arange(16, dtype=np.int32))
+    sums, found = take(values_of(rows, 16)), take(np.zeros((COUNTED, 16), np.int64))
+    places = take(sums.ctypes.data + 64 * np.arange(rows, dtype=np.int64))
+    call_finish(state.ctypes.data, start.ctypes.data, rows, places.ctypes.data, found.ctypes.data)
+    return [state.copy(), sums.copy(), found.copy()]
+
+
+@njit
+def call_finish(state: int, start: int, rows: int, places: int, found: int) -> None:
+    """Call the kernels."""
+    begin_sums(state, start)
+    finish_sums(state, rows, 2, -5, places, -1000, 1000, found)
+
+
+def norms(kind: str, steps: int, take: Take) -> Left:
+    """Take the norms of rows of units, with nothing behind them up to whole lines."""
+    units = np.zeros((3, -(-steps // 64) * 64), kind)
+    units[:, :steps] = np.random.default_rng(steps).integers(0, np.iinfo(kind).max + 1, (3, steps))
+    rows, found = take(units), take(np.zeros((2, 3), np.float32))
+    row_norms(rows, 3, steps, 128, 5, take(np.zeros(-(-steps // 64), np.int64)), found)
+    return [found.copy()]
+
+
+def all_accumulators() -> Iterator[tuple[str, Scenario]]:
+    """Yield calls of what takes sums step by step."""
+    for steps in (1, 31, 32, 37, 64):
+        if "vnni" in HERE:
+            yield f"saturate {steps}", partial(word_steps, steps)
+            yield f"words {steps}", partial(written_words, steps)
+        yield f"followed {steps}", partial(followed, steps)
+        yield from ((f"norms {kind} {steps}", partial(norms, kind, steps)) for kind in ("uint8", "uint16"))
+    yield from ((f"groups {groups}", partial(grouped, groups)) for groups in ((1,), (3, 1, 5), (16, 16, 2)))
+    yield from ((f"finish {rows}", partial(finished, rows)) for rows in (1, 7, 8))

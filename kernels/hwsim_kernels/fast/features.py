@@ -45,9 +45,10 @@ def offered() -> dict[str, bool]:
     """Return which tiers work on this machine."""
     compiled = not config.DISABLE_JIT  # type: ignore[attr-defined]
     has = features()
-    vnni = compiled and (EMULATED or {"avx512vnni", "avx512bw", "avx512vl"} <= has)
+    long = {"avx512vnni", "avx512bw", "avx512vl"} <= has
+    vnni = compiled and (EMULATED or long or {"avxvnni", "avx2"} <= has)
     # registers step by AVX512-VNNI on tiles, too; every processor that has tiles has it
-    amx = vnni and (EMULATED or ({"amx-int8", "amx-tile"} <= has and tiles_permitted()))
+    amx = vnni and (EMULATED or (long and {"amx-int8", "amx-tile"} <= has and tiles_permitted()))
     return {"plain": True, "numpy": True, "portable": compiled, "vnni": vnni, "amx": amx}
 
 

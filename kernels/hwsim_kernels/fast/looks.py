@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int
-from hwsim_kernels.fast import amx, dots, pairs, vnni
+from hwsim_kernels.fast import amx, dots, pairs
 from hwsim_kernels.fast.ir import (
     F32,
     I1,
@@ -42,10 +42,7 @@ from hwsim_kernels.fast.ir import (
     widened,
 )
 from hwsim_kernels.fast.operands import Units
-from hwsim_kernels.fast.packing import BYTES, SHORTS, TILE_STEPS, TILES
-
-UNIT = TILE_STEPS
-"""Steps of the shortest piece."""
+from hwsim_kernels.fast.packing import BYTES, SHORTS, TILES, UNIT
 
 TILE = 32
 """Rows and columns of a tile of sums."""
@@ -225,8 +222,9 @@ def tile_sums(
             amx.dot_us(place, a[1], columns, b[1], steps // 64, sums, stride, True)
     elif kernel == BYTES:
         place, columns = a[0] + first, b[0] + first * 16
-        for row in range(0, rows, vnni.ROWS):
-            vnni.dot(place + row * a[1], a[1], columns, b[1], steps // 4, sums + row * stride, stride, True)
+        for row in range(0, rows, dots.ROWS):
+            where = (columns, b[1], steps // 4, sums + row * stride, stride, True)
+            dots.dot_bytes(place + row * a[1], a[1], *where)
     elif kernel == SHORTS:
         place, columns = a[0] + 2 * first, b[0] + 32 * first
         for row in range(0, rows, dots.ROWS):

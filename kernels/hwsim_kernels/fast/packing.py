@@ -29,13 +29,13 @@ KERNELS = "float64", "float32", "int16", "vnni", "amx"
 PANEL = 16
 """Columns of a panel. Micro-kernels take two at a time."""
 
-TILE_STEPS = 64
+UNIT = 64
 """Steps of a tile, and of a piece of a sum that saturates."""
 
 FOUR = 4
 """Steps of one instruction of VNNI."""
 
-TOGETHER = 1, 1, 2, FOUR, TILE_STEPS
+TOGETHER = 1, 1, 2, FOUR, UNIT
 """Steps of one instruction of each micro-kernel."""
 
 ELEMENTS = np.float64, np.float32, np.int16, np.uint8, np.uint8
@@ -138,7 +138,7 @@ def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], path: Dat
     runs = runs_of(path.taps[order], channels, path.spread)
     unit = TOGETHER[kernel]
     depth = -(-steps // unit) * unit
-    length = depth if path.exact else -(-steps // TILE_STEPS) * TILE_STEPS
+    length = depth if path.exact else -(-steps // UNIT) * UNIT
     return Layout(
         kernel=kernel,
         panels=panels_of(arranged - raised, kernel, depth, digits),

@@ -59,7 +59,7 @@ def products(builder: Any, one: Any, other: Any) -> Any:
 def add_products(builder: Any, totals: Any, one: Any, other: Any) -> Any:
     """Return totals of 32 bits with the products of pairs added that stand in words of as many lanes."""
     kind = totals.type
-    if instructions.VNNI and kind == instructions.SUMS:
+    if instructions.there_for(kind.count):
         return instructions.add_two(builder, totals, one, other)
     shorts = vector(I16, 2 * kind.count)
     return builder.add(totals, products(builder, *(builder.bitcast(each, shorts) for each in (one, other))))

@@ -15,7 +15,7 @@ from typing import Any
 from numba import types
 
 from hwsim_kernels.fast.ir import I1, I32, I64, at, call, constant, ir, loop, machine_code, splat, widened
-from hwsim_kernels.fast.packing import TILE_STEPS as UNIT
+from hwsim_kernels.fast.packing import UNIT
 from hwsim_kernels.fast.pairs import KIND, LANES, SHORTS, STEPS, first_of_pairs, operands_at, products, weights_at
 
 

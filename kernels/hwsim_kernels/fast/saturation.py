@@ -11,9 +11,10 @@ from hwsim_kernels._types import Ints
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import AMX, VNNI
-from hwsim_kernels.fast.looks import SLACK, UNIT
+from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
+from hwsim_kernels.fast.looks import SLACK
 from hwsim_kernels.fast.memory import lined_up
-from hwsim_kernels.fast.packing import BYTES, TILES, Layout
+from hwsim_kernels.fast.packing import BYTES, TILES, UNIT, Layout
 from hwsim_kernels.fast.stepwise import PAIRS, WORDS, Saturation
 from hwsim_kernels.fast.words import LEAST_FIELD, ROWS, WIDTH, longest, mark_bits
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
@@ -103,7 +104,7 @@ def way_of(path: Datapath, operand: int, tier: int) -> int | None:
     inside = low <= int(path.start.min(initial=0)) and int(path.start.max(initial=0)) <= high
     between = int(np.diff(np.flatnonzero(fits), prepend=-1).max(initial=1))
     reached = max(1 << bits, first) + between * heaviest * operand
-    if tier in (VNNI, AMX):
+    if tier in (VNNI, AMX) and emits(AVX512_VNNI):
         field = 32 - bits
         plain = path.stages[-1, OVERFLOW] == SATURATE and bool(fits.all()) and inside
         if plain and field >= LEAST_FIELD and shifts_of(path, operand) is not None:

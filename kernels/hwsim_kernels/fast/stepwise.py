@@ -21,7 +21,8 @@ from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import HOST, I64, call, machine_code
 from hwsim_kernels.fast.looks import Norms
 from hwsim_kernels.fast.operands import Units
-from hwsim_kernels.fast.prefixes import UNIT, stays_within
+from hwsim_kernels.fast.packing import UNIT
+from hwsim_kernels.fast.prefixes import stays_within
 from hwsim_kernels.fast.sums import PAIR
 from hwsim_kernels.fast.words import (
     ABOVE,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
-from hwsim_kernels.fast import amx, dots, vnni
+from hwsim_kernels.fast import amx, dots
 from hwsim_kernels.fast.operands import copy, gather_units, to_bytes, to_operands, unit_sums
 from hwsim_kernels.fast.packing import BYTES, PANEL, TILES
 
@@ -60,10 +60,10 @@ def dot_panels(
             else:
                 amx.dot_uu(a, length, weights, panel, many, c, stride, fresh)
     else:
-        for row in range(0, rows, vnni.ROWS):
+        for row in range(0, rows, dots.ROWS):
             a, c = address + row * length, target + row * stride
             if kernel == BYTES:
-                vnni.dot(a, length, weights, panel, many, c, stride, fresh)
+                dots.dot_bytes(a, length, weights, panel, many, c, stride, fresh)
             else:
                 dots.dot_shorts(a, length, weights, panel, many, c, stride, fresh)
 

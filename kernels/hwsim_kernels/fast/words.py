@@ -125,7 +125,7 @@ def saturate(
     """
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if not instructions.emits(instructions.VNNI):
+        if not instructions.emits(instructions.AVX512_VNNI):
             return ir.Constant(I64, 0)
         a, b, steps, _, _, _, state, field, place, sure = arguments[:10]
         rows = [at(builder, a, 4 * row) for row in range(ROWS)]
@@ -261,7 +261,7 @@ def excesses(
     """
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if not instructions.emits(instructions.VNNI):
+        if not instructions.emits(instructions.AVX512_VNNI):
             return target.get_dummy_value()
         a, b, steps, before, field, place, shift, far, reach = arguments
         places = [at(builder, reach, _LINE * side) for side in (0, 1)]

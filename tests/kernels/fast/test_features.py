@@ -81,13 +81,21 @@ def test_a_machine_without_vnni_and_amx_gets_the_portable_tier(machine: Machine,
     assert tier() == PORTABLE
 
 
-@pytest.mark.parametrize("has", [(), ("sse2",), ("neon", "fp-armv8"), ("avx2", "fma", "avxvnni")])
+@pytest.mark.parametrize("has", [(), ("sse2",), ("neon", "fp-armv8"), ("avx2", "fma"), ("avxvnni",), ("avx512vnni",)])
 def test_any_machine_gets_the_portable_tier(machine: Machine, has: tuple[str, ...]) -> None:
     machine.has(has, permitted=False)
     assert tier() == PORTABLE
 
 
-def test_amx_needs_vnni(machine: Machine) -> None:
+def test_vnni_of_short_registers_is_enough(machine: Machine) -> None:
+    machine.has(("avx2", "avxvnni"))
+    assert offered() == {"plain": True, "numpy": True, "portable": True, "vnni": True, "amx": False}
+    assert tier() == VNNI
+
+
+def test_amx_needs_vnni_of_long_registers(machine: Machine) -> None:
+    machine.has({*EVERYTHING, "avx2", "avxvnni"} - {"avx512vnni"})
+    assert tier() == VNNI
     machine.has(set(EVERYTHING) - {"avx512vnni"})
     assert offered() == {"plain": True, "numpy": True, "portable": True, "vnni": False, "amx": False}
     assert tier() == PORTABLE
@@ -289,18 +297,48 @@ def test_kernels_compiled_for_a_lesser_processor_give_the_same_sums(processor: s
     assert json.loads(answer) == [{"portable": True}, [800]]
 
 
+INSTRUCTIONS = """
+from numba import njit, types
+from hwsim_kernels.fast import dots, features
+@njit
+def multiply(a, b, sums):
+    dots.dot_bytes(a, 64, b, 1024, 16, sums, 128, 1)
+    dots.dot_shorts(a, 64, b, 1024, 16, sums, 128, 1)
+multiply.compile((types.intp,) * 3)
+listing = multiply.inspect_asm()[(types.intp,) * 3]
+print([name in listing for name in ("vpdpbusd", "vpdpwssd", "%ymm", "%zmm")], features.offered()["vnni"])
+"""
+
+
+@compiled
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="made for other processors")
+@pytest.mark.parametrize(
+    ("processor", "has", "wanted"),
+    [
+        ("alderlake", "avx,avx2,fma,avxvnni", [True, True, True, False]),
+        ("cascadelake", "avx,avx2,avx512f,avx512bw,avx512vl,avx512vnni", [True, True, False, True]),
+        ("haswell", "avx,avx2,fma", [False, False, True, False]),
+    ],
+)
+def test_processors_get_the_best_that_they_have(processor: str, has: str, wanted: list[bool]) -> None:
+    flags = ",".join(f"+{one}" for one in has.split(","))
+    elsewhere = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": flags, "HWSIM_EMULATE": "", ENVIRONMENT: ""}
+    assert python(INSTRUCTIONS, **elsewhere) == f"{wanted} {'vnni' in has}"
+
+
 @compiled
 @pytest.mark.slow
 @pytest.mark.parametrize(("missing", "tiers"), [("avx512vnni", ["portable"]), ("amx-int8", ["portable", "vnni"])])
 def test_no_tier_calls_instructions_of_another(missing: str, tiers: list[str]) -> None:
     if tiers[-1] not in OFFERED or missing not in features.features():
         pytest.skip(f"this machine does not offer {tiers[-1]} and {missing}")
-    present = {name: found and name != missing for name, found in ir.binding.get_host_cpu_features().items()}
+    absent = {"avx512vnni", "avxvnni"} if missing == "avx512vnni" else {missing}
+    present = {name: found and name not in absent for name, found in ir.binding.get_host_cpu_features().items()}
     flags = ",".join(("+" if found else "-") + name for name, found in present.items())
     processor = ir.binding.get_host_cpu_name()
     elsewhere = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": flags, "HWSIM_TEST_TIERS": "all"}
     answer = python(ELSEWHERE, **elsewhere, **{ENVIRONMENT: ""})
-    assert json.loads(answer) == [dict.fromkeys(tiers, True), [800] * len(tiers)]
+    assert json.loads(answer) == [dict.fromkeys(tiers, True), [800] * (len(tiers) + 1)]  # and in floats
 
 
 @pytest.mark.parametrize("name", HERE)

@@ -12,7 +12,7 @@ from kernels.fast.datapaths import HERE, compiled
 from kernels.fast.scenarios.accumulators import call_within
 from kernels.plain import examples
 
-from hwsim_kernels.fast.prefixes import UNIT
+from hwsim_kernels.fast.packing import UNIT
 
 pytestmark = [compiled, pytest.mark.skipif(not HERE, reason="no micro-kernels here")]
 

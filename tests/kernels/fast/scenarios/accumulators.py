@@ -13,8 +13,10 @@ from kernels.fast.scenarios.strips import values_of
 from hwsim_kernels._jit import njit
 from hwsim_kernels.fast.groups import fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
+from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.looks import row_norms
-from hwsim_kernels.fast.prefixes import UNIT, stays_within
+from hwsim_kernels.fast.packing import UNIT
+from hwsim_kernels.fast.prefixes import stays_within
 from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, fill, find_largest, saturate
 
 
@@ -149,7 +151,7 @@ def norms(kind: str, steps: int, take: Take) -> Left:
 def all_accumulators() -> Iterator[tuple[str, Scenario]]:
     """Yield calls of what takes sums step by step."""
     for steps in (1, 31, 32, 37, 64):
-        if "vnni" in HERE:
+        if "vnni" in HERE and emits(AVX512_VNNI):
             yield f"saturate {steps}", partial(word_steps, steps)
             yield f"words {steps}", partial(written_words, steps)
         yield f"followed {steps}", partial(followed, steps)

@@ -16,9 +16,6 @@ from hwsim_kernels.fast.memory import LINE
 Take = Callable[[Array], Array]
 """Copies an array to another place: same type, shape and contents."""
 
-Take = Callable[[Array], Array]
-"""Copies an array to another place: same type, shape and contents."""
-
 Left = list[Array]
 Scenario = Callable[[Take], Left]
 

@@ -116,28 +116,8 @@ def layer_of_bytes(
         many = whole_rows(size)
         gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
-        block_of_bytes(
-            form.kernel,
-            form.signed,
-            form.natural,
-            form.raised,
-            settings,
-            units,
-            form.blank,
-            form.runs,
-            window,
-            form.flip,
-            form.panels,
-            start,
-            form.outputs,
-            position,
-            size,
-            gathered,
-            rows,
-            room.operands,
-            room.partial,
-            room.sums[:many],
-        )
+        where = (position, size, gathered, rows, room.operands, room.partial)
+        block_of_bytes(units, form, start, window, settings, *where, room.sums[:many])
         finish_block(room, position, size, steps, tally, codes)
 
 
@@ -208,28 +188,8 @@ def sums_of_bytes(
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
         rows = pixels[position : position + size] if in_place else room.rows[:size]
-        block_of_bytes(
-            form.kernel,
-            form.signed,
-            form.natural,
-            form.raised,
-            settings,
-            units,
-            form.blank,
-            form.runs,
-            window,
-            form.flip,
-            form.panels,
-            start,
-            form.outputs,
-            position,
-            size,
-            in_place,
-            rows,
-            room.operands,
-            room.partial,
-            out[position : position + size],
-        )
+        where = (position, size, in_place, rows, room.operands, room.partial)
+        block_of_bytes(units, form, start, window, settings, *where, out[position : position + size])
 
 
 @njit
@@ -238,23 +198,8 @@ def sums_of_lanes(units: Array, form: Layout, start: Array, window: Ints, room: 
     block = room.rows.shape[0]
     for position in range(0, out.shape[0], block):
         size = min(block, out.shape[0] - position)
-        block_of_lanes(
-            form.offset,
-            form.chunk,
-            units,
-            form.blank,
-            form.runs,
-            window,
-            form.flip,
-            form.panels,
-            start,
-            form.outputs,
-            position,
-            size,
-            room.rows[:size],
-            room.operands[0, :size],
-            out[position : position + size],
-        )
+        where = (position, size, room.rows[:size], room.operands[0, :size])
+        block_of_lanes(units, form, start, window, *where, out[position : position + size])
 
 
 @njit
@@ -273,23 +218,8 @@ def layer_of_lanes(
     for position in range(0, codes.shape[0], block):
         size = min(block, codes.shape[0] - position)
         many = whole_rows(size)
-        block_of_lanes(
-            form.offset,
-            form.chunk,
-            units,
-            form.blank,
-            form.runs,
-            window,
-            form.flip,
-            form.panels,
-            start,
-            form.outputs,
-            position,
-            size,
-            room.rows[:many],
-            room.operands[0, :many],
-            room.sums[:many],
-        )
+        where = (position, size, room.rows[:many], room.operands[0, :many])
+        block_of_lanes(units, form, start, window, *where, room.sums[:many])
         finish_block(room, position, size, steps, tally, codes)
 
 

@@ -11,7 +11,7 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.fast import amx, dots
 from hwsim_kernels.fast.operands import copy, gather_units, to_bytes, to_operands, unit_sums
-from hwsim_kernels.fast.packing import BYTES, PANEL, TILES
+from hwsim_kernels.fast.packing import BYTES, PANEL, TILES, Layout
 
 BLOCK_ROWS = 32
 """Rows of a block come in multiples of this."""
@@ -193,19 +193,11 @@ def lane_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, 
 
 @njit
 def block_of_bytes(
-    kernel: Int,
-    signed: Flag,
-    natural: Flag,
-    raised: Int,
-    settings: NDArray[np.uint8],
     units: NDArray[Any],
-    blank: NDArray[Any],
-    runs: Ints,
-    window: Ints,
-    flip: Int,
-    panels: NDArray[np.int8],
+    form: Layout,
     start: NDArray[Any],
-    outputs: Int,
+    window: Ints,
+    settings: NDArray[np.uint8],
     position: Int,
     size: Int,
     gathered: Flag,
@@ -214,39 +206,34 @@ def block_of_bytes(
     partial: NDArray[np.int32],
     sums: NDArray[Any],
 ) -> None:
-    """Write the sums (rows, columns) of ``size`` output positions from ``position`` on, as a ``Layout`` describes them.
+    """Write the sums (rows, columns) of ``size`` output positions from ``position`` on, of a layout for bytes.
 
     Sums of 64 bits begin with ``start``; to those of 32 bits the next step adds it. rows, planes, partial: room for the
     units of a block, for their bytes (none, where units are bytes as they are), and for sums of parts. ``gathered``:
     rows hold their units already. Rows of ``sums`` behind ``size`` are of no meaning. A group's columns run over the
     next group's, which are written later.
     """
-    groups, lacking = panels.shape[0], np.zeros(sums.shape[0] if raised else 0, np.int64)
+    groups, lacking = form.panels.shape[0], np.zeros(sums.shape[0] if form.raised else 0, np.int64)
     for group in range(groups):
         if not gathered:
-            gather_units(units, blank, runs, window, group * (units.shape[3] // groups), position, size, rows)
-        if raised:
-            unit_sums(rows, flip, runs[:, 3].sum(), raised, lacking[:size])
+            first = group * (units.shape[3] // groups)
+            gather_units(units, form.blank, form.runs, window, first, position, size, rows)
+        if form.raised:
+            unit_sums(rows, form.flip, form.runs[:, 3].sum(), form.raised, lacking[:size])
         place, parts = (rows.ctypes.data, rows.strides[0]), (1, 0)
         if planes.size > 0:
-            to_bytes(rows, flip, size, planes)
+            to_bytes(rows, form.flip, size, planes)
             place, parts = (planes.ctypes.data, planes.strides[1]), (planes.shape[0], planes.strides[0])
-        first = group * outputs
-        byte_sums(kernel, signed, natural, settings, place, parts, panels[group], partial, start, lacking, first, sums)
+        kind = (form.kernel, form.signed, form.natural, settings)
+        byte_sums(*kind, place, parts, form.panels[group], partial, start, lacking, group * form.outputs, sums)
 
 
 @njit
 def block_of_lanes(
-    offset: Int,
-    chunk: Int,
     units: NDArray[Any],
-    blank: NDArray[Any],
-    runs: Ints,
-    window: Ints,
-    flip: Int,
-    panels: NDArray[Any],
+    form: Layout,
     start: NDArray[Any],
-    outputs: Int,
+    window: Ints,
     position: Int,
     size: Int,
     rows: NDArray[Any],
@@ -254,11 +241,12 @@ def block_of_lanes(
     sums: NDArray[Any],
 ) -> None:
     """Do what ``block_of_bytes`` does, operands in lanes (rows, depth); sums of 64 bits get ``start`` at the end."""
-    groups = panels.shape[0]
+    groups = form.panels.shape[0]
     for group in range(groups):
-        gather_units(units, blank, runs, window, group * (units.shape[3] // groups), position, size, rows)
-        to_operands(rows, flip, offset, size, operands)
-        lane_sums(operands[:size], panels[group, 0], chunk, group * outputs, sums)
+        first = group * (units.shape[3] // groups)
+        gather_units(units, form.blank, form.runs, window, first, position, size, rows)
+        to_operands(rows, form.flip, form.offset, size, operands)
+        lane_sums(operands[:size], form.panels[group, 0], form.chunk, group * form.outputs, sums)
     if sums.itemsize > 4:
         for row in range(sums.shape[0]):
             for c in range(sums.shape[1]):

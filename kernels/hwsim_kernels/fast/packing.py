@@ -174,15 +174,13 @@ def in_lanes(weights: Ints, operands: tuple[int, int], most: int) -> tuple[int, 
     steps, heaviest = weights.shape[1], int(np.abs(weights).max(initial=1))
     product = max(heaviest * max(map(abs, operands)), 1)
     shorts = ADDED and heaviest < SHORT and min(operands) >= -SHORT and max(operands) < SHORT
-    if most < 1 << 31:
-        chunk = (LIMIT32 - 1) // product
-        if shorts:
-            return SHORTS, steps + 1
-        if chunk >= min(SHORTEST, steps):
-            return FLOAT32, chunk
-    chunk = ((1 << 31) - 1) // product // 2 * 2
-    if shorts and chunk >= SHORTEST:
-        return SHORTS, chunk
+    in_word, in_float = ((1 << 31) - 1) // product // 2 * 2, (LIMIT32 - 1) // product
+    if shorts and most < 1 << 31:
+        return SHORTS, steps + 1
+    if shorts and in_word >= SHORTEST:
+        return SHORTS, in_word
+    if most < 1 << 31 and in_float >= min(SHORTEST, steps):
+        return FLOAT32, in_float
     return FLOAT64, (LIMIT64 - 1) // product
 
 

@@ -15,7 +15,7 @@ AMX = {"amx-int8", "amx-tile"} <= HOST
 LANES = 16
 """Lanes of 512 bits."""
 
-FOURS = LANES if AVX512_VNNI or "avx512f" in HOST else LANES // 2
+FOURS = LANES if AVX512_VNNI or ("avx512f" in HOST and not AVX_VNNI) else LANES // 2
 """Lanes of ``add_four``: AVX-VNNI has it for 256 bits alone."""
 
 SUMS = vector(I32, LANES)

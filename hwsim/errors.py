@@ -7,6 +7,7 @@ HwsimError
 ├── DataError              input data of the wrong shape, empty, or with NaN or infinity
 ├── PlanError              a plan does not belong to this network, or is malformed
 ├── ProgramError           a program file is damaged or of another version
+├── SettingError           a variable of the environment asks for what is not there
 ├── WidthError             a value could leave the 125 bits of the simulator itself
 └── DatapathOverflow       a value left a format whose overflow mode is `error`
 """
@@ -50,6 +51,10 @@ class PlanError(HwsimError):
 
 class ProgramError(HwsimError):
     """A program file is damaged or was written by another version of the format."""
+
+
+class SettingError(HwsimError, ValueError):
+    """A variable of the environment, ``HWSIM_TIER``, asks for what there is not, or not on this machine."""
 
 
 class WidthError(HwsimError):

@@ -62,6 +62,18 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
+def test_a_tier_that_is_not_there_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = Path(hwsim.__path__[0]) / "demo"
+    monkeypatch.setenv("HWSIM_TIER", "fastest")
+    done = RUNNER.invoke(
+        app,
+        ["run", str(demo / "digits.keras"), "-t", "generic-int8", "--data", str(demo / "digits.npz"), "--no-reference"],
+    )
+    assert done.exit_code != 0
+    assert done.stderr.splitlines()[-1].startswith("error: HWSIM_TIER=fastest: there is no such tier; known are plain")
+    assert isinstance(done.exception, SystemExit)
+
+
 def test_run_prints_the_report(files: Path, calls: list[dict[str, Any]]) -> None:
     done = RUNNER.invoke(app, ["run", str(files / "model.keras"), "--target", "generic-int8"])
     assert done.exit_code == 0

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from math import prod
 
+from hwsim.errors import SettingError
 from hwsim.program import Program
 from hwsim.program.records import MultiplyAccumulate
 from hwsim_kernels.fast.features import ENVIRONMENT, NUMPY, tier
@@ -29,12 +30,16 @@ WORK = Work()
 def tier_for(program: Program, samples: int | None) -> int:
     """Return the tier for a run of ``samples`` (None: nobody knows how many); results do not depend on it.
 
-    Raises ValueError if HWSIM_TIER names a tier that does not work on this machine.
+    Raises SettingError if HWSIM_TIER names a tier that does not work on this machine.
     """
-    if os.environ.get(ENVIRONMENT) or samples is None:
+    if not os.environ.get(ENVIRONMENT) and samples is not None:
+        WORK.done += samples * products(program)
+        if WORK.done <= WORK.little:
+            return NUMPY
+    try:
         return tier()
-    WORK.done += samples * products(program)
-    return tier() if WORK.done > WORK.little else NUMPY
+    except ValueError as error:
+        raise SettingError(str(error)) from None
 
 
 def products(program: Program) -> int:

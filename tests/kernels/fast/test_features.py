@@ -21,6 +21,7 @@ from kernels.fast.datapaths import HERE, OFFERED, Case, compiled, dense, sums_of
 from numba.core import config
 
 from hwsim.engine import Execution, execute
+from hwsim.errors import SettingError
 from hwsim.network import Conv2D, Relu
 from hwsim.program import Program
 from hwsim_kernels.fast import features, ir
@@ -204,7 +205,7 @@ def test_a_tier_that_does_not_work_here_is_refused_with_those_that_do(machine: M
 def test_the_error_reaches_whoever_runs_a_program(machine: Machine) -> None:
     machine.has(())
     machine.monkeypatch.setenv(ENVIRONMENT, "amx")
-    with pytest.raises(ValueError, match="HWSIM_TIER=amx"):
+    with pytest.raises(SettingError, match="HWSIM_TIER=amx"):
         run(small_program())
 
 

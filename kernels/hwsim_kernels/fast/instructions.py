@@ -32,7 +32,7 @@ def add_four(builder: Any, totals: Any, units: Any, weights: Any) -> Any:
 
     All are vectors of 32-bit words.
     """
-    if not _there(totals):
+    if not there_for(totals):
         return spelt_four(builder, totals, (units, weights), (False, True))
     # LLVM 21 gave the instruction's operands their true type
     kind = vector(I8, 4 * totals.type.count) if binding.llvm_version_info[0] >= 21 else totals.type
@@ -41,14 +41,14 @@ def add_four(builder: Any, totals: Any, units: Any, weights: Any) -> Any:
 
 def add_two(builder: Any, totals: Any, one: Any, other: Any) -> Any:
     """Return totals with two products each added of 16-bit integers, which stand in words: ``vpdpwssd``."""
-    if _there(totals):
+    if there_for(totals):
         return _call(builder, "vpdpwssd", totals, [one, other])
     return builder.add(totals, builder.trunc(_two(builder, one, other), totals.type))
 
 
 def saturate_two(builder: Any, totals: Any, one: Any, other: Any) -> Any:
     """Do what ``add_two`` does, and saturate totals to 32 bits: ``vpdpwssds``."""
-    if _there(totals):
+    if there_for(totals):
         return _call(builder, "vpdpwssds", totals, [one, other])
     wide = vector(I64, totals.type.count)
     exact = builder.add(builder.sext(totals, wide), _two(builder, one, other))
@@ -57,9 +57,10 @@ def saturate_two(builder: Any, totals: Any, one: Any, other: Any) -> Any:
     return builder.trunc(builder.select(builder.icmp_signed(">", raised, high), high, raised), totals.type)
 
 
-def there_for(count: int) -> bool:
-    """Whether the processor adds up products in so many lanes of 32 bits."""
-    return AVX512_VNNI if count == LANES else AVX_VNNI and count == LANES // 2
+def there_for(totals: Any) -> bool:
+    """Whether the processor adds up products to as many totals of 32 bits."""
+    many = totals.type.count
+    return AVX512_VNNI if many == LANES else AVX_VNNI and many == LANES // 2
 
 
 def spelt_four(builder: Any, totals: Any, factors: tuple[Any, Any], signs: tuple[bool, bool]) -> Any:
@@ -71,10 +72,6 @@ def spelt_four(builder: Any, totals: Any, factors: tuple[Any, Any], signs: tuple
     )
     products = builder.mul(first, second)
     return reduce(builder.add, [_every(builder, products, 4, number) for number in range(4)], totals)
-
-
-def _there(totals: Any) -> bool:
-    return there_for(totals.type.count)
 
 
 def _call(builder: Any, name: str, totals: Any, factors: list[Any]) -> Any:

@@ -17,7 +17,7 @@ from hwsim_kernels.fast import amx
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block
 from hwsim_kernels.fast.memory import LINE
-from hwsim_kernels.fast.operands import gather_units, to_bytes, to_operands
+from hwsim_kernels.fast.operands import gather_units
 from hwsim_kernels.fast.packing import PANEL, TILES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.strips import Values, quantize, set_divisors
@@ -29,6 +29,7 @@ from hwsim_kernels.fast.sums import (
     dot_panels,
     first_panel,
     join_parts,
+    laid_out,
     store_codes,
 )
 from hwsim_kernels.fast.wide_passage import pass_wide_block
@@ -150,13 +151,7 @@ def layer_of_panels(
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         if not gathered:
             gather_units(units, form.blank, form.runs, window, FIRST_COLUMN, position, size, rows)
-        place, length = rows.ctypes.data, rows.strides[0]
-        if room.operands.size > 0:
-            if room.operands.itemsize == 1:
-                to_bytes(rows, form.flip, size, room.operands)
-            else:
-                to_operands(rows, form.flip, form.offset, size, room.operands[0])
-            place, length = room.operands.ctypes.data, room.operands.strides[1]
+        place, length = laid_out(rows, form, size, room.operands)
         for column in range(0, codes.shape[1], PAIR):
             for first in range(0, size, chunk):
                 some, row = min(chunk, size - first), position + first

@@ -31,7 +31,7 @@ from hwsim_kernels.fast.ir import (
 
 _LINE = 64
 
-SHORT = 2
+TWO = 2
 """Bytes of an integer of 16 bits."""
 
 Units = NDArray[Any]
@@ -192,7 +192,7 @@ def to_operands(rows: Units, flip: Int, offset: Int, size: Int, operands: NDArra
     # rows can be shorter than a vector; a difference of 32 bits would have 64, which few processors make floats of
     units, whole, turn, less = rows.reshape(-1), operands.reshape(-1), rows.dtype.type(flip), np.int32(offset)
     done, total = 0, size * rows.shape[1]
-    if rows.itemsize == 1 and operands.itemsize == SHORT and total >= pairs.STEPS:
+    if rows.itemsize == 1 and operands.itemsize == TWO and total >= pairs.STEPS:
         many = total // pairs.STEPS
         spread_bytes(rows.ctypes.data, many, flip, offset, operands.ctypes.data)
         done = many * pairs.STEPS

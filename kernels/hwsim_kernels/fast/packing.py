@@ -18,7 +18,7 @@ from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.dots import LIMIT32, LIMIT64
 from hwsim_kernels.fast.features import AMX, VNNI
 from hwsim_kernels.fast.memory import lined_up
-from hwsim_kernels.fast.pairs import ADDED
+from hwsim_kernels.fast.pairs import ADDED, SHORT
 
 FLOAT64, FLOAT32, SHORTS, BYTES, TILES = range(5)
 """Micro-kernels: of operands in lanes, see ``dots``; then of bytes, those of VNNI and of AMX."""
@@ -50,9 +50,6 @@ DIGITS = 3
 SHORTEST = 16
 """Steps that a sum in lanes must be able to hold to be worth its while."""
 
-SHORT = 1 << 15
-"""A lane of 16 bits holds integers below this."""
-
 
 class Layout(NamedTuple):
     """How a layer is computed on one tier.
@@ -63,8 +60,7 @@ class Layout(NamedTuple):
     bytes of a unit. ``chunk``: steps after which a sum in lanes is emptied. ``start`` (channels,): what sums start
     from. ``wide``: whether they need 64 bits. ``runs``: see ``runs_of``. ``blank`` (c,): the units of a pixel outside.
     ``signed``: units are signed as they are. ``raised``: what the weights in panels lack, see ``raise_of``; every sum
-    lacks that times the sum of its units. ``natural``: lower bytes of weights are unsigned, and units as they are,
-    which AMX can take. ``direct``: the rows of operands are the input's pixels, as they lie.
+    lacks that times the sum of its units. ``direct``: the rows of operands are the input's pixels, as they lie.
     """
 
     kernel: int
@@ -79,7 +75,6 @@ class Layout(NamedTuple):
     offset: int
     blank: NDArray[Any]
     signed: bool
-    natural: bool
     raised: int
     start: Ints
     wide: bool
@@ -152,7 +147,6 @@ def layout(tier: int, kind: np.dtype[Any], view: tuple[int, int, int], path: Dat
         offset=offset,
         blank=np.full(channels, fill & ((1 << bits) - 1), f"u{kind.itemsize}"),
         signed=as_signed,
-        natural=kernel == TILES,
         raised=raised,
         start=start,
         wide=kernel == FLOAT64 or most >= 1 << 31 or (kernel >= BYTES and (digits > 1 or bits > 8)),

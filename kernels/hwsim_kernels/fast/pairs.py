@@ -15,6 +15,9 @@ STEPS = 2 * LANES
 ADDED = bool(HOST & {"avx2", "avx512bw"})
 """Whether an instruction adds up the products of two pairs."""
 
+SHORT = 1 << 15
+"""A lane of 16 bits holds integers below this."""
+
 KIND = vector(I32, LANES)
 SHORTS = vector(I16, STEPS)
 
@@ -59,7 +62,7 @@ def products(builder: Any, one: Any, other: Any) -> Any:
 def add_products(builder: Any, totals: Any, one: Any, other: Any) -> Any:
     """Return totals of 32 bits with the products of pairs added that stand in words of as many lanes."""
     kind = totals.type
-    if instructions.there_for(kind.count):
+    if instructions.there_for(totals):
         return instructions.add_two(builder, totals, one, other)
     shorts = vector(I16, 2 * kind.count)
     return builder.add(totals, products(builder, *(builder.bitcast(each, shorts) for each in (one, other))))

@@ -13,12 +13,12 @@ from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.layers import no_divisors
 from hwsim_kernels.fast.looks import Norms, checked_sums, row_norms
 from hwsim_kernels.fast.memory import LINE
-from hwsim_kernels.fast.operands import Units, gather_units, to_bytes, to_operands
+from hwsim_kernels.fast.operands import Units, gather_units
 from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, prove_alone, settle
 from hwsim_kernels.fast.strips import LARGEST, LEAST
-from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, store_pairs
+from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, laid_out, store_pairs
 
 Array = NDArray[Any]
 
@@ -70,13 +70,7 @@ def saturating_layer(
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         if not gathered:
             gather_units(units, form.blank, form.runs, window, 0, position, size, rows)
-        address, stride = rows.ctypes.data, rows.strides[0]
-        if room.operands.size > 0:
-            if room.operands.itemsize == 1:
-                to_bytes(rows, form.flip, size, room.operands)
-            else:
-                to_operands(rows, form.flip, form.offset, size, room.operands[0])
-            address, stride = room.operands.ctypes.data, room.operands.strides[1]
+        address, stride = laid_out(rows, form, size, room.operands)
         room.ends[0], room.ends[1] = MOST, -MOST
         row_norms(rows, size, how.fits.size, how.flip, how.offset, room.squares, room.norms)
         doubtful = checked_sums(

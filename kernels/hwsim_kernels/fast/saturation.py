@@ -15,13 +15,11 @@ from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.looks import SLACK
 from hwsim_kernels.fast.memory import lined_up
 from hwsim_kernels.fast.packing import BYTES, TILES, UNIT, Layout
+from hwsim_kernels.fast.pairs import SHORT
 from hwsim_kernels.fast.stepwise import PAIRS, WORDS, Saturation
 from hwsim_kernels.fast.words import LEAST_FIELD, ROWS, WIDTH, longest, mark_bits
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
 from hwsim_kernels.overflow import SATURATE, highest, lowest
-
-WORD = 1 << 15
-"""Half of a word holds integers below this."""
 
 PIECE = 63
 """Steps of words that are taken at a time: more cost less by themselves, but a hit makes all of them count."""
@@ -85,10 +83,10 @@ def shifts_of(path: Datapath, operand: int) -> tuple[int, int, bool] | None:
     field, heaviest = 32 - int(path.stages[-1, BITS]), heaviest_of(path)
     for doubled in (False, True):
         left = 0
-        while left < field - doubled and operand << (left + 1) < WORD:
+        while left < field - doubled and operand << (left + 1) < SHORT:
             left += 1
         more = field - doubled - left
-        if operand << left < WORD and heaviest << more < WORD:
+        if operand << left < SHORT and heaviest << more < SHORT:
             return left, more, doubled
     return None
 
@@ -109,7 +107,7 @@ def way_of(path: Datapath, operand: int, tier: int) -> int | None:
         plain = path.stages[-1, OVERFLOW] == SATURATE and bool(fits.all()) and inside
         if plain and field >= LEAST_FIELD and shifts_of(path, operand) is not None:
             return WORDS
-    return PAIRS if bits <= WIDEST and reached < 1 << 31 and max(operand, heaviest) < WORD else None
+    return PAIRS if bits <= WIDEST and reached < 1 << 31 and max(operand, heaviest) < SHORT else None
 
 
 def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, tier: int) -> Saturation:

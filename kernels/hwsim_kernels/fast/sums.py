@@ -125,7 +125,6 @@ def join_parts(partial: NDArray[np.int32], start: Ints, lacking: Ints, first: In
 def byte_sums(
     kernel: Int,
     signed: Flag,
-    natural: Flag,
     settings: NDArray[np.uint8],
     place: tuple[Int, Int],
     planes: tuple[Int, Int],
@@ -139,8 +138,8 @@ def byte_sums(
     """Form the sums (rows, columns) of units and weights: of 64 bits, from ``start``, if there are ``partial`` ones.
 
     place: as in ``dot_bytes``, of the lowest bytes. planes: how many bytes a unit has, and from each to the next.
-    signed: whether the highest byte of a unit is. natural: whether lower bytes of weights are unsigned. first: the
-    column of sums that the panels begin with.
+    signed: whether the highest byte of a unit is. Of weights it is, and tiles take lower bytes without a sign. first:
+    the column of sums that the panels begin with.
     """
     rows, digits = sums.shape[0], panels.shape[0]
     if kernel == TILES:
@@ -153,7 +152,7 @@ def byte_sums(
             lowest = max(0, weight - planes[0] + 1)
             for digit in range(lowest, min(digits, weight + 1)):
                 plane = weight - digit
-                signs = (signed and plane == planes[0] - 1, not natural or digit == digits - 1)
+                signs = (signed and plane == planes[0] - 1, kernel != TILES or digit == digits - 1)
                 where = (place[0] + plane * planes[1], place[1])
                 part = (partial.ctypes.data + weight * partial.strides[0], partial.strides[1])
                 dot_bytes(kernel, signs, where, rows, panels, digit, part, digit == lowest)
@@ -192,6 +191,21 @@ def lane_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, 
 
 
 @njit
+def laid_out(rows: NDArray[Any], form: Layout, size: Int, operands: NDArray[Any]) -> tuple[Int, Int]:
+    """Return the address of what a micro-kernel of 32-bit sums reads for rows of units, and bytes from row to row.
+
+    It is written to ``operands`` (1, rows, depth), unless that is empty: then units are bytes as they are.
+    """
+    if operands.size == 0:
+        return rows.ctypes.data, rows.strides[0]
+    if operands.itemsize == 1:
+        to_bytes(rows, form.flip, size, operands)
+    else:
+        to_operands(rows, form.flip, form.offset, size, operands[0])
+    return operands.ctypes.data, operands.strides[1]
+
+
+@njit
 def block_of_bytes(
     units: NDArray[Any],
     form: Layout,
@@ -224,7 +238,7 @@ def block_of_bytes(
         if planes.size > 0:
             to_bytes(rows, form.flip, size, planes)
             place, parts = (planes.ctypes.data, planes.strides[1]), (planes.shape[0], planes.strides[0])
-        kind = (form.kernel, form.signed, form.natural, settings)
+        kind = (form.kernel, form.signed, settings)
         byte_sums(*kind, place, parts, form.panels[group], partial, start, lacking, group * form.outputs, sums)
 
 

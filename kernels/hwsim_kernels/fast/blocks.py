@@ -32,6 +32,8 @@ from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom
 from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
+from hwsim_kernels.fast.tiles import layer_of_tiles
+from hwsim_kernels.fast.tiling import Tiling, tile_room, tiling
 from hwsim_kernels.fast.words import ROWS, STATE, WIDTH
 
 Array = NDArray[Any]
@@ -49,7 +51,7 @@ class Prepared(NamedTuple):
     ``layout`` is None for depthwise convolutions; ``by_step`` (steps, columns) are their weights, or ``parts_of`` them,
     (2 * steps, columns), where sums need 64 bits. ``columns``: channels with what fills up the last lanes. ``start``
     (columns,): what sums begin with, int32 or int64 as they are; ``added`` (columns,): what the step that looks at them
-    adds. ``rows``: of a block.
+    adds. ``rows``: of a block. ``tiling``: of a convolution that is filtered.
     """
 
     path: Datapath
@@ -61,11 +63,14 @@ class Prepared(NamedTuple):
     start: Array
     added: Ints
     by_step: NDArray[np.int32]
+    tiling: Tiling | None = None
 
     @property
     def kernel(self) -> str:
         """Return the name of the kernel that forms exact sums."""
-        return "depthwise" if self.layout is None else KERNELS[self.layout.kernel]
+        if self.layout is None:
+            return "depthwise"
+        return KERNELS[self.layout.kernel] if self.tiling is None else "filtered"
 
 
 def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tier: int) -> Prepared | None:
@@ -106,6 +111,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
         return None
     width = padded_columns(outputs) if by_panels(form, groups) and path.exact else paired_columns(groups, outputs)
     many = block_rows(width, form.length * form.panels.itemsize)
+    filtered = path.exact and form.kernel == SHORTS and by_panels(form, groups)
     return Prepared(
         path=path,
         layout=form,
@@ -116,6 +122,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
         start=padded(form.start, width, np.int64) if form.wide else np.zeros(width, np.int32),
         added=np.zeros(width, np.int64) if form.wide else padded(form.start, width, np.int32).astype(np.int64),
         by_step=np.zeros((0, 0), np.int32),
+        tiling=tiling(path, kind, view, form) if filtered else None,
     )
 
 
@@ -238,6 +245,8 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     units, window, how = codes.view(f"u{codes.dtype.itemsize}"), prepared.window, prepared.saturation
     if how.fits.size:
         saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, out)
+    elif prepared.tiling is not None:
+        layer_of_tiles(units, prepared.tiling, tile_room(prepared.tiling), steps, tally, out)
     elif by_panels(form, len(path.weights)):
         own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
         layer_of_panels(units, form, window, tile_configuration(), own, steps, tally, out)

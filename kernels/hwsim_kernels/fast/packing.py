@@ -219,7 +219,7 @@ def bytes_of(weights: Ints) -> int:
     return -(-(max(high, -low - 1).bit_length() + 1) // 8)
 
 
-def panels_of(weights: Ints, kernel: int, depth: int, digits: int) -> NDArray[Any]:
+def panels_of(weights: NDArray[np.int32] | Ints, kernel: int, depth: int, digits: int) -> NDArray[Any]:
     """Return weights (groups, steps, outputs) as a micro-kernel reads them; see ``Layout``.
 
     Steps of one instruction stand side by side. All bytes of a weight are signed, but for tiles the highest alone.

@@ -12,7 +12,7 @@ from applications.targets import sixteen_bits
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
-from kernels.fast.datapaths import FAST, HERE, compiled
+from kernels.fast.datapaths import FAST, HERE, compiled, pairs
 from kernels.plain import OVERFLOWS, STEADY, Json
 from pipeline.strategies import data_for, networks, profiles, targets
 from pipeline.test_oracle_agreement import SLOW_DRAWS, Case, cases
@@ -28,9 +28,10 @@ from hwsim.program import lower
 from hwsim.program.records import IntOperation, MatrixProduct, MultiplyAccumulate, ScaleFloat, Step, Sum
 from hwsim.quantize import decide
 from hwsim.target import Target
-from hwsim_kernels.fast import passage
+from hwsim_kernels.fast import blocks, passage, tiling
 from hwsim_kernels.fast.features import ENVIRONMENT, offered
 from hwsim_kernels.fast.passage import Steps
+from hwsim_kernels.fast.tiles import layer_of_tiles
 from hwsim_kernels.fast.wide_strips import ANY, HALF_UP, HALF_UP_IN_PARTS
 
 Sums = MatrixProduct | MultiplyAccumulate
@@ -170,6 +171,49 @@ def test_wide_sums_take_lanes(tier: str, monkeypatch: pytest.MonkeyPatch, target
     assert weighted + sums > 0
     assert sum(bool(kinds) for kinds in started) >= weighted + sums
     assert any(passage.WIDE_SCALE + way in kinds for kinds in started)
+
+
+@pairs
+@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+@pytest.mark.parametrize("target", ["generic-int8", "tflite-int8", "edge-npu-acc20"])
+def test_filtered_layers_count_the_same(target: str, block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    forced(monkeypatch, "plain")
+    network, chosen = image_network(11), hwsim.load_target(target)
+    data = np.random.default_rng(0).normal(0, 1, (5, 11, 11, 3)).astype(np.float32)
+    program = lower(network, decide(network, hwsim.profile(network, data / 4), chosen), chosen)
+    plain = execute(program, [data])
+    forced(monkeypatch, "portable")
+    monkeypatch.setattr(tiling, "WORTH", float("inf"))
+    monkeypatch.setattr(tiling, "BLOCK_BYTES", block_bytes)
+    layers: list[Any] = []
+
+    def run_tiles(units: Any, form: Any, *rest: Any) -> None:
+        layers.append(form.kinds)
+        layer_of_tiles(units, form, *rest)
+
+    monkeypatch.setattr(blocks, "layer_of_tiles", run_tiles)
+    fast = execute(program, [data])
+    assert layers
+    assert fast.ledger == plain.ledger
+    assert any(row.hits for row in plain.ledger if row.layer == "stem")
+    assert all((fast.codes[name] == plain.codes[name]).all() for name in plain.codes)
+
+
+@pairs
+@settings(max_examples=25, deadline=None, suppress_health_check=ALLOWED)
+@given(case=cases())
+def test_filtered_networks_agree(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
+    monkeypatch.setattr(tiling, "WORTH", float("inf"))
+    agree(monkeypatch, "portable", case)
+
+
+@pairs
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None, suppress_health_check=ALLOWED)
+@given(case=cases())
+def test_filtered_networks_agree_at_length(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
+    monkeypatch.setattr(tiling, "WORTH", float("inf"))
+    agree(monkeypatch, "portable", case)
 
 
 def agree(monkeypatch: pytest.MonkeyPatch, tier: str, case: Case) -> None:

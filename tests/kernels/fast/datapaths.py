@@ -21,6 +21,7 @@ from hwsim_kernels.fast import packing, strips
 from hwsim_kernels.fast.blocks import Prepared, prepare, write_sums
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import PORTABLE, TIERS, offered
+from hwsim_kernels.fast.pairs import ADDED
 from hwsim_kernels.fast.passage import LOOK, Steps, Tally
 from hwsim_kernels.fields import FIELDS, field_of
 from hwsim_kernels.overflow import SATURATE
@@ -44,6 +45,10 @@ KINDS = ("int8", "uint8", "int16", "uint16")
 """Types of stored codes that have fast kernels."""
 
 compiled = pytest.mark.skipif(not COMPILED, reason="these kernels exist as machine code alone")
+
+pairs = pytest.mark.skipif(
+    not ADDED or "portable" not in OFFERED, reason="no instruction adds up the products of pairs"
+)
 
 
 def limits_of(kind: str) -> tuple[int, int]:

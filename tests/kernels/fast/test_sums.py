@@ -20,6 +20,7 @@ from kernels.fast.datapaths import (
     compiled,
     dense,
     limits_of,
+    pairs,
     prepared,
     sums_of,
 )
@@ -344,7 +345,7 @@ def test_floats_form_sums_where_no_instruction_adds_pairs(kind: str, most: int, 
     assert sums_of(case, FLOATS) == case.sums()
 
 
-@pytest.mark.skipif(not ADDED or "portable" not in OFFERED, reason="no instruction adds up the products of pairs")
+@pairs
 @pytest.mark.parametrize(
     ("kind", "zero_point", "heaviest", "kernel"),
     [

@@ -12,6 +12,7 @@ from kernels.fast.datapaths import Array
 
 from hwsim_kernels.fast import blocks
 from hwsim_kernels.fast.memory import LINE
+from hwsim_kernels.fast.tiling import TileRoom, Tiling, tile_room
 
 Take = Callable[[Array], Array]
 """Copies an array to another place: same type, shape and contents."""
@@ -72,5 +73,13 @@ class Moved:
             with patch.object(blocks, "room", room):
                 return self.of(saturating_room(how))
 
-        with patch.object(blocks, "room", moved), patch.object(blocks, "saturating_room", moved_once):
+        def moved_tiles(form: Tiling) -> TileRoom:
+            made: TileRoom = self.of(tile_room(form))
+            return made
+
+        with (
+            patch.object(blocks, "room", moved),
+            patch.object(blocks, "saturating_room", moved_once),
+            patch.object(blocks, "tile_room", moved_tiles),
+        ):
             yield

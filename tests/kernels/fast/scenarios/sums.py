@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
-from kernels.fast.datapaths import WAYS, Case, dense, limits_of, new_tally, one_look, prepared
+from kernels.fast.datapaths import HERE, WAYS, Case, dense, limits_of, new_tally, one_look, prepared
 from kernels.fast.scenarios.moved import Left, Moved, Scenario, Take
 
-from hwsim_kernels.fast import blocks
+from hwsim_kernels.fast import blocks, tiling
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.layers import layer_of_wide_channels
+from hwsim_kernels.fast.pairs import ADDED
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE
 
@@ -27,6 +30,18 @@ def sums(case: Case, tier: str, take: Take) -> Left:
         for out in outs:
             blocks.write_sums(moved.of(how), take(case.codes), out)
     return [out[:, : case.path.channels].copy() for out in outs]
+
+
+def tiles(size: tuple[int, int], channels: int, outputs: int, take: Take) -> Left:
+    """Write the sums of a convolution that is filtered, in blocks of few bands."""
+    case = convolution("int8", 9, channels, outputs, size=size, image=(9, 13))
+    with patch.object(tiling, "WORTH", math.inf), patch.object(tiling, "BLOCK_BYTES", 1 << 15):
+        how = prepared(case, "portable")
+    assert how is not None and how.tiling is not None
+    moved, out = Moved(take), take(np.zeros((case.positions, outputs), np.int64))
+    with moved.rooms():
+        blocks.write_sums(moved.of(how), take(case.codes), out)
+    return [out.copy()]
 
 
 def register(case: Case, tier: str, take: Take) -> Left:
@@ -69,16 +84,26 @@ def wide_channels_alone(case: Case, take: Take) -> Left:
     return [found.copy()]
 
 
-def convolution(kind: str, weight: int, channels: int, outputs: int, *, groups: int = 1, spread: int = 1) -> Case:
-    """Return a convolution of 2 x 3 pixels whose windows reach beyond all sides of the image."""
+def convolution(
+    kind: str,
+    weight: int,
+    channels: int,
+    outputs: int,
+    *,
+    groups: int = 1,
+    spread: int = 1,
+    size: tuple[int, int] = (2, 3),
+    image: tuple[int, int] = (5, 7),
+) -> Case:
+    """Return a convolution whose windows, of ``size`` pixels, reach beyond all sides of the image."""
     generator = np.random.default_rng(channels * outputs)
     low, high = limits_of(kind)
-    codes = generator.integers(low, high + 1, (2, 3, 5, channels * groups)).astype(kind)
-    taps = np.array([(y - 1, x - 1, c) for y in range(2) for x in range(3) for c in range(channels)], np.int64)
+    codes = generator.integers(low, high + 1, (2, image[0] - 2, image[1] - 2, channels * groups)).astype(kind)
+    whole = [(y - 1, x - 1, c) for y in range(size[0]) for x in range(size[1]) for c in range(channels)]
+    taps = np.array(whole, np.int64)
     weights = generator.integers(-weight, weight + 1, (groups, len(taps), outputs))
-    return Case(
-        codes, weights, taps, [1] * (groups * outputs), shape=(5, 7), zero_point=high - 3, spread=(spread, spread)
-    )
+    start = [1] * (groups * outputs)
+    return Case(codes, weights, taps, start, shape=image, zero_point=high - 3, spread=(spread, spread))
 
 
 def product(kind: str, rows: int, steps: int, outputs: int) -> Case:
@@ -127,10 +152,13 @@ def all_sums() -> Iterator[tuple[str, Scenario]]:
         "wide depthwise": convolution("int16", 32767, 1, 1, groups=19),
         "wide depthwise, several": convolution("uint16", 32767, 1, 3, groups=5),
     }
+    filtered = [((3, 3), 17, 33), ((3, 1), 16, 70), ((1, 5), 5, 16), ((5, 5), 32, 17), ((7, 1), 3, 5), ((1, 7), 40, 32)]
     for tier in WAYS:
         for name, case in layers.items():
             yield f"{tier}: {name}", partial(sums, case, tier)
         for name, case in registers.items():
             yield f"{tier}: {name}", partial(register, case, tier)
+    if ADDED and "portable" in HERE:
+        yield from ((f"filtered {one[0]}", partial(tiles, *one)) for one in filtered)
     yield from ((name, partial(channels_alone, case)) for name, case in depthwise.items())
     yield from ((name, partial(wide_channels_alone, case)) for name, case in wide.items())

@@ -109,9 +109,13 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     form = layout(tier, kind, view, path)
     if form is None or (form.wide and not path.exact):
         return None
+    tiles = tiling(path, kind, view, form) if path.exact and by_panels(form, groups) else None
+    if tiles is not None:
+        # what is filtered are operands in lanes, not bytes
+        form = layout(PORTABLE, kind, view, path)
+        assert form is not None
     width = padded_columns(outputs) if by_panels(form, groups) and path.exact else paired_columns(groups, outputs)
     many = block_rows(width, form.length * form.panels.itemsize)
-    filtered = path.exact and form.kernel == SHORTS and by_panels(form, groups)
     return Prepared(
         path=path,
         layout=form,
@@ -122,7 +126,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
         start=padded(form.start, width, np.int64) if form.wide else np.zeros(width, np.int32),
         added=np.zeros(width, np.int64) if form.wide else padded(form.start, width, np.int32).astype(np.int64),
         by_step=np.zeros((0, 0), np.int32),
-        tiling=tiling(path, kind, view, form) if filtered else None,
+        tiling=tiles,
     )
 
 

@@ -12,15 +12,24 @@ from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.dots import ROWS
 from hwsim_kernels.fast.filtering import FILTERINGS, Filtering, odd_and_shift
 from hwsim_kernels.fast.memory import unset
-from hwsim_kernels.fast.packing import SHORTS, TOGETHER, Layout, panels_of, sorted_steps
+from hwsim_kernels.fast.packing import BYTES, SHORTS, TOGETHER, Layout, panels_of, sorted_steps
 from hwsim_kernels.fast.pairs import SHORT, STEPS
 from hwsim_kernels.fast.sums import PAIR
 
 BLOCK_BYTES = 1 << 20
 """About how many bytes the points and the products of a block have."""
 
-COMBINING = 6, 12
-"""About how many products take as long as one operand of a point, and as one of its products, that is combined."""
+
+class Prices(NamedTuple):
+    """What takes how long, in products of 16 bits: a product, an operand of a point and a product that are combined."""
+
+    product: float
+    operand: float
+    sum: float
+
+
+PRICES = {SHORTS: Prices(1, 6, 12), BYTES: Prices(0.5, 18, 36)}
+"""Beside micro-kernels that form products directly. Those of bytes are of processors that multiply more in a time."""
 
 WORTH = 0.9
 """The share of the direct way's time that filtering must stay below."""
@@ -72,8 +81,10 @@ def tiling(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], form
 
     kind, view: type of the stored codes, and (h, w, c) of the input. form: how products are formed directly.
     """
-    kernel = kernel_of(path, view[2])
-    found = None if kernel is None or kind.itemsize > 1 else chosen(kernel, path.positions, path.operands(kind))
+    kernel, prices = kernel_of(path, view[2]), PRICES.get(form.kernel)
+    if kernel is None or prices is None or kind.itemsize > 1:
+        return None
+    found = chosen(kernel, path.positions, path.operands(kind), prices)
     if found is None:
         return None
     kinds, weights = found
@@ -115,7 +126,7 @@ def kernel_of(path: Datapath, channels: int) -> Ints | None:
 
 
 def chosen(
-    kernel: Ints, image: tuple[int, int], operands: tuple[int, int]
+    kernel: Ints, image: tuple[int, int], operands: tuple[int, int], prices: Prices
 ) -> tuple[tuple[int, int], NDArray[np.int32]] | None:
     """Return the filterings of rows and of columns that take least, and the weights that they combine.
 
@@ -125,9 +136,9 @@ def chosen(
     largest, least = np.maximum(*ends).sum(axis=(0, 1, 2)).max(), np.minimum(*ends).sum(axis=(0, 1, 2)).min()
     numbers = range(len(FILTERINGS))
     fitting = [(y, x) for y in numbers for x in numbers if (FILTERINGS[y].taps, FILTERINGS[x].taps) == kernel.shape[:2]]
-    prices = {(y, x): price(FILTERINGS[y], FILTERINGS[x], image, *kernel.shape[2:]) for y, x in fitting}
-    for kinds in sorted(prices, key=prices.__getitem__):
-        if prices[kinds] >= WORTH * image[0] * image[1] * kernel.size:
+    taken = {(y, x): price(FILTERINGS[y], FILTERINGS[x], image, kernel.shape[2:], prices) for y, x in fitting}
+    for kinds in sorted(taken, key=taken.__getitem__):
+        if taken[kinds] >= WORTH * image[0] * image[1] * kernel.size * prices.product:
             break
         one, other = (FILTERINGS[each] for each in kinds)
         if max(largest, -least) < 1 << (31 - odd_and_shift(one.scale * other.scale)[1]):
@@ -137,10 +148,10 @@ def chosen(
     return None
 
 
-def price(one: Filtering, other: Filtering, image: tuple[int, int], channels: int, outputs: int) -> float:
-    """Return about how many products take as long as filtering rows and columns so."""
+def price(one: Filtering, other: Filtering, image: tuple[int, int], channels: tuple[int, ...], prices: Prices) -> float:
+    """Return about how long filtering rows and columns so takes; channels: of the input and of the output."""
     tiles = -(-image[0] // one.outputs) * -(-image[1] // other.outputs)
-    each = channels * outputs + COMBINING[0] * channels + COMBINING[1] * outputs
+    each = channels[0] * channels[1] + prices.operand * channels[0] + prices.sum * channels[1]
     return tiles * one.points * other.points * each
 
 

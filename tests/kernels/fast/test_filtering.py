@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, composite
-from kernels.fast.datapaths import Case, compiled, limits_of, pairs, prepared, sums_of
+from kernels.fast.datapaths import HERE, Case, compiled, limits_of, pairs, prepared, sums_of
 from kernels.fast.test_sums import extreme, taps_of
 from kernels.plain import examples
 
@@ -24,6 +24,9 @@ from hwsim_kernels.fast.pairs import LANES, STEPS
 
 SIZES = sorted({(y.taps, x.taps) for y, x in product(FILTERINGS, FILTERINGS)} - {(1, 1), (7, 7)})
 """Rows and columns of kernels that can be filtered; what 7 x 7 would combine operands to has more than 16 bits."""
+
+TIERS = ["portable", *[tier for tier in HERE if tier == "vnni"]]
+"""Those that filter."""
 
 
 @pytest.fixture(autouse=True)
@@ -145,9 +148,11 @@ def cases(draw: DrawFn) -> Case:
 
 def check(case: Case) -> None:
     """Compare filtered sums with Python's."""
-    how = prepared(case, "portable")
-    assume(how is not None and how.kernel == "filtered")
-    assert sums_of(case, "portable") == case.sums()
+    wanted = case.sums()
+    for tier in TIERS:
+        how = prepared(case, tier)
+        assume(how is not None and how.kernel == "filtered")
+        assert sums_of(case, tier) == wanted
 
 
 @pairs
@@ -259,15 +264,25 @@ def test_what_cannot_be_filtered_is_not() -> None:
 
 
 @pairs
-def test_layers_are_filtered_where_it_takes_less(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tier", HERE)
+@pytest.mark.parametrize(
+    ("size", "image", "channels", "tiers"),
+    [
+        ((3, 3), (8, 8), 16, {"portable"}),
+        ((3, 3), (8, 8), 160, {"portable", "vnni"}),
+        ((1, 7), (17, 17), 32, {"portable"}),
+        ((3, 3), (8, 8), 1, set[str]()),
+        ((3, 3), (1, 1), 64, set[str]()),
+        ((1, 1), (9, 9), 64, set[str]()),
+        ((7, 7), (9, 9), 32, set[str]()),
+    ],
+)
+def test_layers_are_filtered_where_it_takes_less(
+    tier: str, size: Any, image: Any, channels: int, tiers: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
-    filtered(convolution((3, 3), (8, 8), 16, (-128, 127)))
-    filtered(convolution((1, 7), (17, 17), 32, (-128, 127)))
-    for size, image, channels in (
-        ((3, 3), (8, 8), 1),
-        ((3, 3), (1, 1), 64),
-        ((1, 1), (9, 9), 64),
-        ((7, 7), (9, 9), 32),
-    ):
-        how = prepared(convolution(size, image, channels, (-128, 127)), "portable")
-        assert how is not None and how.tiling is None
+    case = convolution(size, image, channels, (-128, 127))
+    how = prepared(case, tier)
+    assert how is not None
+    assert (how.kernel == "filtered") == (tier in tiers)
+    assert sums_of(case, tier) == case.sums()

@@ -70,6 +70,11 @@ class Fused:
         """Return the index of a point."""
         return next(number for number, point in enumerate(self.points) if point.name == name)
 
+    def most(self, index: int) -> int:
+        """Return what bounds the magnitude of values at a point."""
+        low, high = self.points[index].bound or (-NARROW, NARROW)
+        return max(-low, high)
+
     def look(self, name: str, bound: int | None = None, added: Ints | None = None) -> None:
         """Look at exact sums after ``added`` (columns,) came to them.
 
@@ -78,15 +83,15 @@ class Fused:
         index, parameters = self.index(name), strips.moves(self.columns)
         if added is not None:
             parameters[strips.ADD] = added
-        low, high = self.points[index].bound or (-NARROW, NARROW)
-        most = max(-low, high) if bound is None else bound
+        most = self.most(index) if bound is None else bound
         self.append(passage.LOOK, parameters, index, bins=most.bit_length() + 1)
 
-    def divide(self, name: str, mode: int) -> None:
-        """Divide each row by a number of its own."""
+    def divide(self, sums: str, name: str, mode: int) -> None:
+        """Divide each row of what stands at the point ``sums`` by a number of its own."""
         parameters = strips.moves(self.columns)
         parameters[strips.TABLE, : self.channels] = strips.table_of(mode)
-        self.append(passage.DIVIDE, parameters, self.index(name))
+        short = self.most(self.index(sums)) < 1 << 15
+        self.append(passage.DIVIDE_SHORTLY if short else passage.DIVIDE, parameters, self.index(name))
 
     def steps(self, steps: Sequence[Step]) -> bool:
         """Add an operation's steps; return False if there is one that has no kernel for 32-bit lanes."""
@@ -118,11 +123,10 @@ class Fused:
         steady = strips.scaling(pending, step.multiplier, step.shift, step.guard_bits, step.rounding.code)
         kind = passage.SCALE_STEADILY if steady else passage.SCALE
         index = self.index(step.point)
-        low, high = self.points[index].bound or (-NARROW, NARROW)
         if step.negatives_only:
             kind = passage.SCALE_NEGATIVES
         elif strips.half_up(pending, self.channels):
-            kind = passage.SCALE_SHORTLY if strips.short(pending, max(-low, high)) else passage.SCALE_HALF_UP
+            kind = passage.SCALE_SHORTLY if strips.short(pending, self.most(index)) else passage.SCALE_HALF_UP
         self.append(kind, pending, index)
 
     def fit(self, step: FitTo, pending: Ints) -> None:

@@ -60,7 +60,7 @@ def see_means(one: PoolAverage, fused: Fused) -> bool:
     if int(one.window[0] * one.window[1]) >= MOST_DIVISOR:
         return False
     fused.look("accumulator")
-    fused.divide("division", int(one.field[4]))
+    fused.divide("accumulator", "division", int(one.field[4]))
     return fused.steps(one.steps)
 
 

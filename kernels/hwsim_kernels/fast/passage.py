@@ -14,7 +14,8 @@ from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.fitting import fit_block, look_at, scale_and_fit_block
 from hwsim_kernels.fast.strips import Values
 
-LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_HALF_UP, SCALE_SHORTLY, SCALE_NEGATIVES, DIVIDE, FIT = range(9)
+LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_HALF_UP, SCALE_SHORTLY, SCALE_NEGATIVES = range(7)
+DIVIDE, DIVIDE_SHORTLY, FIT = range(7, 10)
 """Kinds of steps."""
 
 WIDE_SCALE = FIT + 1
@@ -107,8 +108,8 @@ def pass_block(
             strips.scale_shortly(values, parameters, counters, tally.counted)
         elif kind == SCALE_NEGATIVES:
             strips.scale_negatives(values, parameters, counters)
-        elif kind == DIVIDE:
-            strips.divide(values, divisors, parameters, counters)
+        elif kind in (DIVIDE, DIVIDE_SHORTLY):
+            strips.divide(values, divisors, parameters, counters, kind == DIVIDE_SHORTLY)
         else:
             fit_block(
                 values,

@@ -174,6 +174,18 @@ def _divide(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> 
     return _noted(quotient + up, error, rest.differs(0))
 
 
+def _divide_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    # with 16 bits behind the point; of a divisor up to 2**15 they tell nothing, less than a half, a half and more apart
+    _, multiplier, shift = row
+    whole, sign = value << 16, value >> 31
+    whole = (whole ^ sign).quotient(multiplier, shift) ^ sign
+    quotient, rest, half = whole >> 16, whole & 0xFFFF, 1 << 15
+    place = rest.differs(0).ones(32) + (rest >= half).ones(32) + (rest > half).ones(32)
+    case = (place << 2) | (sign & 2) | (quotient & 1)
+    up = (parameters[TABLE].short() >> case) & 1
+    return _noted(quotient + up, (up << 16) - rest, rest.differs(0))
+
+
 def _quantize(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
     # from the magnitude, whose fraction is exact; one minus a tiny fraction would not be
     whole, fraction, negative = value.float32().over(parameters[SCALE].float64()).split()
@@ -345,6 +357,7 @@ _ranges = (LEAST, LARGEST, COUNTERS + LEAST, COUNTERS + LARGEST)
 _scale_and_look_strips = strips_of(_both, PARAMETERS + LEFT + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
 _scale_and_look_uncounted = strips_of(_both, PARAMETERS + LEFT + 1, (), ranged=_ranges)
 _divide_strips = strips_of(_divide, _SCALED, _ROUNDING, numbers=3)
+_divide_shortly_strips = strips_of(_divide_shortly, _SCALED, _ROUNDING, numbers=3)
 _quantize_strips = strips_of(_quantize, _SCALED, _ROUNDING)
 _clamp_strips = strips_of(_clamp, 4, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
 _scale_negatives_strips = strips_of(_scale_negatives, _SCALED, (*_ROUNDING, ROUNDED))
@@ -418,9 +431,15 @@ def scale_negatives(values: Values, parameters: Ints, counters: Ints) -> None:
 
 
 @njit
-def divide(values: Values, divisors: NDArray[np.int32], parameters: Ints, counters: Ints) -> None:
-    """Divide each row by a positive number of its own, see ``set_divisors``, and round by the parameters' table."""
-    _divide_strips(divisors.ctypes.data, *addresses(values, parameters, counters))
+def divide(values: Values, divisors: NDArray[np.int32], parameters: Ints, counters: Ints, shortly: Flag) -> None:
+    """Divide each row by a positive number of its own, see ``set_divisors``, and round by the parameters' table.
+
+    shortly: no value reaches 2**15.
+    """
+    if shortly:
+        _divide_shortly_strips(divisors.ctypes.data, *addresses(values, parameters, counters))
+    else:
+        _divide_strips(divisors.ctypes.data, *addresses(values, parameters, counters))
 
 
 @njit

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 
+WINDOW = 128
+"""Bytes that add up to no more than 16 bits hold, whatever they are."""
+
 
 @njit
 def window_sums(
@@ -27,6 +30,7 @@ def window_sums(
     columns) of output positions from ``position`` on, columns behind the channels untouched. inside: (size,).
     """
     channels = codes.shape[3]
+    short = np.empty(channels if codes.itemsize == 1 and window[0] * window[1] <= WINDOW else 0, np.int16)
     for p in range(sums.shape[0]):
         n, place = (position + p) // (outputs[0] * outputs[1]), (position + p) % (outputs[0] * outputs[1])
         top = place // outputs[1] * window[2] - window[4]
@@ -34,14 +38,27 @@ def window_sums(
         bottom, right = min(top + window[0], codes.shape[1]), min(left + window[1], codes.shape[2])
         top, left = max(top, 0), max(left, 0)
         inside[p] = (bottom - top) * (right - left)
-        row = sums[p]
-        for c in range(channels):
-            row[c] = -np.int32(inside[p]) * np.int32(zero_point)
-        for y in range(top, bottom):
-            for x in range(left, right):
-                pixel = codes[n, y, x]
-                for c in range(channels):
-                    row[c] += pixel[c]
+        row, less = sums[p], np.int32(inside[p]) * np.int32(zero_point)
+        if short.size > 0:
+            # twice as many lanes
+            add_pixels(codes[n, top:bottom, left:right], short)
+            for c in range(channels):
+                row[c] = short[c] - less
+        else:
+            add_pixels(codes[n, top:bottom, left:right], row[:channels])
+            for c in range(channels):
+                row[c] -= less
+
+
+@njit
+def add_pixels(pixels: NDArray[Any], sums: NDArray[Any]) -> None:
+    """Write the sums (channels,) of pixels (rows, columns, channels)."""
+    sums[:] = 0
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            pixel = pixels[y, x]
+            for c in range(sums.size):
+                sums[c] += pixel[c]
 
 
 @njit

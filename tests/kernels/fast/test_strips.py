@@ -38,6 +38,7 @@ NARROW = 1 << 30
 """The largest magnitude of values that come to a fit."""
 
 MOST_DIVISOR = (1 << 15) - 1
+SHORT = 1 << 15
 
 
 @dataclass
@@ -448,7 +449,7 @@ def test_columns_behind_the_channels_are_left_alone() -> None:
 @examples(120)
 @given(st.data(), columns_of, st.sampled_from(STEADY))
 def test_divide(data: st.DataObject, columns: int, mode: str) -> None:
-    values = data.draw(rows_of([MOST - 1] * columns))
+    values = data.draw(rows_of([data.draw(st.sampled_from([MOST - 1, SHORT]))] * columns))
     divisor = st.sampled_from([1, 2, 3, 4, 9, 49, MOST_DIVISOR]) | st.integers(1, MOST_DIVISOR)
     divisors = data.draw(st.lists(divisor, min_size=len(values), max_size=len(values)))
     check_division(values, divisors, mode)
@@ -462,6 +463,19 @@ def test_divisions_of_every_kind_of_rest(mode: str) -> None:
         near = [times * divisor + off for times in (-far, -2, -1, 1, 2, far) for off in (-1, 0, 1)]
         halves = [(times * divisor) // 2 + off for times in (-5, -3, -1, 1, 3, 2 * far - 1) for off in (0, 1)]
         check_division([[one] * 16 for one in [*around, *near, *halves]], [divisor] * (len(around) + 30), mode)
+        near = [times * divisor // 2 + off for times in range(-9, 10) for off in (-1, 0, 1)]
+        ends = [-SHORT, 1 - SHORT, SHORT - 1]
+        short = [one for one in [*near, *ends] if -SHORT <= one < SHORT]
+        check_division([[one] * 16 for one in short], [divisor] * len(short), mode)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", STEADY)
+def test_short_divisions_of_all_values(mode: str) -> None:
+    # whatever a window of up to 128 bytes adds up to
+    for divisor in (1, 3, 6, 9, 49, 64, 128, MOST_DIVISOR):
+        whole = np.arange(-SHORT, SHORT).reshape(-1, 16)
+        check_division(whole.tolist(), [divisor] * len(whole), mode)
 
 
 def divided_by(numbers: Sequence[int]) -> Lanes:
@@ -482,10 +496,12 @@ def check_division(values: Rows, divisors: Sequence[int], mode: str) -> None:
         for one, rounded in zip(expected, made, strict=True):
             one.round(rounded)
         wanted.append([rounded.value for rounded in made])
-    lanes = np.array(values, np.int32)
-    strips.divide(lanes, divided_by(divisors), parameters, counters)
-    assert lanes.tolist() == wanted
-    assert counted(counters) == expected
+    short = all(-SHORT <= one < SHORT for row in values for one in row)
+    for shortly in {False, short}:
+        lanes, noted = np.array(values, np.int32), counters.copy()
+        strips.divide(lanes, divided_by(divisors), parameters, noted, shortly)
+        assert lanes.tolist() == wanted
+        assert counted(noted) == expected
 
 
 # --- real values --------------------------------------------------------------------------------------

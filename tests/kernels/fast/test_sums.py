@@ -443,6 +443,18 @@ def test_window_sums(data: st.DataObject) -> None:
         assert inside[p] == len(ys) * len(xs)
 
 
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+@pytest.mark.parametrize("window", [(8, 16), (1, 128), (3, 43), (12, 12)])
+def test_window_sums_of_extreme_bytes(kind: str, window: tuple[int, int]) -> None:
+    for code in limits_of(kind):
+        codes = np.full((1, *window, 19), code, kind)
+        sums, inside = np.zeros((1, 19), np.int32), np.zeros(1, np.int32)
+        window_sums(codes, 5, array([*window, 1, 1, 0, 0]), array([1, 1]), 0, sums, inside)
+        many = window[0] * window[1]
+        assert sums.tolist() == [[many * (code - 5)] * 19]
+        assert inside.tolist() == [many]
+
+
 @pytest.mark.parametrize("zero_points", [(0, 0), (-128, 3), (127, 127)])
 @pytest.mark.parametrize("kind", ["int8", "uint8"])
 def test_codes_are_multiplied_less_their_zero_points(kind: str, zero_points: tuple[int, int]) -> None:

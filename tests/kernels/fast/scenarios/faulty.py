@@ -15,7 +15,7 @@ from hwsim_kernels.fast import strips
 def reads_beyond(take: Take) -> Left:
     """Read one number behind the last."""
     values, counters = take(values_of(3, 16)), take(strips.counters(16))
-    strips.divide(values, take(np.ones((2, 3), np.int32)), take(scaling_of(16)), counters)
+    strips.divide(values, take(np.ones((2, 3), np.int32)), take(scaling_of(16)), counters, False)
     return []
 
 

@@ -73,10 +73,10 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
         strips.scale_and_look(values, take(np.stack([parameters, strips.moves(columns)])), counters, True)
     elif kernel == "scale_negatives":
         strips.scale_negatives(values, parameters, counters)
-    elif kernel == "divide":
+    elif kernel.startswith("divide"):
         divisors = take(np.zeros((rows, 3), np.int32))
         strips.set_divisors(take(np.arange(1, rows + 1, dtype=np.int32)), divisors)
-        strips.divide(values, divisors, parameters, counters)
+        strips.divide(values, divisors, parameters, counters, kernel == "divide shortly")
     elif kernel == "quantize":
         values.view(np.float32)[:] = np.linspace(-90, 90, rows * columns).reshape(rows, columns)
         parameters[strips.SCALE] = np.full(columns, 0.7).view(np.int64)
@@ -89,7 +89,7 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     return [values.copy(), counters.copy()]
 
 
-STRIPS = ("move", "look", *SCALED, "scale_and_look", "scale_negatives", "divide", "quantize", "clamp")
+STRIPS = ("move", "look", *SCALED, "scale_and_look", "scale_negatives", "divide", "divide shortly", "quantize", "clamp")
 
 
 WIDE_STRIPS = ("move", "look", "shorten", "scale half up", "scale half up in parts", "scale")

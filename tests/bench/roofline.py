@@ -65,6 +65,13 @@ POINTWISE = Layer(
     products=64,
     rate=partial(products_per_cycle, "u8s8"),
 )
+SQUARE = Layer(
+    shape=(56, 56, 64),
+    make=partial(convolution, (3, 3, 64, 64)),
+    products=576,
+    rate=partial(products_per_cycle, "u8s8"),
+)
+"""A convolution that may be filtered: the limit is that of the products of its definition."""
 FIRST = Layer(
     shape=(299, 299, 3),
     make=partial(convolution, (3, 3, 3, 32), stride=2),
@@ -138,5 +145,7 @@ def stream(threads: int) -> float:
     return 2 * STREAM_BYTES / best
 
 
-depthwise, pointwise, first_layer = (partial(single_layer, one) for one in (DEPTHWISE, POINTWISE, FIRST))
+depthwise, pointwise, square, first_layer = (
+    partial(single_layer, one) for one in (DEPTHWISE, POINTWISE, SQUARE, FIRST)
+)
 max_pool, average_pool, requantise = (partial(single_layer, one) for one in (MAX_POOL, AVERAGE_POOL, REQUANTISE))

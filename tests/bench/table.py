@@ -190,6 +190,7 @@ def limits() -> Iterator[Row]:
         ("int16-s16", "s16 x s16 product, 1024³", matmul.int16_by_int16, LIMIT),
         ("depthwise", "depthwise 3 x 3, 112 x 112 x 96", roofline.depthwise, ROOF),
         ("pointwise", "1 x 1, 56 x 56 x 64 to 256", roofline.pointwise, ROOF),
+        ("square", "3 x 3, 56 x 56 x 64 to 64", roofline.square, ROOF),
         ("first", "3 x 3 x 3 to 32, stride 2, at 299", roofline.first_layer, ROOF),
         ("max-pool", "max pool 3 x 3, stride 2, 147 x 147 x 64", roofline.max_pool, ROOF),
         ("average-pool", "average pool 3 x 3, 35 x 35 x 288", roofline.average_pool, ROOF),

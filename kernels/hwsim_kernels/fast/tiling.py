@@ -38,11 +38,10 @@ WORTH = 0.9
 class Tiling(NamedTuple):
     """How a convolution is filtered. Pairs are of rows and of columns.
 
-    kinds: of filterings. tile, reach: outputs and operands of a tile. image: rows and
-    columns of the output. before: where the first operand of the first output is. across: tiles of a band. bands: of a
-    block. channels: of the input, with those that fill up vectors. panels: (points, panels, depth / 2, 16, 2). inverse,
-    shift: what makes sums of what filtering leaves. flip, offset: what makes operands of units. outside: the operand of
-    what lies outside.
+    kinds: of filterings. tile, reach: outputs and operands of a tile. image: rows and columns of the output. before:
+    where the first operand of the first output is. across: tiles of a band. bands: of a block. channels: of the input,
+    with those that fill up vectors. panels: (points, panels, depth / 2, 16, 2). inverse, shift: what makes sums of what
+    filtering leaves. flip, offset: what makes operands of units. outside: the operand of what lies outside.
     """
 
     kinds: tuple[int, int]

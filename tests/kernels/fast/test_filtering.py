@@ -229,6 +229,18 @@ def test_weights_are_filtered_as_far_as_their_combinations_keep_16_bits() -> Non
         assert sums_of(case, "portable") == case.sums()
 
 
+@pytest.mark.parametrize(
+    ("operands", "keeps"),
+    [((0, 8191), True), ((0, 8192), False), ((-8192, 0), True), ((-8193, 0), False), ((-8192, 8191), True)],
+)
+def test_operands_are_filtered_as_far_as_their_combinations_keep_16_bits(
+    operands: tuple[int, int], keeps: bool
+) -> None:
+    # two tiles of 2 add up four operands, and no more of another sign than of one
+    one = interpolated(2, 3)
+    assert tiling.small(one, one, operands, np.zeros((16, 1, 1), np.int32)) == keeps
+
+
 @pairs
 @pytest.mark.parametrize("zero_point", [0, 7, 128, 255])
 def test_operands_at_their_limits(zero_point: int) -> None:

@@ -236,7 +236,7 @@ def test_weights_are_filtered_as_far_as_their_combinations_keep_16_bits() -> Non
 def test_operands_are_filtered_as_far_as_their_combinations_keep_16_bits(
     operands: tuple[int, int], keeps: bool
 ) -> None:
-    # two tiles of 2 add up four operands, and no more of another sign than of one
+    # two tiles of 2 add up four operands at most, or take two from two
     one = interpolated(2, 3)
     assert tiling.small(one, one, operands, np.zeros((16, 1, 1), np.int32)) == keeps
 

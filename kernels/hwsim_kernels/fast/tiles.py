@@ -101,8 +101,7 @@ def unscale(values: NDArray[np.int32], inverse: Int, shift: Int) -> None:
 @njit
 def layer_of_tiles(units: Units, form: Tiling, room: TileRoom, steps: Steps, tally: Tally, codes: Array) -> None:
     """Run a convolution whose sums lose nothing, a block of bands at a time."""
-    height, width = form.image
-    down = (height + form.tile[0] - 1) // form.tile[0]
+    down = (form.image[0] + form.tile[0] - 1) // form.tile[0]
     bands, points, products = units.shape[0] * down, room.points, room.products
     sums = room.sums.reshape(-1)
     for begin in range(0, bands, form.bands):

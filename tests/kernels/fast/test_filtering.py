@@ -230,15 +230,23 @@ def test_weights_are_filtered_as_far_as_their_combinations_keep_16_bits() -> Non
 
 
 @pytest.mark.parametrize(
-    ("operands", "keeps"),
-    [((0, 8191), True), ((0, 8192), False), ((-8192, 0), True), ((-8193, 0), False), ((-8192, 8191), True)],
+    ("outputs", "operands", "keeps"),
+    [
+        (2, (0, 8191), True),
+        (2, (0, 8192), False),
+        (2, (-8192, 0), True),
+        (2, (-8193, 0), False),
+        (2, (-8192, 8191), True),
+        (4, (-434, 101), True),
+        (4, (-434, 102), False),
+    ],
 )
 def test_operands_are_filtered_as_far_as_their_combinations_keep_16_bits(
-    operands: tuple[int, int], keeps: bool
+    outputs: int, operands: tuple[int, int], keeps: bool
 ) -> None:
-    # two tiles of 2 add up four operands at most, or take two from two
-    one = interpolated(2, 3)
-    assert tiling.small(one, one, operands, np.zeros((16, 1, 1), np.int32)) == keeps
+    # two tiles of 2 add up four operands at most, or take two from two; two tiles of 4 take 32 from 68
+    one = interpolated(outputs, 3)
+    assert tiling.small(one, one, operands, np.zeros((one.points**2, 1, 1), np.int32)) == keeps
 
 
 @pairs

@@ -132,8 +132,7 @@ class Fused:
     def fit(self, step: FitTo, pending: Ints) -> None:
         """Add a fit behind a move."""
         index = self.index(step.point)
-        low, high = self.points[index].bound or (-NARROW, NARROW)
-        bins = (max(-low, high) + abs(step.offset)).bit_length() + 1 if step.histogram else 0
+        bins = (self.most(index) + abs(step.offset)).bit_length() + 1 if step.histogram else 0
         limits = saturating(step.field, self.columns)
         self.append(passage.FIT, pending, index, limits=limits, form=step.field, bins=bins, offset=step.offset)
 

@@ -30,8 +30,8 @@ from hwsim.quantize import decide
 from hwsim.target import Target
 from hwsim_kernels.fast import blocks, passage, tiling
 from hwsim_kernels.fast.features import ENVIRONMENT, offered
+from hwsim_kernels.fast.filtered import filtered_layer
 from hwsim_kernels.fast.passage import Steps
-from hwsim_kernels.fast.tiles import layer_of_tiles
 from hwsim_kernels.fast.wide_strips import ANY, HALF_UP, HALF_UP_IN_PARTS
 
 Sums = MatrixProduct | MultiplyAccumulate
@@ -187,11 +187,11 @@ def test_filtered_layers_count_the_same(target: str, block_bytes: int, monkeypat
     monkeypatch.setattr(tiling, "BLOCK_BYTES", block_bytes)
     layers: list[Any] = []
 
-    def run_tiles(units: Any, form: Any, *rest: Any) -> None:
+    def run_filtered(units: Any, form: Any, *rest: Any) -> None:
         layers.append(form.kinds)
-        layer_of_tiles(units, form, *rest)
+        filtered_layer(units, form, *rest)
 
-    monkeypatch.setattr(blocks, "layer_of_tiles", run_tiles)
+    monkeypatch.setattr(blocks, "filtered_layer", run_filtered)
     fast = execute(program, [data])
     assert layers
     assert fast.ledger == plain.ledger

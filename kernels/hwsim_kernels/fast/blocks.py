@@ -12,6 +12,7 @@ from hwsim_kernels.counting import BINS, new_counts
 from hwsim_kernels.fast.amx import tile_configuration
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import PORTABLE
+from hwsim_kernels.fast.filtered import filtered_layer
 from hwsim_kernels.fast.layers import (
     Room,
     layer_of_bytes,
@@ -32,7 +33,6 @@ from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom
 from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
-from hwsim_kernels.fast.tiles import layer_of_tiles
 from hwsim_kernels.fast.tiling import Tiling, tile_room, tiling
 from hwsim_kernels.fast.words import ROWS, STATE, WIDTH
 
@@ -110,7 +110,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
     if form is None or (form.wide and not path.exact):
         return None
     tiles = tiling(path, kind, view, form) if path.exact and by_panels(form, groups) else None
-    if tiles is not None:
+    if tiles is not None and form.kernel >= BYTES:
         # what is filtered are operands in lanes, not bytes
         form = layout(PORTABLE, kind, view, path)
         assert form is not None
@@ -250,7 +250,7 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     if how.fits.size:
         saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, out)
     elif prepared.tiling is not None:
-        layer_of_tiles(units, prepared.tiling, tile_room(prepared.tiling), steps, tally, out)
+        filtered_layer(units, prepared.tiling, tile_room(prepared.tiling), steps, tally, out)
     elif by_panels(form, len(path.weights)):
         own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
         layer_of_panels(units, form, window, tile_configuration(), own, steps, tally, out)

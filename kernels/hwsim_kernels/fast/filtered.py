@@ -99,7 +99,7 @@ def unscale(values: NDArray[np.int32], inverse: Int, shift: Int) -> None:
 
 
 @njit
-def layer_of_tiles(units: Units, form: Tiling, room: TileRoom, steps: Steps, tally: Tally, codes: Array) -> None:
+def filtered_layer(units: Units, form: Tiling, room: TileRoom, steps: Steps, tally: Tally, codes: Array) -> None:
     """Run a convolution whose sums lose nothing, a block of bands at a time."""
     down = (form.image[0] + form.tile[0] - 1) // form.tile[0]
     bands, points, products = units.shape[0] * down, room.points, room.products

@@ -32,7 +32,7 @@ def sums(case: Case, tier: str, take: Take) -> Left:
     return [out[:, : case.path.channels].copy() for out in outs]
 
 
-def tiles(size: tuple[int, int], channels: int, outputs: int, take: Take) -> Left:
+def filtered(size: tuple[int, int], channels: int, outputs: int, take: Take) -> Left:
     """Write the sums of a convolution that is filtered, in blocks of few bands."""
     case = convolution("int8", 9, channels, outputs, size=size, image=(9, 13))
     with patch.object(tiling, "WORTH", math.inf), patch.object(tiling, "BLOCK_BYTES", 1 << 15):
@@ -152,13 +152,13 @@ def all_sums() -> Iterator[tuple[str, Scenario]]:
         "wide depthwise": convolution("int16", 32767, 1, 1, groups=19),
         "wide depthwise, several": convolution("uint16", 32767, 1, 3, groups=5),
     }
-    filtered = [((3, 3), 17, 33), ((3, 1), 16, 70), ((1, 5), 5, 16), ((5, 5), 32, 17), ((7, 1), 3, 5), ((1, 7), 40, 32)]
+    kernels = [((3, 3), 17, 33), ((3, 1), 16, 70), ((1, 5), 5, 16), ((5, 5), 32, 17), ((7, 1), 3, 5), ((1, 7), 40, 32)]
     for tier in WAYS:
         for name, case in layers.items():
             yield f"{tier}: {name}", partial(sums, case, tier)
         for name, case in registers.items():
             yield f"{tier}: {name}", partial(register, case, tier)
     if ADDED and "portable" in HERE:
-        yield from ((f"filtered {one[0]}", partial(tiles, *one)) for one in filtered)
+        yield from ((f"filtered {one[0]}", partial(filtered, *one)) for one in kernels)
     yield from ((name, partial(channels_alone, case)) for name, case in depthwise.items())
     yield from ((name, partial(wide_channels_alone, case)) for name, case in wide.items())

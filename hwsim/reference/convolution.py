@@ -8,7 +8,7 @@ from typing import Any
 from hwsim.loaders.framework import tensorflow
 from hwsim.network import Conv2D
 from hwsim.network.operation import Sides
-from hwsim.reference.padding import explicit
+from hwsim.reference.padding import NONE, explicit
 
 Pair = tuple[int, int]
 
@@ -35,11 +35,15 @@ class Convolution:
         # TensorFlow 2.21 with oneDNN gives wrong sums of one channel where strides differ and one column comes of it.
         every = self.strides[1] if self.channels == 1 and self.strides[0] != self.strides[1] else 1
         moves = (self.strides[0], self.strides[1] // every)
+        # TensorFlow multiplies matrices where a convolution is of 1 x 1 and its padding a word
+        padding = "VALID" if self.padding == NONE else explicit(self.padding)
         inputs, kernels = (
             [one] if self.groups == 1 else tf.split(one, self.groups, axis=3) for one in (values, kernel)
         )
         sums = [
-            tf.nn.conv2d(part, filters, moves, explicit(self.padding), dilations=self.dilation)
+            tf.nn.conv2d(part, filters, moves, padding, dilations=self.dilation)
             for part, filters in zip(inputs, kernels, strict=True)
         ]
-        return (sums[0] if self.groups == 1 else tf.concat(sums, axis=3))[:, :, ::every]
+        whole = sums[0] if self.groups == 1 else tf.concat(sums, axis=3)
+        # a slice of everything would keep TensorFlow from adding the bias while it stores the sums
+        return whole if every == 1 else whole[:, :, ::every]

@@ -6,6 +6,7 @@ that come along change a digit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ Values = NDArray[Any]
 
 LANES = 256
 """Value number i of a sample goes into partial sum i % LANES; the partial sums are added in their order."""
+
+DEEP = 4
+"""Values that a partial sum takes in at a time, where there are so many."""
 
 SIGNAL, ERROR, LARGEST = 0, 1, 2
 """What ``compare`` finds: the squares of a signal, those of its error, the largest magnitude of an error."""
@@ -33,13 +37,15 @@ def compare(exact: Values, codes: Values, others: Values, scale: float, zero_poi
     exact, codes, others: (samples, values), of any type below 2**53.
     out: (samples, 2, 3), for codes and for others; SIGNAL is the same for both.
     """
-    whole = exact.shape[1] // LANES * LANES
+    values = exact.shape[1]
+    most, whole = values // (DEEP * LANES) * (DEEP * LANES), values // LANES * LANES
     sums = np.empty((5, LANES))
     for sample in range(exact.shape[0]):
         sums[:] = 0.0
-        for first, last in ((0, whole), (whole, exact.shape[1])):
-            part = slice(first, last)
-            add_squares(exact[sample, part], codes[sample, part], others[sample, part], scale, zero_point, sums)
+        real, code, other = exact[sample], codes[sample], others[sample]
+        _add_many(real[:most], code[:most], other[:most], scale, zero_point, sums)
+        _add_squares(real[most:whole], code[most:whole], other[most:whole], scale, zero_point, sums)
+        _add_squares(real[whole:], code[whole:], other[whole:], scale, zero_point, sums)
         for number in range(2):
             out[sample, number, SIGNAL] = total(sums[0])
             out[sample, number, ERROR] = total(sums[1 + number])
@@ -47,26 +53,38 @@ def compare(exact: Values, codes: Values, others: Values, scale: float, zero_poi
             out[sample, number, LARGEST] = np.sqrt(largest(sums[3 + number]))
 
 
-@njit
-def add_squares(exact: Values, codes: Values, others: Values, scale: float, zero_point: float, sums: Reals) -> None:
-    """Add squares to the partial sums: of exact, of the errors of codes and of others; and note the largest of each.
+def _adding(deep: int) -> Callable[..., None]:
+    """Return what adds squares to partial sums, of exact and of the errors of codes and others, and notes the largest.
 
-    sums: (5, LANES), one array, since LLVM looks for vectors only where few arrays could overlap.
+    sums: (5, LANES), one array, since LLVM looks for vectors only where few arrays could overlap. Values: fewer than
+    LANES, or a multiple of ``deep * LANES``; a partial sum stays in a register for so many of its own.
     """
-    long_vectors()
-    lanes = sums.reshape(5 * LANES)
-    for first in range(0, exact.size, LANES):
-        wanted, found, other = exact[first : first + LANES], codes[first : first + LANES], others[first : first + LANES]
-        for lane in range(min(LANES, exact.size)):
-            real = np.float64(wanted[lane])
-            error = scale * (np.float64(found[lane]) - zero_point) - real
-            apart = scale * (np.float64(other[lane]) - zero_point) - real
-            error, apart = error * error, apart * apart
-            lanes[lane] += real * real
-            lanes[lane + LANES] += error
-            lanes[lane + 2 * LANES] += apart
-            lanes[lane + 3 * LANES] = max(lanes[lane + 3 * LANES], error)
-            lanes[lane + 4 * LANES] = max(lanes[lane + 4 * LANES], apart)
+
+    @njit
+    def add_squares(exact: Values, codes: Values, others: Values, scale: float, zero_point: float, sums: Reals) -> None:
+        long_vectors()
+        lanes = sums.reshape(5 * LANES)
+        for first in range(0, exact.size, deep * LANES):
+            part = slice(first, first + deep * LANES)
+            wanted, found, other = exact[part], codes[part], others[part]
+            for lane in range(min(LANES, exact.size)):
+                signal, error, apart = lanes[lane], lanes[lane + LANES], lanes[lane + 2 * LANES]
+                most, farthest = lanes[lane + 3 * LANES], lanes[lane + 4 * LANES]
+                for step in range(deep):
+                    i = lane + step * LANES
+                    real = np.float64(wanted[i])
+                    one = scale * (np.float64(found[i]) - zero_point) - real
+                    two = scale * (np.float64(other[i]) - zero_point) - real
+                    one, two = one * one, two * two
+                    signal, error, apart = signal + real * real, error + one, apart + two
+                    most, farthest = max(most, one), max(farthest, two)
+                lanes[lane], lanes[lane + LANES], lanes[lane + 2 * LANES] = signal, error, apart
+                lanes[lane + 3 * LANES], lanes[lane + 4 * LANES] = most, farthest
+
+    return add_squares
+
+
+_add_many, _add_squares = _adding(DEEP), _adding(1)
 
 
 @njit

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwsim_kernels.measure import ERROR, LANES, LARGEST, SIGNAL, compare, nearest
+from hwsim_kernels.measure import DEEP, ERROR, LANES, LARGEST, SIGNAL, compare, nearest
 
 TYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float64"]
+
+MANY = 2 * DEEP + 1
 
 
 def reals(samples: int, values: int, spread: float = 3.0, seed: int = 0) -> NDArray[np.float32]:
@@ -52,7 +54,7 @@ def measured(exact: NDArray[Any], codes: NDArray[Any], scale: float, zero_point:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("values", [1, LANES - 1, LANES, LANES + 1, 9 * LANES, 9 * LANES + 3])
+@pytest.mark.parametrize("values", [1, LANES - 1, LANES, LANES + 1, DEEP * LANES, MANY * LANES, MANY * LANES + 3])
 def test_figures_are_sums_in_the_order_of_the_lanes(kind: str, values: int) -> None:
     exact, codes = reals(2, values), codes_of(kind, 2, values)
     scale, zero_point = (1.0, 0.0) if kind == "float64" else (0.0371, 3.0)

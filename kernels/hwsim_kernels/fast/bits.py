@@ -1,9 +1,9 @@
 """How many bits the magnitudes of many values have: the histogram of ``counting.count_bits``.
 
-A magnitude of j bits becomes a word of its j lowest bits set; so the values of more than j bits are those whose word
-has bit j. Each bit of the words is counted on its own, in *planes*: vectors of which the first holds the ones of all
-counts, the next the twos, and so on. Full adders, two instructions each, make two planes of three, and so many vectors
-go through few instructions before a plane of many is added to those that are kept.
+A magnitude of j bits, none of 0, becomes a word of which bit j - 1 alone is set. Each bit of the words is counted on
+its own, in *planes*: vectors of which the first holds the ones of all counts, the next the twos, and so on. Full adders
+make two planes of three, and so many vectors go through few instructions before a plane of many is added to those that
+are kept. Words of 16 bits are counted two at a time, side by side.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hwsim_kernels.fast.ir import (
     F32,
     HOST,
     I1,
+    I16,
     I32,
     I64,
     Builder,
@@ -32,15 +33,14 @@ from hwsim_kernels.fast.ir import (
     load,
     loop,
     machine_code,
-    smaller,
     splat,
     store,
     vector,
 )
 from hwsim_kernels.fast.memory import LINE
 
-PLANES = 12
-"""Planes that are kept: one bit of a lane can be counted 4095 times."""
+PLANES = 11
+"""Planes that are kept: one bit of a lane can be counted 2047 times."""
 
 PLACES = 16
 """Planes that there are when lanes are folded into one, at most: a multiple of what makes a machine's integer."""
@@ -49,24 +49,36 @@ MANY = 16
 """Vectors that are added up before the planes that are kept take what is more; a power of two."""
 
 MOST = ((1 << PLANES) - 1) // MANY * MANY
-"""Vectors that can be counted at a time."""
+"""Words of a lane that can be counted at a time."""
+
+HALF_BINS = 17
+"""So many bins at most are of words of 16 bits."""
+
+EXACT_BINS = 25
+"""So many bins at most are of magnitudes that float32 holds."""
 
 
-def word(builder: Builder, value: Value) -> Value:
-    """Return words that have as many of their lowest bits set as magnitudes have, which leave the highest one free."""
+def word(builder: Builder, value: Value, *, exact: bool) -> Value:
+    """Return the highest bits of magnitudes below the largest power of two; ``exact``: of those that float32 holds."""
     kind = value.type
     bits = kind.element.width
-    size = call(builder, f"llvm.abs.v{kind.count}i{bits}", kind, [value, ir.Constant(I1, 0)])
     if bits == 64 or "avx512cd" in HOST:
+        size = magnitude(builder, value)
         zeros = call(builder, f"llvm.ctlz.v{kind.count}i{bits}", kind, [size, ir.Constant(I1, 0)])
-        return builder.lshr(constant(kind, (1 << (bits - 1)) - 1), builder.sub(zeros, constant(kind, 1)))
+        return builder.lshr(constant(kind, 1 << (bits - 2)), builder.sub(zeros, constant(kind, 1)))
     # no instruction counts zeros: the exponent of a float does, of one that cannot be rounded up to the next
-    alone = builder.and_(size, builder.not_(builder.lshr(size, constant(kind, 1))))
-    real = builder.bitcast(builder.sitofp(alone, vector(F32, kind.count)), kind)
+    if not exact:
+        size = magnitude(builder, value)
+        value = builder.and_(size, builder.not_(builder.lshr(size, constant(kind, 1))))
+    real = builder.bitcast(builder.sitofp(value, vector(F32, kind.count)), kind)
     power = builder.bitcast(builder.and_(real, constant(kind, 0xFF << 23)), vector(F32, kind.count))
-    highest = builder.fptosi(power, kind)
-    one = smaller(builder, highest, constant(kind, 1))
-    return builder.sub(builder.add(highest, highest), one)
+    return builder.fptosi(power, kind)
+
+
+def magnitude(builder: Builder, value: Value) -> Value:
+    """Return the magnitudes of integers."""
+    kind = value.type
+    return call(builder, f"llvm.abs.v{kind.count}i{kind.element.width}", kind, [value, ir.Constant(I1, 0)])
 
 
 def added(builder: Builder, planes: Sequence[Value], word: Value, first: int = 0) -> list[Value]:
@@ -122,36 +134,53 @@ def note_planes(builder: Builder, planes: Sequence[Value], values: Value, bins: 
     for place, plane in enumerate(planes):
         word = builder.extract_element(plane, ir.Constant(I32, 0))
         side = builder.insert_element(side, word, ir.Constant(I32, place))
-    with loop(builder, bins, [values]) as (number, held, leave, _last):
-        place = number if element == I64 else builder.trunc(number, element)
-        bit = builder.shl(constant(side.type, 1), splat(builder, place, PLACES))
+    with loop(builder, bins, [ir.Constant(I64, 0)]) as (number, held, leave, last):
+        # no bit stands for 0
+        bit = builder.lshr(builder.shl(ir.Constant(I64, 1), number), ir.Constant(I64, 1))
+        bit = bit if element == I64 else builder.trunc(bit, element)
         # one bit of all planes side by side is a number
-        has = builder.icmp_unsigned("!=", builder.and_(side, bit), constant(side.type, 0))
-        above = builder.zext(builder.bitcast(has, ir.IntType(PLACES)), I64)
-        target = at(builder, histogram, builder.mul(number, ir.Constant(I64, 8)))
-        store(builder, builder.add(load(builder, I64, target), builder.sub(held[0], above)), target)
-        leave([above])
+        has = builder.icmp_unsigned("!=", builder.and_(side, splat(builder, bit, PLACES)), constant(side.type, 0))
+        count = builder.zext(builder.bitcast(has, ir.IntType(PLACES)), I64)
+        note(builder, count, at(builder, histogram, builder.mul(number, ir.Constant(I64, 8))))
+        leave([builder.add(held[0], count)])
+    note(builder, builder.sub(values, last[0]), histogram)
 
 
-def _lengths(many: int, width: int) -> Any:
-    """Return an intrinsic that counts the bits of ``groups`` times ``many`` vectors, up to ``bins - 1`` bits each.
+def note(builder: Builder, count: Value, address: Value) -> None:
+    """Add to an integer in memory."""
+    store(builder, builder.add(load(builder, I64, address), count), address)
 
-    A vector is a line of the cache, of values of ``width`` bits.
+
+def _lengths(many: int, width: int, *, exact: bool = False, halves: bool = False) -> Any:
+    """Return an intrinsic that counts the bits of ``groups`` times ``many`` words, up to ``bins - 1`` bits each.
+
+    Words are vectors, lines of the cache, of values of ``width`` bits; or, in ``halves``, of two lines of them.
+    ``exact``: see ``word``.
     """
     element = ir.IntType(width)
     lanes = 8 * LINE // width
     kind = vector(element, lanes)
+    lines = 2 if halves else 1
 
     def build(builder: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> None:
         taken = splat(builder, offset if width == 64 else builder.trunc(offset, element), lanes)
         with loop(builder, groups, [constant(kind, 0)] * PLANES) as (group, held, leave, planes):
-            place = at(builder, values, builder.mul(group, ir.Constant(I64, LINE * many)))
+            place = at(builder, values, builder.mul(group, ir.Constant(I64, lines * LINE * many)))
 
-            def word_at(number: int, place: Any = place) -> Any:
-                return word(builder, builder.sub(load(builder, kind, at(builder, place, LINE * number)), taken))
+            def line_at(number: int, place: Any = place) -> Any:
+                value = builder.sub(load(builder, kind, at(builder, place, LINE * number)), taken)
+                return word(builder, value, exact=exact)
+
+            def word_at(number: int) -> Any:
+                if not halves:
+                    return line_at(number)
+                upper = builder.shl(line_at(2 * number + 1), constant(kind, width // 2))
+                return builder.or_(line_at(2 * number), upper)
 
             leave(added_many(builder, held, word_at, many))
-        note_planes(builder, planes, builder.mul(groups, ir.Constant(I64, lanes * many)), bins, histogram)
+        if halves:
+            planes = [builder.bitcast(plane, vector(I16, 2 * lanes)) for plane in planes]
+        note_planes(builder, planes, builder.mul(groups, ir.Constant(I64, lines * lanes * many)), bins, histogram)
 
     @machine_code
     def run(context: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> Any:
@@ -165,6 +194,7 @@ def _lengths(many: int, width: int) -> Any:
 
 
 _many, _one = _lengths(MANY, 32), _lengths(1, 32)
+_many_exact, _many_halves = _lengths(MANY, 32, exact=True), _lengths(MANY, 32, exact=True, halves=True)
 _many_wide, _one_wide = _lengths(MANY, 64), _lengths(1, 64)
 
 
@@ -176,18 +206,27 @@ def bit_lengths(values: NDArray[np.int32] | Ints, offset: Int, bins: Int, histog
     """
     wide = values.itemsize > 4
     vectors = values.size * values.itemsize // LINE
+    halves = bins <= HALF_BINS and not wide
+    lines: Int = np.int64(2) if halves else np.int64(1)
     done: Int = np.int64(0)
     while done < vectors:
         place, left = values.ctypes.data + LINE * done, vectors - done
-        many = left >= MANY
-        count = min(left, MOST) // MANY * MANY if many else left
-        groups = count // MANY if many else count
+        many = left >= MANY * lines
+        if many:
+            groups = min(left // (MANY * lines), MOST // MANY)
+            done += groups * MANY * lines
+        else:
+            groups = min(left, MOST)
+            done += groups
         if wide and many:
             _many_wide(place, groups, offset, bins, histogram.ctypes.data)
         elif wide:
             _one_wide(place, groups, offset, bins, histogram.ctypes.data)
-        elif many:
-            _many(place, groups, offset, bins, histogram.ctypes.data)
-        else:
+        elif not many:
             _one(place, groups, offset, bins, histogram.ctypes.data)
-        done += count
+        elif halves:
+            _many_halves(place, groups, offset, bins, histogram.ctypes.data)
+        elif bins <= EXACT_BINS:
+            _many_exact(place, groups, offset, bins, histogram.ctypes.data)
+        else:
+            _many(place, groups, offset, bins, histogram.ctypes.data)

@@ -718,10 +718,11 @@ def test_no_histogram_is_noted_where_there_is_none() -> None:
 
 
 @examples(100)
-@given(st.data(), st.sampled_from([32, 64, 96, 224, 256, 288, 4096 + 32, (1 << 16) + 32]))
+@given(st.data(), st.sampled_from([32, 64, 96, 224, 256, 288, 512 + 48, 4096 + 32, (1 << 17) + 32]))
 def test_bit_lengths(data: st.DataObject, size: int) -> None:
     offset = data.draw(st.sampled_from([0, 0, 128, -128, 65535]) | integers(20))
-    bits = data.draw(st.integers(0, 31))
+    bits = data.draw(st.integers(0, 31) | st.sampled_from([15, 16, 17, 23, 24, 25]))
+    bins = data.draw(st.sampled_from([bits + 1, 32]))
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     most = (1 << bits) - 1
     real = generator.integers(-most, most + 1, size) >> generator.integers(0, bits + 1, size)
@@ -732,15 +733,19 @@ def test_bit_lengths(data: st.DataObject, size: int) -> None:
     histogram = np.zeros(counting.BINS, np.int64)
     histogram[0] = 5
     wanted[0] += 5
-    bit_lengths(np.array(values, np.int32), offset, 32, histogram)
+    bit_lengths(np.array(values, np.int32), offset, bins, histogram)
     assert histogram.tolist() == wanted
 
 
-def test_bit_lengths_of_every_power_of_two_and_its_neighbours() -> None:
+@pytest.mark.parametrize("most", [1, 2, 15, 16, 17, 24, 25, 31])
+@pytest.mark.parametrize("times", [1, 3, 100])
+def test_bit_lengths_of_every_power_of_two_and_its_neighbours(most: int, times: int) -> None:
     powers = [(1 << power) + off for power in range(31) for off in (-1, 0, 1)]
     values = [*powers, *(-one for one in powers), -(1 << 31) + 1, (1 << 31) - 1, 0, 0, 0, 0]
+    values = [one for one in values if abs(one).bit_length() <= most] * times
+    values += [0] * (-len(values) % 16)
     histogram = np.zeros(counting.BINS, np.int64)
-    bit_lengths(np.array(values, np.int32), 0, 32, histogram)
+    bit_lengths(np.array(values, np.int32), 0, most + 1, histogram)
     wanted = [sum(abs(one).bit_length() == bits for one in values) for bits in range(counting.BINS)]
     assert histogram.tolist() == wanted
 

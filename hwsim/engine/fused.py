@@ -1,7 +1,7 @@
 """From the steps of an operation to those that blocks of 32-bit lanes go through.
 
 Only for operations whose values are proved to be ``narrow``. Additions, clips and shifts to the left between two steps
-that count become one move, which the next step does on its way.
+that count become one move, which the next step does on its way, unless it shifts.
 """
 
 from __future__ import annotations
@@ -113,13 +113,21 @@ class Fused:
         self.move(pending)
         return True
 
-    def move(self, pending: Ints) -> None:
-        """Add a move, unless it changes nothing."""
-        if not np.array_equal(pending, strips.moves(self.columns)):
+    def move(self, pending: Ints, width: int = 32) -> None:
+        """Add a move of lanes of ``width`` bits, unless it changes nothing."""
+        if not np.array_equal(pending, strips.moves(self.columns, width)):
             self.append(passage.MOVE, pending)
+
+    def unshifted(self, pending: Ints, width: int = 32) -> Ints:
+        """Return a move that the next step can do on its way: one that shifts is added, and nothing is left of it."""
+        if not pending[strips.LEFT].any():
+            return pending
+        self.move(pending, width)
+        return strips.moves(self.columns, width)
 
     def scale(self, step: ScaleFixed, pending: Ints) -> None:
         """Add a scaling behind a move."""
+        pending = self.unshifted(pending)
         steady = strips.scaling(pending, step.multiplier, step.shift, step.guard_bits, step.rounding.code)
         kind = passage.SCALE_STEADILY if steady else passage.SCALE
         index = self.index(step.point)
@@ -131,6 +139,7 @@ class Fused:
 
     def fit(self, step: FitTo, pending: Ints) -> None:
         """Add a fit behind a move."""
+        pending = self.unshifted(pending)
         index = self.index(step.point)
         bins = (self.most(index) + abs(step.offset)).bit_length() + 1 if step.histogram else 0
         limits = saturating(step.field, self.columns)

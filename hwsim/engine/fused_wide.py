@@ -57,7 +57,7 @@ def add_widely(fused: Fused, steps: Sequence[Step], bound: Bound) -> bool:
     for step, before in zip(steps[:count], bounds, strict=False):
         if type(step) in MOVES:
             if not MOVES[type(step)](step, pending[:, : fused.channels], ONE_WORD):
-                move_widely(fused, pending)
+                fused.move(pending, 64)
                 pending = strips.moves(fused.columns, 64)
                 if not MOVES[type(step)](step, pending[:, : fused.channels], ONE_WORD):
                     return False
@@ -66,7 +66,7 @@ def add_widely(fused: Fused, steps: Sequence[Step], bound: Bound) -> bool:
         if not added(fused, step, pending, before):
             return False
         pending = strips.moves(fused.columns, 64)
-    move_widely(fused, pending)
+    fused.move(pending, 64)
     fused.wide = len(fused.kinds)
     return fused.steps(steps[count:])
 
@@ -85,18 +85,13 @@ def bound_of_codes(kind: np.dtype[Any]) -> Bound:
     return int(info.min), int(info.max)
 
 
-def move_widely(fused: Fused, pending: Ints) -> None:
-    """Add a move, unless it changes nothing."""
-    if not np.array_equal(pending, strips.moves(fused.columns, 64)):
-        fused.append(passage.MOVE, pending)
-
-
 def scale_widely(fused: Fused, step: Step, pending: Ints, before: Bound) -> bool:
     """Add a scaling behind a move; return False if it has no kernel."""
     assert isinstance(step, ScaleFixed)
     if step.negatives_only or not scales(step):
         return False
     how = step.guard_bits, step.rounding.code, magnitude(before)
+    pending = fused.unshifted(pending, 64)
     way = wide_strips.scaling(pending, step.multiplier, step.shift, *how)
     if way is None:
         return False
@@ -109,6 +104,7 @@ def fit_widely(fused: Fused, step: Step, pending: Ints, before: Bound) -> bool:
     assert isinstance(step, FitTo)
     bins = (magnitude(before) + abs(step.offset)).bit_length() + 1 if step.histogram else 0
     limits = saturating(step.field, fused.columns, ONE_WORD)
+    pending = fused.unshifted(pending, 64)
     index = fused.index(step.point)
     fused.append(passage.FIT, pending, index, limits=limits, form=step.field, bins=bins, offset=step.offset)
     return True

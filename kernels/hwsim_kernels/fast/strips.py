@@ -27,7 +27,7 @@ from hwsim_kernels.rounding import HALF, round_up
 Values = NDArray[np.int32]
 
 ADD, LOW, HIGH, LEFT = range(4)
-"""Parameters of a move: v becomes min(max(v + ADD, LOW), HIGH) * 2**LEFT."""
+"""Parameters of a move: v becomes min(max(v + ADD, LOW), HIGH), and, where it is a step of its own, that * 2**LEFT."""
 MULTIPLIER, SHIFT, MASK, SEEN, UP, DOWN, THRESHOLDS = range(4, 11)
 """Parameters of a scaling, see ``scaling``; THRESHOLDS are four."""
 LOWER, LOWER_ONES, LEFT_BY_ONE = range(THRESHOLDS + 4, THRESHOLDS + 7)
@@ -59,8 +59,13 @@ Body = Callable[[Lanes, Sequence[Lanes], Sequence[Value]], tuple[Lanes, Noted]]
 
 
 def moving(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    add, low, high, left = (parameters[name].like(value) for name in (ADD, LOW, HIGH, LEFT))
-    return (value + add).most(low).least(high) << left, {}
+    add, low, high = (parameters[name].like(value) for name in (ADD, LOW, HIGH))
+    return (value + add).most(low).least(high), {}
+
+
+def shifting(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    moved, _ = moving(value, parameters, row)
+    return moved << parameters[LEFT].like(value), {}
 
 
 def looking(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
@@ -342,8 +347,8 @@ def strips_of(
 
 _SCALED = THRESHOLDS + 4
 _ROUNDING = (LEAST, LARGEST, INEXACT, BIAS, ENERGY)
-_move_strips = strips_of(moving, 4, ())
-_look_strips = strips_of(looking, 4, (LEAST, LARGEST))
+_move_strips = strips_of(shifting, LEFT + 1, ())
+_look_strips = strips_of(looking, HIGH + 1, (LEAST, LARGEST))
 _scale_strips = strips_of(_scale, _SCALED, _ROUNDING)
 _scale_steadily_strips = strips_of(_scale_steadily, THRESHOLDS + 1, _ROUNDING)
 _scale_uncounted = strips_of(_scale, _SCALED, ())
@@ -354,12 +359,12 @@ _scale_half_up_strips = strips_of(_scale_half_up, THRESHOLDS, _ROUNDING)
 _scale_half_up_uncounted = strips_of(_scale_half_up, THRESHOLDS, ())
 _both = _then(_scale_shortly, looking)
 _ranges = (LEAST, LARGEST, COUNTERS + LEAST, COUNTERS + LARGEST)
-_scale_and_look_strips = strips_of(_both, PARAMETERS + LEFT + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
-_scale_and_look_uncounted = strips_of(_both, PARAMETERS + LEFT + 1, (), ranged=_ranges)
+_scale_and_look_strips = strips_of(_both, PARAMETERS + HIGH + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
+_scale_and_look_uncounted = strips_of(_both, PARAMETERS + HIGH + 1, (), ranged=_ranges)
 _divide_strips = strips_of(_divide, _SCALED, _ROUNDING, numbers=3)
 _divide_shortly_strips = strips_of(_divide_shortly, _SCALED, _ROUNDING, numbers=3)
 _quantize_strips = strips_of(_quantize, _SCALED, _ROUNDING)
-_clamp_strips = strips_of(_clamp, 4, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
+_clamp_strips = strips_of(_clamp, HIGH + 1, (BELOW, ABOVE, LOST, LOST_MORE, FIRST))
 _scale_negatives_strips = strips_of(_scale_negatives, _SCALED, (*_ROUNDING, ROUNDED))
 
 
@@ -373,7 +378,10 @@ def addresses(values: Values | Ints, parameters: Ints, counters: Ints) -> tuple[
 
 @njit
 def move(values: Values, parameters: Ints) -> None:
-    """Add, then clip: any sequence of constants and limits comes down to one of these."""
+    """Add, clip, shift to the left: any sequence of constants and limits comes down to one of these.
+
+    Other steps add and clip first, too, but do not shift.
+    """
     _move_strips(0, *addresses(values, parameters, parameters))
 
 

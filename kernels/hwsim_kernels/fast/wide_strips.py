@@ -19,9 +19,11 @@ from hwsim_kernels.fast.strips import (
     BIAS,
     DOWN,
     ENERGY,
+    HIGH,
     INEXACT,
     LARGEST,
     LEAST,
+    LEFT,
     LEFT_BY_ONE,
     LOWER,
     LOWER_ONES,
@@ -36,6 +38,7 @@ from hwsim_kernels.fast.strips import (
     addresses,
     looking,
     moving,
+    shifting,
     strips_of,
 )
 
@@ -90,8 +93,8 @@ def _noted(result: Lanes, error: Lanes, inexact: Lanes) -> tuple[Lanes, Noted]:
 
 
 _ROUNDING = (LEAST, LARGEST, INEXACT, BIAS, ENERGY)
-_move_strips = strips_of(moving, 4, (), width=64)
-_look_strips = strips_of(looking, 4, (LEAST, LARGEST), width=64)
+_move_strips = strips_of(shifting, LEFT + 1, (), width=64)
+_look_strips = strips_of(looking, HIGH + 1, (LEAST, LARGEST), width=64)
 _scale_strips = strips_of(_scale, LEFT_BY_ONE + 1, _ROUNDING, width=64)
 _scale_half_up_strips = strips_of(_scale_half_up, LEFT_BY_ONE + 1, _ROUNDING, width=64)
 _scale_half_up_in_parts_strips = strips_of(_scale_half_up_in_parts, LEFT_BY_ONE + 1, _ROUNDING, width=64)

@@ -97,7 +97,7 @@ def counted(counters: Ints) -> list[Counted]:
 
 @dataclass(frozen=True)
 class Move:
-    """The first step of most kernels: add, clip, shift to the left."""
+    """The first step of most kernels: add, clip, and, where it is the only step, shift to the left."""
 
     add: int = 0
     low: int = -(1 << 31)
@@ -159,8 +159,8 @@ def rows_of(draw: DrawFn, limits: Sequence[int]) -> Rows:
 
 
 @composite
-def moved_blocks(draw: DrawFn, most: Sequence[int]) -> Block:
-    """Draw a block and moves that bring values to at most ``most`` of their columns."""
+def moved_blocks(draw: DrawFn, most: Sequence[int], *, shifts: bool = False) -> Block:
+    """Draw a block and moves, with or without ``shifts``, that bring values to at most ``most`` of their columns."""
     columns = len(most)
     parameters = strips.moves(columns)
     if not draw(st.booleans()):
@@ -169,7 +169,7 @@ def moved_blocks(draw: DrawFn, most: Sequence[int]) -> Block:
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     moves: list[Move] = []
     for limit in most:
-        left = int(generator.integers(0, limit.bit_length())) if generator.random() < 0.3 and limit else 0
+        left = int(generator.integers(0, limit.bit_length())) if shifts and generator.random() < 0.3 and limit else 0
         lower = limit >> left
         low, high = sorted(int(one) for one in generator.integers(-lower, lower + 1, 2))
         add = int(generator.integers(-NARROW, NARROW))
@@ -187,8 +187,8 @@ def moved_blocks(draw: DrawFn, most: Sequence[int]) -> Block:
 
 @examples(60)
 @given(st.data(), columns_of)
-def test_a_move_adds_and_clips(data: st.DataObject, columns: int) -> None:
-    block = data.draw(moved_blocks([MOST] * columns))
+def test_a_move_adds_clips_and_shifts(data: st.DataObject, columns: int) -> None:
+    block = data.draw(moved_blocks([MOST] * columns, shifts=True))
     wanted = [[move.of(one) for move, one in zip(block.moves, row, strict=True)] for row in block.values]
     assert block.run(lambda values: strips.move(values, block.parameters)) == wanted
 

@@ -66,15 +66,15 @@ def run(values: Rows, split: int, kernel: Callable[[Ints], None]) -> Rows:
 
 
 @composite
-def moves(draw: DrawFn, columns: int) -> tuple[Ints, list[Move]]:
-    """Draw moves of values below half of what a word holds, and their parameters."""
+def moves(draw: DrawFn, columns: int, *, shifts: bool = False) -> tuple[Ints, list[Move]]:
+    """Draw moves of values below half of what a word holds, with or without ``shifts``, and their parameters."""
     parameters = strips.moves(columns, 64)
     if draw(st.booleans()):
         return parameters, [Move(0, -NEVER, NEVER)] * columns
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     made: list[Move] = []
     for _ in range(columns):
-        left = int(generator.integers(0, 62)) if generator.random() < 0.3 else 0
+        left = int(generator.integers(0, 62)) if shifts and generator.random() < 0.3 else 0
         most = MOST >> left
         low, high = sorted(int(one) for one in generator.integers(-most, most + 1, 2))
         kind = int(generator.integers(0, 3))
@@ -90,7 +90,17 @@ def moves(draw: DrawFn, columns: int) -> tuple[Ints, list[Move]]:
 
 @examples(80)
 @given(st.data(), columns_of)
-def test_moves_and_looks(data: st.DataObject, columns: int) -> None:
+def test_moves(data: st.DataObject, columns: int) -> None:
+    parameters, made = data.draw(moves(columns, shifts=True))
+    values = data.draw(rows_of([MOST] * columns))
+    split = data.draw(st.integers(0, len(values)))
+    wanted = [[move.of(one) for move, one in zip(made, row, strict=True)] for row in values]
+    assert run(values, split, lambda part: wide_strips.move(part, parameters)) == wanted
+
+
+@examples(60)
+@given(st.data(), columns_of)
+def test_looks(data: st.DataObject, columns: int) -> None:
     parameters, made = data.draw(moves(columns))
     values = data.draw(rows_of([MOST] * columns))
     split, counters = data.draw(st.integers(0, len(values))), strips.counters(columns)
@@ -99,7 +109,6 @@ def test_moves_and_looks(data: st.DataObject, columns: int) -> None:
     for row in wanted:
         for one, value in zip(expected, row, strict=True):
             one.look(value)
-    assert run(values, split, lambda part: wide_strips.move(part, parameters)) == wanted
     assert run(values, split, lambda part: wide_strips.look(part, parameters, counters)) == wanted
     assert counted(counters) == expected
 

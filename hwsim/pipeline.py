@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hwsim.data import Block, Data, Samples, synthetic
 from hwsim.engine import Engine, Ledger, threads
+from hwsim.engine.parallel import refuses
 from hwsim.engine.recording import recorded, save_tensors
 from hwsim.engine.run import by_output, check_batch_size, check_trace, dequantize, joined, run_block
 from hwsim.engine.storage import as_given
@@ -346,17 +347,25 @@ class Simulation:
     ) -> None:
         """Run one block in integers, layer by layer, beside the reference."""
         strands = [Strand(self.program, block, part, self.count) for part in engine.parts(len(block[0]))]
-        for operation, inputs, exact in ahead(exactly, beside):
+        for operation, inputs, exact in ahead(self._looked_at(exactly), beside):
             operations = self.layers.get(operation.name, [])
             run = partial(Strand.run, engine=engine, operations=operations, inputs=inputs, exact=exact)
             layers = engine.share(run, strands)
             for (_, one), *steps in zip(operations, *layers, strict=True):
                 self._take(engine, one, strands, steps, exact)
-            if operations:
-                self.measurement.look(operations[-1][1], exact)
             if operation.name in self.floats:
                 self.floats[operation.name].append(exact)
             del inputs, exact, run
+
+    def _looked_at(
+        self, exactly: Iterator[tuple[Operation, list[Array], Array]]
+    ) -> Iterator[tuple[Operation, list[Array], Array]]:
+        """Note how the reference's values lie while they pass."""
+        for operation, inputs, exact in exactly:
+            if operations := self.layers.get(operation.name):
+                self.measurement.look(operations[-1][1], exact)
+            yield operation, inputs, exact
+            del inputs, exact  # else they would live while the next operation runs
 
     def _take(
         self, engine: Engine, one: IntOperation, strands: Sequence[Strand], steps: Sequence[Step], exact: Array
@@ -364,7 +373,7 @@ class Simulation:
         """Take in what one operation gave, in the order of the samples."""
         self.ledger.merge(one, engine.joined(one, [step.tally for step in steps]))
         local = [step.local for step in steps if step.local is not None]
-        if local:
+        if local and refuses(one):
             engine.silent().joined(one, local)
         for strand, step in zip(strands, steps, strict=True):
             if step.figures is not None:

@@ -100,7 +100,7 @@ class Engine:
     def _count(self, one: IntOperation, inputs: Sequence[Array], first_sample: int, out: Array) -> Tally:
         """Write the result of an operation for a part of the samples to ``out``, and return what it counted."""
         # where an overflow is an error, hits must be seen
-        counted = self.counted or any(point.overflow is Overflow.ERROR for point in one.points)
+        counted = self.counted or refuses(one)
         tally = Tally.of(one, first_sample, tier=self.tier, trace=one.layer in self.trace, counted=counted)
         RUN[type(one)](one, inputs, tally, out)
         return tally
@@ -131,6 +131,11 @@ def cut(things: int, size: int) -> list[slice]:
     """
     size = max(1, size)
     return [slice(start, min(start + size, things)) for start in range(0, things, size)]
+
+
+def refuses(one: IntOperation) -> bool:
+    """Whether an overflow is an error at some point of an operation."""
+    return any(point.overflow is Overflow.ERROR for point in one.points)
 
 
 def refuse_overflow(one: IntOperation, counts: Counts) -> None:

@@ -25,12 +25,15 @@ BINS = 64
 
 
 def tensor_figures(layer: str, tensor: Tensor, values: Array) -> TensorFigures | None:
-    """Return how ``values`` (n, …, channels) of a layer's output lie; None if it has no format, or values are none."""
+    """Return how ``values`` (n, …, channels) of a layer's output lie; None without a format or finite values."""
     form = tensor.format
     if form is None or not values.size:
         return None
     low, high = tensor.levels[:: len(tensor.levels) - 1] if tensor.levels else _ends(form, tensor.zero_point)
     in_lsb = some(values).astype(np.float64) / tensor.scales
+    if not np.isfinite((in_lsb.min(), in_lsb.max())).all():
+        # which is refused where all values are looked at
+        return None
     return _figures(layer, "output", str(form), (low, high), in_lsb, tensor.scale if not tensor.shift else None)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
-from hwsim_kernels.wide import WORD_BITS, bit_length, is_narrow, less, minus, narrow
+from hwsim_kernels.wide import WORD_BITS, bit_length, is_narrow, less, minus, narrow, word_length
 
 VALUES = 0
 LOW = 1
@@ -271,9 +271,4 @@ def count_bits_wide(histogram: Ints, high: Int, low: Int) -> None:
 @njit
 def count_bits(histogram: Ints, value: Int) -> None:
     """Note how many bits the magnitude of a value has."""
-    magnitude = abs(np.int64(value))
-    bits = 0
-    while magnitude != 0:
-        magnitude >>= 1
-        bits += 1
-    histogram[bits] += 1
+    histogram[word_length(abs(np.int64(value)))] += 1

@@ -35,9 +35,12 @@ def write_products(path: Datapath, codes: Codes, out: Ints) -> None:
     for sample in range(0, len(codes), samples):
         field = field_of(path, codes[sample : sample + samples])
         for row in range(0, rows, high):
-            operands = operands_of(path, field, row, min(row + high, rows))
+            behind, place = min(row + high, rows), sums[sample : sample + samples, row : row + high]
+            if outputs == 1 and field.shape[3] == groups:
+                place[...] = multiplied_by_taps(path, field, row, behind)
+                continue
+            operands = operands_of(path, field, row, behind)
             product = multiplied(operands.reshape(groups, -1, steps), weights)
-            place = sums[sample : sample + samples, row : row + high]
             place[...] = product.reshape(*operands.shape[:4], outputs).transpose(1, 2, 3, 0, 4)
     out += path.start
 
@@ -73,18 +76,31 @@ def field_of(path: Datapath, codes: Codes) -> Floats:
 def operands_of(path: Datapath, field: Floats, row: int, behind: int) -> Floats:
     """Return operands (groups, n, rows, columns, steps) of the output's rows from ``row`` on, without ``behind``."""
     groups, steps, _ = path.weights.shape
-    first, _ = reach(path)
-    columns, (down, across), channels = path.positions[1], path.strides.tolist(), field.shape[3] // groups
-    operands = np.empty((groups, len(field), behind - row, columns, steps))
+    channels = field.shape[3] // groups
+    operands = np.empty((groups, len(field), behind - row, path.positions[1], steps))
     for begin, end, (y, x, c) in runs(path.taps):
-        top, left = row * down + y - int(first[0]), x - int(first[1])
-        seen = field[
-            :, top : top + (behind - row - 1) * down + 1 : down, left : left + (columns - 1) * across + 1 : across
-        ]
+        seen = seen_by(path, field, row, behind, (y, x))
         for group in range(groups):
             channel = group * channels + c
             operands[group, ..., begin:end] = seen[..., channel : channel + end - begin]
     return operands
+
+
+def multiplied_by_taps(path: Datapath, field: Floats, row: int, behind: int) -> Floats:
+    """Return the sums (n, rows, columns, channels, 1) of a depthwise convolution for the same rows."""
+    weights = path.weights[:, :, 0].astype(np.float64)
+    sums, product = (np.zeros((len(field), behind - row, path.positions[1], field.shape[3])) for _ in range(2))
+    for step, (y, x, _) in enumerate(path.taps.tolist()):
+        np.multiply(seen_by(path, field, row, behind, (y, x)), weights[:, step], out=product)
+        sums += product
+    return sums[..., np.newaxis]
+
+
+def seen_by(path: Datapath, field: Floats, row: int, behind: int, tap: tuple[int, int]) -> Floats:
+    """Return what one tap sees of the field (n, rows, columns, c), for the same rows."""
+    (down, across), (top, left) = path.strides.tolist(), (np.array(tap) - reach(path)[0]).tolist()
+    top, high, wide = top + row * down, (behind - row - 1) * down + 1, (path.positions[1] - 1) * across + 1
+    return field[:, top : top + high : down, left : left + wide : across]
 
 
 def reach(path: Datapath) -> tuple[Ints, Ints]:

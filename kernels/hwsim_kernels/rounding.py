@@ -73,7 +73,8 @@ def round_up(fraction: Int, sticky: Int, negative: Flag, odd: Flag, mode: Int, d
 @njit
 def draw_at(draws: Ints, number: Int) -> Int:
     """Return random number ``number`` of a sample from one period of the generator, or the 0 that stands for none."""
-    return np.int64(draws[number % draws.size])
+    # a division takes longer than a rounding
+    return np.int64(draws[number % draws.size if draws.size > 1 else 0])
 
 
 @njit

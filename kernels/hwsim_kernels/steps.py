@@ -98,6 +98,7 @@ def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogra
     ``histogram`` (BINS,) notes the bits of the values less ``offset``; an empty one notes nothing.
     """
     offset_high, offset_low = widen(offset)
+    bits, signed, overflow, saturated_bits = field[0], field[1], field[2], field[3]
     for row in range(values.shape[1]):
         key = position[0] * position[1] + row
         for c in range(values.shape[2]):
@@ -106,7 +107,7 @@ def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogra
             if histogram.size > 0:
                 real_high, real_low = minus(high, low, offset_high, offset_low)
                 count_bits_wide(histogram, real_high, real_low)
-            high, low, lost_high, lost_low = fitted(high, low, field[0], field[1], field[2], field[3], c, key, counts)
+            high, low, lost_high, lost_low = fitted(high, low, bits, signed, overflow, saturated_bits, c, key, counts)
             if lost_high != 0 or lost_low != 0:
                 count_injected_wide(counts, c, lost_high, lost_low)
                 store(values, row, c, high, low)

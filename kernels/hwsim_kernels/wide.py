@@ -138,12 +138,20 @@ def bit_length(high: Int, low: Int) -> Int:
     """Return how many bits the magnitude of a value has."""
     if high < 0:
         high, low = minus(0, 0, high, low)
-    bits = np.int64(0)
-    rest = np.int64(high) if high != 0 else np.int64(low)
-    while rest != 0:
-        rest >>= 1
-        bits += 1
-    return bits + WORD_BITS if high != 0 else bits
+    return word_length(high) + WORD_BITS if high != 0 else word_length(low)
+
+
+@njit
+def word_length(word: Int) -> Int:
+    """Return how many bits an integer has that is not negative: the exponent of a float tells.
+
+    >>> [int(word_length(word)) for word in (0, 1, 2, 3, 4, 2**62 - 1, 2**62)]
+    [0, 1, 2, 2, 3, 62, 63]
+    """
+    # without the bit behind the highest, lest that is rounded up to the next
+    real = np.float64(np.int64(word) & ~(np.int64(word) >> 1))
+    exponent: Int = (real.view(np.int64) >> 52) - 1022
+    return exponent if word != 0 else np.int64(0)
 
 
 @njit

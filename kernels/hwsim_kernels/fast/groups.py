@@ -19,9 +19,11 @@ from hwsim_kernels.fast.ir import (
     at,
     constant,
     ir,
+    larger,
     load,
     loop,
     machine_code,
+    smaller,
     splat,
     store,
     vector,
@@ -70,6 +72,43 @@ def fit_groups(
             for value, place in zip(last[1:], places, strict=True):
                 store(builder, value, place)
             leave_part([])
+        return target.get_dummy_value()
+
+    return types.void(*[types.intp] * 8), build
+
+
+@machine_code
+def fit_each(
+    context: Any,
+    listed: Any,
+    places: Any,
+    many: Any,
+    b: Any,
+    state: Any,
+    low: Any,
+    high: Any,
+    seen: Any,
+) -> Any:
+    """Take words of one row and their products with 16 columns to its sums of ``state``, and fit them after each word.
+
+    listed, places: addresses of ``many`` words, 1 or more, and of as many int32, where in bytes behind ``b`` the words
+    of weights are. The rest as for ``fit_groups``.
+    """
+
+    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        listed, places, many, b, state, low, high, seen = arguments
+        limits = [_spread(builder, one) for one in (low, high)]
+        held_at = [at(builder, state, _LINE * ROWS * name) for name in (SUM, BELOW, ABOVE)]
+        held_at += [seen, at(builder, seen, _LINE)]
+        first = [load(builder, _KIND, place) for place in held_at]
+        with loop(builder, many, first) as (index, (total, *counters), leave, last):
+            along = builder.mul(index, ir.Constant(I64, 4))
+            word = splat(builder, load(builder, I32, at(builder, listed, along)), WIDTH)
+            place = builder.sext(load(builder, I32, at(builder, places, along)), I64)
+            weights = load(builder, _KIND, at(builder, b, place))
+            leave(_fitted(builder, [pairs.add_products(builder, total, word, weights)], counters, limits))
+        for value, place in zip(last, held_at, strict=True):
+            store(builder, value, place)
         return target.get_dummy_value()
 
     return types.void(*[types.intp] * 8), build
@@ -133,8 +172,8 @@ def _fitted(builder: Any, totals: list[Any], counters: list[Any], limits: Sequen
     hits: list[list[Any]] = [[], []]
     for number, total in enumerate(totals):
         below, above = _less(builder, total, bottom), _less(builder, top, total)
-        sums.append(builder.select(above, top, builder.select(below, bottom, total)))
+        sums.append(smaller(builder, larger(builder, total, bottom), top))
         for side, mask in enumerate((below, above)):
-            before = counters[side * AHEAD + number]
+            before = counters[side * len(totals) + number]
             hits[side].append(builder.add(before, builder.select(mask, one, none)))
-    return [*sums, *hits[0], *hits[1], *widened(builder, counters[2 * AHEAD :], totals)]
+    return [*sums, *hits[0], *hits[1], *widened(builder, counters[2 * len(totals) :], totals)]

@@ -16,7 +16,7 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINIMUM, PERSISTENT, TRANSIENT
 from hwsim_kernels.fast import hits
-from hwsim_kernels.fast.groups import fit_groups, stay_within
+from hwsim_kernels.fast.groups import fit_each, fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import HOST, I64, call, machine_code
 from hwsim_kernels.fast.looks import Norms
@@ -56,6 +56,9 @@ WORDS, PAIRS = range(2)
 """Ways of a step: ``words``, or pairs of 16 bits in ``groups``."""
 
 STATE_SIZE = STATE * ROWS * WIDTH
+
+WORD_BYTES = 4 * WIDTH
+"""From one word of 16 columns to the next."""
 
 Words = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
@@ -108,14 +111,16 @@ class Saturation(NamedTuple):
 class StepRoom(NamedTuple):
     """Memory for the steps of a block, in batches of 8 rows.
 
-    operands: (batches, words, 8), and largest: (batches, pieces, 8), their largest magnitudes. listed, numbers:
-    (batches, words, 8), many: (batches, pieces), the lists of each piece as ``words.saturate`` takes them. state:
-    (batches, STATE, 8, 16).
+    operands: (batches, words, 8), and largest: (batches, pieces, 8), their largest magnitudes. state: (batches, STATE,
+    8, 16). Of ``WORDS``, listed, numbers: (batches, words, 8), many: (batches, pieces), the lists of each piece as
+    ``words.saturate`` takes them. Of ``PAIRS``, listed, places: (batches, 8, words), many: (batches, 8), those of each
+    row as ``groups.fit_each`` takes them.
     """
 
     operands: Words
     listed: Words
     numbers: Bytes
+    places: Words
     many: Ints
     largest: Words
     state: Words
@@ -184,6 +189,18 @@ def list_batch(how: Saturation, batch: Int, room: StepRoom) -> None:
             listed[counts[row] : most, row] = 0
             numbers[counts[row] : most, row] = 0
         room.many[batch, piece] = most
+
+
+@njit
+def list_rows(how: Saturation, batch: Int, room: StepRoom) -> None:
+    """List the words of each of 8 rows that are not 0, and the first, which fits what a sum starts from."""
+    operands, listed, places = room.operands[batch], room.listed[batch], room.places[batch]
+    for row in range(ROWS):
+        place = 0
+        for word in range(how.takes.shape[1]):
+            listed[row, place], places[row, place] = operands[word, row], WORD_BYTES * word
+            place += operands[word, row] != 0 or word == 0
+        room.many[batch, row] = place
 
 
 @njit
@@ -258,6 +275,8 @@ def settle(
         write_batch(rows, how, mine, np.int64(rows.ctypes.data) + mine * rows.strides[0], batch, room)
         if how.way == WORDS and suspects.size >= MANY:
             list_batch(how, batch, room)
+        elif how.way == PAIRS and fits_each_word(how):
+            list_rows(how, batch, room)
     panel = np.zeros(how.panels.shape[1:], np.int32)
     heaviest = np.zeros(how.heaviest.shape[1:], np.int32)
     for first in range(0, suspects.size, WIDTH):
@@ -352,6 +371,12 @@ def begin(how: Saturation, members: Ints, room: StepRoom) -> None:
 
 
 @njit
+def fits_each_word(how: Saturation) -> bool:
+    """Return whether sums are fitted after each word of operands, so that words of 0 change nothing."""
+    return bool(how.groups.size == how.takes.shape[1])
+
+
+@njit
 def saturate_groups(
     how: Saturation, members: Ints, panel: Words, wanted: NDArray[np.bool_], counts: Ints, room: StepRoom
 ) -> None:
@@ -369,8 +394,14 @@ def saturate_groups(
         if well or batch % AGAIN == 0:
             well = stay_within(*factors, *state) != 0
             wanted[batch] = not well
-        if wanted[batch]:
+        if not wanted[batch]:
+            continue
+        if not fits_each_word(how):
             fit_groups(*factors, *state, seen.ctypes.data)
+            continue
+        for row in range(ROWS):
+            lists = (room.listed[batch, row].ctypes.data, room.places[batch, row].ctypes.data, room.many[batch, row])
+            fit_each(*lists, panel.ctypes.data, state[0] + WORD_BYTES * row, low, high, seen.ctypes.data)
     for slot in range(members.size):
         c = members[slot]
         if seen[0, slot] < low:

@@ -546,6 +546,21 @@ def test_sums_that_go_beyond_what_float32_holds_before_they_are_fitted(fits: str
     check(case, Register(20, last if fits == "last" else (False,) * 39 + (True,) + last[40:]))
 
 
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("bits", [12, 20])
+@pytest.mark.skipif(not HERE, reason="no machine code")
+def test_operands_of_0_change_nothing_but_where_a_sum_starts_outside(zeros: float, bits: int) -> None:
+    generator = np.random.default_rng(bits)
+    weights = generator.integers(-127, 128, (90, 20)) + 90 * signs(generator, 90, 20)
+    codes = np.where(generator.random((11, 90)) < zeros, 3, generator.integers(0, 256, (11, 90)))
+    # of some rows the first operands are 0, of some all
+    codes[::2, :4] = codes[5] = 3
+    case = dense(codes.astype(np.uint8), weights.clip(-127, 127), zero_point=3)
+    low, high = Register(bits, each(case)).limits
+    for first in (0, low, high, low - 1, high + 1, low - 5000, high + 5000):
+        check(replace(case, start=[first] * 20), Register(bits, each(case)))
+
+
 @pytest.mark.parametrize("first", [(1 << 24) + 1, -(1 << 25) - 3, (1 << 30) + 1])
 @pytest.mark.skipif(not HERE, reason="no machine code")
 def test_sums_that_start_beyond_what_float32_holds(first: int) -> None:

@@ -11,7 +11,7 @@ from kernels.fast.scenarios.moved import Left, Scenario, Take
 from kernels.fast.scenarios.strips import values_of
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels.fast.groups import fit_groups, stay_within
+from hwsim_kernels.fast.groups import fit_each, fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.looks import row_norms
@@ -123,6 +123,22 @@ def call_groups(a: int, b: int, groups: int, many: int, state: int, seen: int) -
     return within
 
 
+def listed(steps: int, take: Take) -> Left:
+    """Fit a row's sums after each word of a list."""
+    words, numbers = operands_of(steps, 256)[:, 0].copy(), np.random.default_rng(steps).permutation(steps)
+    weights = np.random.default_rng(0).integers(0, 128, (steps, 16)).astype(np.int32)
+    a, places, b = take(words), take((64 * numbers).astype(np.int32)), take(weights)
+    state, seen = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32))
+    call_each(a.ctypes.data, places.ctypes.data, steps, b.ctypes.data, state.ctypes.data + 64 * 7, seen.ctypes.data)
+    return [state.copy(), seen.copy()]
+
+
+@njit
+def call_each(words: int, places: int, many: int, b: int, state: int, seen: int) -> None:
+    """Call the kernel."""
+    fit_each(words, places, many, b, state, -20000, 20000, seen)
+
+
 def finished(rows: int, take: Take) -> Left:
     """Let sums start, and count what became of them."""
     state, start = take(np.zeros((STATE, 8, 16), np.int32)), take(np.arange(16, dtype=np.int32))
@@ -155,6 +171,7 @@ def all_accumulators() -> Iterator[tuple[str, Scenario]]:
             yield f"saturate {steps}", partial(word_steps, steps)
             yield f"words {steps}", partial(written_words, steps)
         yield f"followed {steps}", partial(followed, steps)
+        yield f"listed {steps}", partial(listed, steps)
         yield from ((f"norms {kind} {steps}", partial(norms, kind, steps)) for kind in ("uint8", "uint16"))
     yield from ((f"groups {groups}", partial(grouped, groups)) for groups in ((1,), (3, 1, 5), (16, 16, 2)))
     yield from ((f"finish {rows}", partial(finished, rows)) for rows in (1, 7, 8))

@@ -115,10 +115,10 @@ def network(*operations: Operation, outputs: tuple[str, ...] = ()) -> Network:
     return Network(name="made", operations=(first, *operations), outputs=outputs or (operations[-1].name,))
 
 
-def conv(name: str, source: str = "x", factor: float = 1.0) -> Conv2D:
+def conv(name: str, source: str = "x", factor: float = 1.0, channels: int = 2) -> Conv2D:
     """Return a convolution of one pixel that keeps the shape."""
-    kernel = factor * np.eye(2, dtype=np.float32).reshape(1, 1, 2, 2)
-    return Conv2D(name=name, inputs=(source,), kernel=kernel, bias=np.zeros(2, np.float32))
+    kernel = factor * np.eye(channels, dtype=np.float32)[None, None]
+    return Conv2D(name=name, inputs=(source,), kernel=kernel, bias=np.zeros(channels, np.float32))
 
 
 def pool(name: str, source: str, kind: Any = MaxPool) -> Any:
@@ -158,7 +158,7 @@ def test_an_activation_behind_a_pooling_shares_only_alone() -> None:
     for kind in (MaxPool, AveragePool):
         alone = scales(pool("p", "x", kind), bent)
         assert alone["r"] == alone["p"] == alone["x"]
-        both = scales(pool("p", "x", kind), bent, joined("c", "p", "r"), conv("last", "c"))
+        both = scales(pool("p", "x", kind), bent, joined("c", "p", "r"), conv("last", "c", channels=4))
         assert both["x"] == both["c"]
     other = scales(conv("p"), bent, Add(name="sum", inputs=("p", "r")))
     assert other["r"] < other["p"]

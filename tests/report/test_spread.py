@@ -79,6 +79,12 @@ def test_reals_on_the_host_have_no_codes_to_lie_about() -> None:
     assert tensor_figures("a", Tensor(name="x", shape=(2,), format=None), np.zeros((1, 2), np.float32)) is None
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_lie_nowhere(wrong: float) -> None:
+    tensor = Tensor(name="x", shape=(2,), format=INT8)
+    assert tensor_figures("a", tensor, np.array([[1.0, wrong], [2.0, 3.0]], np.float32)) is None
+
+
 def test_weights_are_counted_in_lsb_of_their_channel() -> None:
     kernel = np.array([[0.5, 4.0], [-1.27, 0.04], [0.0, 12.8]], np.float32)
     dense = Dense(name="d", inputs=("x",), kernel=kernel, bias=np.zeros(2, np.float32))

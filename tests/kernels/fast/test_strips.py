@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from hwsim_kernels import counting
 from hwsim_kernels.fast import strips
-from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.fitting import fit_block, look_at
 from hwsim_kernels.fast.sums import store_codes
 from oracle.ledger import Place, Point
@@ -712,42 +711,6 @@ def test_no_histogram_is_noted_where_there_is_none() -> None:
     counters, parameters = strips.counters(32), strips.moves(32)
     look_at(values, parameters, counters, 3, 0, np.zeros(0, np.int64))
     assert counters[strips.LEAST].tolist() == list(range(-32, 0))
-
-
-# --- bits ---------------------------------------------------------------------------------------------
-
-
-@examples(100)
-@given(st.data(), st.sampled_from([32, 64, 96, 224, 256, 288, 512 + 48, 4096 + 32, (1 << 17) + 32]))
-def test_bit_lengths(data: st.DataObject, size: int) -> None:
-    offset = data.draw(st.sampled_from([0, 0, 128, -128, 65535]) | integers(20))
-    bits = data.draw(st.integers(0, 31) | st.sampled_from([15, 16, 17, 23, 24, 25]))
-    bins = data.draw(st.sampled_from([bits + 1, 32]))
-    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    most = (1 << bits) - 1
-    real = generator.integers(-most, most + 1, size) >> generator.integers(0, bits + 1, size)
-    values = [min(max(int(one) + offset, -(1 << 31)), (1 << 31) - 1) for one in real]
-    wanted = [0] * counting.BINS
-    for value in values:
-        wanted[abs(value - offset).bit_length()] += 1
-    histogram = np.zeros(counting.BINS, np.int64)
-    histogram[0] = 5
-    wanted[0] += 5
-    bit_lengths(np.array(values, np.int32), offset, bins, histogram)
-    assert histogram.tolist() == wanted
-
-
-@pytest.mark.parametrize("most", [1, 2, 15, 16, 17, 24, 25, 31])
-@pytest.mark.parametrize("times", [1, 3, 100])
-def test_bit_lengths_of_every_power_of_two_and_its_neighbours(most: int, times: int) -> None:
-    powers = [(1 << power) + off for power in range(31) for off in (-1, 0, 1)]
-    values = [*powers, *(-one for one in powers), -(1 << 31) + 1, (1 << 31) - 1, 0, 0, 0, 0]
-    values = [one for one in values if abs(one).bit_length() <= most] * times
-    values += [0] * (-len(values) % 16)
-    histogram = np.zeros(counting.BINS, np.int64)
-    bit_lengths(np.array(values, np.int32), 0, most + 1, histogram)
-    wanted = [sum(abs(one).bit_length() == bits for one in values) for bits in range(counting.BINS)]
-    assert histogram.tolist() == wanted
 
 
 # --- codes --------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from kernels.plain import ONE_WORD, STEADY, Ints, Json, code_of, examples, figur
 
 from hwsim_kernels import counting
 from hwsim_kernels.fast import strips, wide_strips
-from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.wide_passage import fit_wide_block
 from hwsim_kernels.fast.wide_strips import ANY, HALF_UP, HALF_UP_IN_PARTS
 from oracle.overflow import Format
@@ -308,30 +307,3 @@ def fittings(draw: DrawFn) -> WideFitting:
 @given(fittings())
 def test_fit_wide_block(fitting: WideFitting) -> None:
     assert fitting.made() == fitting.wanted()
-
-
-# --- bits ---------------------------------------------------------------------------------------------
-
-
-@examples(100)
-@given(st.data(), st.sampled_from([8, 24, 120, 128, 136, 4096 + 8, (1 << 15) + 8]))
-def test_bit_lengths(data: st.DataObject, size: int) -> None:
-    offset = data.draw(st.sampled_from([0, 0, 128, -128, 1 << 40]) | integers(20))
-    bits = data.draw(st.integers(0, 62))
-    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    most = (1 << bits) - 1
-    values = (generator.integers(-most, most + 1, size) >> generator.integers(0, bits + 1, size)) + offset
-    wanted, histogram = [0] * counting.BINS, np.zeros(counting.BINS, np.int64)
-    for value in values.tolist():
-        wanted[abs(value - offset).bit_length()] += 1
-    bit_lengths(values, offset, 64, histogram)
-    assert histogram.tolist() == wanted
-
-
-def test_bit_lengths_of_every_power_of_two_and_its_neighbours() -> None:
-    powers = [(1 << power) + off for power in range(62) for off in (-1, 0, 1)]
-    values = [*powers, *(-one for one in powers), MOST, -MOST, 0, 0]
-    values += [0] * (-len(values) % 8)
-    histogram = np.zeros(counting.BINS, np.int64)
-    bit_lengths(np.array(values, np.int64), 0, 64, histogram)
-    assert histogram.tolist() == [sum(abs(one).bit_length() == bits for one in values) for bits in range(counting.BINS)]

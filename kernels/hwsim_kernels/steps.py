@@ -98,6 +98,7 @@ def fit_values(values: Ints, field: Ints, position: Ints, counts: Ints, histogra
     ``histogram`` (BINS,) notes the bits of the values less ``offset``; an empty one notes nothing.
     """
     offset_high, offset_low = widen(offset)
+    # once: LLVM cannot know that what is counted changes nothing of the format
     bits, signed, overflow, saturated_bits = field[0], field[1], field[2], field[3]
     for row in range(values.shape[1]):
         key = position[0] * position[1] + row

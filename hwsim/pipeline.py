@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,6 @@ from hwsim.target import Target, load_target
 
 Array = NDArray[Any]
 PlanSource = Plan | str | Path
-T = TypeVar("T")
 
 SYNTHETIC_SAMPLES = 16
 CALIBRATION_SAMPLES = 128
@@ -321,12 +320,11 @@ class Simulation:
         with (
             Engine(batch_size, trace, tier=self._tier(twice=reference)) as engine,
             Engine(batch_size, counted=False, tier=engine.tier) as other,
-            ThreadPoolExecutor(1) as beside,
             tracked("simulating", self.samples.count) as advance,
         ):
             for block in self.samples.blocks(size):
                 if reference:
-                    self._compare(engine, beside, block, self._reference(other, block))
+                    self._compare(engine, block, self._reference(other, block))
                 else:
                     found = run_block(self.program, engine, self.ledger, block, self.count, self.codes)
                     for name, values in found.items():
@@ -342,28 +340,28 @@ class Simulation:
         else:
             yield from walk_exactly(self.network, self.ideal, engine, block, self.count)
 
-    def _compare(
-        self, engine: Engine, beside: Executor, block: Block, exactly: Iterator[tuple[Operation, list[Array], Array]]
-    ) -> None:
+    def _compare(self, engine: Engine, block: Block, exactly: Iterator[tuple[Operation, list[Array], Array]]) -> None:
         """Run one block in integers, layer by layer, beside the reference."""
         strands = [Strand(self.program, block, part, self.count) for part in engine.parts(len(block[0]))]
-        for operation, inputs, exact in ahead(self._looked_at(exactly), beside):
-            operations = self.layers.get(operation.name, [])
-            run = partial(Strand.run, engine=engine, operations=operations, inputs=inputs, exact=exact)
-            layers = engine.share(run, strands)
-            for (_, one), *steps in zip(operations, *layers, strict=True):
-                self._take(engine, one, strands, steps, exact)
-            if operation.name in self.floats:
-                self.floats[operation.name].append(exact)
-            del inputs, exact, run
+
+        def run(strand: Strand, made: tuple[Operation, list[Array], Array]) -> list[Step]:
+            operation, inputs, exact = made
+            return strand.run(engine, self.layers[operation.name], inputs, exact)
+
+        with closing(engine.paced(self._looked_at(exactly), strands, run)) as made:
+            for (operation, inputs, exact), layers in made:
+                for (_, one), *steps in zip(self.layers[operation.name], *layers, strict=True):
+                    self._take(engine, one, strands, steps, exact)
+                if operation.name in self.floats:
+                    self.floats[operation.name].append(exact)
+                del inputs, exact  # else they would live while others are made
 
     def _looked_at(
         self, exactly: Iterator[tuple[Operation, list[Array], Array]]
     ) -> Iterator[tuple[Operation, list[Array], Array]]:
         """Note how the reference's values lie while they pass."""
         for operation, inputs, exact in exactly:
-            if operations := self.layers.get(operation.name):
-                self.measurement.look(operations[-1][1], exact)
+            self.measurement.look(self.layers[operation.name][-1][1], exact)
             yield operation, inputs, exact
             del inputs, exact  # else they would live while the next operation runs
 
@@ -419,15 +417,6 @@ class Simulation:
             trace=self.trace,
             tensors={name: found[name] for name in self.recorded},
         )
-
-
-def ahead(items: Iterator[T], beside: Executor) -> Iterator[T]:
-    """Yield items; while the caller works on one, a thread makes the next."""
-    coming = beside.submit(next, items, None)
-    while (item := coming.result()) is not None:
-        coming = beside.submit(next, items, None)
-        yield item
-        del item
 
 
 def single(values: Mapping[str, Array]) -> Any:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hwsim.engine.crew import Crew
 from hwsim.engine.ledger import Counts, Row, positions_of
 from hwsim.engine.operations import RUN
+from hwsim.engine.pace import Pace
 from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
 from hwsim.errors import DatapathOverflow
@@ -25,6 +26,7 @@ Array = NDArray[Any]
 Traces = dict[str, dict[str, list[Array]]]
 T = TypeVar("T")
 R = TypeVar("R")
+W = TypeVar("W")
 
 
 def threads() -> int:
@@ -91,6 +93,12 @@ class Engine:
     def share(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Return what ``work`` makes of each part, in their order, in threads."""
         return self._crew.share(work, parts)
+
+    def paced(
+        self, source: Iterator[T], runners: Sequence[W], work: Callable[[W, T], R]
+    ) -> Generator[tuple[T, list[R]]]:
+        """Yield each item with what ``work`` makes of it for every runner, in threads, as ``Pace`` does."""
+        return iter(Pace(self._threads, source, runners, work))
 
     def run_part(self, one: IntOperation, inputs: Sequence[Array], first_sample: int) -> tuple[Array, Tally]:
         """Return the result of an operation for a part of the samples, and what it counted; threads may call this."""

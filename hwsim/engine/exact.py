@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.program.records import MatrixProduct, MultiplyAccumulate, Point
 from hwsim_kernels.fast.blocks import Prepared, prepare
 from hwsim_kernels.fast.datapath import Datapath
 
-_prepared: WeakKeyDictionary[MultiplyAccumulate, dict[tuple[int, str], Prepared | None]] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[MultiplyAccumulate, dict[tuple[int, np.dtype[Any]], Prepared | None]] = WeakKeyDictionary()
 
 
 def prepared_sums(one: MultiplyAccumulate, codes: NDArray[Any], tier: int) -> Prepared | None:
     """Return how the fast kernels of a tier form an operation's sums from codes of this type, or None if they can't."""
     known = _prepared.setdefault(one, {})
-    key = (tier, codes.dtype.str)
+    key = (tier, codes.dtype)
     if key not in known:
         known[key] = None if one.wide_sums else prepare(datapath(one), codes.dtype, one.view, key[0])
     return known[key]

@@ -31,7 +31,8 @@ NARROW = 1 << 30
 class Fused:
     """Steps under construction for so many ``channels``, padded to ``columns``; ``points`` are the operation's.
 
-    ``wide``: how many of the first steps take values of 64 bits.
+    ``fits`` (points, 2): the values that a row fits and the sums that it hands up where neither is a step. ``wide``:
+    how many of the first steps take values of 64 bits.
     """
 
     points: Sequence[Point]
@@ -44,7 +45,12 @@ class Fused:
     indices: list[int] = field(default_factory=list)
     bins: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
+    fits: Ints = field(init=False)
     wide: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin with no fits."""
+        self.fits = np.zeros((len(self.points), 2), np.int64)
 
     def append(
         self,
@@ -157,6 +163,7 @@ class Fused:
             points=np.array(self.indices, np.int64),
             bins=np.array(self.bins, np.int64),
             offsets=np.array(self.offsets, np.int64),
+            fits=self.fits,
             wide=self.wide,
         )
 

@@ -35,7 +35,7 @@ class Counts:
 
     def merge(self, other: Counts) -> None:
         """Add another part of the run."""
-        counting.merge(self.counts, other.counts)
+        counting.merge(self.counts, other.counts, 0)
         self.histograms += other.histograms
 
 

@@ -19,9 +19,12 @@ def storage(form: IntFormat | None) -> np.dtype[Any]:
     (dtype('int8'), dtype('uint8'), dtype('int16'))
     """
     if form is None:
-        return np.dtype(np.float64)
-    width = 8 if form.bits <= 8 else 16 if form.bits <= 16 else 32
-    return np.dtype(f"{'' if form.signed else 'u'}int{width}")
+        return _REALS
+    return _CODES[form.signed, 8 if form.bits <= 8 else 16 if form.bits <= 16 else 32]
+
+
+_REALS = np.dtype(np.float64)
+_CODES = {(signed, bits): np.dtype(f"{'i' if signed else 'u'}{bits // 8}") for signed in (0, 1) for bits in (8, 16, 32)}
 
 
 def as_given(values: Array) -> Array:

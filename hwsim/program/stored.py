@@ -66,7 +66,7 @@ def _shifted(kernel: np.ndarray, scale: Reals, entry: WeightPlan, rounding: Roun
         )
         found[:, part] = codes << shift
         counting.enlarge(lost, shift)
-        counting.merge(counts, lost)
+        counting.merge(counts[np.newaxis], lost[np.newaxis], 0)
     return found.reshape(kernel.shape), counts
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
@@ -43,78 +42,76 @@ BINS = 65
 LONG_SUMS = {ROUND_ENERGY: 2, CLAMP_ENERGY: 9}
 """How many columns of 31 bits each long sum has."""
 
+_CARRIED = tuple((first, first + length - 1) for first, length in LONG_SUMS.items())
+"""The first and the last column of each."""
+
+_ADDED = ((VALUES, MINIMUM), (TRANSIENT, FIRST), (INEXACT, WIDE_MINIMUM))
+"""Columns that are sums, from the first to the one behind the last."""
+
 Counts = Ints
+
+_AT_REST = np.zeros((COLUMNS, 1), np.int64)
+_AT_REST[[MINIMUM, FIRST, WIDE_MINIMUM]] = NEVER
+_AT_REST[[MAXIMUM, WIDE_MAXIMUM]] = -NEVER
 
 
 def new_counts(*shape: int) -> Counts:
     """Return counters at rest: (…, COLUMNS, channels) for ``shape`` (…, channels)."""
-    counts = np.zeros((*shape[:-1], COLUMNS, shape[-1]), np.int64)
-    counts[..., MINIMUM, :] = NEVER
-    counts[..., MAXIMUM, :] = -NEVER
-    counts[..., FIRST, :] = NEVER
-    counts[..., WIDE_MINIMUM, :] = NEVER
-    counts[..., WIDE_MAXIMUM, :] = -NEVER
+    counts = np.empty((*shape[:-1], COLUMNS, shape[-1]), np.int64)
+    counts[...] = _AT_REST
     return counts
 
 
-def carry(counts: Counts) -> None:
-    """Move what is above 31 bits in each column of a long sum to the next column."""
-    for first, length in LONG_SUMS.items():
-        _carry_one(counts, first, length)
-
-
-def _carry_one(counts: Counts, first: int, length: int) -> None:
-    for column in range(first, first + length - 1):
-        counts[..., column + 1, :] += counts[..., column, :] >> WORD
-        counts[..., column, :] &= MASK
-
-
+@njit
 def settle(counts: Counts) -> None:
-    """Carry, if anything is to be carried."""
-    for first, length in LONG_SUMS.items():
-        if (counts[..., first : first + length - 1, :] >> WORD).any():
-            _carry_one(counts, first, length)
+    """Move what is above 31 bits in each column of the long sums of (points, COLUMNS, channels) to the next column."""
+    for point in range(counts.shape[0]):
+        for first, last in _CARRIED:
+            for column in range(first, last):
+                for channel in range(counts.shape[2]):
+                    counts[point, column + 1, channel] += counts[point, column, channel] >> WORD
+                    counts[point, column, channel] &= MASK
 
 
 def enlarge(counts: Counts, shift: Ints) -> None:
     """Multiply the errors that (COLUMNS, channels) summed up by 2**shift (channels,), 0 to 15; squares accordingly."""
-    carry(counts)
+    settle(counts[np.newaxis])
     counts[ROUND_BIAS] <<= shift
     for first, length in LONG_SUMS.items():
         counts[first : first + length] <<= 2 * shift
-    carry(counts)
+    settle(counts[np.newaxis])
 
 
-def merge(into: Counts, other: Counts) -> None:
-    """Add the counters of another part of the run; the result does not depend on the parts or their order."""
-    for column, choose in ((MINIMUM, np.minimum), (MAXIMUM, np.maximum), (FIRST, np.minimum)):
-        choose(into[..., column, :], other[..., column, :], out=into[..., column, :])
-    for first, end in _ADDED:
-        into[..., first:end, :] += other[..., first:end, :]
-    for first, length in LONG_SUMS.items():
-        theirs = other[..., first : first + length, :]
-        # many long sums are 0
-        if theirs.any():
-            into[..., first : first + length, :] += theirs
+@njit
+def merge(into: Counts, other: Counts, start: Int) -> None:
+    """Add the counters of another part of the run, (points, COLUMNS, channels), to those from channel ``start`` on.
+
+    The result does not depend on the parts or their order.
+    """
+    for point in range(other.shape[0]):
+        mine, theirs = into[point, :, start : start + other.shape[2]], other[point]
+        for first, end in _ADDED:
+            for column in range(first, end):
+                for c in range(theirs.shape[1]):
+                    mine[column, c] += theirs[column, c]
+        for c in range(theirs.shape[1]):
+            mine[MINIMUM, c] = min(mine[MINIMUM, c], theirs[MINIMUM, c])
+        for c in range(theirs.shape[1]):
+            mine[MAXIMUM, c] = max(mine[MAXIMUM, c], theirs[MAXIMUM, c])
+        for c in range(theirs.shape[1]):
+            mine[FIRST, c] = min(mine[FIRST, c], theirs[FIRST, c])
+        for c in range(theirs.shape[1]):
+            _merge_wide(mine, theirs, c)
     settle(into)
-    if (other[..., WIDE_MINIMUM, :] != NEVER).any() or (other[..., WIDE_MAXIMUM, :] != -NEVER).any():
-        (low, their_low), (high, their_high) = (
-            (into[..., column : column + 2, :], other[..., column : column + 2, :])
-            for column in (WIDE_MINIMUM, WIDE_MAXIMUM)
-        )
-        np.copyto(low, their_low, where=_less(their_low, low))
-        np.copyto(high, their_high, where=_less(high, their_high))
 
 
-def _less(one: Counts, other: Counts) -> NDArray[np.bool_]:
-    """Whether values of two words (…, 2, channels) are below others, as ``wide.less`` has it; (…, 1, channels)."""
-    high, low, other_high, other_low = one[..., :1, :], one[..., 1:, :], other[..., :1, :], other[..., 1:, :]
-    below: NDArray[np.bool_] = (high < other_high) | ((high == other_high) & (low < other_low))
-    return below
-
-
-_ADDED = ((VALUES, MINIMUM), (TRANSIENT, FIRST), (INEXACT, ROUND_ENERGY), (SUMS, WIDE_MINIMUM))
-"""Columns that are sums of 64 bits, from the first to the one behind the last."""
+@njit
+def _merge_wide(mine: Counts, theirs: Counts, c: Int) -> None:
+    low, high = WIDE_MINIMUM, WIDE_MAXIMUM
+    if less(theirs[low, c], theirs[low + 1, c], mine[low, c], mine[low + 1, c]):
+        mine[low, c], mine[low + 1, c] = theirs[low, c], theirs[low + 1, c]
+    if less(mine[high, c], mine[high + 1, c], theirs[high, c], theirs[high + 1, c]):
+        mine[high, c], mine[high + 1, c] = theirs[high, c], theirs[high + 1, c]
 
 
 def long_sum(counts: Counts, column: int) -> list[int]:

@@ -68,7 +68,7 @@ def test_clamp_energy_is_exact(injected: list[int]) -> None:
     for one in injected:
         counting.count_injected(counts, 1, one)
     assert counting.long_sum(counts, counting.CLAMP_ENERGY) == [0, sum(one * one for one in injected)]
-    counting.carry(counts)
+    counting.settle(counts[np.newaxis])
     assert counting.long_sum(counts, counting.CLAMP_ENERGY) == [0, sum(one * one for one in injected)]
 
 
@@ -88,7 +88,7 @@ def test_clamp_energy_of_two_words_is_exact(injected: list[int]) -> None:
     for one in injected:
         counting.count_injected_wide(counts, 1, *pair(one))
     assert counting.long_sum(counts, counting.CLAMP_ENERGY) == [0, sum(one * one for one in injected)]
-    counting.carry(counts)
+    counting.settle(counts[np.newaxis])
     assert counting.long_sum(counts, counting.CLAMP_ENERGY) == [0, sum(one * one for one in injected)]
 
 
@@ -99,8 +99,8 @@ def test_one_word_and_two_give_one_clamp_energy(injected: list[int]) -> None:
     for error in injected:
         counting.count_injected(one, 0, error)
         counting.count_injected_wide(two, 0, *pair(error))
-    counting.carry(one)
-    counting.carry(two)
+    counting.settle(one[np.newaxis])
+    counting.settle(two[np.newaxis])
     assert np.array_equal(one, two)
 
 
@@ -112,7 +112,7 @@ def test_clamp_energy_of_many_huge_errors_is_exact(most: int) -> None:
         counting.count_injected_wide(counts, 0, *pair(-most))
     total = counting.new_counts(1)
     for _ in range(1000):
-        counting.merge(total, counts)
+        merge(total, counts)
     assert counting.long_sum(total, counting.CLAMP_ENERGY) == [2_000_000 * most**2]
 
 
@@ -144,13 +144,13 @@ def test_carry_keeps_the_sum(first: int, data: st.DataObject) -> None:
     counts = counting.new_counts(3)
     counts[first : first + length, 1] = words
     before = counts.copy()
-    counting.carry(counts)
+    counting.settle(counts[np.newaxis])
     assert counting.long_sum(counts, first) == [0, sum(word << (31 * place) for place, word in enumerate(words)), 0]
     assert (counts[first : first + length - 1] < 2**31).all()
     rest = [column for column in range(counting.COLUMNS) if not first <= column < first + length]
     assert np.array_equal(counts[rest], before[rest])
     again = counts.copy()
-    counting.carry(again)
+    counting.settle(again[np.newaxis])
     assert np.array_equal(again, counts)
 
 
@@ -181,11 +181,16 @@ def part(seed: int, events: int) -> Ints:
     return counts
 
 
+def merge(into: Ints, other: Ints) -> None:
+    """Merge the counters of one point."""
+    counting.merge(into[np.newaxis], other[np.newaxis], 0)
+
+
 def merged(parts: Sequence[Ints]) -> Ints:
     """Return the counts of several parts."""
     total = counting.new_counts(3)
     for one in parts:
-        counting.merge(total, one)
+        merge(total, one)
     return total
 
 
@@ -208,7 +213,7 @@ def test_merge_is_associative(parts: list[Ints], one: int, other: int) -> None:
     assert np.array_equal(merged(groups), merged(parts))
     right = merged(groups[1:])
     left = groups[0].copy()
-    counting.merge(left, right)
+    merge(left, right)
     assert np.array_equal(left, merged(parts))
 
 
@@ -228,20 +233,20 @@ def test_counts_do_not_depend_on_the_split(seed: int, sizes: list[int]) -> None:
 def test_merge_leaves_the_other_alone_and_nothing_changes_nothing() -> None:
     one, rest = part(1, 20), counting.new_counts(3)
     before = one.copy()
-    counting.merge(rest, one)
+    merge(rest, one)
     assert np.array_equal(one, before)
     carried = rest.copy()
-    counting.merge(rest, counting.new_counts(3))
+    merge(rest, counting.new_counts(3))
     assert np.array_equal(rest, carried)
     nothing = counting.new_counts(3)
-    counting.merge(nothing, counting.new_counts(3))
+    merge(nothing, counting.new_counts(3))
     assert np.array_equal(nothing, counting.new_counts(3))
 
 
 def test_merge_of_points_and_of_some_channels() -> None:
     stacked = np.stack([part(1, 20), part(2, 20)])
     total = counting.new_counts(2, 5)
-    counting.merge(total[..., 1:4], stacked)
+    counting.merge(total, stacked, 1)
     assert np.array_equal(total[..., 1:4], np.stack([merged([part(1, 20)]), merged([part(2, 20)])]))
     assert np.array_equal(total[..., [0, 4]], counting.new_counts(2, 2))
 
@@ -313,7 +318,7 @@ def test_ranges_of_two_words(values: list[int]) -> None:
 @example([-(2**100)], [])
 def test_ranges_of_two_words_merge(ours: list[int], theirs: list[int]) -> None:
     total = ranged(ours)
-    counting.merge(total, ranged(theirs))
+    merge(total, ranged(theirs))
     together = ranged([*ours, *theirs])
     assert np.array_equal(total, together)
     wanted = (min(ours + theirs, default=None), max(ours + theirs, default=None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +14,7 @@ from hwsim.engine.fused_wide import add_widely, bound_of_codes
 from hwsim.engine.tally import Tally
 from hwsim.program.records import IntOperation, Step
 from hwsim_kernels.fast.blocks import block_rows, padded_columns
-from hwsim_kernels.fast.features import PORTABLE, tier
+from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.layers import layer_of_codes, layer_of_integers
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import Steps, fold
@@ -31,7 +31,7 @@ def in_lanes(one: IntOperation, tally: Tally) -> bool:
     return steady and tally.trace is None and tally.tier >= PORTABLE
 
 
-_steps: WeakKeyDictionary[IntOperation, dict[tuple[int, int, str, int], Steps | None]] = WeakKeyDictionary()
+_steps: WeakKeyDictionary[IntOperation, dict[tuple[int, int, Hashable], Steps | None]] = WeakKeyDictionary()
 
 
 def lane_steps(
@@ -41,17 +41,16 @@ def lane_steps(
     *,
     number: int = -1,
     channels: int | None = None,
-    kind: str = "",
+    kind: Hashable = None,
     wide: bool = False,
 ) -> Steps | None:
     """Return the steps of an operation's lanes, or None if some of them have no kernel, made once.
 
-    ``number`` tells those of several inputs apart, ``channels`` are theirs if not the operation's. ``kind``: the type
-    of codes, where what is added to sums depends on how they are formed from them. ``wide``: ``make`` can begin with 64
-    bits, where 32 are not enough.
+    ``number`` tells those of several inputs apart, ``channels`` are theirs if not the operation's. ``kind``: what else
+    they depend on, as the type of codes. ``wide``: ``make`` can begin with 64 bits, where 32 are not enough.
     """
     known = _steps.setdefault(one, {})
-    key = (number, columns, kind, tier())
+    key = (number, columns, kind)
     if key not in known:
         fused = Fused(one.points, one.channels if channels is None else channels, columns)
         known[key] = fused.done() if (one.narrow or (wide and not one.wide)) and make(fused) else None
@@ -65,7 +64,7 @@ def steps_of_codes(one: IntOperation, steps: Sequence[Step], number: int, codes:
         return fused.steps(steps) if one.narrow else add_widely(fused, steps, bound_of_codes(codes.dtype))
 
     columns = padded_columns(channels)
-    return lane_steps(one, columns, make, number=number, channels=channels, kind=codes.dtype.str, wide=True)
+    return lane_steps(one, columns, make, number=number, channels=channels, kind=codes.dtype, wide=True)
 
 
 def lanes_for(steps: Steps, rows: int) -> NDArray[np.int32]:

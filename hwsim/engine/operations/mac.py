@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from hwsim.engine.operations.finish import finish
 from hwsim.engine.operations.lanes import in_lanes, lane_steps
 from hwsim.engine.tally import Tally
 from hwsim.engine.words import in_words
-from hwsim.program.records import IntOperation, MatrixProduct, MultiplyAccumulate
+from hwsim.program.records import MatrixProduct, MultiplyAccumulate
 from hwsim_kernels import counting
 from hwsim_kernels.accumulate import accumulate
 from hwsim_kernels.counting import new_counts
@@ -45,7 +44,7 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
             one,
             layer.columns,
             lambda fused: see_sums(one, fused, layer),
-            kind=codes.dtype.str,
+            kind=(codes.dtype, tally.tier),  # what is added to sums depends on how they are formed
             wide=layer.start.itemsize > 4,
         )
     )
@@ -56,11 +55,12 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
     counted = start_tally(steps, tally, tally.first_sample * (len(rows) // len(codes)))
     run_layer(layer, codes, steps, counted, rows)
     fold(steps, counted, len(rows))
-    count_exact(one, len(rows), tally)
 
 
 def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
     """Look at the exact sums of the last stage, then take the steps."""
+    first, fits = fits_of_a_position(one)
+    fused.fits[first : first + len(fits)] = fits
     if not one.narrow:
         return see_widely(fused, one, stage_points(one)[-1].name)
     # unsaturated, sums can go beyond the bound of the stage
@@ -96,16 +96,17 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
     return in_words(out.reshape(-1, one.channels), one.wide)
 
 
-_exact: WeakKeyDictionary[IntOperation, list[tuple[int, int]]] = WeakKeyDictionary()
-
-
 def count_exact(one: MultiplyAccumulate | MatrixProduct, rows: int, tally: Tally) -> None:
     """Count the fits and sums that ``rows`` positions take where nothing is lost."""
-    first = first_stage(one)
-    if one not in _exact:
-        _exact[one] = list(fits_and_sums(one.stages, one.ends))
-    for level, (fits, handed) in enumerate(_exact[one]):
-        tally.counts[first + level, counting.VALUES] += fits * rows
-        tally.counts[first + level, counting.SUMS] += handed * rows
+    first, each = fits_of_a_position(one)
+    for point, (fits, sums) in enumerate(each, start=first):
+        tally.counts[point, counting.VALUES] += fits * rows
+        tally.counts[point, counting.SUMS] += sums * rows
+
+
+def fits_of_a_position(one: MultiplyAccumulate | MatrixProduct) -> tuple[int, list[tuple[int, int]]]:
+    """Return the first of the points of products and stages, and the fits and the sums of one position at each."""
+    first, each = first_stage(one), fits_and_sums(one.stages, one.ends)
     if has_product(one):
-        tally.counts[first - 1, counting.VALUES] += one.ends.shape[1] * rows
+        return first - 1, [(one.ends.shape[1], 0), *each]
+    return first, each

@@ -58,6 +58,7 @@ def add(one: Sum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
 
 def see_total(one: Sum, fused: Fused) -> bool:
     """Look at the sums, then take the steps."""
+    fused.fits[fused.index("accumulator")] = len(one.inputs), 1
     if not one.narrow:
         return see_widely(fused, one, "accumulator")
     fused.look("accumulator")
@@ -75,9 +76,6 @@ def totals_in_lanes(
     (add_blocks if one.narrow else add_wide_blocks)(parts, steps, counted, stored)
     for each, counting_each in zip((steps, *own), (counted, *each_counted), strict=True):
         fold(each, counting_each, len(stored))
-    counts = tally.point("accumulator")
-    counts[counting.VALUES] += len(stored) * len(inputs)
-    counts[counting.SUMS] += len(stored)
 
 
 Parts = Sequence[tuple[Codes, Steps, LaneTally]]
@@ -152,8 +150,7 @@ def join(one: Join, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
             tally.rename("output", f"output {number}")
             if not joins_channels:
                 move_first(part.counts, codes.shape[1:], one.output.shape, (one.axis, offset))
-            first = offset if joins_channels else 0
-            counting.merge(tally.counts[..., first : first + channels], part.counts)
+            counting.merge(tally.counts, part.counts, offset if joins_channels else 0)
         else:
             place[...] = codes
         offset = end

@@ -293,6 +293,7 @@ def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:
         points=np.zeros(looks, np.int64),
         bins=np.zeros(looks, np.int64),
         offsets=np.zeros(looks, np.int64),
+        fits=np.zeros((1, 2), np.int64),
     )
     steps.parameters[:] = moves(prepared.columns)
     steps.parameters[:, ADD] = prepared.added

@@ -27,8 +27,9 @@ class Steps(NamedTuple):
 
     kinds: see above. parameters: (steps, PARAMETERS, columns) of ``strips``. limits: those of a saturating fit. fields:
     (steps, 4) of fits. points: the index of the truncation point that a step counts into. bins, offsets: of the
-    histogram that a look or a fit keeps; no bins, no histogram. wide: how many steps, from the first on, take values of
-    64 bits.
+    histogram that a look or a fit keeps; no bins, no histogram. fits: (points, 2) values that a row fits, and sums that
+    it hands up, where neither loses anything nor is a step. wide: how many steps, from the first on, take values of 64
+    bits.
     """
 
     kinds: Ints
@@ -38,6 +39,7 @@ class Steps(NamedTuple):
     points: Ints
     bins: Ints
     offsets: Ints
+    fits: Ints
     wide: int = 0
 
 
@@ -145,6 +147,12 @@ def fold(steps: Steps, tally: Tally, rows: Int) -> None:
     if not tally.counted:
         return
     channels, columns = tally.counts.shape[2], steps.parameters.shape[2]
+    for point in range(steps.fits.shape[0]):
+        values, sums = steps.fits[point]
+        for c in range(channels if values else 0):
+            tally.counts[point, counting.VALUES, c] += values * rows
+        for c in range(channels if sums else 0):
+            tally.counts[point, counting.SUMS, c] += sums * rows
     for number in range(steps.kinds.size):
         kind, point, mine = steps.kinds[number], steps.points[number], tally.counters[number]
         if kind == MOVE:

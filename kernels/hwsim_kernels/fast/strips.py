@@ -560,7 +560,11 @@ def table_of(mode: int) -> int:
 
 def counters(*shape: int) -> Ints:
     """Return counters at rest: (…, COUNTERS, columns) for ``shape`` (…, columns)."""
-    fresh = np.zeros((*shape[:-1], COUNTERS, shape[-1]), np.int64)
-    fresh[..., LEAST, :] = fresh[..., FIRST, :] = NEVER
-    fresh[..., LARGEST, :] = -NEVER
+    fresh = np.empty((*shape[:-1], COUNTERS, shape[-1]), np.int64)
+    fresh[...] = _AT_REST
     return fresh
+
+
+_AT_REST = np.zeros((COUNTERS, 1), np.int64)
+_AT_REST[[LEAST, FIRST]] = NEVER
+_AT_REST[LARGEST] = -NEVER

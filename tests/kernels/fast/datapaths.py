@@ -182,7 +182,8 @@ def one_look(how: Prepared) -> Steps:
     """Return a look at sums of 32 bits, which counts into point 0."""
     one, parameters = np.zeros(1, np.int64), strips.moves(how.columns)[None]
     parameters[0, strips.ADD] = how.added
-    return Steps(one + LOOK, parameters, parameters, np.zeros((1, 4), np.int64), one, one + 32, one)
+    nothing = np.zeros((1, 2), np.int64)
+    return Steps(one + LOOK, parameters, parameters, np.zeros((1, 4), np.int64), one, one + 32, one, nothing)
 
 
 def new_tally(channels: int, columns: int, first_row: int = 0) -> Tally:

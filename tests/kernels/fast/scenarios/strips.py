@@ -132,6 +132,7 @@ def wide_layer(rows: int, channels: int, take: Take) -> Left:
         points=take(np.arange(4)),
         bins=take(np.array([47, 0, 20, 12], np.int64)),
         offsets=take(np.zeros(4, np.int64)),
+        fits=take(np.array([[5, 1], [0, 0], [0, 0], [0, 2]])),
         wide=3,
     )
     tally = passage.Tally(

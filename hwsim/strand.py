@@ -47,6 +47,7 @@ class Strand:
             one.name: values[part] for one, values in zip(program.inputs, block, strict=True)
         }
         self.ideal: dict[str, Array] = {}
+        self.entrances = {one.output.name for one in program.operations if isinstance(one, Quantize)}
 
     def run(
         self, engine: Engine, operations: Sequence[tuple[int, IntOperation]], inputs: Sequence[Array], exact: Array
@@ -56,21 +57,23 @@ class Strand:
         What the layer gives at its end is held to float twice: with the integer run's own input, and the reference's.
         """
         steps = []
+        given = [self.tensors[name] for name in operations[0][1].inputs]
         for number, one in operations:
             codes, tally = engine.run_part(one, [self.tensors[name] for name in one.inputs], self.first_sample)
             steps.append(Step(codes, tally))
             self.tensors[one.output.name] = codes
             forget(self.program, self.tensors, one, number)
-        steps = self._measured(engine, [one for _, one in operations], steps, inputs, exact[self.part])
+        steps = self._measured(engine, [one for _, one in operations], steps, given, inputs, exact[self.part])
         for number, one in operations:
             forget(self.program, self.ideal, one, number)
         return steps
 
-    def _measured(
+    def _measured(  # noqa: PLR0913, PLR0917  what ran, on what, and what to hold it to
         self,
         engine: Engine,
         operations: Sequence[IntOperation],
         steps: list[Step],
+        given: Sequence[Array],
         inputs: Sequence[Array],
         exact: Array,
     ) -> list[Step]:
@@ -80,6 +83,9 @@ class Strand:
             return [*steps[:-1], replace(steps[-1], figures=figures(output, exact, steps[-1].codes))]
         sources = operations[0].inputs
         made = {name: self._nearest(engine, name, values) for name, values in zip(sources, inputs, strict=False)}
+        if self.entrances.issuperset(sources) and all(map(np.array_equal, made.values(), given)):
+            # the first layers' own inputs are the reference's: another run would give the same
+            return [*steps[:-1], replace(steps[-1], figures=figures(output, exact, *[steps[-1].codes] * 2))]
         found = []
         for one, step in zip(operations, steps, strict=True):
             made[one.output.name], tally = engine.silent().run_part(

@@ -133,8 +133,13 @@ class Fused:
 
     def scale(self, step: ScaleFixed, pending: Ints) -> None:
         """Add a scaling behind a move."""
-        pending = self.unshifted(pending)
-        steady = strips.scaling(pending, step.multiplier, step.shift, step.guard_bits, step.rounding.code)
+        right = step.shift - pending[strips.LEFT, : self.channels]
+        if (right >= 0).all():
+            # of v * 2**left, the same quotient and the same fraction
+            pending[strips.LEFT] = 0
+        else:
+            pending, right = self.unshifted(pending), step.shift
+        steady = strips.scaling(pending, step.multiplier, right, step.guard_bits, step.rounding.code)
         kind = passage.SCALE_STEADILY if steady else passage.SCALE
         index = self.index(step.point)
         if step.negatives_only:
@@ -237,6 +242,6 @@ MOVES: dict[type[Step], Callable[..., bool]] = {
 
 def start_tally(steps: passage.Steps, tally: Tally, first_row: int) -> passage.Tally:
     """Return where blocks count, from a part's first row on."""
-    columns = steps.parameters.shape[2]
-    counters, here = strips.counters(len(steps.kinds), columns), strips.counters(columns)
+    columns, make = steps.parameters.shape[2], strips.counters if tally.counted else strips.no_counters
+    counters, here = make(len(steps.kinds), columns), make(columns)
     return passage.Tally(counters, here, tally.counts, tally.histograms, tally.counted, first_row)

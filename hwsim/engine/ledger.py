@@ -33,6 +33,13 @@ class Counts:
         points = len(operation.points)
         return Counts(counting.new_counts(points, operation.channels), np.zeros((points, counting.BINS), np.int64))
 
+    @staticmethod
+    def unset(operation: IntOperation) -> Counts:
+        """Return room for counters that nobody reads: most of it is never touched."""
+        points = len(operation.points)
+        shape = (points, counting.COLUMNS, operation.channels)
+        return Counts(np.empty(shape, np.int64), np.empty((points, counting.BINS), np.int64))
+
     def merge(self, other: Counts) -> None:
         """Add another part of the run."""
         counting.merge(self.counts, other.counts, 0)

@@ -13,7 +13,7 @@ Runner = TypeVar("Runner")
 Made = TypeVar("Made")
 Task = tuple[int, int]
 
-LEAD = 2
+LEAD = 4
 """How many items may be made before the oldest one is finished for all runners."""
 
 

@@ -120,7 +120,7 @@ class Engine:
         """
         counts = Counts(tallies[0].counts, tallies[0].histograms)
         for number, tally in enumerate(tallies):
-            if number:
+            if number and tally.counted:
                 counts.merge(Counts(tally.counts, tally.histograms))
             self._keep(one.layer, tally)
         refuse_overflow(one, counts)

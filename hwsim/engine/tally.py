@@ -37,8 +37,8 @@ class Tally:
     def of(
         operation: IntOperation, first_sample: int, *, tier: int, trace: bool = False, counted: bool = True
     ) -> Tally:
-        """Return counters at rest for an operation; where they are not ``counted``, fast kernels leave them alone."""
-        fresh = Counts.of(operation)
+        """Return counters at rest for an operation; of no meaning from the start, where they are not ``counted``."""
+        fresh = Counts.of(operation) if counted else Counts.unset(operation)
         index = {point.name: number for number, point in enumerate(operation.points)}
         return Tally(fresh.counts, fresh.histograms, index, first_sample, {} if trace else None, counted, tier)
 

@@ -24,10 +24,11 @@ from hwsim.engine.fused import start_tally
 from hwsim.engine.operations import finish, lanes, mac, merge, rescale
 from hwsim.engine.steps import run_steps
 from hwsim.errors import PlanError, WidthError
+from hwsim.network import Add, Input, Network
 from hwsim.program import lower
 from hwsim.program.records import IntOperation, MatrixProduct, MultiplyAccumulate, ScaleFloat, Step, Sum
 from hwsim.quantize import decide
-from hwsim.target import Target
+from hwsim.target import Target, load_target
 from hwsim_kernels.fast import blocks, passage, tiling
 from hwsim_kernels.fast.features import ENVIRONMENT, offered
 from hwsim_kernels.fast.filtered import filtered_layer
@@ -59,6 +60,30 @@ def test_every_tier_agrees(tier: str, monkeypatch: pytest.MonkeyPatch, case: Cas
 @given(case=cases())
 def test_every_tier_agrees_at_length(tier: str, monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
     agree(monkeypatch, tier, case)
+
+
+@pytest.mark.parametrize("tier", ["numpy", *HERE])
+@pytest.mark.parametrize("target", ["generic-int8", "tflite-int8", "edge-npu-acc20"])
+@pytest.mark.parametrize(("channels", "inputs"), [(3, 2), (16, 3), (33, 2), (40, 4), (70, 2)])
+def test_sums_of_many_channels(
+    tier: str, monkeypatch: pytest.MonkeyPatch, target: str, channels: int, inputs: int
+) -> None:
+    names = tuple(f"input_{number}" for number in range(inputs))
+    given = (Input(name=name, shape=(13, 11, channels)) for name in names)
+    network = Network(name="sum", operations=(*given, Add(name="sum", inputs=names)), outputs=("sum",))
+    generator = np.random.default_rng(channels)
+    data = {
+        name: generator.normal(number, 1 + number, (3, 13, 11, channels)).astype(np.float32)
+        for number, name in enumerate(names)
+    }
+    chosen = load_target(target)
+    program = lower(network, decide(network, hwsim.profile(network, data), chosen), chosen)
+    forced(monkeypatch, "plain")
+    plain = execute(program, [data[name] for name in names])
+    forced(monkeypatch, tier)
+    fast = execute(program, [data[name] for name in names])
+    assert (fast.codes["sum"] == plain.codes["sum"]).all()
+    assert fast.ledger == plain.ledger
 
 
 @composite

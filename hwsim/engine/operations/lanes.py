@@ -16,8 +16,9 @@ from hwsim.program.records import IntOperation, Step
 from hwsim_kernels.fast.blocks import block_rows, padded_columns
 from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.layers import layer_of_codes, layer_of_integers
-from hwsim_kernels.fast.memory import zeros
+from hwsim_kernels.fast.memory import unset, zeros
 from hwsim_kernels.fast.passage import Steps, fold
+from hwsim_kernels.fast.sums import CHUNK, PAIR
 
 Codes = NDArray[Any]
 Array = NDArray[Any]
@@ -73,16 +74,21 @@ def lanes_for(steps: Steps, rows: int) -> NDArray[np.int32]:
     return zeros((min(block_rows(columns, 1), rows), columns), np.int32)
 
 
+def panel_lanes(many: int) -> NDArray[np.int32]:
+    """Return room (many, rows, 32) for lanes that stay in the innermost cache together."""
+    return unset((many, CHUNK // many, PAIR), np.int32)
+
+
 def pass_lanes(lanes: Steps, values: Array, tally: Tally, out: Codes) -> None:
     """Send integers (rows, channels) through steps in lanes, and store the codes."""
     counted = start_tally(lanes, tally, tally.first_sample * (len(values) // len(out)))
     # a copy, if rows of the place do not follow one another
     stored = out.reshape(values.shape)
-    room = lanes_for(lanes, len(values))
     if lanes.wide:
+        room = lanes_for(lanes, len(values))
         layer_of_integers(values, zeros(room.shape, np.int64), room, lanes, counted, stored)
     else:
-        layer_of_codes(values, room, lanes, counted, stored)
+        layer_of_codes(values, panel_lanes(1)[0], lanes, counted, stored)
     fold(lanes, counted, len(values))
     if not np.may_share_memory(stored, out):
         out[...] = stored.reshape(out.shape)

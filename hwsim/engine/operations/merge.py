@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hwsim.engine.fused import Fused, start_tally
 from hwsim.engine.fused_wide import see_widely
 from hwsim.engine.operations.finish import finish
-from hwsim.engine.operations.lanes import in_lanes, lane_steps, lanes_for, steps_of_codes
+from hwsim.engine.operations.lanes import in_lanes, lane_steps, lanes_for, panel_lanes, steps_of_codes
 from hwsim.engine.operations.rescale import rescaled
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
@@ -20,7 +20,7 @@ from hwsim.program.records import FloatSum, Join, Product, Sum
 from hwsim_kernels import counting, merging
 from hwsim_kernels.counting import new_counts
 from hwsim_kernels.fast.blocks import padded_columns
-from hwsim_kernels.fast.layers import add_codes, add_integers, finish_sums, finish_wide, layer_of_products
+from hwsim_kernels.fast.layers import add_integers, finish_wide, layer_of_products, layer_of_sums
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import Steps, fold
 from hwsim_kernels.fast.passage import Tally as LaneTally
@@ -72,29 +72,29 @@ def totals_in_lanes(
     rows, stored = [codes.reshape(-1, one.channels) for codes in inputs], out.reshape(-1, one.channels)
     first_row = tally.first_sample * (len(stored) // len(out))
     counted, *each_counted = (start_tally(each, tally, first_row) for each in (steps, *own))
-    parts = list(zip(rows, own, each_counted, strict=True))
-    (add_blocks if one.narrow else add_wide_blocks)(parts, steps, counted, stored)
+    if one.narrow:
+        layer_of_sums(alike(rows), tuple(own), tuple(each_counted), panel_lanes(2), steps, counted, stored)
+    else:
+        add_wide_blocks(list(zip(rows, own, each_counted, strict=True)), steps, counted, stored)
     for each, counting_each in zip((steps, *own), (counted, *each_counted), strict=True):
         fold(each, counting_each, len(stored))
+
+
+def alike(inputs: Sequence[Codes]) -> tuple[Codes, ...]:
+    """Return codes (rows, channels) of one type, contiguous and read-only, so that one kernel takes them."""
+    kind = np.result_type(*inputs)
+    made = tuple(np.ascontiguousarray(codes, kind).view() for codes in inputs)
+    for one in made:
+        one.flags.writeable = False
+    return made
 
 
 Parts = Sequence[tuple[Codes, Steps, LaneTally]]
 """Of several inputs: their codes (rows, channels), steps, and where these count."""
 
 
-def add_blocks(parts: Parts, steps: Steps, counted: LaneTally, stored: Codes) -> None:
-    """Add inputs and send their sums through the steps, block by block."""
-    values, totals = lanes_for(steps, len(stored)), lanes_for(steps, len(stored))
-    for position in range(0, len(stored), len(values)):
-        total = totals[: len(stored) - position]
-        total[:] = 0
-        for codes, each, counting_each in parts:
-            add_codes(codes, position, values, each, counting_each, total)
-        finish_sums(position, total, steps, counted, stored)
-
-
 def add_wide_blocks(parts: Parts, steps: Steps, counted: LaneTally, stored: Codes) -> None:
-    """Do what ``add_blocks`` does, where 32 bits are not enough."""
+    """Add inputs and send their sums through the steps, block by block, where 32 bits are not enough."""
     values = lanes_for(steps, len(stored))
     wide, totals = zeros(values.shape, np.int64), zeros(values.shape, np.int64)
     for position in range(0, len(stored), len(values)):

@@ -34,7 +34,7 @@ from hwsim_kernels.fast.sums import (
 )
 from hwsim_kernels.fast.wide_passage import pass_wide_block
 from hwsim_kernels.fast.wide_strips import shorten
-from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
+from hwsim_kernels.fast.windows import add_values, load_codes, load_padded, multiply_codes, window_sums
 
 Array = NDArray[Any]
 
@@ -302,14 +302,52 @@ def layer_of_means(
 
 
 @njit
-def layer_of_codes(codes: Array, values: Values, steps: Steps, tally: Tally, out: Array) -> None:
-    """Send codes through steps."""
-    block = values.shape[0]
-    for position in range(0, out.shape[0], block):
-        size = min(block, out.shape[0] - position)
-        load_codes(codes[position : position + size], values)
-        pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-        store_codes(values[:size], out[position : position + size])
+def layer_of_codes(codes: Array, room: Values, steps: Steps, tally: Tally, out: Array) -> None:
+    """Send codes through steps, 32 columns of a few rows at a time; ``room`` (rows, 32) is for these."""
+    chunk, channels = room.shape[0], out.shape[1]
+    for position in range(0, out.shape[0], chunk):
+        end = min(position + chunk, out.shape[0])
+        for column in range(0, channels, PAIR):
+            values = lanes_of(room, end - position, channels - column)
+            load_padded(codes[position:end, column : column + PAIR], values)
+            pass_block(values, no_divisors(), position, column, FIRST_STEP, steps, tally)
+            store_codes(values, out[position:end, column : column + PAIR])
+
+
+@njit
+def layer_of_sums(
+    codes: tuple[Array, ...],
+    own: tuple[Steps, ...],
+    counting: tuple[Tally, ...],
+    rooms: NDArray[np.int32],
+    steps: Steps,
+    tally: Tally,
+    out: Array,
+) -> None:
+    """Send the codes of several inputs, all of one type, through steps of their own, and their sums through ``steps``.
+
+    32 columns of a few rows at a time; ``rooms`` (2, rows, 32) are for these.
+    """
+    chunk, channels = rooms.shape[1], out.shape[1]
+    for position in range(0, out.shape[0], chunk):
+        end = min(position + chunk, out.shape[0])
+        for column in range(0, channels, PAIR):
+            sums = lanes_of(rooms[0], end - position, channels - column)
+            more = lanes_of(rooms[1], end - position, channels - column)
+            for number in range(len(codes)):
+                values = more if number else sums
+                load_padded(codes[number][position:end, column : column + PAIR], values)
+                pass_block(values, no_divisors(), position, column, FIRST_STEP, own[number], counting[number])
+                if number:
+                    add_values(values, sums)
+            pass_block(sums, no_divisors(), position, column, FIRST_STEP, steps, tally)
+            store_codes(sums, out[position:end, column : column + PAIR])
+
+
+@njit
+def lanes_of(room: Values, rows: Int, channels: Int) -> Values:
+    """Return the lanes of a room (…, 32) for so many rows, and for the channels from one on."""
+    return room.reshape(-1)[: rows * PANEL].reshape(rows, PANEL) if channels <= PANEL else room[:rows]
 
 
 @njit
@@ -375,19 +413,13 @@ def layer_of_reals(
 
 
 @njit
-def add_codes(codes: Array, position: Int, values: Values, steps: Steps, tally: Tally, sums: Values) -> None:
-    """Send the codes of a block through the steps of one of several inputs, and add them to sums."""
-    size = sums.shape[0]
-    load_codes(codes[position : position + size], values)
-    pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-    add_values(values[:size], sums)
-
-
-@njit
 def add_integers(
     codes: Array, position: Int, wide: Ints, values: Values, steps: Steps, tally: Tally, sums: Ints
 ) -> None:
-    """Do what ``add_codes`` does, where some steps, their results or the sums need 64 bits."""
+    """Send the codes of a block through the steps of one of several inputs, and add them to sums.
+
+    Some steps, their results or the sums need 64 bits.
+    """
     size = sums.shape[0]
     load_codes(codes[position : position + size], wide)
     pass_wide_block(wide[:size], position, FIRST_COLUMN, steps, tally)
@@ -397,10 +429,3 @@ def add_integers(
     shorten(wide[:size], values)
     pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, np.int64(steps.wide), steps, tally)
     add_values(values[:size], sums)
-
-
-@njit
-def finish_sums(position: Int, sums: Values, steps: Steps, tally: Tally, out: Array) -> None:
-    """Send the sums of a block through the steps, and store the codes."""
-    pass_block(sums, no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-    store_codes(sums, out[position : position + sums.shape[0]])

@@ -565,6 +565,11 @@ def counters(*shape: int) -> Ints:
     return fresh
 
 
+def no_counters(*shape: int) -> Ints:
+    """Return room for counters, as ``counters`` has them, that nobody reads."""
+    return np.empty((*shape[:-1], COUNTERS, shape[-1]), np.int64)
+
+
 _AT_REST = np.zeros((COUNTERS, 1), np.int64)
 _AT_REST[[LEAST, FIRST]] = NEVER
 _AT_REST[LARGEST] = -NEVER

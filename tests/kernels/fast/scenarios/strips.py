@@ -13,7 +13,7 @@ from kernels.plain import code_of
 from hwsim_kernels import counting
 from hwsim_kernels.fast import passage, strips, wide_strips
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
-from hwsim_kernels.fast.layers import layer_of_integers
+from hwsim_kernels.fast.layers import layer_of_codes, layer_of_integers, layer_of_sums
 from hwsim_kernels.overflow import SATURATE, WRAP
 
 
@@ -149,6 +149,48 @@ def wide_layer(rows: int, channels: int, take: Take) -> Left:
     return [out.copy(), tally.counters.copy(), tally.counts.copy(), tally.histograms.copy()]
 
 
+def small_steps(columns: int, take: Take) -> passage.Steps:
+    """Return a scaling half up."""
+    parameters = scaling_of(columns)
+    assert strips.half_up(parameters, columns)
+    return passage.Steps(
+        kinds=take(np.array([passage.SCALE_HALF_UP])),
+        parameters=take(parameters[None]),
+        limits=take(strips.moves(columns)[None]),
+        fields=take(np.zeros((1, 4), np.int64)),
+        points=take(np.zeros(1, np.int64)),
+        bins=take(np.zeros(1, np.int64)),
+        offsets=take(np.zeros(1, np.int64)),
+        fits=take(np.zeros((1, 2), np.int64)),
+    )
+
+
+def small_tally(columns: int, channels: int, take: Take) -> passage.Tally:
+    """Return counters for one step and one point."""
+    return passage.Tally(
+        counters=take(strips.counters(1, columns)),
+        here=take(strips.counters(columns)),
+        counts=take(counting.new_counts(1, channels)),
+        histograms=take(np.zeros((1, counting.BINS), np.int64)),
+        counted=True,
+        first_row=3,
+    )
+
+
+def layer(inputs: int, rows: int, channels: int, take: Take) -> Left:
+    """Send codes through a scaling, and the sums of more inputs than one through another; five rows at a time."""
+    columns = -(-channels // 16) * 16
+    codes = tuple(take(values_of(rows, channels, 127).astype(np.int8)) for _ in range(inputs))
+    out, room = take(np.zeros((rows, channels), np.int32)), take(np.zeros((2, 5, 32), np.int32))
+    steps = [small_steps(columns, take) for _ in range(inputs + 1)]
+    tallies = [small_tally(columns, channels, take) for _ in steps]
+    if inputs == 1:
+        layer_of_codes(codes[0], room[0], steps[0], tallies[0], out)
+    else:
+        layer_of_sums(codes, tuple(steps[1:]), tuple(tallies[1:]), room, steps[0], tallies[0], out)
+    return [out.copy(), *(one.counters.copy() for one in tallies)]
+
+
 def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
     """Fit a block of which much lies outside."""
     columns = -(-channels // 32) * 32
@@ -183,6 +225,8 @@ def all_steps() -> Iterator[tuple[str, Scenario]]:
         yield from ((f"wide {one} {rows} x {columns}", partial(wide_strip, one, rows, columns)) for one in WIDE_STRIPS)
     for rows, channels in ((1, 1), (5, 33)):
         yield f"wide layer {rows} x {channels}", partial(wide_layer, rows, channels)
+        for inputs in (1, 2, 3):
+            yield f"layer of {inputs} inputs, {rows} x {channels}", partial(layer, inputs, rows + 7, channels)
         yield f"fit_block saturating {rows} x {channels}", partial(fit, SATURATE, rows, channels)
         yield f"fit_block wrapping {rows} x {channels}", partial(fit, WRAP, rows, channels)
         for counted in (True, False):

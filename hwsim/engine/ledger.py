@@ -220,22 +220,19 @@ class Ledger:
         self._met: dict[str, Counts] = {}
 
     def merge(self, operation: IntOperation, part: Counts) -> None:
-        """Add what a part of the data did to one operation; ``part`` is the ledger's from then on."""
-        if not operation.points:
-            return
-        held = self._met.get(operation.name)
-        if held is None:
-            self._met[operation.name] = begun(operation, part)
-        else:
-            held.merge(part)
+        """Add what a part of the data did to one operation."""
+        if operation.points:
+            self._of(operation).merge(part)
+
+    def _of(self, operation: IntOperation) -> Counts:
+        if operation.name not in self._met:
+            self._met[operation.name] = begun(operation)
+        return self._met[operation.name]
 
     @property
     def parts(self) -> dict[str, Counts]:
         """The counters of each operation that has truncation points, by its name."""
-        for one in self.program.operations:
-            if one.points and one.name not in self._met:
-                self._met[one.name] = begun(one, Counts.of(one))
-        return {one.name: self._met[one.name] for one in self.program.operations if one.points}
+        return {one.name: self._of(one) for one in self.program.operations if one.points}
 
     def __iter__(self) -> Iterator[Row]:
         parts = self.parts
@@ -257,15 +254,15 @@ class Ledger:
     __hash__ = None  # type: ignore[assignment]
 
 
-def begun(operation: IntOperation, part: Counts) -> Counts:
-    """Return the first counters of an operation, with what its weights and biases lost once."""
+def begun(operation: IntOperation) -> Counts:
+    """Return the counters of an operation before any run, with what its weights and biases lost once."""
+    fresh = Counts.of(operation)
     if isinstance(operation, ConstantCodes | MultiplyAccumulate | SlopedSum):
         for index, point in enumerate(operation.points):
             if point.once:
                 # no run counts there
-                part.counts[index] = operation.initial[index]
-    counting.settle(part.counts)
-    return part
+                fresh.counts[index] = operation.initial[index]
+    return fresh
 
 
 def positions_of(operation: IntOperation) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,6 +24,7 @@ _HERE = Path(__file__).parent
 _DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_HERE.rglob("*.py")))).hexdigest()
 
 
+@cache
 def _cache_folder() -> Path:
     """Return a folder for machine code: beside the sources if they can be written to, else the user's own."""
     beside = _HERE / "__pycache__"

@@ -31,7 +31,7 @@ def tensor_figures(layer: str, tensor: Tensor, values: Array) -> TensorFigures |
         return None
     low, high = tensor.levels[:: len(tensor.levels) - 1] if tensor.levels else _ends(form, tensor.zero_point)
     in_lsb = some(values).astype(np.float64) / tensor.scales
-    if not np.isfinite((in_lsb.min(), in_lsb.max())).all():
+    if not (math.isfinite(in_lsb.min()) and math.isfinite(in_lsb.max())):
         # which is refused where all values are looked at
         return None
     return _figures(layer, "output", str(form), (low, high), in_lsb, tensor.scale if not tensor.shift else None)
@@ -73,7 +73,8 @@ def some(values: Array) -> Array:
 def _figures(
     layer: str, tensor: str, form: str, ends: tuple[int, int], in_lsb: Reals, scale: float | None
 ) -> TensorFigures:
-    low, high = float(in_lsb.min()), float(in_lsb.max())
+    low, high, bits = float(in_lsb.min()), float(in_lsb.max()), bit_weights(in_lsb)
+    inside = ends[0] - 0.5 <= low and high <= ends[1] + 0.5
     return TensorFigures(
         layer=layer,
         tensor=tensor,
@@ -84,9 +85,9 @@ def _figures(
         values=in_lsb.size,
         minimum=low,
         maximum=high,
-        outside=int(np.count_nonzero((in_lsb < ends[0] - 0.5) | (in_lsb > ends[1] + 0.5))),
-        below=int(np.count_nonzero((np.abs(in_lsb) < 0.5) & (in_lsb != 0))),
-        bits=bit_weights(in_lsb),
+        outside=0 if inside else int(np.count_nonzero((in_lsb < ends[0] - 0.5) | (in_lsb > ends[1] + 0.5))),
+        below=sum(bits[:FINEST]) - in_lsb.size + int(np.count_nonzero(in_lsb)),
+        bits=bits,
         counts=equal_bins(in_lsb, low, high),
     )
 

@@ -42,12 +42,6 @@ BINS = 65
 LONG_SUMS = {ROUND_ENERGY: 2, CLAMP_ENERGY: 9}
 """How many columns of 31 bits each long sum has."""
 
-_CARRIED = tuple((first, first + length - 1) for first, length in LONG_SUMS.items())
-"""The first and the last column of each."""
-
-_ADDED = ((VALUES, MINIMUM), (TRANSIENT, FIRST), (INEXACT, WIDE_MINIMUM))
-"""Columns that are sums, from the first to the one behind the last."""
-
 Counts = Ints
 
 _AT_REST = np.zeros((COLUMNS, 1), np.int64)
@@ -62,56 +56,46 @@ def new_counts(*shape: int) -> Counts:
     return counts
 
 
-@njit
-def settle(counts: Counts) -> None:
-    """Move what is above 31 bits in each column of the long sums of (points, COLUMNS, channels) to the next column."""
-    for point in range(counts.shape[0]):
-        for first, last in _CARRIED:
-            for column in range(first, last):
-                for channel in range(counts.shape[2]):
-                    counts[point, column + 1, channel] += counts[point, column, channel] >> WORD
-                    counts[point, column, channel] &= MASK
-
-
 def enlarge(counts: Counts, shift: Ints) -> None:
     """Multiply the errors that (COLUMNS, channels) summed up by 2**shift (channels,), 0 to 15; squares accordingly."""
-    settle(counts[np.newaxis])
+    carried = new_counts(1, shift.size)
+    merge(carried, counts[np.newaxis], 0)
+    counts[...] = carried[0]
     counts[ROUND_BIAS] <<= shift
     for first, length in LONG_SUMS.items():
         counts[first : first + length] <<= 2 * shift
-    settle(counts[np.newaxis])
 
 
 @njit
 def merge(into: Counts, other: Counts, start: Int) -> None:
     """Add the counters of another part of the run, (points, COLUMNS, channels), to those from channel ``start`` on.
 
-    The result does not depend on the parts or their order.
+    What is above 31 bits in a column of a long sum moves to the next. The result does not depend on the parts or their
+    order.
     """
+    # all in one function: whatever it calls is compiled by itself when a program runs for the first time
+    channels = other.shape[2]
     for point in range(other.shape[0]):
-        mine, theirs = into[point, :, start : start + other.shape[2]], other[point]
-        for first, end in _ADDED:
-            for column in range(first, end):
-                for c in range(theirs.shape[1]):
-                    mine[column, c] += theirs[column, c]
-        for c in range(theirs.shape[1]):
-            mine[MINIMUM, c] = min(mine[MINIMUM, c], theirs[MINIMUM, c])
-        for c in range(theirs.shape[1]):
-            mine[MAXIMUM, c] = max(mine[MAXIMUM, c], theirs[MAXIMUM, c])
-        for c in range(theirs.shape[1]):
-            mine[FIRST, c] = min(mine[FIRST, c], theirs[FIRST, c])
-        for c in range(theirs.shape[1]):
-            _merge_wide(mine, theirs, c)
-    settle(into)
-
-
-@njit
-def _merge_wide(mine: Counts, theirs: Counts, c: Int) -> None:
-    low, high = WIDE_MINIMUM, WIDE_MAXIMUM
-    if less(theirs[low, c], theirs[low + 1, c], mine[low, c], mine[low + 1, c]):
-        mine[low, c], mine[low + 1, c] = theirs[low, c], theirs[low + 1, c]
-    if less(mine[high, c], mine[high + 1, c], theirs[high, c], theirs[high + 1, c]):
-        mine[high, c], mine[high + 1, c] = theirs[high, c], theirs[high + 1, c]
+        for column in range(WIDE_MINIMUM):
+            mine, theirs = into[point, column, start : start + channels], other[point, column]
+            least, most = column in (MINIMUM, FIRST), column == MAXIMUM
+            for c in range(channels):
+                one, two = mine[c], theirs[c]
+                mine[c] = min(one, two) if least else max(one, two) if most else one + two
+        for column in range(ROUND_ENERGY, SUMS - 1):
+            # nothing is carried from one sum to the next
+            if column != CLAMP_ENERGY - 1:
+                mine, above = into[point, column, start : start + channels], into[point, column + 1, start:]
+                for c in range(channels):
+                    above[c] += mine[c] >> WORD
+                    mine[c] &= MASK
+        ours, others = into[point, :, start : start + channels], other[point]
+        low, high = WIDE_MINIMUM, WIDE_MAXIMUM
+        for c in range(channels):
+            if less(others[low, c], others[low + 1, c], ours[low, c], ours[low + 1, c]):
+                ours[low, c], ours[low + 1, c] = others[low, c], others[low + 1, c]
+            if less(ours[high, c], ours[high + 1, c], others[high, c], others[high + 1, c]):
+                ours[high, c], ours[high + 1, c] = others[high, c], others[high + 1, c]
 
 
 def long_sum(counts: Counts, column: int) -> list[int]:

@@ -128,9 +128,10 @@ def from_words(values: Ints) -> list[Any]:
 
 def carried(counts: Ints) -> Ints:
     """Return counts as a merge leaves them, by which different ways to the same sums can be compared."""
-    total = counting.new_counts(*counts.shape[:-2], counts.shape[-1])
-    counting.merge(total, counts)
-    return total
+    points = counts.reshape(-1, *counts.shape[-2:])
+    total = counting.new_counts(len(points), counts.shape[-1])
+    counting.merge(total, points, 0)
+    return total.reshape(counts.shape)
 
 
 # --- figures ------------------------------------------------------------------------------------------

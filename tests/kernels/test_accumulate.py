@@ -180,8 +180,8 @@ class Counted:
 
     def merge(self, other: Counted) -> None:
         """Add the counts of another part of the run."""
-        counting.merge(self.product, other.product)
-        counting.merge(self.stages, other.stages)
+        counting.merge(self.product[np.newaxis], other.product[np.newaxis], 0)
+        counting.merge(self.stages, other.stages, 0)
         np.add(self.histogram, other.histogram, out=self.histogram)
 
 

@@ -94,7 +94,7 @@ def test_parts_merge_to_the_whole(form: Form) -> None:
         total, bins = counting.new_counts(len(form.points), 2), np.zeros(counting.BINS, np.int64)
         for start, stop in reversed(list(zip(cuts, cuts[1:], strict=False))):
             out, part, seen = form.run(codes[start:stop], form.scales[3], 2, start * 5)
-            counting.merge(total, part)
+            counting.merge(total, part, 0)
             bins += seen
             assert np.array_equal(out, whole[start:stop])
         assert np.array_equal(total, counts)

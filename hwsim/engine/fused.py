@@ -133,9 +133,10 @@ class Fused:
 
     def scale(self, step: ScaleFixed, pending: Ints) -> None:
         """Add a scaling behind a move."""
-        right = step.shift - pending[strips.LEFT, : self.channels]
-        if (right >= 0).all():
-            # of v * 2**left, the same quotient and the same fraction
+        left = pending[strips.LEFT, : self.channels]
+        right = step.shift - left
+        if ((right > 0) | (left == 0)).all() and not step.negatives_only:
+            # of v * 2**left, the same quotient and the same fraction; where nothing is shifted, nothing is rounded
             pending[strips.LEFT] = 0
         else:
             pending, right = self.unshifted(pending), step.shift

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernels.fast.datapaths import compiled
+from kernels.fast.datapaths import compiled, new_tally
 from kernels.plain import Ints
 from numpy.typing import NDArray
 
@@ -34,18 +34,6 @@ def looks(channels: int, added: int, fits: int) -> passage.Steps:
     )
 
 
-def tally(columns: int, channels: int) -> passage.Tally:
-    """Return counters for one step and one point."""
-    return passage.Tally(
-        counters=strips.counters(1, columns),
-        here=strips.counters(columns),
-        counts=counting.new_counts(1, channels),
-        histograms=np.zeros((1, counting.BINS), np.int64),
-        counted=True,
-        first_row=0,
-    )
-
-
 def assert_seen(found: passage.Tally, steps: passage.Steps, values: NDArray[np.int32]) -> None:
     """Hold the counters of a look to the values (rows, channels) that it saw."""
     passage.fold(steps, found, len(values))
@@ -68,13 +56,13 @@ def test_every_code_is_met_once_and_nothing_else(channels: int, inputs: int) -> 
     # what stood in the room before must not matter
     room, out = np.full((2, 5, 32), 77, np.int32), np.zeros((ROWS, channels), np.int16)
     steps = [looks(channels, added, added) for added in range(3, 3 + inputs)]
-    tallies = [tally(columns, channels) for _ in steps]
+    tallies = [new_tally(channels, columns) for _ in steps]
     moved = [one.astype(np.int32) + 3 + number for number, one in enumerate(codes)]
     if inputs == 1:
         layer_of_codes(codes[0], room[0], steps[0], tallies[0], out)
         assert np.array_equal(out, moved[0])
     else:
-        last, found = looks(channels, 0, inputs), tally(columns, channels)
+        last, found = looks(channels, 0, inputs), new_tally(channels, columns)
         layer_of_sums(codes, tuple(steps), tuple(tallies), room, last, found, out)
         assert np.array_equal(out, sum(moved))
         assert_seen(found, last, sum(moved, start=np.zeros((ROWS, channels), np.int32)))

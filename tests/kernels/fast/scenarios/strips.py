@@ -115,6 +115,18 @@ def wide_strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     return [values.copy(), counters.copy(), short.copy()]
 
 
+def tally_of(many: int, columns: int, channels: int, take: Take) -> passage.Tally:
+    """Return counters for so many steps, each with a point of its own."""
+    return passage.Tally(
+        counters=take(strips.counters(many, columns)),
+        here=take(strips.counters(columns)),
+        counts=take(counting.new_counts(many, channels)),
+        histograms=take(np.zeros((many, counting.BINS), np.int64)),
+        counted=True,
+        first_row=3,
+    )
+
+
 def wide_layer(rows: int, channels: int, take: Take) -> Left:
     """Send integers through a look, a scaling and a fit of 64 bits, and through a fit of 32."""
     columns = -(-channels // 16) * 16
@@ -135,14 +147,7 @@ def wide_layer(rows: int, channels: int, take: Take) -> Left:
         fits=take(np.array([[5, 1], [0, 0], [0, 0], [0, 2]])),
         wide=3,
     )
-    tally = passage.Tally(
-        counters=take(strips.counters(4, columns)),
-        here=take(strips.counters(columns)),
-        counts=take(counting.new_counts(4, channels)),
-        histograms=take(np.zeros((4, counting.BINS), np.int64)),
-        counted=True,
-        first_row=3,
-    )
+    tally = tally_of(4, columns, channels, take)
     integers, out = take(values_of(rows, channels).astype(np.int64) << 25), take(np.zeros((rows, channels), np.int8))
     room = take(np.zeros((2, columns), np.int64)), take(np.zeros((2, columns), np.int32))
     layer_of_integers(integers, *room, steps, tally, out)
@@ -165,25 +170,13 @@ def small_steps(columns: int, take: Take) -> passage.Steps:
     )
 
 
-def small_tally(columns: int, channels: int, take: Take) -> passage.Tally:
-    """Return counters for one step and one point."""
-    return passage.Tally(
-        counters=take(strips.counters(1, columns)),
-        here=take(strips.counters(columns)),
-        counts=take(counting.new_counts(1, channels)),
-        histograms=take(np.zeros((1, counting.BINS), np.int64)),
-        counted=True,
-        first_row=3,
-    )
-
-
 def layer(inputs: int, rows: int, channels: int, take: Take) -> Left:
     """Send codes through a scaling, and the sums of more inputs than one through another; five rows at a time."""
     columns = -(-channels // 16) * 16
     codes = tuple(take(values_of(rows, channels, 127).astype(np.int8)) for _ in range(inputs))
     out, room = take(np.zeros((rows, channels), np.int32)), take(np.zeros((2, 5, 32), np.int32))
     steps = [small_steps(columns, take) for _ in range(inputs + 1)]
-    tallies = [small_tally(columns, channels, take) for _ in steps]
+    tallies = [tally_of(1, columns, channels, take) for _ in steps]
     if inputs == 1:
         layer_of_codes(codes[0], room[0], steps[0], tallies[0], out)
     else:

@@ -72,11 +72,9 @@ def load_codes(codes: NDArray[Any], values: NDArray[np.int32] | Ints) -> None:
 @njit
 def load_padded(codes: NDArray[Any], values: NDArray[np.int32]) -> None:
     """Do what ``load_codes`` does, and write 0 to columns behind the channels."""
+    load_codes(codes, values)
     for row in range(values.shape[0]):
-        for c in range(codes.shape[1]):
-            values[row, c] = codes[row, c]
-        for c in range(codes.shape[1], values.shape[1]):
-            values[row, c] = 0
+        values[row, codes.shape[1] :] = 0
 
 
 @njit

@@ -14,6 +14,7 @@ from hwsim.engine.crew import Crew
 from hwsim.engine.ledger import Counts, Row, positions_of
 from hwsim.engine.operations import RUN
 from hwsim.engine.pace import Pace
+from hwsim.engine.processors import permitted
 from hwsim.engine.storage import storage
 from hwsim.engine.tally import Tally
 from hwsim.errors import DatapathOverflow
@@ -34,7 +35,7 @@ def threads() -> int:
     wanted = os.environ.get("HWSIM_THREADS", "")
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(permitted()) or os.cpu_count() or 1
 
 
 class Engine:

@@ -30,7 +30,7 @@ from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
 from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
-from hwsim_kernels.fast.stepwise import PAIRS, Saturation, StepRoom
+from hwsim_kernels.fast.stepwise import Saturation, StepRoom
 from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
 from hwsim_kernels.fast.tiling import Tiling, tile_room, tiling
@@ -210,9 +210,7 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
     """Return memory for one block of a layer that saturates."""
     plain, how, rows = room(prepared, sums=False), prepared.saturation, prepared.rows
     batches = rows // ROWS
-    count, pairs = how.takes.shape[1], how.way == PAIRS
-    words = (batches, -(-count // WIDTH) * WIDTH + WIDTH, ROWS)
-    lists = (batches, ROWS, count)
+    words = (batches, -(-how.takes.shape[1] // WIDTH) * WIDTH + WIDTH, ROWS)
     return SaturatingRoom(
         rows=plain.rows,
         operands=plain.operands,
@@ -225,10 +223,9 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
         line=zeros((how.by_channel.shape[1],), np.uint8),
         steps=StepRoom(
             operands=unset(words, np.int32),
-            listed=unset(lists if pairs else words, np.int32),
-            numbers=unset((0, 0, 0) if pairs else words, np.uint8),
-            places=unset(lists if pairs else (0, 0, 0), np.int32),
-            many=np.zeros((batches, ROWS if pairs else how.heaviest.shape[1]), np.int64),
+            listed=unset(words, np.int32),
+            numbers=unset(words, np.uint8),
+            many=np.zeros((batches, how.heaviest.shape[1]), np.int64),
             largest=unset((batches, how.heaviest.shape[1], ROWS), np.int32),
             state=unset((batches, STATE, ROWS, WIDTH), np.int32),
         ),

@@ -58,7 +58,7 @@ def fit_groups(
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         a, b, groups, many, state, low, high, seen = arguments
-        limits = [_spread(builder, one) for one in (low, high)]
+        limits = [spread(builder, one) for one in (low, high)]
         with loop(builder, ir.Constant(I64, ROWS // AHEAD), []) as (part, _, leave_part, _none):
             rows = at(builder, a, builder.mul(part, ir.Constant(I64, 4 * AHEAD)))
             mine = at(builder, state, builder.mul(part, ir.Constant(I64, _LINE * AHEAD)))
@@ -68,47 +68,12 @@ def fit_groups(
             first = [load(builder, _KIND, place) for place in places]
             with loop(builder, many, [ir.Constant(I64, 0), *first]) as (group, (done, *values), leave, last):
                 totals, following = _added(builder, (rows, b, groups), group, done, values[:AHEAD])
-                leave([following, *_fitted(builder, totals, values[AHEAD:], limits)])
+                counted = hits_of(builder, totals, values[AHEAD : 3 * AHEAD], limits)
+                ends = widened(builder, values[3 * AHEAD :], totals)
+                leave([following, *fitted(builder, totals, limits), *counted, *ends])
             for value, place in zip(last[1:], places, strict=True):
                 store(builder, value, place)
             leave_part([])
-        return target.get_dummy_value()
-
-    return types.void(*[types.intp] * 8), build
-
-
-@machine_code
-def fit_each(
-    context: Any,
-    listed: Any,
-    places: Any,
-    many: Any,
-    b: Any,
-    state: Any,
-    low: Any,
-    high: Any,
-    seen: Any,
-) -> Any:
-    """Take words of one row and their products with 16 columns to its sums of ``state``, and fit them after each word.
-
-    listed, places: addresses of ``many`` words, 1 or more, and of as many int32, where in bytes behind ``b`` the words
-    of weights are. The rest as for ``fit_groups``.
-    """
-
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        listed, places, many, b, state, low, high, seen = arguments
-        limits = [_spread(builder, one) for one in (low, high)]
-        held_at = [at(builder, state, _LINE * ROWS * name) for name in (SUM, BELOW, ABOVE)]
-        held_at += [seen, at(builder, seen, _LINE)]
-        first = [load(builder, _KIND, place) for place in held_at]
-        with loop(builder, many, first) as (index, (total, *counters), leave, last):
-            along = builder.mul(index, ir.Constant(I64, 4))
-            word = splat(builder, load(builder, I32, at(builder, listed, along)), WIDTH)
-            place = builder.sext(load(builder, I32, at(builder, places, along)), I64)
-            weights = load(builder, _KIND, at(builder, b, place))
-            leave(_fitted(builder, [pairs.add_products(builder, total, word, weights)], counters, limits))
-        for value, place in zip(last, held_at, strict=True):
-            store(builder, value, place)
         return target.get_dummy_value()
 
     return types.void(*[types.intp] * 8), build
@@ -123,7 +88,7 @@ def stay_within(context: Any, a: Any, b: Any, groups: Any, many: Any, state: Any
 
     def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         a, b, groups, many, state, low, high = arguments
-        bottom, top = (_spread(builder, one) for one in (low, high))
+        bottom, top = (spread(builder, one) for one in (low, high))
         with loop(builder, ir.Constant(I64, ROWS // TRIED), [top, bottom]) as (part, ends, leave_part, found):
             rows = at(builder, a, builder.mul(part, ir.Constant(I64, 4 * TRIED)))
             mine = at(builder, state, builder.mul(part, ir.Constant(I64, _LINE * TRIED)))
@@ -132,19 +97,34 @@ def stay_within(context: Any, a: Any, b: Any, groups: Any, many: Any, state: Any
                 totals, following = _added(builder, (rows, b, groups), group, done, held[:TRIED])
                 leave([following, *totals, *widened(builder, held[TRIED:], totals)])
             leave_part(last[1 + TRIED :])
-        beyond = builder.or_(_less(builder, found[0], bottom), _less(builder, top, found[1]))
+        beyond = builder.or_(less(builder, found[0], bottom), less(builder, top, found[1]))
         none = ir.Constant(ir.IntType(WIDTH), 0)
         return builder.zext(builder.icmp_unsigned("==", builder.bitcast(beyond, none.type), none), I64)
 
     return types.int64(*[types.intp] * 7), build
 
 
-def _spread(builder: Any, number: Any) -> Any:
+def spread(builder: Any, number: Any) -> Any:
+    """Return an integer of 64 bits in all lanes."""
     return splat(builder, builder.trunc(number, I32), WIDTH)
 
 
-def _less(builder: Any, one: Any, other: Any) -> Any:
+def less(builder: Any, one: Any, other: Any) -> Any:
+    """Return in which lanes one is less than the other."""
     return builder.icmp_signed("<", one, other)
+
+
+def fitted(builder: Any, totals: Sequence[Any], limits: Sequence[Any]) -> list[Any]:
+    """Return sums fitted to limits."""
+    bottom, top = limits
+    return [smaller(builder, larger(builder, total, bottom), top) for total in totals]
+
+
+def hits_of(builder: Any, totals: Sequence[Any], counters: Sequence[Any], limits: Sequence[Any]) -> list[Any]:
+    """Return counters with the hits of sums: of all of them below, then of all above."""
+    (bottom, top), one, none = limits, constant(_KIND, 1), constant(_KIND, 0)
+    masks = [less(builder, total, bottom) for total in totals] + [less(builder, top, total) for total in totals]
+    return [builder.add(before, builder.select(mask, one, none)) for before, mask in zip(counters, masks, strict=True)]
 
 
 def _added(
@@ -163,17 +143,3 @@ def _added(
         words = [splat(builder, load(builder, I32, at(builder, along, 4 * row)), WIDTH) for row in range(len(held))]
         leave([pairs.add_products(builder, one, word, weights) for one, word in zip(held, words, strict=True)])
     return totals, builder.add(done, size)
-
-
-def _fitted(builder: Any, totals: list[Any], counters: list[Any], limits: Sequence[Any]) -> list[Any]:
-    """Return sums fitted to limits, hits below and above, and the range of what came to the fit."""
-    (bottom, top), one, none = limits, constant(_KIND, 1), constant(_KIND, 0)
-    sums: list[Any] = []
-    hits: list[list[Any]] = [[], []]
-    for number, total in enumerate(totals):
-        below, above = _less(builder, total, bottom), _less(builder, top, total)
-        sums.append(smaller(builder, larger(builder, total, bottom), top))
-        for side, mask in enumerate((below, above)):
-            before = counters[side * len(totals) + number]
-            hits[side].append(builder.add(before, builder.select(mask, one, none)))
-    return [*sums, *hits[0], *hits[1], *widened(builder, counters[2 * len(totals) :], totals)]

@@ -16,7 +16,7 @@ from hwsim_kernels.fast.looks import SLACK
 from hwsim_kernels.fast.memory import lined_up
 from hwsim_kernels.fast.packing import BYTES, TILES, UNIT, Layout
 from hwsim_kernels.fast.pairs import SHORT
-from hwsim_kernels.fast.stepwise import PAIRS, WORDS, Saturation
+from hwsim_kernels.fast.stepwise import EACH, GROUPS, WORDS, Saturation
 from hwsim_kernels.fast.words import LEAST_FIELD, ROWS, WIDTH, longest, mark_bits
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
 from hwsim_kernels.overflow import SATURATE, highest, lowest
@@ -38,7 +38,7 @@ def none() -> Saturation:
         bounds=nothing,
         settings=tile_configuration(),
         by_channel=np.zeros((0, 0), np.int8),
-        way=PAIRS,
+        way=GROUPS,
         flip=0,
         offset=0,
         start=column,
@@ -107,7 +107,9 @@ def way_of(path: Datapath, operand: int, tier: int) -> int | None:
         plain = path.stages[-1, OVERFLOW] == SATURATE and bool(fits.all()) and inside
         if plain and field >= LEAST_FIELD and shifts_of(path, operand) is not None:
             return WORDS
-    return PAIRS if bits <= WIDEST and reached < 1 << 31 and max(operand, heaviest) < SHORT else None
+    if bits > WIDEST or reached >= 1 << 31 or max(operand, heaviest) >= SHORT:
+        return None
+    return EACH if takes_of(fits).shape[1] == np.count_nonzero(fits) else GROUPS
 
 
 def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, tier: int) -> Saturation:
@@ -123,7 +125,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
     start[:outputs] = path.start
     looked = looks_of(path, weights, start, form, operand)
     fits, last = fits_of(path), path.stages[-1]
-    takes = takes_of(fits) if way == PAIRS else singles(steps)
+    takes = singles(steps) if way == WORDS else takes_of(fits)
     left, more, field = 0, 0, 32 - int(last[BITS])
     if way == WORDS:
         shifts = shifts_of(path, operand)
@@ -131,7 +133,10 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         left, more, doubled = shifts
         if doubled:
             takes[1] = takes[0]
-    piece = min(longest(field), PIECE) if way == WORDS else 1
+    piece = min(longest(field), PIECE) if way == WORDS else PIECE
+    magnitudes = np.abs(weights)
+    if way == EACH:
+        magnitudes = magnitudes[takes[0]] + np.where(takes[1, :, None] < 0, 0, magnitudes[takes[1]])
     ends = np.flatnonzero(fits[takes.max(axis=0)])
     return Saturation(
         **looked,
@@ -149,7 +154,7 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         panels=panels_of(weights << more, takes),
         groups=np.diff(ends, prepend=-1),
         numbers=numbers_of(steps, piece),
-        heaviest=by_piece(weights, piece) if way == WORDS else np.zeros((columns // WIDTH, 0, WIDTH), np.int32),
+        heaviest=by_piece(magnitudes, piece) if way != GROUPS else np.zeros((columns // WIDTH, 0, WIDTH), np.int32),
         field=field,
         mark=mark_bits(field) if way == WORDS else 0,
         longest=piece,
@@ -237,7 +242,7 @@ def panels_of(weights: Ints, takes: Ints) -> NDArray[np.int32]:
     return lined_up(words.reshape(len(words), -1, WIDTH).transpose(1, 0, 2))
 
 
-def by_piece(weights: Ints, piece: int) -> NDArray[np.int32]:
-    """Return the largest magnitudes (strips, pieces, 16) of weights (steps, columns) in pieces of so many steps."""
-    largest = np.maximum.reduceat(np.abs(weights), np.arange(0, len(weights), piece), axis=0)
+def by_piece(magnitudes: Ints, piece: int) -> NDArray[np.int32]:
+    """Return the largest (strips, pieces, 16) of the magnitudes of words (words, columns) in pieces of so many."""
+    largest = np.maximum.reduceat(magnitudes, np.arange(0, len(magnitudes), piece), axis=0)
     return np.ascontiguousarray(largest.reshape(len(largest), -1, WIDTH).transpose(1, 0, 2), np.int32)

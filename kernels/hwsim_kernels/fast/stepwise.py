@@ -16,7 +16,8 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINIMUM, PERSISTENT, TRANSIENT
 from hwsim_kernels.fast import hits
-from hwsim_kernels.fast.groups import fit_each, fit_groups, stay_within
+from hwsim_kernels.fast.each import PARTS, fit_each, range_each
+from hwsim_kernels.fast.groups import fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import HOST, I64, call, machine_code
 from hwsim_kernels.fast.looks import Norms
@@ -52,8 +53,10 @@ ATTEMPTS = 32
 MOST = (1 << 31) - 1
 """What no excess exceeds."""
 
-WORDS, PAIRS = range(2)
-"""Ways of a step: ``words``, or pairs of 16 bits in ``groups``."""
+WORDS, EACH, GROUPS = range(3)
+"""Ways of a step: ``words``; or pairs of 16 bits, with a fit behind ``each`` of them or behind ``groups``."""
+
+ALL_PARTS = (1 << PARTS) - 1
 
 STATE_SIZE = STATE * ROWS * WIDTH
 
@@ -78,9 +81,11 @@ class Saturation(NamedTuple):
     (2,) of the register. takes (2, words): the steps that a word of operands holds, -1 for none. left: how far operands
     are shifted to the left. panels (strips, words, 16): words of weights. groups: words to each fit.
 
-    Of ``WORDS`` alone: longest: steps of a piece, at most 256; numbers (words, 8): those of each word's step in its
-    piece; heaviest (strips, pieces, 16): the largest magnitudes of its weights; field: bits of it; mark: which of them
-    is the mark; raised: what sums are above the register's words.
+    Of ``WORDS`` and ``EACH``: longest: words of a piece, at most 256; numbers (words, 8): those of each word in its
+    piece; heaviest (strips, pieces, 16): the largest magnitudes of weights, of the two of a word their sum.
+
+    Of ``WORDS`` alone: field: bits of it; mark: which of them is the mark; raised: what sums are above the register's
+    words.
     """
 
     corrections: NDArray[np.int32]
@@ -111,16 +116,14 @@ class Saturation(NamedTuple):
 class StepRoom(NamedTuple):
     """Memory for the steps of a block, in batches of 8 rows.
 
-    operands: (batches, words, 8), and largest: (batches, pieces, 8), their largest magnitudes. state: (batches, STATE,
-    8, 16). Of ``WORDS``, listed, numbers: (batches, words, 8), many: (batches, pieces), the lists of each piece as
-    ``words.saturate`` takes them. Of ``PAIRS``, listed, places: (batches, 8, words), many: (batches, 8), those of each
-    row as ``groups.fit_each`` takes them.
+    operands: (batches, words, 8), and largest: (batches, pieces, 8), their largest magnitudes. listed, numbers:
+    (batches, words, 8), many: (batches, pieces), the lists of each piece as ``words.saturate`` and ``each.fit_each``
+    take them. state: (batches, STATE, 8, 16).
     """
 
     operands: Words
     listed: Words
     numbers: Bytes
-    places: Words
     many: Ints
     largest: Words
     state: Words
@@ -149,31 +152,31 @@ def write_operands(units: Units, how: Saturation, operands: Words) -> None:
 
 @njit
 def write_batch(rows: Units, how: Saturation, mine: Ints, addresses: Ints, batch: Int, room: StepRoom) -> None:
-    """Write the operands of 8 rows, some perhaps more than once, and their largest magnitudes.
+    """Write the operands of 8 rows, some perhaps more than once, and their largest magnitudes in each piece.
 
     The caller holds ``addresses``: Numba frees an array of its own once its address is known.
     """
-    steps, operands = how.fits.size, room.operands[batch]
-    if how.way == WORDS and rows.itemsize == 1 and rows.shape[1] >= (steps + WIDTH - 1) // WIDTH * WIDTH:
+    steps, words, operands = how.fits.size, how.takes.shape[1], room.operands[batch]
+    in_bytes = rows.itemsize == 1 and rows.shape[1] >= (steps + WIDTH - 1) // WIDTH * WIDTH
+    if in_bytes and words == steps:
         upper = -1 << 16 if how.takes[1, 0] >= 0 else 0
         fill(addresses.ctypes.data, steps, how.flip, how.offset, how.left, upper, operands.ctypes.data)
     else:
         for place in range(ROWS):
             write_operands(rows[mine[place]], how, operands[:, place])
-    if how.way == WORDS:
-        for piece in range(room.largest.shape[1]):
-            first = piece * how.longest
-            words, found = operands.ctypes.data + 4 * ROWS * first, room.largest[batch, piece].ctypes.data
-            find_largest(words, min(how.longest, steps - first), how.left, found)
+    for piece in range(room.largest.shape[1]):
+        first = piece * how.longest
+        begin, found = operands.ctypes.data + 4 * ROWS * first, room.largest[batch, piece].ctypes.data
+        find_largest(begin, min(how.longest, words - first), how.left, found)
 
 
 @njit
 def list_batch(how: Saturation, batch: Int, room: StepRoom) -> None:
-    """List the operands of 8 rows that are not 0, piece by piece, and where their weights are."""
-    steps, counts = how.fits.size, np.empty(ROWS, np.int64)
+    """List the words of 8 rows that are not 0, piece by piece, and the first, which fits what a sum starts from."""
+    words, counts = how.takes.shape[1], np.empty(ROWS, np.int64)
     for piece in range(room.many.shape[1]):
         first = piece * how.longest
-        size = min(how.longest, steps - first)
+        size = min(how.longest, words - first)
         operands = room.operands[batch, first : first + size]
         listed, numbers = room.listed[batch, first : first + size], room.numbers[batch, first : first + size]
         for row in range(ROWS):
@@ -181,7 +184,7 @@ def list_batch(how: Saturation, batch: Int, room: StepRoom) -> None:
             for k in range(size):
                 word = operands[k, row]
                 listed[place, row], numbers[place, row] = word, k
-                place += word != 0
+                place += word != 0 or (piece == 0 and k == 0)
             counts[row] = place
         # a kernel takes one step at least
         most = max(counts.max(), 1)
@@ -189,18 +192,6 @@ def list_batch(how: Saturation, batch: Int, room: StepRoom) -> None:
             listed[counts[row] : most, row] = 0
             numbers[counts[row] : most, row] = 0
         room.many[batch, piece] = most
-
-
-@njit
-def list_rows(how: Saturation, batch: Int, room: StepRoom) -> None:
-    """List the words of each of 8 rows that are not 0, and the first, which fits what a sum starts from."""
-    operands, listed, places = room.operands[batch], room.listed[batch], room.places[batch]
-    for row in range(ROWS):
-        place = 0
-        for word in range(how.takes.shape[1]):
-            listed[row, place], places[row, place] = operands[word, row], WORD_BYTES * word
-            place += operands[word, row] != 0 or word == 0
-        room.many[batch, row] = place
 
 
 @njit
@@ -269,14 +260,13 @@ def settle(
     if unproved == 0:
         return unproved
     batches = (doubtful.size + ROWS - 1) // ROWS
+    listed = how.way == EACH or (how.way == WORDS and suspects.size >= MANY)
     for batch in range(batches):
         # behind the last row it stands once more, which changes nothing
         mine = doubtful[np.minimum(np.arange(batch * ROWS, (batch + 1) * ROWS), doubtful.size - 1)]
         write_batch(rows, how, mine, np.int64(rows.ctypes.data) + mine * rows.strides[0], batch, room)
-        if how.way == WORDS and suspects.size >= MANY:
+        if listed:
             list_batch(how, batch, room)
-        elif how.way == PAIRS and fits_each_word(how):
-            list_rows(how, batch, room)
     panel = np.zeros(how.panels.shape[1:], np.int32)
     heaviest = np.zeros(how.heaviest.shape[1:], np.int32)
     for first in range(0, suspects.size, WIDTH):
@@ -289,7 +279,9 @@ def settle(
         wanted = doubtful_batches(doubts, doubtful, members)
         begin(how, members, room)
         if how.way == WORDS:
-            saturate_words(how, members, chosen, weighed, wanted, suspects.size >= MANY, counts, room)
+            saturate_words(how, members, chosen, weighed, wanted, listed, counts, room)
+        elif how.way == EACH:
+            saturate_each(how, members, chosen, weighed, wanted, counts, room)
         else:
             saturate_groups(how, members, chosen, wanted, counts, room)
         finish(sums, rows, how, doubtful, members, wanted, key, counts, room)
@@ -371,12 +363,6 @@ def begin(how: Saturation, members: Ints, room: StepRoom) -> None:
 
 
 @njit
-def fits_each_word(how: Saturation) -> bool:
-    """Return whether sums are fitted after each word of operands, so that words of 0 change nothing."""
-    return bool(how.groups.size == how.takes.shape[1])
-
-
-@njit
 def saturate_groups(
     how: Saturation, members: Ints, panel: Words, wanted: NDArray[np.bool_], counts: Ints, room: StepRoom
 ) -> None:
@@ -394,20 +380,72 @@ def saturate_groups(
         if well or batch % AGAIN == 0:
             well = stay_within(*factors, *state) != 0
             wanted[batch] = not well
-        if not wanted[batch]:
-            continue
-        if not fits_each_word(how):
+        if wanted[batch]:
             fit_groups(*factors, *state, seen.ctypes.data)
-            continue
-        for row in range(ROWS):
-            lists = (room.listed[batch, row].ctypes.data, room.places[batch, row].ctypes.data, room.many[batch, row])
-            fit_each(*lists, panel.ctypes.data, state[0] + WORD_BYTES * row, low, high, seen.ctypes.data)
     for slot in range(members.size):
         c = members[slot]
         if seen[0, slot] < low:
             counts[MINIMUM, c] = min(counts[MINIMUM, c], np.int64(seen[0, slot]))
         if seen[1, slot] > high:
             counts[MAXIMUM, c] = max(counts[MAXIMUM, c], np.int64(seen[1, slot]))
+
+
+@njit
+def saturate_each(  # noqa: PLR0913  as the other ways
+    how: Saturation,
+    members: Ints,
+    panel: Words,
+    heaviest: Words,
+    wanted: NDArray[np.bool_],
+    counts: Ints,
+    room: StepRoom,
+) -> None:
+    """Accumulate sums that are fitted after each word, and note the range of what came from outside.
+
+    Piece by piece, so that the weights of one stay near.
+    """
+    low, high = how.limits[0], how.limits[1]
+    seen = np.empty((2, WIDTH), np.int32)
+    seen[0], seen[1] = low, high
+    for slot in range(members.size):
+        seen[0, slot] = min(counts[MINIMUM, members[slot]], low)
+        seen[1, slot] = max(counts[MAXIMUM, members[slot]], high)
+    sure = np.zeros(wanted.size, np.int64)
+    for piece in range(heaviest.shape[0]):
+        first = piece * how.longest
+        weights = panel[first:].ctypes.data
+        for batch in range(wanted.size):
+            if not wanted[batch]:
+                continue
+            words, numbers = room.listed[batch, first:], room.numbers[batch, first:]
+            lists = (weights, words.ctypes.data, numbers.ctypes.data, room.many[batch, piece])
+            state = (room.state[batch].ctypes.data, low, high)
+            hit = fit_each(*lists, *state, sure[batch])
+            sure[batch] = hit
+            if hit == 0:
+                continue
+            below, above = reaches_further(room.largest[batch, piece].max(), heaviest[piece], low, high, seen)
+            # what a sum starts from can lie outside by more than a product
+            further = (hit & ALL_PARTS if below or piece == 0 else 0) | (hit >> PARTS if above or piece == 0 else 0)
+            if further:
+                range_each(*lists, *state, further, seen.ctypes.data)
+    for slot in range(members.size):
+        c = members[slot]
+        if seen[0, slot] < low:
+            counts[MINIMUM, c] = min(counts[MINIMUM, c], np.int64(seen[0, slot]))
+        if seen[1, slot] > high:
+            counts[MAXIMUM, c] = max(counts[MAXIMUM, c], np.int64(seen[1, slot]))
+
+
+@njit
+def reaches_further(operand: Int, heaviest: NDArray[np.int32], low: Int, high: Int, seen: Words) -> tuple[bool, bool]:
+    """Return whether products of weights and an operand of these magnitudes may leave what was ``seen``: down, up."""
+    below = above = False
+    for c in range(heaviest.size):
+        product = np.int64(operand) * np.int64(heaviest[c])
+        below |= low - product < seen[0, c]
+        above |= high + product > seen[1, c]
+    return below, above
 
 
 @njit

@@ -354,9 +354,9 @@ def find_largest(context: Any, words: Any, steps: Any, left: Any, found: Any) ->
         half, shift = constant(kind, 16), splat(builder, builder.trunc(left, I32), ROWS)
         with loop(builder, steps, [constant(kind, 0)]) as (index, held, leave, last):
             word = load(builder, kind, at(builder, words, builder.mul(index, ir.Constant(I64, 4 * ROWS))))
-            operand = builder.ashr(builder.shl(word, half), half)
-            size = call(builder, f"llvm.abs.v{ROWS}i32", kind, [operand, ir.Constant(I1, 0)])
-            leave([larger(builder, held[0], size)])
+            halves = [builder.ashr(builder.shl(word, half), half), builder.ashr(word, half)]
+            sizes = [call(builder, f"llvm.abs.v{ROWS}i32", kind, [one, ir.Constant(I1, 0)]) for one in halves]
+            leave([larger(builder, held[0], larger(builder, *sizes))])
         store(builder, builder.ashr(last[0], shift), found)
         return target.get_dummy_value()
 

@@ -32,7 +32,7 @@ from hwsim_kernels.fast.blocks import saturating_room
 from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.pairs import ADDED
 from hwsim_kernels.fast.saturating import saturating_layer
-from hwsim_kernels.fast.stepwise import MANY, PAIRS, WORDS
+from hwsim_kernels.fast.stepwise import EACH, GROUPS, MANY, WORDS
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC
 
@@ -510,14 +510,25 @@ def way(case: Case, register: Register, tier: str) -> int | None:
 def test_registers_go_by_words_where_operands_find_room_in_them(tier: str) -> None:
     # 255 << 7 and 127 << 8 are the most that 16 bits hold: 15 bits more, and one by doubling the product
     case = ramp(2, 3, [40], weight=127)
-    assert [way(case, Register(bits, each(case)), tier) for bits in (8, 15, 16, 20, 28)] == [PAIRS, PAIRS, *[WORDS] * 3]
+    assert [way(case, Register(bits, each(case)), tier) for bits in (8, 15, 16, 20, 28)] == [EACH, EACH, *[WORDS] * 3]
     light = ramp(2, 3, [40], weight=3)  # << 13
-    assert [way(light, Register(bits, each(case)), tier) for bits in (10, 11)] == [PAIRS, WORDS]
-    for register in (Register(20, each(case), symmetric=True), Register(20, (False,) * 39 + (True,))):
-        assert way(case, register, tier) == PAIRS
+    assert [way(light, Register(bits, each(case)), tier) for bits in (10, 11)] == [EACH, WORDS]
+    assert way(case, Register(20, each(case), symmetric=True), tier) == EACH
     assert way(case, Register(20, each(case), signed=False), tier) == WORDS
-    assert way(replace(case, start=[1 << 19] * 3), Register(20, each(case)), tier) == PAIRS
-    assert way(case, Register(20, each(case)), "portable") == PAIRS
+    assert way(replace(case, start=[1 << 19] * 3), Register(20, each(case)), tier) == EACH
+    assert way(case, Register(20, each(case)), "portable") == EACH
+
+
+@pytest.mark.parametrize("tier", HERE)
+def test_registers_that_are_fitted_more_seldom_go_by_words_of_two_products_or_groups_of_them(tier: str) -> None:
+    case = ramp(2, 3, [40], weight=127)
+    for ends, chosen in (
+        ((False, True) * 20, EACH),
+        ((False, True, True) * 13 + (True,), EACH),
+        ((False,) * 39 + (True,), GROUPS),
+    ):
+        assert way(case, Register(20, ends), tier) == chosen
+        check(case, Register(13, ends))
 
 
 @pytest.mark.parametrize("bits", range(4, 31))

@@ -11,7 +11,8 @@ from kernels.fast.scenarios.moved import Left, Scenario, Take
 from kernels.fast.scenarios.strips import values_of
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels.fast.groups import fit_each, fit_groups, stay_within
+from hwsim_kernels.fast.each import PARTS, fit_each, range_each
+from hwsim_kernels.fast.groups import fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.looks import row_norms
@@ -124,19 +125,22 @@ def call_groups(a: int, b: int, groups: int, many: int, state: int, seen: int) -
 
 
 def listed(steps: int, take: Take) -> Left:
-    """Fit a row's sums after each word of a list."""
-    words, numbers = operands_of(steps, 256)[:, 0].copy(), np.random.default_rng(steps).permutation(steps)
-    weights = np.random.default_rng(0).integers(0, 128, (steps, 16)).astype(np.int32)
-    a, places, b = take(words), take((64 * numbers).astype(np.int32)), take(weights)
+    """Fit sums of 8 rows after each word of a list, where some leave their limits and where none does."""
+    numbers = np.random.default_rng(steps).permuted(np.repeat(np.arange(steps, dtype=np.uint8)[:, None], 8, 1), axis=0)
+    weights = np.random.default_rng(0).integers(-20, 128, (steps, 16)).astype(np.int32) & 0xFFFF
+    a, along, b = take(operands_of(steps, 256)), take(numbers), take(weights)
     state, seen = take(np.zeros((STATE, 8, 16), np.int32)), take(np.zeros((2, 16), np.int32))
-    call_each(a.ctypes.data, places.ctypes.data, steps, b.ctypes.data, state.ctypes.data + 64 * 7, seen.ctypes.data)
-    return [state.copy(), seen.copy()]
+    places = (b.ctypes.data, a.ctypes.data, along.ctypes.data, steps, state.ctypes.data, seen.ctypes.data)
+    return [np.array([call_each(*places, limit) for limit in (1 << 29, 20000)]), state.copy(), seen.copy()]
 
 
 @njit
-def call_each(words: int, places: int, many: int, b: int, state: int, seen: int) -> None:
-    """Call the kernel."""
-    fit_each(words, places, many, b, state, -20000, 20000, seen)
+def call_each(b: int, words: int, numbers: int, many: int, state: int, seen: int, limit: int) -> int:
+    """Call the kernels, and return what the first of them says."""
+    hit: int = fit_each(b, words, numbers, many, state, -limit, limit, 0)
+    fit_each(b, words, numbers, many, state, -limit, limit, (1 << PARTS) - 1)
+    range_each(b, words, numbers, many, state, -limit, limit, hit | hit >> PARTS, seen)
+    return hit
 
 
 def finished(rows: int, take: Take) -> Left:

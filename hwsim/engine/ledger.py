@@ -22,10 +22,14 @@ UNITS_OF_ROUNDING = 1 << 16
 
 @dataclass
 class Counts:
-    """The counters of one operation: (points, COLUMNS, channels) and (points, BINS)."""
+    """The counters of one operation: (points, COLUMNS, channels) and (points, BINS).
+
+    Once ``carried``, no word of a long sum holds more than its 31 bits, so that equal sums are equal words.
+    """
 
     counts: Ints
     histograms: Ints
+    carried: bool = False
 
     @staticmethod
     def of(operation: IntOperation) -> Counts:
@@ -44,6 +48,7 @@ class Counts:
         """Add another part of the run."""
         counting.merge(self.counts, other.counts, 0)
         self.histograms += other.histograms
+        self.carried = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,8 +225,13 @@ class Ledger:
         self._met: dict[str, Counts] = {}
 
     def merge(self, operation: IntOperation, part: Counts) -> None:
-        """Add what a part of the data did to one operation."""
-        if operation.points:
+        """Add what a part of the data did to one operation; ``part`` is the ledger's from then on."""
+        if not operation.points:
+            return
+        if part.carried and operation.name not in self._met:
+            note_once(operation, part)
+            self._met[operation.name] = part
+        else:
             self._of(operation).merge(part)
 
     def _of(self, operation: IntOperation) -> Counts:
@@ -257,12 +267,16 @@ class Ledger:
 def begun(operation: IntOperation) -> Counts:
     """Return the counters of an operation before any run, with what its weights and biases lost once."""
     fresh = Counts.of(operation)
+    note_once(operation, fresh)
+    return fresh
+
+
+def note_once(operation: IntOperation, counts: Counts) -> None:
+    """Add what weights and biases lost once to counters of runs, which count nothing there."""
     if isinstance(operation, ConstantCodes | MultiplyAccumulate | SlopedSum):
         for index, point in enumerate(operation.points):
             if point.once:
-                # no run counts there
-                fresh.counts[index] = operation.initial[index]
-    return fresh
+                counting.merge(counts.counts[index : index + 1], operation.initial[index : index + 1], 0)
 
 
 def positions_of(operation: IntOperation) -> int:

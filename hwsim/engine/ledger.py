@@ -79,7 +79,13 @@ class Row:
     positions: int
 
     def _total(self, column: int) -> int:
-        return int(self.counts[column].sum())
+        return self._totals[column]
+
+    @cached_property
+    def _totals(self) -> list[int]:
+        """Sums over the channels; of no meaning where a column is no count."""
+        totals: list[int] = self.counts.sum(axis=1).tolist()
+        return totals
 
     @property
     def values(self) -> int:

@@ -22,32 +22,24 @@ def samples(model: Any, count: int, generator: np.random.Generator, inputs: Sequ
     return [_sample(tensor, count, generator, one) for tensor, one in zip(model.inputs, inputs, strict=True)]
 
 
-def predict(model: Any, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-    """Return what ``model`` predicts at inference for ``inputs``, one array for each of its outputs."""
-    tree = keras().tree
-    packed = tree.pack_sequence_as(graph_of(model)._inputs_struct, list(inputs))
-    outputs = tree.flatten(model(packed, training=False))
-    return [np.asarray(output.numpy() if hasattr(output, "numpy") else output, np.float32) for output in outputs]
+def predict(
+    model: Any, inputs: Sequence[NDArray[Any]], names: Collection[str]
+) -> tuple[list[NDArray[np.float32]], dict[str, NDArray[np.float32]]]:
+    """Return what ``model`` predicts at inference for ``inputs``, one array for each of its outputs, and the results
+    inside of those of its own layers that bear one of the ``names``.
 
-
-def predict_inside(
-    model: Any, names: Collection[str], inputs: Sequence[NDArray[Any]]
-) -> dict[str, NDArray[np.float32]]:
-    """Return the results inside ``model`` of those of its own layers that bear one of the ``names``.
-
-    Layers that are called more than once, or have several results, are left out.
+    Layers that are called more than once, or have several results, are left out. All is one run of the model's graph.
     """
-    graph = graph_of(model)
+    graph, tree = graph_of(model), keras().tree
     wanted = {
         layer.name: layer.output
         for layer in graph.layers
         if layer.name in names and len(layer._inbound_nodes) == 1 and not isinstance(layer.output, list | tuple | dict)
     }
-    if not wanted:
-        return {}
-    inside = keras().Model(graph._inputs_struct, wanted)
-    packed = keras().tree.pack_sequence_as(graph._inputs_struct, list(inputs))
-    return {name: np.asarray(output, np.float32) for name, output in inside(packed, training=False).items()}
+    whole = keras().Model(graph._inputs_struct, {"outputs": list(graph.outputs), "inside": wanted})
+    found = whole(tree.pack_sequence_as(graph._inputs_struct, list(inputs)), training=False)
+    inside = {name: np.asarray(output, np.float32) for name, output in found["inside"].items()}
+    return [np.asarray(output, np.float32) for output in found["outputs"]], inside
 
 
 def _sample(tensor: Any, count: int, generator: np.random.Generator, one: Input) -> NDArray[Any]:

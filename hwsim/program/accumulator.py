@@ -70,8 +70,8 @@ def prove_stages(layer: str, mac: Mac, sums: Sums, unit: Reals) -> Proof:
     """
     weights, operands = sums.weights, sums.operands
     steps = weights.shape[1]
-    ends = np.stack([weights.astype(np.int64) * end for end in operands])
-    low, high = np.minimum(ends.min(0), 0), np.maximum(ends.max(0), 0)
+    one, other = (weights.astype(np.int64) * end for end in operands)
+    low, high = np.minimum(np.minimum(one, other), 0), np.maximum(np.maximum(one, other), 0)
     shifts = sum(stage.shift for stage in mac.stages)
     points: list[Point] = []
     exact, products_exact, wide = True, True, False

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import ModelError
-from hwsim.loaders.keras_run import predict, predict_inside, samples
+from hwsim.loaders.keras_run import predict, samples
 from hwsim.network import Add, AveragePool, Concatenate, MaxPool, Multiply, Network, Pad
 from hwsim.network.mac import Floats
 from hwsim.reference.graph import run_network
@@ -38,8 +38,7 @@ def prove_import(network: Network, model: Any, seed: int = 0) -> Network:
         return network
     generator = np.random.default_rng(seed)
     inputs = samples(model, SAMPLES, generator, network.inputs)
-    wanted = predict(model, inputs)
-    inside = predict_inside(model, comparable(network), inputs)
+    wanted, inside = predict(model, inputs, comparable(network))
     tensors = run_network(network, inputs, keep={*network.outputs, *inside})
     alike = {name: output for name, output in inside.items() if output.shape == tensors[name].shape}
     results = dict(zip(network.outputs, wanted, strict=True))
@@ -52,8 +51,8 @@ def prove_import(network: Network, model: Any, seed: int = 0) -> Network:
             values if one.indices else values * (1 + SHAKE * generator.choice([-1, 1], values.shape)).astype(np.float32)
             for values, one in zip(inputs, network.inputs, strict=True)
         ]
-        moved = predict_inside(model, list(alike), shaken)
-        moved |= zip(network.outputs, predict(model, shaken), strict=True)
+        outputs, moved = predict(model, shaken, list(alike))
+        moved |= zip(network.outputs, outputs, strict=True)
         room = {name: SHAKEN_LIMIT * _largest(moved[name], output) for name, output in pairs}
         try:
             _compare(tensors, pairs, room)

@@ -184,10 +184,13 @@ def digits_of(weights: Ints) -> int:
     >>> [digits_of(np.array([one])) for one in (-128, 127, 128, 32639, 32640)]
     [1, 1, 2, 2, 3]
     """
-    count, rest = 1, weights
-    while rest.size and (rest.min() < -128 or rest.max() > 127):
-        rest = (rest - signed_byte(rest)) >> 8
-        count += 1
+    return _digits_between(int(weights.min(initial=0)), int(weights.max(initial=0)))
+
+
+def _digits_between(low: int, high: int) -> int:
+    count, ones = 1, 1
+    while low < -128 * ones or high > 127 * ones:
+        count, ones = count + 1, 256 * ones + 1
     return count
 
 
@@ -199,12 +202,13 @@ def raise_of(weights: Ints) -> int:
     >>> [raise_of(np.array(some)) for some in ([-32640, 32639], [-32768, 32767], [0, 255], [1 << 22, (1 << 23) - 1])]
     [0, 128, 0, 32896]
     """
-    count = digits_of(weights)
-    fewer = [lower for lower in (128, 128 * 257) if 1 < digits_of(weights - lower) < count]
+    low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
+    count = _digits_between(low, high)
+    fewer = [lower for lower in (128, 128 * 257) if 1 < _digits_between(low - lower, high - lower) < count]
     return fewer[0] if fewer else 0
 
 
-def signed_byte(values: Ints) -> Ints:
+def signed_byte(values: NDArray[np.int32] | Ints) -> NDArray[np.int32] | Ints:
     """Return the lowest signed byte of each value: the digit d, -128 <= d < 128, with value = d mod 256."""
     return ((values + 128) & 255) - 128
 
@@ -225,15 +229,15 @@ def panels_of(weights: NDArray[np.int32] | Ints, kernel: int, depth: int, digits
     Steps of one instruction stand side by side. All bytes of a weight are signed, but for tiles the highest alone.
     """
     groups, steps, outputs = weights.shape
-    padded = np.zeros((groups, depth, -(-outputs // 32) * 32), np.int64)
-    padded[:, :steps, :outputs] = weights
-    parts: list[Ints] = []
+    parts = np.zeros((digits, groups, depth, -(-outputs // (2 * PANEL)) * 2 * PANEL), ELEMENTS[kernel])
+    rest = weights
     for number in range(digits):
         last = number == digits - 1
-        digit = padded if kernel < BYTES else padded & 255 if kernel == TILES and not last else signed_byte(padded)
-        parts.append(digit)
-        padded = (padded - digit) >> 8
+        alone = kernel < BYTES or digits == 1
+        digit = rest if alone else rest & 255 if kernel == TILES and not last else signed_byte(rest)
+        parts[number, :, :steps, :outputs] = digit
+        rest = rest if last else (rest - digit) >> 8
     together = FOUR if kernel >= BYTES else TOGETHER[kernel]
-    split: Ints = np.stack(parts, axis=1).reshape(groups, digits, depth // together, together, -1, PANEL)
-    arranged = lined_up(split.transpose(0, 1, 4, 2, 5, 3).astype(ELEMENTS[kernel]))
+    split = parts.reshape(digits, groups, depth // together, together, -1, PANEL)
+    arranged = lined_up(split.transpose(1, 0, 4, 2, 5, 3))
     return arranged.view(np.int8) if kernel >= BYTES else arranged

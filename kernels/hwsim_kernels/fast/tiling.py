@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,10 +83,15 @@ def tiling(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], form
 
     kind, view: type of the stored codes, and (h, w, c) of the input. form: how products are formed directly.
     """
-    kernel, prices = kernel_of(path, view[2]), PRICES.get(form.kernel)
-    if kernel is None or prices is None or kind.itemsize > 1:
+    prices, order = PRICES.get(form.kernel), sorted_steps(path.taps)
+    shape = shape_of(path, path.taps[order], view[2])
+    if shape is None or prices is None or kind.itemsize > 1:
         return None
-    found = chosen(kernel, path.positions, path.operands(kind), prices)
+    worth = worthwhile(shape, path.positions, prices)
+    if not worth:
+        return None
+    kernel: Ints = path.weights[0, order].astype(np.int64).reshape(shape)
+    found = exact_one(worth, kernel, path.operands(kind))
     if found is None:
         return None
     kinds, weights = found
@@ -111,35 +118,40 @@ def tiling(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], form
     )
 
 
-def kernel_of(path: Datapath, channels: int) -> Ints | None:
-    """Return weights (rows, columns, channels, outputs) if a convolution has stride 1, one group and no holes."""
+def shape_of(path: Datapath, taps: Ints, channels: int) -> tuple[int, int, int, int] | None:
+    """Return the shape of the kernel (rows, columns, channels, outputs) whose steps, in the order of memory, are
+    ``taps``; None unless a convolution has stride 1, one group and no holes."""
     if len(path.weights) > 1 or (path.strides > 1).any() or (path.spread > 1).any():
         return None
-    order = sorted_steps(path.taps)
-    taps = path.taps[order]
-    first, size = taps[0], taps[-1] - taps[0] + 1
-    whole = np.indices(tuple(size)).reshape(3, -1).T + first
-    if size[2] != channels or not np.array_equal(whole, taps):
+    first = taps[0]
+    rows, columns, depth = (int(size) for size in taps[-1] - first + 1)
+    whole = np.indices((rows, columns, depth)).reshape(3, -1).T + first
+    if depth != channels or not np.array_equal(whole, taps):
         return None
-    kernel: Ints = path.weights[0, order].astype(np.int64).reshape(*size, -1)
-    return kernel
+    return rows, columns, depth, path.weights.shape[2]
 
 
-def chosen(
-    kernel: Ints, image: tuple[int, int], operands: tuple[int, int], prices: Prices
+def worthwhile(shape: tuple[int, int, int, int], image: tuple[int, int], prices: Prices) -> list[tuple[int, int]]:
+    """Return the filterings of rows and of columns that take less than products as they are, the best first.
+
+    shape: of the kernel, as ``shape_of`` returns it. image: rows and columns of the output.
+    """
+    numbers, direct = range(len(FILTERINGS)), image[0] * image[1] * prod(shape) * prices.product
+    fitting = [(y, x) for y in numbers for x in numbers if (FILTERINGS[y].taps, FILTERINGS[x].taps) == shape[:2]]
+    taken = {(y, x): price(FILTERINGS[y], FILTERINGS[x], image, shape[2:], prices) for y, x in fitting}
+    return [kinds for kinds in sorted(taken, key=taken.__getitem__) if taken[kinds] < WORTH * direct]
+
+
+def exact_one(
+    worth: Sequence[tuple[int, int]], kernel: Ints, operands: tuple[int, int]
 ) -> tuple[tuple[int, int], NDArray[np.int32]] | None:
-    """Return the filterings of rows and of columns that take least, and the weights that they combine.
+    """Return the first filterings of rows and of columns that are exact, and the weights that they combine, or None.
 
-    None if no two are worth it and exact. image: rows and columns of the output. operands: the least and the largest.
+    kernel: weights (rows, columns, channels, outputs). operands: the least and the largest.
     """
     ends = kernel * operands[0], kernel * operands[1]
     largest, least = np.maximum(*ends).sum(axis=(0, 1, 2)).max(), np.minimum(*ends).sum(axis=(0, 1, 2)).min()
-    numbers = range(len(FILTERINGS))
-    fitting = [(y, x) for y in numbers for x in numbers if (FILTERINGS[y].taps, FILTERINGS[x].taps) == kernel.shape[:2]]
-    taken = {(y, x): price(FILTERINGS[y], FILTERINGS[x], image, kernel.shape[2:], prices) for y, x in fitting}
-    for kinds in sorted(taken, key=taken.__getitem__):
-        if taken[kinds] >= WORTH * image[0] * image[1] * kernel.size * prices.product:
-            break
+    for kinds in worth:
         one, other = (FILTERINGS[each] for each in kinds)
         if max(largest, -least) < 1 << (31 - odd_and_shift(one.scale * other.scale)[1]):
             weights = combined(one, other, kernel)

@@ -38,15 +38,22 @@ class Counts:
         return Counts(counting.new_counts(points, operation.channels), np.zeros((points, counting.BINS), np.int64))
 
     @staticmethod
-    def unset(operation: IntOperation) -> Counts:
-        """Return room for counters that nobody reads: most of it is never touched."""
-        points = len(operation.points)
-        shape = (points, counting.COLUMNS, operation.channels)
-        return Counts(np.empty(shape, np.int64), np.empty((points, counting.BINS), np.int64))
+    def of_run(operation: IntOperation, *, counted: bool) -> Counts:
+        """Return counters at rest for a run, those of ``unmet`` points unset; all are, if nobody reads what is counted.
 
-    def merge(self, other: Counts) -> None:
-        """Add another part of the run."""
-        counting.merge(self.counts, other.counts, 0)
+        What is unset is mostly never touched.
+        """
+        points, behind = len(operation.points), unmet(operation)
+        counts = np.empty((points, counting.COLUMNS, operation.channels), np.int64)
+        histograms = np.empty((points, counting.BINS), np.int64)
+        if counted:
+            counting.set_at_rest(counts[behind:])
+            histograms[:] = 0
+        return Counts(counts, histograms)
+
+    def merge(self, other: Counts, first: int = 0) -> None:
+        """Add another part of the run, from a point on."""
+        counting.merge(self.counts[first:], other.counts[first:], 0)
         self.histograms += other.histograms
         self.carried = True
 
@@ -235,10 +242,11 @@ class Ledger:
         if not operation.points:
             return
         if part.carried and operation.name not in self._met:
+            counting.set_at_rest(part.counts[: unmet(operation)])
             note_once(operation, part)
             self._met[operation.name] = part
         else:
-            self._of(operation).merge(part)
+            self._of(operation).merge(part, unmet(operation))
 
     def _of(self, operation: IntOperation) -> Counts:
         if operation.name not in self._met:
@@ -275,6 +283,12 @@ def begun(operation: IntOperation) -> Counts:
     fresh = Counts.of(operation)
     note_once(operation, fresh)
     return fresh
+
+
+def unmet(operation: IntOperation) -> int:
+    """Return how many of an operation's first points no run counts at, but only what made it: weights and biases."""
+    met = (number for number, point in enumerate(operation.points) if not point.once)
+    return next(met, len(operation.points))
 
 
 def note_once(operation: IntOperation, counts: Counts) -> None:

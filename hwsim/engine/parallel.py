@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from hwsim.engine.crew import Crew
-from hwsim.engine.ledger import Counts, Row, positions_of
+from hwsim.engine.ledger import Counts, Row, positions_of, unmet
 from hwsim.engine.operations import RUN
 from hwsim.engine.pace import Pace
 from hwsim.engine.processors import permitted
@@ -122,7 +122,7 @@ class Engine:
         counts = Counts(tallies[0].counts, tallies[0].histograms)
         for number, tally in enumerate(tallies):
             if number and tally.counted:
-                counts.merge(Counts(tally.counts, tally.histograms))
+                counts.merge(Counts(tally.counts, tally.histograms), unmet(one))
             self._keep(one.layer, tally)
         refuse_overflow(one, counts)
         return counts

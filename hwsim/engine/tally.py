@@ -38,7 +38,7 @@ class Tally:
         operation: IntOperation, first_sample: int, *, tier: int, trace: bool = False, counted: bool = True
     ) -> Tally:
         """Return counters at rest for an operation; of no meaning from the start, where they are not ``counted``."""
-        fresh = Counts.of(operation) if counted else Counts.unset(operation)
+        fresh = Counts.of_run(operation, counted=counted)
         index = {point.name: number for number, point in enumerate(operation.points)}
         return Tally(fresh.counts, fresh.histograms, index, first_sample, {} if trace else None, counted, tier)
 

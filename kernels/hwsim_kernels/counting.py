@@ -52,8 +52,13 @@ _AT_REST[[MAXIMUM, WIDE_MAXIMUM]] = -NEVER
 def new_counts(*shape: int) -> Counts:
     """Return counters at rest: (…, COLUMNS, channels) for ``shape`` (…, channels)."""
     counts = np.empty((*shape[:-1], COLUMNS, shape[-1]), np.int64)
-    counts[...] = _AT_REST
+    set_at_rest(counts)
     return counts
+
+
+def set_at_rest(counts: Counts) -> None:
+    """Let counters (…, COLUMNS, channels) have counted nothing."""
+    counts[...] = _AT_REST
 
 
 def enlarge(counts: Counts, shift: Ints) -> None:

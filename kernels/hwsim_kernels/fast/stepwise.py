@@ -382,12 +382,7 @@ def saturate_groups(
             wanted[batch] = not well
         if wanted[batch]:
             fit_groups(*factors, *state, seen.ctypes.data)
-    for slot in range(members.size):
-        c = members[slot]
-        if seen[0, slot] < low:
-            counts[MINIMUM, c] = min(counts[MINIMUM, c], np.int64(seen[0, slot]))
-        if seen[1, slot] > high:
-            counts[MAXIMUM, c] = max(counts[MAXIMUM, c], np.int64(seen[1, slot]))
+    note_range(members, seen, low, high, counts)
 
 
 @njit
@@ -429,6 +424,12 @@ def saturate_each(  # noqa: PLR0913  as the other ways
             further = (hit & ALL_PARTS if below or piece == 0 else 0) | (hit >> PARTS if above or piece == 0 else 0)
             if further:
                 range_each(*lists, *state, further, seen.ctypes.data)
+    note_range(members, seen, low, high, counts)
+
+
+@njit
+def note_range(members: Ints, seen: Words, low: Int, high: Int, counts: Ints) -> None:
+    """Note the ends of what was ``seen`` that lie outside of the limits."""
     for slot in range(members.size):
         c = members[slot]
         if seen[0, slot] < low:

@@ -208,7 +208,7 @@ def raise_of(weights: Ints) -> int:
     return fewer[0] if fewer else 0
 
 
-def signed_byte(values: NDArray[np.int32] | Ints) -> NDArray[np.int32] | Ints:
+def signed_byte(values: NDArray[Any]) -> NDArray[Any]:
     """Return the lowest signed byte of each value: the digit d, -128 <= d < 128, with value = d mod 256."""
     return ((values + 128) & 255) - 128
 

@@ -242,7 +242,6 @@ class Ledger:
         if not operation.points:
             return
         if part.carried and operation.name not in self._met:
-            counting.set_at_rest(part.counts[: unmet(operation)])
             note_once(operation, part)
             self._met[operation.name] = part
         else:
@@ -292,11 +291,13 @@ def unmet(operation: IntOperation) -> int:
 
 
 def note_once(operation: IntOperation, counts: Counts) -> None:
-    """Add what weights and biases lost once to counters of runs, which count nothing there."""
-    if isinstance(operation, ConstantCodes | MultiplyAccumulate | SlopedSum):
-        for index, point in enumerate(operation.points):
-            if point.once:
-                counting.merge(counts.counts[index : index + 1], operation.initial[index : index + 1], 0)
+    """Write what weights and biases lost once where runs count nothing, whatever stands there."""
+    for index, point in enumerate(operation.points):
+        if point.once:
+            place = slice(index, index + 1)
+            counting.set_at_rest(counts.counts[place])
+            if isinstance(operation, ConstantCodes | MultiplyAccumulate | SlopedSum):
+                counting.merge(counts.counts[place], operation.initial[place], 0)
 
 
 def positions_of(operation: IntOperation) -> int:

@@ -3,7 +3,8 @@
 A magnitude of j bits, none of 0, becomes a word of which bit j - 1 alone is set. Each bit of the words is counted on
 its own, in *planes*: vectors of which the first holds the ones of all counts, the next the twos, and so on. Full adders
 make two planes of three, and so many vectors go through few instructions before a plane of many is added to those that
-are kept. Words of 16 bits are counted two at a time, side by side.
+are kept. Short values share a lane, two or four of them; their words are in reverse, since that is how the highest bit
+is found in few instructions: of a number in reverse it is the lowest.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hwsim_kernels.fast.ir import (
     F32,
     HOST,
     I1,
+    I8,
     I16,
     I32,
     I64,
@@ -39,8 +41,8 @@ from hwsim_kernels.fast.ir import (
 )
 from hwsim_kernels.fast.memory import LINE
 
-PLANES = 11
-"""Planes that are kept: one bit of a lane can be counted 2047 times."""
+PLANES = {1: 10, 2: 9, 4: 8}
+"""Planes that are kept, by how many values share a lane: enough for the words of a block of 256 rows and 32 columns."""
 
 PLACES = 16
 """Planes that there are when lanes are folded into one, at most: a multiple of what makes a machine's integer."""
@@ -48,11 +50,14 @@ PLACES = 16
 MANY = 16
 """Vectors that are added up before the planes that are kept take what is more; a power of two."""
 
-MOST = ((1 << PLANES) - 1) // MANY * MANY
-"""Words of a lane that can be counted at a time."""
+MOST = ((1 << PLANES[1]) - 1) // MANY * MANY
+"""Words that can be counted at a time: planes hold them, and of those that are shared more values than this."""
 
-HALF_BINS = 17
-"""So many bins at most are of words of 16 bits."""
+HALF_BINS = 16
+"""So many bins at most are of magnitudes below 2**15: two values share a lane."""
+
+QUARTER_BINS = 9
+"""So many bins at most are of magnitudes below 2**8: four values share a lane."""
 
 EXACT_BINS = 25
 """So many bins at most are of magnitudes that float32 holds."""
@@ -63,8 +68,11 @@ def word(builder: Builder, value: Value, *, exact: bool) -> Value:
     kind = value.type
     bits = kind.element.width
     if bits == 64 or "avx512cd" in HOST:
-        size = magnitude(builder, value)
-        zeros = call(builder, f"llvm.ctlz.v{kind.count}i{bits}", kind, [size, ir.Constant(I1, 0)])
+        zeros = call(builder, f"llvm.ctlz.v{kind.count}i{bits}", kind, [magnitude(builder, value), ir.Constant(I1, 0)])
+        if "avx512cd" in HOST:
+            # LLVM's own shift by all bits, of 0, has no meaning; the processor's gives 0
+            shifted = f"llvm.x86.avx512.psrlv.{'q' if bits == 64 else 'd'}.512"
+            return call(builder, shifted, kind, [constant(kind, 1 << (bits - 1)), zeros])
         return builder.lshr(constant(kind, 1 << (bits - 2)), builder.sub(zeros, constant(kind, 1)))
     # no instruction counts zeros: the exponent of a float does, of one that cannot be rounded up to the next
     if not exact:
@@ -73,6 +81,28 @@ def word(builder: Builder, value: Value, *, exact: bool) -> Value:
     real = builder.bitcast(builder.sitofp(value, vector(F32, kind.count)), kind)
     power = builder.bitcast(builder.and_(real, constant(kind, 0xFF << 23)), vector(F32, kind.count))
     return builder.fptosi(power, kind)
+
+
+def short_magnitudes(builder: Builder, lines: Sequence[Value], offset: Value) -> Value:
+    """Return the magnitudes of two or four lines of 32-bit lanes less an ``offset`` (lanes of 16 bits), side by side.
+
+    They are below 2**15, of four lines below 2**8.
+    """
+    halves: list[Value] = []
+    for low, high in zip(lines[::2], lines[1::2], strict=True):
+        both = builder.or_(builder.and_(low, constant(low.type, 0xFFFF)), builder.shl(high, constant(high.type, 16)))
+        halves.append(magnitude(builder, builder.sub(builder.bitcast(both, offset.type), offset)))
+    if len(halves) == 1:
+        return halves[0]
+    joined = builder.or_(halves[0], builder.shl(halves[1], constant(offset.type, 8)))
+    return builder.bitcast(joined, vector(I8, 2 * offset.type.count))
+
+
+def reversed_word(builder: Builder, size: Value) -> Value:
+    """Return the highest bits of magnitudes in lanes of 8 or 16 bits, in reverse."""
+    kind = size.type
+    mirrored = call(builder, f"llvm.bitreverse.v{kind.count}i{kind.element.width}", kind, [size])
+    return builder.and_(mirrored, builder.sub(constant(kind, 0), mirrored))
 
 
 def magnitude(builder: Builder, value: Value) -> Value:
@@ -125,8 +155,10 @@ def folded(builder: Builder, planes: Sequence[Value]) -> list[Value]:
     return [*sums, carry]
 
 
-def note_planes(builder: Builder, planes: Sequence[Value], values: Value, bins: Value, histogram: Value) -> None:
-    """Add what planes have counted of so many values to the ``bins`` integers at an address."""
+def note_planes(
+    builder: Builder, planes: Sequence[Value], values: Value, bins: Value, histogram: Value, *, mirrored: bool = False
+) -> None:
+    """Add what planes have counted of so many values to the ``bins`` integers at an address; mirrored: in reverse."""
     while planes[0].type.count > 1:
         planes = folded(builder, planes)
     element = planes[0].type.element
@@ -136,7 +168,10 @@ def note_planes(builder: Builder, planes: Sequence[Value], values: Value, bins: 
         side = builder.insert_element(side, word, ir.Constant(I32, place))
     with loop(builder, bins, [ir.Constant(I64, 0)]) as (number, held, leave, last):
         # no bit stands for 0
-        bit = builder.lshr(builder.shl(ir.Constant(I64, 1), number), ir.Constant(I64, 1))
+        if mirrored:
+            bit = builder.lshr(ir.Constant(I64, 1 << element.width), number)
+        else:
+            bit = builder.lshr(builder.shl(ir.Constant(I64, 1), number), ir.Constant(I64, 1))
         bit = bit if element == I64 else builder.trunc(bit, element)
         # one bit of all planes side by side is a number
         has = builder.icmp_unsigned("!=", builder.and_(side, splat(builder, bit, PLACES)), constant(side.type, 0))
@@ -151,36 +186,32 @@ def note(builder: Builder, count: Value, address: Value) -> None:
     store(builder, builder.add(load(builder, I64, address), count), address)
 
 
-def _lengths(many: int, width: int, *, exact: bool = False, halves: bool = False) -> Any:
+def _lengths(many: int, width: int = 32, *, share: int = 1, exact: bool = False) -> Any:
     """Return an intrinsic that counts the bits of ``groups`` times ``many`` words, up to ``bins - 1`` bits each.
 
-    Words are vectors, lines of the cache, of values of ``width`` bits; or, in ``halves``, of two lines of them.
-    ``exact``: see ``word``.
+    Words are vectors, lines of the cache, of values of ``width`` bits; or of so many that ``share`` a lane. ``exact``:
+    see ``word``.
     """
     element = ir.IntType(width)
     lanes = 8 * LINE // width
     kind = vector(element, lanes)
-    lines = 2 if halves else 1
+    counted = vector(ir.IntType(width // share), lanes * share)
 
     def build(builder: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> None:
-        taken = splat(builder, offset if width == 64 else builder.trunc(offset, element), lanes)
-        with loop(builder, groups, [constant(kind, 0)] * PLANES) as (group, held, leave, planes):
-            place = at(builder, values, builder.mul(group, ir.Constant(I64, lines * LINE * many)))
-
-            def line_at(number: int, place: Any = place) -> Any:
-                value = builder.sub(load(builder, kind, at(builder, place, LINE * number)), taken)
-                return word(builder, value, exact=exact)
+        one = I16 if share > 1 else element
+        taken = splat(builder, offset if width == 64 else builder.trunc(offset, one), 8 * LINE // one.width)
+        with loop(builder, groups, [constant(counted, 0)] * PLANES[share]) as (group, held, leave, planes):
+            place = at(builder, values, builder.mul(group, ir.Constant(I64, share * LINE * many)))
 
             def word_at(number: int) -> Any:
-                if not halves:
-                    return line_at(number)
-                upper = builder.shl(line_at(2 * number + 1), constant(kind, width // 2))
-                return builder.or_(line_at(2 * number), upper)
+                lines = [load(builder, kind, at(builder, place, LINE * (share * number + i))) for i in range(share)]
+                if share > 1:
+                    return reversed_word(builder, short_magnitudes(builder, lines, taken))
+                return word(builder, builder.sub(lines[0], taken), exact=exact)
 
             leave(added_many(builder, held, word_at, many))
-        if halves:
-            planes = [builder.bitcast(plane, vector(I16, 2 * lanes)) for plane in planes]
-        note_planes(builder, planes, builder.mul(groups, ir.Constant(I64, lines * lanes * many)), bins, histogram)
+        values = builder.mul(groups, ir.Constant(I64, share * lanes * many))
+        note_planes(builder, planes, values, bins, histogram, mirrored=share > 1)
 
     @machine_code
     def run(context: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> Any:
@@ -193,8 +224,8 @@ def _lengths(many: int, width: int, *, exact: bool = False, halves: bool = False
     return run
 
 
-_many, _one = _lengths(MANY, 32), _lengths(1, 32)
-_many_exact, _many_halves = _lengths(MANY, 32, exact=True), _lengths(MANY, 32, exact=True, halves=True)
+_many, _one, _many_exact = _lengths(MANY), _lengths(1), _lengths(MANY, exact=True)
+_many_halves, _many_quarters = _lengths(MANY, share=2), _lengths(MANY, share=4)
 _many_wide, _one_wide = _lengths(MANY, 64), _lengths(1, 64)
 
 
@@ -206,15 +237,18 @@ def bit_lengths(values: NDArray[np.int32] | Ints, offset: Int, bins: Int, histog
     """
     wide = values.itemsize > 4
     vectors = values.size * values.itemsize // LINE
-    halves = bins <= HALF_BINS and not wide
-    lines: Int = np.int64(2) if halves else np.int64(1)
+    share: Int = np.int64(1)
+    if not wide and bins <= HALF_BINS:
+        share = np.int64(4 if bins <= QUARTER_BINS else 2)
     done: Int = np.int64(0)
     while done < vectors:
         place, left = values.ctypes.data + LINE * done, vectors - done
-        many = left >= MANY * lines
+        while share > 1 and left < MANY * share:
+            share //= 2
+        many = left >= MANY
         if many:
-            groups = min(left // (MANY * lines), MOST // MANY)
-            done += groups * MANY * lines
+            groups = min(left, MOST) // (MANY * share)
+            done += groups * MANY * share
         else:
             groups = min(left, MOST)
             done += groups
@@ -224,7 +258,9 @@ def bit_lengths(values: NDArray[np.int32] | Ints, offset: Int, bins: Int, histog
             _one_wide(place, groups, offset, bins, histogram.ctypes.data)
         elif not many:
             _one(place, groups, offset, bins, histogram.ctypes.data)
-        elif halves:
+        elif share == 4:
+            _many_quarters(place, groups, offset, bins, histogram.ctypes.data)
+        elif share == 2:
             _many_halves(place, groups, offset, bins, histogram.ctypes.data)
         elif bins <= EXACT_BINS:
             _many_exact(place, groups, offset, bins, histogram.ctypes.data)

@@ -13,15 +13,29 @@ from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.strips import FIRST, LARGEST, LEAST, Values
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, highest, lowest
 from hwsim_kernels.register import fitted
-from hwsim_kernels.wide import narrow, widen
+from hwsim_kernels.wide import narrow, widen, word_length
 
 
 @njit
 def look_at(values: Values, parameters: Ints, counters: Ints, bins: Int, offset: Int, histogram: Ints) -> None:
     """Move values, note their range, and in ``histogram``, unless that is empty, the bits of values less ``offset``."""
     strips.look(values, parameters, counters)
-    if histogram.size > 0:
-        bit_lengths(values, offset, bins, histogram)
+    count_lengths(values, counters, offset, bins, histogram)
+
+
+@njit
+def count_lengths(values: Values, counters: Ints, offset: Int, bins: Int, histogram: Ints) -> None:
+    """Note in ``histogram``, unless that is empty, the bits of values less ``offset``, whose range is in counters.
+
+    It mostly shows that values have fewer bits than is proved, and those take less.
+    """
+    if histogram.size == 0:
+        return
+    low, high = np.int64(NEVER), np.int64(-NEVER)
+    for c in range(counters.shape[1]):
+        low, high = min(low, counters[LEAST, c]), max(high, counters[LARGEST, c])
+    needed = word_length(max(abs(low - offset), abs(high - offset))) + 1
+    bit_lengths(values, offset, min(bins, needed), histogram)
 
 
 @njit
@@ -81,8 +95,7 @@ def scale_and_fit_block(
     for c in range(here.shape[1]):
         here[LEAST, c], own[LEAST, c] = own[LEAST, c], here[LEAST, c]
         here[LARGEST, c], own[LARGEST, c] = own[LARGEST, c], here[LARGEST, c]
-    if histogram.size > 0:
-        bit_lengths(values, offset, bins, histogram)
+    count_lengths(values, here, offset, bins, histogram)
     settle(values, limits, field, key, counted, own, here, counts)
 
 

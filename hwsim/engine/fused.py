@@ -81,16 +81,11 @@ class Fused:
         low, high = self.points[index].bound or (-NARROW, NARROW)
         return max(-low, high)
 
-    def look(self, name: str, bound: int | None = None, added: Ints | None = None) -> None:
-        """Look at exact sums after ``added`` (columns,) came to them.
-
-        ``bound`` is of their magnitude, by default what the point has.
-        """
-        index, parameters = self.index(name), strips.moves(self.columns)
-        if added is not None:
-            parameters[strips.ADD] = added
+    def look(self, name: str, bound: int | None = None) -> None:
+        """Look at exact sums; ``bound`` is of their magnitude, by default what the point has."""
+        index = self.index(name)
         most = self.most(index) if bound is None else bound
-        self.append(passage.LOOK, parameters, index, bins=most.bit_length() + 1)
+        self.append(passage.LOOK, strips.moves(self.columns), index, bins=most.bit_length() + 1)
 
     def divide(self, sums: str, name: str, mode: int) -> None:
         """Divide each row of what stands at the point ``sums`` by a number of its own."""
@@ -131,6 +126,16 @@ class Fused:
         self.move(pending, width)
         return strips.moves(self.columns, width)
 
+    def limit(self, pending: Ints) -> None:
+        """Let a move be a step of its own, and leave nothing of it, if it has limits."""
+        move, still = slice(strips.LEFT + 1), strips.moves(self.columns)
+        limits = [strips.LOW, strips.HIGH]
+        if not np.array_equal(pending[limits], still[limits]):
+            own = still.copy()
+            own[move] = pending[move]
+            self.move(own)
+            pending[move] = still[move]
+
     def scale(self, step: ScaleFixed, pending: Ints) -> None:
         """Add a scaling behind a move."""
         left = pending[strips.LEFT, : self.channels]
@@ -146,7 +151,10 @@ class Fused:
         if step.negatives_only:
             kind = passage.SCALE_NEGATIVES
         elif strips.half_up(pending, self.channels):
-            kind = passage.SCALE_SHORTLY if strips.short(pending, self.most(index)) else passage.SCALE_HALF_UP
+            kind = passage.SCALE_HALF_UP
+            if strips.short(pending, self.most(index)):
+                kind = passage.SCALE_SHORTLY
+                self.limit(pending)
         self.append(kind, pending, index)
 
     def fit(self, step: FitTo, pending: Ints) -> None:

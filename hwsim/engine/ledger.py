@@ -236,21 +236,27 @@ class Ledger:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._met: dict[str, Counts] = {}
+        self._whole: set[str] = set()
 
     def merge(self, operation: IntOperation, part: Counts) -> None:
         """Add what a part of the data did to one operation; ``part`` is the ledger's from then on."""
         if not operation.points:
             return
-        if part.carried and operation.name not in self._met:
-            note_once(operation, part)
+        if operation.name in self._met:
+            self._met[operation.name].merge(part, unmet(operation))
+        elif part.carried:
             self._met[operation.name] = part
         else:
-            self._of(operation).merge(part, unmet(operation))
+            self._met[operation.name] = Counts.of(operation)
+            self._met[operation.name].merge(part, unmet(operation))
 
     def _of(self, operation: IntOperation) -> Counts:
-        if operation.name not in self._met:
-            self._met[operation.name] = begun(operation)
-        return self._met[operation.name]
+        """Return the counters of an operation, whole: only who reads them asks what weights and biases lost once."""
+        known = self._met.setdefault(operation.name, Counts.of(operation))
+        if operation.name not in self._whole:
+            note_once(operation, known)
+            self._whole.add(operation.name)
+        return known
 
     @property
     def parts(self) -> dict[str, Counts]:
@@ -275,13 +281,6 @@ class Ledger:
         )
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def begun(operation: IntOperation) -> Counts:
-    """Return the counters of an operation before any run, with what its weights and biases lost once."""
-    fresh = Counts.of(operation)
-    note_once(operation, fresh)
-    return fresh
 
 
 def unmet(operation: IntOperation) -> int:

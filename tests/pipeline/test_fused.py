@@ -1,4 +1,4 @@
-"""A shift to the left that the scaling behind it undoes on its way: values and counters as one after another has."""
+"""Moves that the step behind them does on its way, or not: values and counters as one after another has."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hwsim.engine.operations.lanes import NO_DRAWS, panel_lanes
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.formats import Rounding
-from hwsim.program.records import AddConstant, Point, ScaleFixed, ShiftLeft
+from hwsim.program.records import AddConstant, ClipHigh, ClipLow, FitTo, Point, ScaleFixed, ShiftLeft, Step
 from hwsim_kernels import counting
 from hwsim_kernels.fast.layers import layer_of_codes
-from hwsim_kernels.fast.passage import MOVE, fold
+from hwsim_kernels.fast.passage import FIT, MOVE, SCALE_SHORTLY, fold
 
 pytestmark = [compiled]
 
@@ -26,10 +26,11 @@ CHANNELS = 3
 GUARDS = (0, 1, 2, 5)
 
 
-def new_tally() -> Tally:
-    """Return counters of one point."""
-    counts, histograms = counting.new_counts(1, CHANNELS), np.zeros((1, counting.BINS), np.int64)
-    return Tally(counts, histograms, {"scale": 0}, 0)
+def new_tally(*names: str) -> Tally:
+    """Return counters of points."""
+    many = len(names)
+    counts, histograms = counting.new_counts(many, CHANNELS), np.zeros((many, counting.BINS), np.int64)
+    return Tally(counts, histograms, {name: number for number, name in enumerate(names)}, 0)
 
 
 @pytest.mark.parametrize("mode", STEADY)
@@ -52,16 +53,49 @@ def test_shifts_that_a_scaling_undoes(mode: str, negatives_only: bool, left: lis
                 negatives_only=negatives_only,
             ),
         ]
-        plain = new_tally()
+        plain = new_tally("scale")
         values = codes[None].astype(np.int64)
         run_steps(steps, values, NO_DRAWS, 1, plain)
         fused = Fused(points, CHANNELS, 16)
         assert fused.steps(steps)
         undone = not negatives_only and all(one > other for one, other in zip(right, left, strict=True))
         assert (MOVE not in fused.kinds) == (undone or not any(left))
-        lanes, fast = fused.done(), new_tally()
+        lanes, fast = fused.done(), new_tally("scale")
         counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int32)
         layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
         fold(lanes, counted, len(codes))
         assert np.array_equal(out, values[0])
         assert np.array_equal(fast.counts, plain.counts)
+
+
+@pytest.mark.parametrize("limits", [(), (ClipLow,), (ClipHigh,), (ClipLow, ClipHigh)])
+@pytest.mark.parametrize("added", [0, -7])
+def test_limits_before_a_scaling_that_has_none(limits: tuple[type[ClipLow] | type[ClipHigh], ...], added: int) -> None:
+    unit = np.ones(CHANNELS)
+    points = Point(name="scale", unit=unit, bound=(-500, 500)), Point(name="out", unit=unit, bound=(-500, 500))
+    codes = np.repeat(CODES[:, None], CHANNELS, axis=1)
+    ends = {ClipLow: np.array([-100, -3, 0]), ClipHigh: np.array([90, 4, 0])}
+    steps: list[Step] = [
+        AddConstant(constant=np.array([added, added, added])),
+        *(one(limit=ends[one]) for one in limits),
+        ScaleFixed(
+            point="scale",
+            multiplier=np.array([3 << 14, 45000, 1 << 15]),
+            shift=np.array([14, 15, 16]),
+            rounding=Rounding("half_up"),
+        ),
+        FitTo(point="out", field=np.array([8, 1, 0, 0]), histogram=True, offset=-5),
+    ]
+    plain = new_tally("scale", "out")
+    values = codes[None].astype(np.int64)
+    run_steps(steps, values, NO_DRAWS, 1, plain)
+    fused = Fused(points, CHANNELS, 16)
+    assert fused.steps(steps)
+    assert fused.kinds == [*[MOVE] * bool(limits), SCALE_SHORTLY, FIT]
+    lanes, fast = fused.done(), new_tally("scale", "out")
+    counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int8)
+    layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
+    fold(lanes, counted, len(codes))
+    assert np.array_equal(out, values[0])
+    assert np.array_equal(fast.counts, plain.counts)
+    assert np.array_equal(fast.histograms, plain.histograms)

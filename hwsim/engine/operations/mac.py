@@ -44,7 +44,7 @@ def multiply_accumulate(one: MultiplyAccumulate, inputs: Sequence[Array], tally:
             one,
             layer.columns,
             lambda fused: see_sums(one, fused, layer),
-            kind=(codes.dtype, tally.tier),  # what is added to sums depends on how they are formed
+            kind=(codes.dtype, tally.tier),  # how sums are formed depends on both
             wide=layer.start.itemsize > 4,
         )
     )
@@ -64,7 +64,7 @@ def see_sums(one: MultiplyAccumulate, fused: Fused, layer: Prepared) -> bool:
     if not one.narrow:
         return see_widely(fused, one, stage_points(one)[-1].name)
     # unsaturated, sums can go beyond the bound of the stage
-    fused.look(stage_points(one)[-1].name, MOST_SUM if layer.saturation.fits.size else None, layer.added)
+    fused.look(stage_points(one)[-1].name, MOST_SUM if layer.saturation.fits.size else None)
     return fused.steps(one.steps)
 
 

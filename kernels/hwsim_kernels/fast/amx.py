@@ -16,7 +16,6 @@ from hwsim_kernels.fast.ir import (
     VOID,
     at,
     call,
-    constant,
     ir,
     load,
     loop,
@@ -73,15 +72,17 @@ def _dot(instruction: str) -> Any:
         b: Any,
         b_stride: Any,
         depth: Any,
+        begin: Any,
+        begin_stride: Any,
         sums: Any,
         sums_stride: Any,
-        fresh: Any,
     ) -> Any:
         """Form the products of 32 rows of bytes and 32 columns of bytes as 32-bit sums, which wrap.
 
         a: address of the rows, ``a_stride`` bytes apart. b: address of the first of two panels (see ``packing``),
-        ``b_stride`` bytes apart. depth: steps / 64. sums: address of 32 x 32 sums, ``sums_stride`` bytes from row to
-        row; unless ``fresh``, the products are added to what is there.
+        ``b_stride`` bytes apart. depth: steps / 64. begin: address of what the sums begin with, ``begin_stride`` bytes
+        from row to row: 0, where it is the same for all, or the sums themselves. sums: address of 32 x 32 sums,
+        ``sums_stride`` bytes from row to row.
         """
 
         def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -91,7 +92,7 @@ def _dot(instruction: str) -> Any:
                 _spell(builder, (instruction[-3] == "s", instruction[-2] == "s"), *arguments)
             return target.get_dummy_value()
 
-        return types.void(*[types.intp] * 8), build
+        return types.void(*[types.intp] * 9), build
 
     return dot
 
@@ -104,22 +105,17 @@ def _build(
     b: Any,
     b_stride: Any,
     depth: Any,
+    begin: Any,
+    begin_stride: Any,
     sums: Any,
     stride: Any,
-    fresh: Any,
 ) -> None:
-    quarters = _quarters(builder, sums, stride)
-    with builder.if_else(builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))) as (begin, go_on):
-        with begin:
-            for number in range(4):
-                call(builder, "llvm.x86.tilezero", VOID, [_tile(number)])
-        with go_on:
-            for number, address in enumerate(quarters):
-                _read(builder, number, address, stride)
+    for number, address in enumerate(_quarters(builder, begin, begin_stride)):
+        _read(builder, number, address, begin_stride)
     with loop(builder, depth, []) as (index, _, leave, _result):
         _multiply(builder, instruction, a, a_stride, b, b_stride, index)
         leave([])
-    for number, address in enumerate(quarters):
+    for number, address in enumerate(_quarters(builder, sums, stride)):
         call(builder, "llvm.x86.tilestored64", VOID, [_tile(number), builder.inttoptr(address, ADDRESS), stride])
 
 
@@ -158,20 +154,19 @@ def _spell(
     b: Any,
     b_stride: Any,
     depth: Any,
+    begin: Any,
+    begin_stride: Any,
     sums: Any,
     stride: Any,
-    fresh: Any,
 ) -> None:
     """Do without tiles what ``_build`` does."""
-    begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
     fours = builder.mul(depth, ir.Constant(I64, TILE_BYTES // 4))
     with loop(builder, ir.Constant(I64, 2 * TILE_ROWS), []) as (row, _, leave_row, _result):
-        mine, into = (at(builder, one, builder.mul(row, step)) for one, step in ((a, a_stride), (sums, stride)))
-        places = [at(builder, into, TILE_BYTES * column) for column in (0, 1)]
-        first = [
-            builder.select(begins, constant(instructions.SUMS, 0), load(builder, instructions.SUMS, one))
-            for one in places
-        ]
+        mine, source, into = (
+            at(builder, one, builder.mul(row, step))
+            for one, step in ((a, a_stride), (begin, begin_stride), (sums, stride))
+        )
+        first = [load(builder, instructions.SUMS, at(builder, source, TILE_BYTES * column)) for column in (0, 1)]
         with loop(builder, fours, first) as (index, held, leave, last):
             along, down = builder.mul(index, ir.Constant(I64, 4)), builder.mul(index, ir.Constant(I64, TILE_BYTES))
             units = splat(builder, load(builder, I32, at(builder, mine, along)), instructions.LANES)
@@ -184,8 +179,8 @@ def _spell(
                     for total, panel in zip(held, panels, strict=True)
                 ]
             )
-        for value, place in zip(last, places, strict=True):
-            store(builder, value, place)
+        for column, value in enumerate(last):
+            store(builder, value, at(builder, into, TILE_BYTES * column))
         leave_row([])
 
 

@@ -26,12 +26,12 @@ from hwsim_kernels.fast.layers import (
 from hwsim_kernels.fast.looks import TILE
 from hwsim_kernels.fast.memory import unset, zeros
 from hwsim_kernels.fast.packing import BYTES, ELEMENTS, KERNELS, PANEL, SHORTS, Layout, layout, signed_byte
-from hwsim_kernels.fast.passage import LOOK, MOVE, Steps, Tally
+from hwsim_kernels.fast.passage import LOOK, Steps, Tally
 from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom
-from hwsim_kernels.fast.strips import ADD, COUNTERS, PARAMETERS, counters, moves
+from hwsim_kernels.fast.strips import COUNTERS, PARAMETERS, counters, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
 from hwsim_kernels.fast.tiling import Tiling, tile_room, tiling
 from hwsim_kernels.fast.words import ROWS, STATE, WIDTH
@@ -49,9 +49,9 @@ class Prepared(NamedTuple):
     """How the sums of a layer are formed for codes of one type.
 
     ``layout`` is None for depthwise convolutions; ``by_step`` (steps, columns) are their weights, or ``parts_of`` them,
-    (2 * steps, columns), where sums need 64 bits. ``columns``: channels with what fills up the last lanes. ``start``
-    (columns,): what sums begin with, int32 or int64 as they are; ``added`` (columns,): what the step that looks at them
-    adds. ``rows``: of a block. ``tiling``: of a convolution that is filtered.
+    (2 * steps, columns), where sums need 64 bits. ``columns``: channels with what fills up the last lanes. ``start``:
+    what sums begin with, int32 or int64 as they are, for all columns of pairs of panels. ``rows``: of a block.
+    ``tiling``: of a convolution that is filtered.
     """
 
     path: Datapath
@@ -61,7 +61,6 @@ class Prepared(NamedTuple):
     columns: int
     rows: int
     start: Array
-    added: Ints
     by_step: NDArray[np.int32]
     tiling: Tiling | None = None
 
@@ -103,7 +102,6 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
                 columns=width,
                 rows=block_rows(width, steps),
                 start=padded(path.start - path.zero_point * totals, width, np.int64 if wide else np.int32),
-                added=np.zeros(width, np.int64),
                 by_step=parts.astype(np.int32),
             )
     form = layout(tier, kind, view, path)
@@ -123,8 +121,7 @@ def prepare(path: Datapath, kind: np.dtype[Any], view: tuple[int, int, int], tie
         window=window,
         columns=width,
         rows=many if path.exact else min(many, 256),
-        start=padded(form.start, width, np.int64) if form.wide else np.zeros(width, np.int32),
-        added=np.zeros(width, np.int64) if form.wide else padded(form.start, width, np.int32).astype(np.int64),
+        start=padded(form.start, -(-width // PAIR) * PAIR, np.int64 if form.wide else np.int32),
         by_step=np.zeros((0, 0), np.int32),
         tiling=tiles,
     )
@@ -250,10 +247,10 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
     if how.fits.size:
         saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, out)
     elif prepared.tiling is not None:
-        filtered_layer(units, prepared.tiling, tile_room(prepared.tiling), steps, tally, out)
+        filtered_layer(units, prepared.tiling, prepared.start, tile_room(prepared.tiling), steps, tally, out)
     elif by_panels(form, len(path.weights)):
         own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
-        layer_of_panels(units, form, window, tile_configuration(), own, steps, tally, out)
+        layer_of_panels(units, form, prepared.start, window, tile_configuration(), own, steps, tally, out)
     elif form.kernel >= BYTES:
         settings = tile_configuration()
         layer_of_bytes(units, form, prepared.start, window, settings, room(prepared), steps, tally, out)
@@ -277,26 +274,22 @@ def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:
             sums_of_bytes(*layer, tile_configuration(), own, out)
         else:
             sums_of_lanes(*layer, own, out)
-        if prepared.added.any():
-            out += prepared.added.astype(out.dtype)
         return
-    looks = int(saturates or prepared.added.any())
-    shape = (looks, PARAMETERS, prepared.columns)
+    shape = (saturates, PARAMETERS, prepared.columns)
     steps = Steps(
-        kinds=np.full(looks, LOOK if saturates else MOVE, np.int64),
+        kinds=np.full(saturates, LOOK, np.int64),
         parameters=np.zeros(shape, np.int64),
         limits=np.zeros(shape, np.int64),
-        fields=np.zeros((looks, 4), np.int64),
-        points=np.zeros(looks, np.int64),
-        bins=np.zeros(looks, np.int64),
-        offsets=np.zeros(looks, np.int64),
+        fields=np.zeros((saturates, 4), np.int64),
+        points=np.zeros(saturates, np.int64),
+        bins=np.zeros(saturates, np.int64),
+        offsets=np.zeros(saturates, np.int64),
         fits=np.zeros((1, 2), np.int64),
     )
     steps.parameters[:] = moves(prepared.columns)
-    steps.parameters[:, ADD] = prepared.added
     here = counters(prepared.columns)
     tally = Tally(
-        counters=np.stack([here] * looks) if looks else np.zeros((0, COUNTERS, 0), np.int64),
+        counters=np.stack([here] * saturates) if saturates else np.zeros((0, COUNTERS, 0), np.int64),
         here=here,
         counts=new_counts(1, prepared.path.channels),
         histograms=np.zeros((1, BINS), np.int64),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import types
 
 from hwsim_kernels.fast import instructions, pairs
@@ -40,6 +41,9 @@ AHEAD = 4
 
 ACROSS = 32 if "avx512f" in HOST else 16
 """Columns of 32-bit sums, twice those of 64 bits, that they are wide: with half as many registers, half as wide."""
+
+NOTHING = np.zeros(32, np.int32)
+"""What 32-bit sums of two panels begin with that begin with nothing."""
 
 
 class Factors(NamedTuple):
@@ -75,9 +79,10 @@ def _dot(factors: Factors, rows: int, ahead: int = AHEAD, *, built: bool = True)
         b: Any,
         b_stride: Any,
         depth: Any,
+        begin: Any,
+        begin_stride: Any,
         sums: Any,
         sums_stride: Any,
-        fresh: Any,
     ) -> Any:
         """Do what ``amx.dot_us`` does, with operands in lanes, and depth = elements of a row."""
 
@@ -86,7 +91,7 @@ def _dot(factors: Factors, rows: int, ahead: int = AHEAD, *, built: bool = True)
                 generate(builder, *arguments)
             return target.get_dummy_value()
 
-        return types.void(*[types.intp] * 8), build
+        return types.void(*[types.intp] * 9), build
 
     def generate(
         builder: Any,
@@ -95,23 +100,23 @@ def _dot(factors: Factors, rows: int, ahead: int = AHEAD, *, built: bool = True)
         b: Any,
         b_stride: Any,
         depth: Any,
+        begin: Any,
+        begin_stride: Any,
         sums: Any,
         stride: Any,
-        fresh: Any,
     ) -> None:
-        begins = builder.icmp_signed("!=", fresh, ir.Constant(I64, 0))
         for left in range(0, 32, columns):
             panels = [
                 at(builder, b if column < 16 else at(builder, b, b_stride), column % 16 * size)
                 for column in range(left, left + columns, factors.many)
             ]
             for top in range(0, rows, ahead):
-                tile(builder, (a, a_stride), panels, depth, (sums, stride), (top, left), begins)
+                tile(builder, (a, a_stride), panels, depth, ((begin, begin_stride), (sums, stride)), (top, left))
 
     def tile(
-        builder: Any, a: tuple[Any, Any], panels: list[Any], depth: Any, sums: tuple[Any, Any], corner: Any, begins: Any
+        builder: Any, a: tuple[Any, Any], panels: list[Any], depth: Any, ends: tuple[Any, Any], corner: tuple[int, int]
     ) -> None:
-        """Form the sums of ``ahead`` rows and ``columns`` columns from a corner on."""
+        """Form the sums of ``ahead`` rows and ``columns`` columns from a corner on; ends: where they begin, and go."""
         top, left = corner
         numbers = range(top, top + ahead)
         starts = [at(builder, a[0], builder.mul(a[1], ir.Constant(I64, row))) for row in numbers]
@@ -127,10 +132,16 @@ def _dot(factors: Factors, rows: int, ahead: int = AHEAD, *, built: bool = True)
             leave(made)
         for number, value in enumerate(last):
             row, column = divmod(number, len(panels))
-            offset = builder.mul(sums[1], ir.Constant(I64, top + row))
-            place = at(builder, at(builder, sums[0], offset), (left + column * factors.many) * step)
-            before = builder.select(begins, constant(integers, 0), load(builder, integers, place))
-            store(builder, builder.add(before, factors.whole(builder, value)), place)
+            source, target = (
+                at(
+                    builder,
+                    at(builder, base, builder.mul(stride, ir.Constant(I64, top + row))),
+                    (left + column * factors.many) * step,
+                )
+                for base, stride in ends
+            )
+            whole = factors.whole(builder, value)
+            store(builder, builder.add(load(builder, integers, source), whole), target)
 
     return dot
 

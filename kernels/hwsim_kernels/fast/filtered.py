@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int
 from hwsim_kernels.fast.combinations import combine_operands, combine_products
+from hwsim_kernels.fast.dots import NOTHING
 from hwsim_kernels.fast.layers import FIRST_STEP, no_divisors
 from hwsim_kernels.fast.operands import Units, spread_bytes
 from hwsim_kernels.fast.packing import PANEL, SHORTS
@@ -89,24 +90,32 @@ def sums_of_band(form: Tiling, room: TileRoom, first: Int, position: Int, column
 
 
 @njit
-def unscale(values: NDArray[np.int32], inverse: Int, shift: Int) -> None:
-    """Divide values (rows, columns) by the scale: by its odd part modulo 2^32, then by the power of two."""
+def unscale(values: NDArray[np.int32], inverse: Int, shift: Int, start: NDArray[np.int32]) -> None:
+    """Divide values (rows, columns) by the scale, the odd part modulo 2^32 first, then add ``start`` (columns,)."""
     odd, places = np.int32(inverse), np.int32(shift)
     for row in range(values.shape[0]):
         line = values[row]
         for c in range(values.shape[1]):
-            line[c] = np.int32(line[c] * odd) >> places
+            line[c] = (np.int32(line[c] * odd) >> places) + start[c]
 
 
 @njit
-def filtered_layer(units: Units, form: Tiling, room: TileRoom, steps: Steps, tally: Tally, codes: Array) -> None:
-    """Run a convolution whose sums lose nothing, a block of bands at a time."""
+def filtered_layer(
+    units: Units,
+    form: Tiling,
+    start: NDArray[np.int32],
+    room: TileRoom,
+    steps: Steps,
+    tally: Tally,
+    codes: Array,
+) -> None:
+    """Run a convolution whose sums, from ``start`` (columns,) on, lose nothing, a block of bands at a time."""
     down = (form.image[0] + form.tile[0] - 1) // form.tile[0]
     bands, points, products = units.shape[0] * down, room.points, room.products
     sums = room.sums.reshape(-1)
     for begin in range(0, bands, form.bands):
         end = min(begin + form.bands, bands)
-        start, stop = position_of(begin, down, form), position_of(end, down, form)
+        origin, stop = position_of(begin, down, form), position_of(end, down, form)
         tiles = (end - begin) * form.across
         for band in range(begin, end):
             top = band % down * form.tile[0] + form.before[0]
@@ -117,14 +126,15 @@ def filtered_layer(units: Units, form: Tiling, room: TileRoom, steps: Steps, tal
             for point in range(points.shape[0]):
                 where = (points.ctypes.data + point * points.strides[0], points.strides[1])
                 target = (products.ctypes.data + point * products.strides[0], products.strides[1])
-                dot_panels(SHORTS, (False, True), where, tiles, form.panels, point, column // PANEL, target, True)
+                ends = (NOTHING.ctypes.data, 0), target
+                dot_panels(SHORTS, (False, True), where, tiles, form.panels, point, column // PANEL, *ends)
             for band in range(begin, end):
-                first = position_of(band, down, form) - start
+                first = position_of(band, down, form) - origin
                 sums_of_band(form, room, (band - begin) * form.across, first, columns)
-            made = sums[: (stop - start) * columns].reshape(stop - start, columns)
-            for first in range(0, stop - start, CHUNK):
-                values, row = made[first : min(first + CHUNK, stop - start)], start + first
-                unscale(values, form.inverse, form.shift)
+            made = sums[: (stop - origin) * columns].reshape(stop - origin, columns)
+            for first in range(0, stop - origin, CHUNK):
+                values, row = made[first : min(first + CHUNK, stop - origin)], origin + first
+                unscale(values, form.inverse, form.shift, start[column : column + columns])
                 pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)
                 store_codes(values, codes[row : row + values.shape[0], column : column + PAIR])
 

@@ -17,9 +17,9 @@ from hwsim_kernels.wide import narrow, widen, word_length
 
 
 @njit
-def look_at(values: Values, parameters: Ints, counters: Ints, bins: Int, offset: Int, histogram: Ints) -> None:
-    """Move values, note their range, and in ``histogram``, unless that is empty, the bits of values less ``offset``."""
-    strips.look(values, parameters, counters)
+def look_at(values: Values, counters: Ints, bins: Int, offset: Int, histogram: Ints) -> None:
+    """Note the range of values, and in ``histogram``, unless that is empty, the bits of values less ``offset``."""
+    strips.see(values, counters)
     count_lengths(values, counters, offset, bins, histogram)
 
 
@@ -66,7 +66,8 @@ def fit_block(
         return
     for c in range(here.shape[1]):
         here[LEAST, c], here[LARGEST, c] = NEVER, -NEVER
-    look_at(values, parameters, here, bins, offset, histogram)
+    strips.look(values, parameters, here)
+    count_lengths(values, here, offset, bins, histogram)
     settle(values, limits, field, key, counted, counters, here, counts)
 
 
@@ -85,13 +86,20 @@ def scale_and_fit_block(
     counts: Ints,
     histogram: Ints,
 ) -> None:
-    """Scale values shortly, then do what ``fit_block`` does; parameters and counters are of both steps."""
+    """Scale values shortly, then do what ``fit_block`` does; parameters and counters are of both steps.
+
+    If they are of three, the range of values as they come is noted before.
+    """
     # the counters of the fit are this block's own for a while
-    own = counters[1]
+    seen = parameters.shape[0] > 2
+    own = counters[2 if seen else 1]
     for c in range(here.shape[1]):
         here[LEAST, c], own[LEAST, c] = own[LEAST, c], NEVER
         here[LARGEST, c], own[LARGEST, c] = own[LARGEST, c], -NEVER
-    strips.scale_and_look(values, parameters, counters, counted)
+    if seen:
+        strips.see_scale_and_look(values, parameters, counters, counted)
+    else:
+        strips.scale_and_look(values, parameters, counters, counted)
     for c in range(here.shape[1]):
         here[LEAST, c], own[LEAST, c] = own[LEAST, c], here[LEAST, c]
         here[LARGEST, c], own[LARGEST, c] = own[LARGEST, c], here[LARGEST, c]

@@ -126,6 +126,7 @@ def layer_of_bytes(
 def layer_of_panels(
     units: Array,
     form: Layout,
+    start: NDArray[np.int32],
     window: Ints,
     settings: NDArray[np.uint8],
     room: Room,
@@ -135,13 +136,13 @@ def layer_of_panels(
 ) -> None:
     """Run a layer of one group whose sums have 32 bits and lose nothing, 32 columns of a few rows at a time.
 
-    So few sums stay in the innermost cache from the first product to the stored code. room: ``sums`` (rows, 32). Where
-    the last 16 columns are all that is left, no others pass through the steps.
+    So few sums stay in the innermost cache from the first product to the stored code. start: of all columns of pairs of
+    panels. room: ``sums`` (rows, 32). Where the last 16 columns are all that is left, no others pass through the steps.
     """
     block, chunk = room.rows.shape[0], room.sums.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
     in_place = form.direct and units.ctypes.data % LINE == 0
-    sums = (room.sums.ctypes.data, room.sums.strides[0])
+    begin, sums = start.ctypes.data, (room.sums.ctypes.data, room.sums.strides[0])
     if form.kernel == TILES:
         amx.configure(settings.ctypes.data)
     for position in range(0, codes.shape[0], block):
@@ -156,8 +157,9 @@ def layer_of_panels(
             for first in range(0, size, chunk):
                 some, row = min(chunk, size - first), position + first
                 where = (place + first * length, length)
+                ends = (begin + column * start.itemsize, 0), sums
                 signs = (form.signed, True)
-                dot_panels(form.kernel, signs, where, some, form.panels[0], 0, column // 16, sums, True)
+                dot_panels(form.kernel, signs, where, some, form.panels[0], 0, column // 16, *ends)
                 alone = codes.shape[1] - column <= PANEL
                 values = first_panel(room.sums, some) if alone else room.sums[:some]
                 pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)

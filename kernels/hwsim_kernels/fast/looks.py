@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int
 from hwsim_kernels.fast import amx, dots, pairs
+from hwsim_kernels.fast.dots import NOTHING
 from hwsim_kernels.fast.ir import (
     F32,
     I1,
@@ -213,30 +214,31 @@ def tile_sums(
     Behind ``rows`` rows they may be anything. a, b: addresses of rows and of a panel of columns, and bytes to the next
     row and panel. Bytes come in 64 steps.
     """
-    stride = 4 * TILE
+    stride, nothing = 4 * TILE, NOTHING.ctypes.data
     if kernel == TILES:
         place, columns = a[0] + first, b[0] + first * 16
         if signed:
-            amx.dot_ss(place, a[1], columns, b[1], steps // 64, sums, stride, True)
+            amx.dot_ss(place, a[1], columns, b[1], steps // 64, nothing, 0, sums, stride)
         else:
-            amx.dot_us(place, a[1], columns, b[1], steps // 64, sums, stride, True)
+            amx.dot_us(place, a[1], columns, b[1], steps // 64, nothing, 0, sums, stride)
     elif kernel == BYTES:
         place, columns = a[0] + first, b[0] + first * 16
         for row in range(0, rows, dots.ROWS):
-            where = (columns, b[1], steps // 4, sums + row * stride, stride, True)
+            where = (columns, b[1], steps // 4, nothing, 0, sums + row * stride, stride)
             dots.dot_bytes(place + row * a[1], a[1], *where)
     elif kernel == SHORTS:
         place, columns = a[0] + 2 * first, b[0] + 32 * first
         for row in range(0, rows, dots.ROWS):
-            where = (columns, b[1], steps // 2, sums + row * stride, stride, True)
+            where = (columns, b[1], steps // 2, nothing, 0, sums + row * stride, stride)
             dots.dot_shorts(place + row * a[1], a[1], *where)
     else:
         for done in range(first, first + steps, chunk):
             many = min(chunk, first + steps - done)
             place, columns = a[0] + 4 * done, b[0] + 64 * done
             for row in range(0, rows, dots.ROWS):
-                where = (columns, b[1], many, sums + row * stride, stride, done == first)
-                dots.dot32(place + row * a[1], a[1], *where)
+                into = sums + row * stride
+                begin, apart = (nothing, 0) if done == first else (into, stride)
+                dots.dot32(place + row * a[1], a[1], columns, b[1], many, begin, apart, into, stride)
 
 
 @njit

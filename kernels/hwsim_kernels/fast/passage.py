@@ -11,12 +11,14 @@ from hwsim_kernels import counting
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
 from hwsim_kernels.fast import strips
+from hwsim_kernels.fast.bits import bit_lengths
+from hwsim_kernels.fast.borrowing import borrowed
 from hwsim_kernels.fast.fitting import fit_block, look_at, scale_and_fit_block
 from hwsim_kernels.fast.strips import Values
 
 LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_HALF_UP, SCALE_SHORTLY, SCALE_NEGATIVES = range(7)
 DIVIDE, DIVIDE_SHORTLY, FIT = range(7, 10)
-"""Kinds of steps."""
+"""Kinds of steps. All but looks at 32-bit values and divisions begin with a move."""
 
 WIDE_SCALE = FIT + 1
 """Kind of the first way of ``wide_strips.scaling``; the others follow."""
@@ -67,30 +69,17 @@ def pass_block(
     ``row``, ``column``: which of the part are the block's first. divisors: of the rows, see
     ``strips.set_divisors``.
     """
-    end = column + values.shape[1]
-    together = False
-    for number in range(first, steps.kinds.size):
-        kind = steps.kinds[number]
-        if together:
-            together = False
-            continue
-        together = kind == SCALE_SHORTLY and number + 1 < steps.kinds.size and steps.kinds[number + 1] == FIT
+    values, divisors, steps, tally = borrowed((values, divisors, steps, tally))
+    end, number = column + values.shape[1], first
+    while number < steps.kinds.size:
+        kind, many = steps.kinds[number], together(steps.kinds, number)
         counters, parameters = tally.counters[number, :, column:end], steps.parameters[number, :, column:end]
         bins = steps.bins[number] if tally.counted else 0
         histogram = tally.histograms[steps.points[number], :bins]
-        if kind == LOOK:
-            if tally.counted:
-                look_at(values, parameters, counters, bins, steps.offsets[number], histogram)
-            else:
-                strips.move(values, parameters)
-        elif kind == MOVE:
-            strips.move(values, parameters)
-        elif kind in (SCALE, SCALE_STEADILY):
-            strips.scale(values, parameters, counters, kind == SCALE_STEADILY, tally.counted)
-        elif kind == SCALE_HALF_UP:
-            strips.scale_half_up(values, parameters, counters, tally.counted)
-        elif together:
-            fit = number + 1
+        if many > 1:
+            fit = number + many - 1
+            if histogram.size > 0:
+                bit_lengths(values, steps.offsets[number], bins, histogram)
             bins = steps.bins[fit] if tally.counted else 0
             scale_and_fit_block(
                 values,
@@ -106,6 +95,15 @@ def pass_block(
                 tally.counts[steps.points[fit], :, column:end],
                 tally.histograms[steps.points[fit], :bins],
             )
+        elif kind == LOOK:
+            if tally.counted:
+                look_at(values, counters, bins, steps.offsets[number], histogram)
+        elif kind == MOVE:
+            strips.move(values, parameters)
+        elif kind in (SCALE, SCALE_STEADILY):
+            strips.scale(values, parameters, counters, kind == SCALE_STEADILY, tally.counted)
+        elif kind == SCALE_HALF_UP:
+            strips.scale_half_up(values, parameters, counters, tally.counted)
         elif kind == SCALE_SHORTLY:
             strips.scale_shortly(values, parameters, counters, tally.counted)
         elif kind == SCALE_NEGATIVES:
@@ -127,6 +125,15 @@ def pass_block(
                 tally.counts[steps.points[number], :, column:end],
                 histogram,
             )
+        number += many
+
+
+@njit
+def together(kinds: Ints, number: Int) -> Int:
+    """Return how many steps from one on pass in one go: a scaling and a fit, a look before them, else one alone."""
+    scale = number + (kinds[number] == LOOK)
+    both = scale + 1 < kinds.size and kinds[scale] == SCALE_SHORTLY and kinds[scale + 1] == FIT
+    return np.int64(scale + 2 - number if both else 1)
 
 
 SUMMED = (

@@ -68,9 +68,12 @@ def shifting(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) ->
     return moved << parameters[LEFT].like(value), {}
 
 
+def seeing(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+    return value, {LEAST: value, LARGEST: value}
+
+
 def looking(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    result, _ = moving(value, parameters, row)
-    return result, {LEAST: result, LARGEST: result}
+    return seeing(moving(value, parameters, row)[0], parameters, row)
 
 
 def _scaled(
@@ -115,7 +118,9 @@ def _squared(error: Lanes) -> Lanes:
 
 
 def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved, (even, odd), shifts = _products(value, parameters, row)
+    # no limits: two instructions of some twenty
+    moved = value + parameters[ADD].like(value)
+    (even, odd), shifts = _products(moved, parameters)
     # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
     product = even.unsigned_shift(shifts[0]).between(odd.unsigned_shift(shifts[1]))
     missing = (product << 16) >> 16
@@ -123,20 +128,18 @@ def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Valu
 
 
 def _scale_half_up(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-    moved, products, shifts = _products(value, parameters, row)
+    moved, _ = moving(value, parameters, row)
+    products, shifts = _products(moved, parameters)
     even, odd = (one >> shift for one, shift in zip(products, shifts, strict=True))
     missing = (even.between(odd) << 16) >> 16
     return _noted_half_up((even >> 16).between(odd >> 16) - (missing >> 31), missing, moved, parameters)
 
 
-def _products(
-    value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]
-) -> tuple[Lanes, tuple[Lanes, ...], tuple[Lanes, Lanes]]:
-    """Return the value after the move, its products in pairs of lanes, and how far to shift them to keep 16 bits."""
-    moved, _ = moving(value, parameters, row)
+def _products(moved: Lanes, parameters: Sequence[Lanes]) -> tuple[tuple[Lanes, ...], tuple[Lanes, Lanes]]:
+    """Return the products of a value in pairs of lanes, and how far to shift them to keep 16 bits."""
     factors = parameters[MULTIPLIER].pairs()
     products = tuple(one * factor for one, factor in zip(moved.pairs(), factors, strict=True))
-    return moved, products, parameters[DOWN].wide_pairs()
+    return products, parameters[DOWN].wide_pairs()
 
 
 def _noted_half_up(result: Lanes, missing: Lanes, moved: Lanes, parameters: Sequence[Lanes]) -> tuple[Lanes, Noted]:
@@ -224,15 +227,17 @@ def _clamp(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> t
     return clamped, noted
 
 
-def _then(first: Body, second: Body) -> Body:
-    """Return what does one step after another: the names of the next step stand behind those of the first."""
+def _together(*bodies: Body) -> Body:
+    """Return what does one step after another: the names of the next step stand behind those of the one before."""
 
-    def both(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-        between, noted = first(value, parameters, row)
-        result, more = second(between, parameters[PARAMETERS:], row)
-        return result, {**noted, **{COUNTERS + counter: lanes for counter, lanes in more.items()}}
+    def all_of_them(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
+        noted: Noted = {}
+        for number, body in enumerate(bodies):
+            value, more = body(value, parameters[PARAMETERS * number :], row)
+            noted.update({COUNTERS * number + counter: lanes for counter, lanes in more.items()})
+        return value, noted
 
-    return both
+    return all_of_them
 
 
 def _is(counter: int, *names: int) -> bool:
@@ -345,9 +350,17 @@ def strips_of(
     return run
 
 
+def _passing_both(body: Body, last: int, *, counted: bool = True) -> Any:
+    """Return the intrinsic of steps of which one scales and the ``last`` one looks, whose ranges come from the ends."""
+    sums = [COUNTERS * (last - 1) + counter for counter in (INEXACT, BIAS, ENERGY)]
+    ranges = [COUNTERS * step + counter for step in range(last + 1) for counter in (LEAST, LARGEST)]
+    return strips_of(body, PARAMETERS * last + HIGH + 1, sums if counted else (), ranged=ranges)
+
+
 _SCALED = THRESHOLDS + 4
 _ROUNDING = (LEAST, LARGEST, INEXACT, BIAS, ENERGY)
 _move_strips = strips_of(shifting, LEFT + 1, ())
+_see_strips = strips_of(seeing, 0, (LEAST, LARGEST))
 _look_strips = strips_of(looking, HIGH + 1, (LEAST, LARGEST))
 _scale_strips = strips_of(_scale, _SCALED, _ROUNDING)
 _scale_steadily_strips = strips_of(_scale_steadily, THRESHOLDS + 1, _ROUNDING)
@@ -357,10 +370,9 @@ _scale_shortly_strips = strips_of(_scale_shortly, THRESHOLDS, _ROUNDING)
 _scale_shortly_uncounted = strips_of(_scale_shortly, THRESHOLDS, ())
 _scale_half_up_strips = strips_of(_scale_half_up, THRESHOLDS, _ROUNDING)
 _scale_half_up_uncounted = strips_of(_scale_half_up, THRESHOLDS, ())
-_both = _then(_scale_shortly, looking)
-_ranges = (LEAST, LARGEST, COUNTERS + LEAST, COUNTERS + LARGEST)
-_scale_and_look_strips = strips_of(_both, PARAMETERS + HIGH + 1, (INEXACT, BIAS, ENERGY), ranged=_ranges)
-_scale_and_look_uncounted = strips_of(_both, PARAMETERS + HIGH + 1, (), ranged=_ranges)
+_scale_and_look_strips = _passing_both(_together(_scale_shortly, looking), 1)
+_see_scale_and_look_strips = _passing_both(_together(seeing, _scale_shortly, looking), 2)
+_scale_and_look_uncounted = _passing_both(_together(_scale_shortly, looking), 1, counted=False)
 _divide_strips = strips_of(_divide, _SCALED, _ROUNDING, numbers=3)
 _divide_shortly_strips = strips_of(_divide_shortly, _SCALED, _ROUNDING, numbers=3)
 _quantize_strips = strips_of(_quantize, _SCALED, _ROUNDING)
@@ -383,6 +395,12 @@ def move(values: Values, parameters: Ints) -> None:
     Other steps add and clip first, too, but do not shift.
     """
     _move_strips(0, *addresses(values, parameters, parameters))
+
+
+@njit
+def see(values: Values, counters: Ints) -> None:
+    """Note the range of values."""
+    _see_strips(0, *addresses(values, counters, counters))
 
 
 @njit
@@ -415,7 +433,7 @@ def scale_half_up(values: Values, parameters: Ints, counters: Ints, counted: Fla
 
 @njit
 def scale_shortly(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
-    """Do what ``scale_half_up`` does, where ``short`` allows."""
+    """Do what ``scale_half_up`` does, where ``short`` allows; the move has no limits."""
     if counted:
         _scale_shortly_strips(0, *addresses(values, parameters, counters))
     else:
@@ -430,6 +448,15 @@ def scale_and_look(values: Values, parameters: Ints, counters: Ints, counted: Fl
         _scale_and_look_strips(0, *first)
     else:
         _scale_and_look_uncounted(0, *first)
+
+
+@njit
+def see_scale_and_look(values: Values, parameters: Ints, counters: Ints, counted: Flag) -> None:
+    """See values, if ``counted``, and then do what ``scale_and_look`` does; parameters and counters of all three."""
+    if counted:
+        _see_scale_and_look_strips(0, *addresses(values, parameters[0], counters[0]))
+    else:
+        _scale_and_look_uncounted(0, *addresses(values, parameters[1], counters[1]))
 
 
 @njit

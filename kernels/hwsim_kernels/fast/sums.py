@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.fast import amx, dots
+from hwsim_kernels.fast.dots import NOTHING
 from hwsim_kernels.fast.operands import copy, gather_units, to_bytes, to_operands, unit_sums
 from hwsim_kernels.fast.packing import BYTES, PANEL, TILES, Layout
 
@@ -35,8 +36,8 @@ def dot_panels(
     panels: NDArray[Any],
     digit: Int,
     first: Int,
+    begin: tuple[Int, Int],
     sums: tuple[Int, Int],
-    fresh: Flag,
 ) -> None:
     """Form the products of rows and the two panels from ``first`` on as 32-bit sums; see ``dot_bytes``.
 
@@ -46,26 +47,26 @@ def dot_panels(
     address, length = place
     panel = panels.strides[1]
     weights = panels.ctypes.data + digit * panels.strides[0] + first * panel
-    target, stride = sums
+    (source, apart), (target, stride) = begin, sums
     if kernel == TILES:
         many //= 16
         for row in range(0, rows, 32):
-            a, c = address + row * length, target + row * stride
+            a, start, c = address + row * length, source + row * apart, target + row * stride
             if signs[0] and signs[1]:
-                amx.dot_ss(a, length, weights, panel, many, c, stride, fresh)
+                amx.dot_ss(a, length, weights, panel, many, start, apart, c, stride)
             elif signs[0]:
-                amx.dot_su(a, length, weights, panel, many, c, stride, fresh)
+                amx.dot_su(a, length, weights, panel, many, start, apart, c, stride)
             elif signs[1]:
-                amx.dot_us(a, length, weights, panel, many, c, stride, fresh)
+                amx.dot_us(a, length, weights, panel, many, start, apart, c, stride)
             else:
-                amx.dot_uu(a, length, weights, panel, many, c, stride, fresh)
+                amx.dot_uu(a, length, weights, panel, many, start, apart, c, stride)
     else:
         for row in range(0, rows, dots.ROWS):
-            a, c = address + row * length, target + row * stride
+            a, start, c = address + row * length, source + row * apart, target + row * stride
             if kernel == BYTES:
-                dots.dot_bytes(a, length, weights, panel, many, c, stride, fresh)
+                dots.dot_bytes(a, length, weights, panel, many, start, apart, c, stride)
             else:
-                dots.dot_shorts(a, length, weights, panel, many, c, stride, fresh)
+                dots.dot_shorts(a, length, weights, panel, many, start, apart, c, stride)
 
 
 @njit
@@ -86,16 +87,18 @@ def dot_bytes(
     rows: Int,
     panels: NDArray[np.int8],
     digit: Int,
+    begin: tuple[Int, Int, Int],
     sums: tuple[Int, Int],
-    fresh: Flag,
 ) -> None:
-    """Form the products of bytes as 32-bit sums; unless ``fresh``, add them to what is there.
+    """Form the products of bytes as 32-bit sums.
 
     signs: whether rows and columns are signed. place: address of rows (rows, depth) of bytes, and bytes from row to
-    row. panels: (digits, panels, depth / 4, 16, 4). rows: a multiple of 32. sums: address, and bytes from row to row.
+    row. panels: (digits, panels, depth / 4, 16, 4). rows: a multiple of 32. begin: address of what sums begin with, and
+    bytes from row to row and from panel to panel. sums: address, and bytes from row to row.
     """
     for first in range(0, panels.shape[1], 2):
-        dot_panels(kernel, signs, place, rows, panels, digit, first, (sums[0] + first * 64, sums[1]), fresh)
+        ends = (begin[0] + first * begin[2], begin[1]), (sums[0] + first * 64, sums[1])
+        dot_panels(kernel, signs, place, rows, panels, digit, first, *ends)
 
 
 @njit
@@ -135,7 +138,7 @@ def byte_sums(
     first: Int,
     sums: NDArray[Any],
 ) -> None:
-    """Form the sums (rows, columns) of units and weights: of 64 bits, from ``start``, if there are ``partial`` ones.
+    """Form the sums (rows, columns) of units and weights, from ``start`` on: of 64 bits, if there are ``partial`` ones.
 
     place: as in ``dot_bytes``, of the lowest bytes. planes: how many bytes a unit has, and from each to the next.
     signed: whether the highest byte of a unit is. Of weights it is, and tiles take lower bytes without a sign. first:
@@ -145,8 +148,9 @@ def byte_sums(
     if kernel == TILES:
         amx.configure(settings.ctypes.data)
     if partial.size == 0:
+        begin = (start.ctypes.data + first * start.itemsize, 0, 64)
         target = (sums.ctypes.data + first * sums.itemsize, sums.strides[0])
-        dot_bytes(kernel, (signed, True), place, rows, panels, 0, target, True)
+        dot_bytes(kernel, (signed, True), place, rows, panels, 0, begin, target)
     else:
         for weight in range(planes[0] + digits - 1):
             lowest = max(0, weight - planes[0] + 1)
@@ -155,23 +159,27 @@ def byte_sums(
                 signs = (signed and plane == planes[0] - 1, kernel != TILES or digit == digits - 1)
                 where = (place[0] + plane * planes[1], place[1])
                 part = (partial.ctypes.data + weight * partial.strides[0], partial.strides[1])
-                dot_bytes(kernel, signs, where, rows, panels, digit, part, digit == lowest)
+                before = (NOTHING.ctypes.data, 0, 0) if digit == lowest else (part[0], part[1], 64)
+                dot_bytes(kernel, signs, where, rows, panels, digit, before, part)
         join_parts(partial[:, :rows], start, lacking, first, sums)
     if kernel == TILES:
         amx.release()
 
 
 @njit
-def lane_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, sums: NDArray[Any]) -> None:
+def lane_sums(
+    rows: NDArray[Any], panels: NDArray[Any], chunk: Int, start: NDArray[Any], begin: Int, sums: NDArray[Any]
+) -> None:
     """Form the sums of operands in lanes (rows, depth) and panels (panels, depth / n, 16, n) from column ``begin`` on.
 
-    n is 2 for integers of 16 bits, else 1. Up to ``dots.ROWS`` - 1 rows behind the last are read and written, too.
+    n is 2 for integers of 16 bits, else 1. ``start``: what they start from, of the type of sums. Up to ``dots.ROWS`` -
+    1 rows behind the last are read and written, too.
     """
     depth, size = rows.shape[1], rows.itemsize
     chunk = min(chunk, NEAR)
     panel, line, together = panels.strides[0], rows.strides[0], panels.shape[3]
     stride, across = sums.strides[0], sums.itemsize * 16
-    target = sums.ctypes.data + begin * sums.itemsize
+    target, origin = sums.ctypes.data + begin * sums.itemsize, start.ctypes.data + begin * sums.itemsize
     for column in range(0, panels.shape[0], 2):
         for first in range(0, depth, chunk):
             many = min(chunk, depth - first) // together
@@ -180,14 +188,15 @@ def lane_sums(rows: NDArray[Any], panels: NDArray[Any], chunk: Int, begin: Int, 
             for row in range(0, rows.shape[0], ahead):
                 a = rows.ctypes.data + row * line + first * size
                 place = target + row * stride + column * across
+                before, apart = (place, stride) if first > 0 else (origin + column * across, 0)
                 if size == 4:
-                    dots.dot32(a, line, b, panel, many, place, stride, first == 0)
+                    dots.dot32(a, line, b, panel, many, before, apart, place, stride)
                 elif size == 8:
-                    dots.dot64(a, line, b, panel, many, place, stride, first == 0)
+                    dots.dot64(a, line, b, panel, many, before, apart, place, stride)
                 elif sums.itemsize == 4:
-                    dots.dot_shorts(a, line, b, panel, many, place, stride, first == 0)
+                    dots.dot_shorts(a, line, b, panel, many, before, apart, place, stride)
                 else:
-                    dots.dot_shorts_wide(a, line, b, panel, many, place, stride, first == 0)
+                    dots.dot_shorts_wide(a, line, b, panel, many, before, apart, place, stride)
 
 
 @njit
@@ -222,10 +231,10 @@ def block_of_bytes(
 ) -> None:
     """Write the sums (rows, columns) of ``size`` output positions from ``position`` on, of a layout for bytes.
 
-    Sums of 64 bits begin with ``start``; to those of 32 bits the next step adds it. rows, planes, partial: room for the
-    units of a block, for their bytes (none, where units are bytes as they are), and for sums of parts. ``gathered``:
-    rows hold their units already. Rows of ``sums`` behind ``size`` are of no meaning. A group's columns run over the
-    next group's, which are written later.
+    start: what sums begin with, of their type, for all columns. rows, planes, partial: room for the units of a block,
+    for their bytes (none, where units are bytes as they are), and for sums of parts. ``gathered``: rows hold their
+    units already. Rows of ``sums`` behind ``size`` are of no meaning. A group's columns run over the next group's,
+    which are written later.
     """
     groups, lacking = form.panels.shape[0], np.zeros(sums.shape[0] if form.raised else 0, np.int64)
     for group in range(groups):
@@ -254,17 +263,13 @@ def block_of_lanes(
     operands: NDArray[Any],
     sums: NDArray[Any],
 ) -> None:
-    """Do what ``block_of_bytes`` does, operands in lanes (rows, depth); sums of 64 bits get ``start`` at the end."""
+    """Do what ``block_of_bytes`` does, operands in lanes (rows, depth)."""
     groups = form.panels.shape[0]
     for group in range(groups):
         first = group * (units.shape[3] // groups)
         gather_units(units, form.blank, form.runs, window, first, position, size, rows)
         to_operands(rows, form.flip, form.offset, size, operands)
-        lane_sums(operands[:size], form.panels[group, 0], form.chunk, group * form.outputs, sums)
-    if sums.itemsize > 4:
-        for row in range(sums.shape[0]):
-            for c in range(sums.shape[1]):
-                sums[row, c] += start[c]
+        lane_sums(operands[:size], form.panels[group, 0], form.chunk, start, group * form.outputs, sums)
 
 
 @njit

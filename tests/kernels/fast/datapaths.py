@@ -181,15 +181,14 @@ def sums_of(case: Case, tier: str, rows: int | None = None) -> list[list[int]]:
 def one_look(how: Prepared) -> Steps:
     """Return a look at sums of 32 bits, which counts into point 0."""
     one, parameters = np.zeros(1, np.int64), strips.moves(how.columns)[None]
-    parameters[0, strips.ADD] = how.added
     nothing = np.zeros((1, 2), np.int64)
     return Steps(one + LOOK, parameters, parameters, np.zeros((1, 4), np.int64), one, one + 32, one, nothing)
 
 
-def new_tally(channels: int, columns: int, first_row: int = 0) -> Tally:
-    """Return counters at rest, of one step and one point."""
+def new_tally(channels: int, columns: int, first_row: int = 0, *, steps: int = 1) -> Tally:
+    """Return counters at rest, of so many steps and one point."""
     return Tally(
-        counters=strips.counters(columns)[None],
+        counters=strips.counters(steps, columns),
         here=strips.counters(columns),
         counts=new_counts(1, channels),
         histograms=np.zeros((1, BINS), np.int64),

@@ -303,8 +303,8 @@ from numba import njit, types
 from hwsim_kernels.fast import dots, features
 @njit
 def multiply(a, b, sums):
-    dots.dot_bytes(a, 64, b, 1024, 16, sums, 128, 1)
-    dots.dot_shorts(a, 64, b, 1024, 16, sums, 128, 1)
+    dots.dot_bytes(a, 64, b, 1024, 16, sums, 128, sums, 128)
+    dots.dot_shorts(a, 64, b, 1024, 16, sums, 128, sums, 128)
 multiply.compile((types.intp,) * 3)
 listing = multiply.inspect_asm()[(types.intp,) * 3]
 print([name in listing for name in ("vpdpbusd", "vpdpwssd", "%ymm", "%zmm")], features.offered()["vnni"])

@@ -18,18 +18,18 @@ ROWS = 37
 
 
 def looks(channels: int, added: int, fits: int) -> passage.Steps:
-    """Return a look at values with something added, and nothing to lanes behind the channels."""
+    """Return a look at values to which something was added, and nothing to lanes behind the channels."""
     columns = -(-channels // 16) * 16
-    parameters = strips.moves(columns)
-    parameters[strips.ADD, :channels] = added
+    parameters = np.stack([strips.moves(columns)] * 2)
+    parameters[0, strips.ADD, :channels] = added
     return passage.Steps(
-        kinds=np.array([passage.LOOK]),
-        parameters=parameters[None],
-        limits=strips.moves(columns)[None],
-        fields=np.zeros((1, 4), np.int64),
-        points=np.zeros(1, np.int64),
-        bins=np.array([20]),
-        offsets=np.array([added]),
+        kinds=np.array([passage.MOVE, passage.LOOK]),
+        parameters=parameters,
+        limits=parameters,
+        fields=np.zeros((2, 4), np.int64),
+        points=np.array([-1, 0]),
+        bins=np.array([0, 20]),
+        offsets=np.array([0, added]),
         fits=np.array([[fits, 1]]),
     )
 
@@ -43,7 +43,7 @@ def assert_seen(found: passage.Tally, steps: passage.Steps, values: NDArray[np.i
     wanted[0, counting.SUMS] = len(values)
     assert np.array_equal(found.counts, wanted)
     bits: Ints = np.zeros(counting.BINS, np.int64)
-    for value in (values - steps.offsets[0]).ravel().tolist():
+    for value in (values - steps.offsets[1]).ravel().tolist():
         bits[abs(value).bit_length()] += 1
     assert found.histograms.tolist() == [bits.tolist()]
 
@@ -56,13 +56,13 @@ def test_every_code_is_met_once_and_nothing_else(channels: int, inputs: int) -> 
     # what stood in the room before must not matter
     room, out = np.full((2, 5, 32), 77, np.int32), np.zeros((ROWS, channels), np.int16)
     steps = [looks(channels, added, added) for added in range(3, 3 + inputs)]
-    tallies = [new_tally(channels, columns) for _ in steps]
+    tallies = [new_tally(channels, columns, steps=2) for _ in steps]
     moved = [one.astype(np.int32) + 3 + number for number, one in enumerate(codes)]
     if inputs == 1:
         layer_of_codes(codes[0], room[0], steps[0], tallies[0], out)
         assert np.array_equal(out, moved[0])
     else:
-        last, found = looks(channels, 0, inputs), new_tally(channels, columns)
+        last, found = looks(channels, 0, inputs), new_tally(channels, columns, steps=2)
         layer_of_sums(codes, tuple(steps), tuple(tallies), room, last, found, out)
         assert np.array_equal(out, sum(moved))
         assert_seen(found, last, sum(moved, start=np.zeros((ROWS, channels), np.int32)))

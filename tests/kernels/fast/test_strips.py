@@ -158,14 +158,23 @@ def rows_of(draw: DrawFn, limits: Sequence[int]) -> Rows:
 
 
 @composite
-def moved_blocks(draw: DrawFn, most: Sequence[int], *, shifts: bool = False) -> Block:
-    """Draw a block and moves, with or without ``shifts``, that bring values to at most ``most`` of their columns."""
+def moved_blocks(draw: DrawFn, most: Sequence[int], *, shifts: bool = False, limits: bool = True) -> Block:
+    """Draw a block and moves that bring values to at most ``most`` of their columns.
+
+    They are with or without ``shifts`` and ``limits``.
+    """
     columns = len(most)
     parameters = strips.moves(columns)
     if not draw(st.booleans()):
         values = draw(rows_of(most))
         return Block(values, parameters, draw(st.integers(0, len(values))), [Move()] * columns)
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if not limits:
+        adds = generator.integers(-NARROW, NARROW, columns).tolist()
+        parameters[strips.ADD] = adds
+        rows = draw(rows_of([min(limit, NARROW) for limit in most]))
+        values = [[value - add for value, add in zip(row, adds, strict=True)] for row in rows]
+        return Block(values, parameters, draw(st.integers(0, len(values))), [Move(add) for add in adds])
     moves: list[Move] = []
     for limit in most:
         left = int(generator.integers(0, limit.bit_length())) if shifts and generator.random() < 0.3 and limit else 0
@@ -292,7 +301,8 @@ def check_half_up(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int, 
     """Compare scalings half up with the oracle."""
     columns, most = len(ratio), (strips.SHORT if short else 1 << 30) - 1
     limits = [min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio]
-    block = data.draw(moved_blocks(limits))
+    limited = data.draw(st.booleans())
+    block = data.draw(moved_blocks(limits, limits=limited))
     completed(block.parameters, ratio, guard_bits, "half_up")
     assert strips.half_up(block.parameters, columns)
     expected, wanted = [Counted() for _ in range(columns)], []
@@ -304,7 +314,7 @@ def check_half_up(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int, 
         wanted.append([rounded.value for rounded in made])
     shortly = strips.short(block.parameters, most)
     assert shortly == (short and max(one.shift for one in ratio) <= 48)
-    for scale in (strips.scale_half_up, strips.scale_shortly)[: 1 + shortly]:
+    for scale in (strips.scale_half_up, strips.scale_shortly)[: 1 + (shortly and not limited)]:
         counters, resting = strips.counters(columns), strips.counters(columns)
         assert block.run(lambda values: scale(values, block.parameters, counters, True)) == wanted  # noqa: B023
         assert counted(counters) == expected
@@ -350,30 +360,36 @@ def test_scalings_half_up(data: st.DataObject, ratio: list[Ratio], guard_bits: i
 @given(st.data(), st.lists(near_ratios, min_size=32, max_size=32), st.integers(-(1 << 20), 1 << 20), st.booleans())
 def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: int, clips: bool) -> None:
     most = strips.SHORT - 1
-    block = data.draw(
-        moved_blocks([min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio])
-    )
+    limits = [min(one.most, ((most - 1) << one.shift) // max(one.multiplier, 1)) for one in ratio]
+    block = data.draw(moved_blocks(limits, limits=False))
     completed(block.parameters, ratio, 0, "half_up")
     assert strips.half_up(block.parameters, 32)
     second = strips.moves(32)
     second[strips.ADD] = add
     if clips:
         second[strips.LOW], second[strips.HIGH] = add - 3, add + 40
-    parameters, counters = np.stack([block.parameters, second]), strips.counters(2, 32)
-    resting, wanted = strips.counters(2, 32), strips.counters(2, 32)
+    # of a look no parameter is read
+    parameters = np.stack([np.full_like(second, 77), block.parameters, second])
+    wanted, ranges = strips.counters(3, 32), [strips.LEAST, strips.LARGEST]
 
     def one_by_one(values: Lanes) -> None:
-        strips.scale_shortly(values, block.parameters, wanted[0], True)
-        strips.look(values, second, wanted[1])
+        strips.see(values, wanted[0])
+        strips.scale_shortly(values, block.parameters, wanted[1], True)
+        strips.look(values, second, wanted[2])
 
     values = block.run(one_by_one)
-    assert block.run(lambda lanes: strips.scale_and_look(lanes, parameters, counters, True)) == values
-    assert counters.tolist() == wanted.tolist()
-    assert block.run(lambda lanes: strips.scale_and_look(lanes, parameters, resting, False)) == values
-    ranges = [strips.LEAST, strips.LARGEST]
-    assert resting[:, ranges].tolist() == wanted[:, ranges].tolist()
-    resting[:, ranges] = strips.counters(2, 32)[:, ranges]
-    assert resting.tolist() == strips.counters(2, 32).tolist()
+    columns = list(zip(*block.values, strict=True))
+    assert [(one.least, one.largest) for one in counted(wanted[0])] == [(min(one), max(one)) for one in columns]
+    for at_once, first in ((strips.see_scale_and_look, 0), (strips.scale_and_look, 1)):
+        counters, resting = strips.counters(3 - first, 32), strips.counters(3 - first, 32)
+        given, rest = parameters[first:], resting.copy()
+        assert block.run(lambda lanes: at_once(lanes, given, counters, True)) == values  # noqa: B023
+        assert counters.tolist() == wanted[first:].tolist()
+        assert block.run(lambda lanes: at_once(lanes, given, resting, False)) == values  # noqa: B023
+        last_two = slice(1 - first, None)
+        assert resting[last_two, ranges].tolist() == wanted[1:, ranges].tolist()
+        resting[last_two, ranges] = rest[last_two, ranges]
+        assert resting.tolist() == rest.tolist()
 
 
 @pytest.mark.parametrize(("multiplier", "shift", "far"), [(3, 15, True), (1 << 29, 15, True), (1 << 30, 15, False)])
@@ -708,8 +724,8 @@ def test_the_largest_errors_that_saturation_can_inject() -> None:
 
 def test_no_histogram_is_noted_where_there_is_none() -> None:
     values = np.arange(-32, 32, dtype=np.int32).reshape(2, 32)
-    counters, parameters = strips.counters(32), strips.moves(32)
-    look_at(values, parameters, counters, 3, 0, np.zeros(0, np.int64))
+    counters = strips.counters(32)
+    look_at(values, counters, 3, 0, np.zeros(0, np.int64))
     assert counters[strips.LEAST].tolist() == list(range(-32, 0))
 
 

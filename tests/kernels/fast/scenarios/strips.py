@@ -67,10 +67,17 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
         strips.move(values, parameters)
     elif kernel == "look":
         strips.look(values, parameters, counters)
-    elif kernel == "scale_and_look":
+    elif kernel == "see":
+        strips.see(values, counters)
+    elif kernel.endswith("scale_and_look"):
         assert strips.half_up(parameters, parameters.shape[1])
-        counters = take(strips.counters(2, columns))
-        strips.scale_and_look(values, take(np.stack([parameters, strips.moves(columns)])), counters, True)
+        several = [parameters, strips.moves(columns)]
+        if kernel == "scale_and_look":
+            counters = take(strips.counters(2, columns))
+            strips.scale_and_look(values, take(np.stack(several)), counters, True)
+        else:
+            counters = take(strips.counters(3, columns))
+            strips.see_scale_and_look(values, take(np.stack([several[1], *several])), counters, True)
     elif kernel == "scale_negatives":
         strips.scale_negatives(values, parameters, counters)
     elif kernel.startswith("divide"):
@@ -89,7 +96,10 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     return [values.copy(), counters.copy()]
 
 
-STRIPS = ("move", "look", *SCALED, "scale_and_look", "scale_negatives", "divide", "divide shortly", "quantize", "clamp")
+STRIPS = (
+    *("move", "see", "look", *SCALED, "scale_and_look", "see_scale_and_look", "scale_negatives"),
+    *("divide", "divide shortly", "quantize", "clamp"),
+)
 
 
 WIDE_STRIPS = ("move", "look", "shorten", "scale half up", "scale half up in parts", "scale")

@@ -118,14 +118,17 @@ def _picked(builder: Builder, name: str, one: Value, other: Value) -> Value:
 
 
 @contextmanager
-def loop(builder: Builder, count: Value, states: Sequence[Value]) -> Any:
-    """Repeat a body ``count`` times, at least once; yield (index, states, set_states).
+def loop(builder: Builder, count: Value, states: Sequence[Value], *, never: bool = False) -> Any:
+    """Repeat a body ``count`` times, at least once unless ``never`` is possible; yield (index, states, set_states, …).
 
     ``states`` are the values before the first time; the body calls ``set_states`` with those for the next. What the
-    last time leaves is in the list that ``states`` of the yielded record becomes.
+    last time leaves is in the list that is yielded last, once the loop is done.
     """
     before, body, behind = builder.block, builder.append_basic_block(), builder.append_basic_block()
-    builder.branch(body)
+    if never:
+        builder.cbranch(builder.icmp_signed(">", count, ir.Constant(I64, 0)), body, behind)
+    else:
+        builder.branch(body)
     builder.position_at_end(body)
     index = builder.phi(I64)
     index.add_incoming(ir.Constant(I64, 0), before)
@@ -139,10 +142,15 @@ def loop(builder: Builder, count: Value, states: Sequence[Value]) -> Any:
 
     result: list[Value] = []
     yield index, held, leave, result
-    following = builder.add(index, ir.Constant(I64, 1))
-    index.add_incoming(following, builder.block)
+    following, end = builder.add(index, ir.Constant(I64, 1)), builder.block
+    index.add_incoming(following, end)
     for one, last in zip(held, left, strict=True):
-        one.add_incoming(last, builder.block)
-    result[:] = left
+        one.add_incoming(last, end)
     builder.cbranch(builder.icmp_signed("<", following, count), body, behind)
     builder.position_at_end(behind)
+    result[:] = left
+    if never:
+        result[:] = [builder.phi(one.type) for one in states]
+        for one, first, last in zip(result, states, left, strict=True):
+            one.add_incoming(first, before)
+            one.add_incoming(last, end)

@@ -9,7 +9,7 @@ what they hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -19,7 +19,8 @@ from hwsim_kernels._jit import inlined, njit
 from hwsim_kernels._types import Flag, Ints
 from hwsim_kernels.counting import MASK as WORD_MASK
 from hwsim_kernels.counting import NEVER, WORD
-from hwsim_kernels.fast.ir import I32, I64, Value, at, ir, load, loop, machine_code
+from hwsim_kernels.fast import pairs
+from hwsim_kernels.fast.ir import I16, I32, I64, Value, at, constant, ir, load, loop, machine_code, vector
 from hwsim_kernels.fast.lanes import Lanes
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.rounding import HALF, round_up
@@ -52,7 +53,14 @@ COUNTERS = 11
 
 _TOP, _BOTTOM = (1 << 31) - 1, -(1 << 31)
 
-Noted = dict[int, Lanes]
+
+class Lack(NamedTuple):
+    """What results lack to the exact ones, in the lowest 16 bits of 32-bit lanes, signed."""
+
+    lanes: Lanes
+
+
+Noted = dict[int, Any]
 Body = Callable[[Lanes, Sequence[Lanes], Sequence[Value]], tuple[Lanes, Noted]]
 """From a value, the parameters and the number of the row (or numbers of its own) to a result and what counters take in.
 """
@@ -123,8 +131,7 @@ def _scale_shortly(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Valu
     (even, odd), shifts = _products(moved, parameters)
     # 16 bits behind the point: their sign bit rounds up, and then as a signed number they are what was too little
     product = even.unsigned_shift(shifts[0]).between(odd.unsigned_shift(shifts[1]))
-    missing = (product << 16) >> 16
-    return _noted_half_up((product + (1 << 15)) >> 16, missing, moved, parameters)
+    return _noted_half_up((product + (1 << 15)) >> 16, product, moved, parameters)
 
 
 def _scale_half_up(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
@@ -143,15 +150,44 @@ def _products(moved: Lanes, parameters: Sequence[Lanes]) -> tuple[tuple[Lanes, .
 
 
 def _noted_half_up(result: Lanes, missing: Lanes, moved: Lanes, parameters: Sequence[Lanes]) -> tuple[Lanes, Noted]:
-    """Return what counters take in of a result that is ``missing`` units too small."""
+    """Return what counters take in of a result that is so many units too small as 16 bits of ``missing`` are."""
     noted = {
         LEAST: result,
         LARGEST: result,
         INEXACT: (moved & parameters[INDIVISIBLE].short()).differs(0).ones(32),
-        BIAS: missing * -1,
-        ENERGY: _squared(missing),
+        BIAS: Lack(missing),
+        ENERGY: Lack(missing),
     }
     return result, noted
+
+
+def _bias(lacking: Sequence[Lack]) -> Lanes:
+    """Return the errors of a row, or of two, added up."""
+    if len(lacking) == 1:
+        return _signed(lacking[0]) * -1
+    both = _side_by_side(lacking)
+    return Lanes(both.builder, pairs.products(both.builder, both.value, constant(both.value.type, -1)))
+
+
+def _energy(lacking: Sequence[Lack]) -> Lanes:
+    """Return the squares of the errors of a row, or of two, added up and paired."""
+    if len(lacking) == 1:
+        return _squared(_signed(lacking[0]))
+    both = _side_by_side(lacking)
+    # two squares of up to 2**30 fit 32 bits without a sign
+    even, odd = Lanes(both.builder, pairs.products(both.builder, both.value, both.value)).unsigned_pairs()
+    return even.beside(odd)
+
+
+def _signed(lack: Lack) -> Lanes:
+    return (lack.lanes << 16) >> 16
+
+
+def _side_by_side(lacking: Sequence[Lack]) -> Lanes:
+    """Return the 16 bits of two rows in one vector."""
+    one, other = (lack.lanes for lack in lacking)
+    both = (one & 0xFFFF) | (other << 16)
+    return Lanes(both.builder, both.builder.bitcast(both.value, vector(I16, 2 * both.count)))
 
 
 def _scale_negatives(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
@@ -258,6 +294,16 @@ def _first(builder: Any, counter: int, width: int) -> Lanes:
     return Lanes.constant(builder, begin, bits, 8 * LINE // width)
 
 
+def _after_all(counter: int, held: Lanes, noted: Sequence[Lanes | Lack]) -> Lanes:
+    """Return what a counter holds in registers after one more row, or two."""
+    lacking = [one for one in noted if isinstance(one, Lack)]
+    if lacking:
+        return held + (_bias(lacking) if _is(counter, BIAS) else _energy(lacking))
+    for one in noted:
+        held = _after(counter, held, one)  # type: ignore[arg-type]
+    return held
+
+
 def _after(counter: int, held: Lanes, noted: Lanes) -> Lanes:
     """Return what a counter holds in registers after one more row."""
     if _is(counter, LEAST, FIRST):
@@ -283,6 +329,7 @@ def strips_of(
     width: int = 32,
     numbers: int = 0,
     ranged: Sequence[int] = (),
+    by_twos: bool = False,
 ) -> Any:
     """Return an intrinsic that runs ``body`` on every strip, with so many parameters and these counters.
 
@@ -291,6 +338,7 @@ def strips_of(
     and 64-bit values have counters of 64 bits. ``numbers``: so many int32 of each row's own, at the address in front of
     the values', the body gets instead of the row. ``ranged``: counters of ranges that the body need not note for each
     value: no larger value has a smaller result, and so they are what the body notes of the smallest and the largest.
+    ``by_twos``: two rows at a time, for the sake of what one instruction counts of both.
     """
     many = 8 * LINE // width
 
@@ -309,7 +357,9 @@ def strips_of(
             range_of = (LEAST, LARGEST) if ranged else ()
             first = [_first(builder, counter, width).value for counter in (*range_of, *counted)]
             column = at(builder, values, builder.mul(strip, ir.Constant(I64, LINE)))
-            with loop(builder, rows, first) as (row, held, leave, last):
+
+            def pass_row(row: Any, parameters: Sequence[Lanes] = parameters, column: Any = column) -> list[Any]:
+                """Run the body on a row, and return what counters take in."""
                 place = at(builder, column, builder.mul(row, stride))
                 mine = at(builder, each, builder.mul(row, ir.Constant(I64, 4 * numbers)))
                 own = [load(builder, I32, at(builder, mine, 4 * number)) for number in range(numbers)]
@@ -317,9 +367,23 @@ def strips_of(
                 value = Lanes.read(builder, place, width, many)
                 result, noted = body(value, parameters, own)
                 result.write(place)
-                taken = [*(value for _ in range_of), *(noted[one] for one in counted)]
-                before = zip((*range_of, *counted), held, taken, strict=True)
-                leave([_after(one, Lanes(builder, lanes), more).value for one, lanes, more in before])
+                return [*(value for _ in range_of), *(noted[one] for one in counted)]
+
+            def after(held: Sequence[Any], *taken: Sequence[Any]) -> list[Any]:
+                """Return what counters hold after rows."""
+                known = zip((*range_of, *counted), held, zip(*taken, strict=True), strict=True)
+                return [_after_all(one, Lanes(builder, lanes), more).value for one, lanes, more in known]
+
+            last, done = first, ir.Constant(I64, 0)
+            if by_twos:
+                twos = builder.ashr(rows, ir.Constant(I64, 1))
+                with loop(builder, twos, first, never=True) as (number, held, leave, last):
+                    row = builder.shl(number, ir.Constant(I64, 1))
+                    leave(after(held, *(pass_row(builder.add(row, ir.Constant(I64, more))) for more in (0, 1))))
+                done = builder.shl(twos, ir.Constant(I64, 1))
+            left = builder.sub(rows, done)
+            with loop(builder, left, last, never=by_twos) as (number, held, leave, last):
+                leave(after(held, pass_row(builder.add(done, number))))
             whole = [Lanes(builder, one) for one in last]
             found = dict(zip(counted, whole[len(range_of) :], strict=True))
             ends = [body(one, parameters, [ir.Constant(I32, 0)])[1] for one in whole[: len(range_of)]]
@@ -354,7 +418,7 @@ def _passing_both(body: Body, last: int, *, counted: bool = True) -> Any:
     """Return the intrinsic of steps of which one scales and the ``last`` one looks, whose ranges come from the ends."""
     sums = [COUNTERS * (last - 1) + counter for counter in (INEXACT, BIAS, ENERGY)]
     ranges = [COUNTERS * step + counter for step in range(last + 1) for counter in (LEAST, LARGEST)]
-    return strips_of(body, PARAMETERS * last + HIGH + 1, sums if counted else (), ranged=ranges)
+    return strips_of(body, PARAMETERS * last + HIGH + 1, sums if counted else (), ranged=ranges, by_twos=counted)
 
 
 _SCALED = THRESHOLDS + 4

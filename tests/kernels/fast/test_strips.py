@@ -392,6 +392,22 @@ def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: in
         assert resting.tolist() == rest.tolist()
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 8])
+def test_squares_of_halves_in_neighbouring_rows(rows: int) -> None:
+    # each is 2**30 in units of 1/65536: two of them need 32 bits without a sign
+    parameters = np.stack([strips.moves(16)] * 3)
+    completed(parameters[1], [Ratio(1, 1)] * 16, 0, "half_up")
+    assert strips.half_up(parameters[1], 16)
+    values, counters = np.full((rows, 16), -3, np.int32), strips.counters(3, 16)
+    strips.see_scale_and_look(values, parameters, counters, True)
+    assert values.tolist() == [[-1] * 16] * rows
+    assert counters[1, [strips.BIAS, strips.ENERGY, strips.INEXACT]].tolist() == [
+        [rows << 15] * 16,
+        [rows << 30] * 16,
+        [rows] * 16,
+    ]
+
+
 @pytest.mark.parametrize(("multiplier", "shift", "far"), [(3, 15, True), (1 << 29, 15, True), (1 << 30, 15, False)])
 @pytest.mark.parametrize("mode", STEADY)
 def test_only_what_rounds_half_up_far_enough_is_scaled_so(mode: str, multiplier: int, shift: int, far: bool) -> None:

@@ -68,7 +68,8 @@ def check(name: str, samples: int, targets: Sequence[str]) -> None:
         check_report(hwsim.run(network, target, data))
 
 
-@pytest.mark.parametrize("name", [QUICK[0], pytest.param(QUICK[1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUICK)
 def test_small_ones(name: str) -> None:
     check(name, 2, TARGETS)
 

@@ -39,6 +39,7 @@ def test_gemmini_by_hand() -> None:
     assert sums(one(layer, data, machine(machines.GEMMINI))) == [655360]
 
 
+@pytest.mark.slow  # half a million steps, one after another
 def test_nvdla_saturates_at_34_bits() -> None:
     # 2^19 + 64 products of (-128)^2 = 2^14 are more than 2^33, which stays at 2^33 - 1; 8 products of -128 * 127 and
     # one of 1 are taken off and added; a truncation by 4 bits, and a 2^23th of it: 2^29 / 2^23 = 64, less very little

@@ -75,6 +75,7 @@ def test_every_tensor_of_random_networks(drawn: list[Drawn]) -> None:
     every_tensor(drawn)
 
 
+@pytest.mark.slow
 @settings(SLOW, max_examples=1)
 @given(st.lists(networks(wide=True), min_size=5, max_size=5))
 def test_every_tensor_of_random_networks_of_16_bits(rounded_once: Path, drawn: list[Drawn]) -> None:

@@ -151,6 +151,7 @@ def test_every_code_of_16_bits_through_a_function(build: Any, reaches: list[floa
         assert compare(path, codes, wanted, "tflite-int16x8") == 1
 
 
+@pytest.mark.slow
 def test_only_the_c_library_tells_gelus_of_16_bits_apart(rounded_once: Path, tmp_path: Path) -> None:
     """With an erfc and a tanh that round once, every code is equal at scales where others give another entry.
 

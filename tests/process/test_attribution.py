@@ -273,10 +273,11 @@ def test_target_is_asked_for() -> None:
     [
         ("hls4ml", {"input", "weight", "output"}),  # codes of 16 bits already
         ("nvdla", set()),
-        ("pulp-nn", {"input", "requantize", "output", "weight"}),  # clips in the unit of its output
-        ("vitis-dpu", set()),
+        # pulp-nn clips in the unit of its output
+        pytest.param("pulp-nn", {"input", "requantize", "output", "weight"}, marks=pytest.mark.slow),
+        pytest.param("vitis-dpu", set(), marks=pytest.mark.slow),
         ("imc-adc6", set()),
-        ("shared-exponent-int8", set()),
+        pytest.param("shared-exponent-int8", set(), marks=pytest.mark.slow),
     ],
 )
 def test_targets_of_all_kinds_are_attributed(name: str, stuck: set[str]) -> None:

@@ -43,6 +43,7 @@ def test_decide_writes_a_plan(tmp_path: Path) -> None:
     assert hwsim.Plan.load(path).tensors["stem"].bits == 8
 
 
+@pytest.mark.slow
 def test_propose_writes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BITS, "weights", (4,))
     monkeypatch.setitem(BITS, "activations", ())

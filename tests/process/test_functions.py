@@ -106,7 +106,11 @@ def test_what_no_lift_can_show_says_why() -> None:
     assert found["shelf", "constant"] == ""
 
 
-@pytest.mark.parametrize("sections", [SECTIONS, LINES, STAGED], ids=["apart", "lines", "staged"])
+@pytest.mark.parametrize(
+    "sections",
+    [pytest.param(SECTIONS, marks=pytest.mark.slow), LINES, pytest.param(STAGED, marks=pytest.mark.slow)],
+    ids=["apart", "lines", "staged"],
+)
 def test_every_point_is_judged(sections: Json) -> None:
     network, target = function_network(), target_with(**sections)
     result = hwsim.run(network, target, DATA)

@@ -208,7 +208,7 @@ def trained_network(network: Network, model: Any) -> Network:
     return replace(network, operations=tuple(changed))
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", [RUNTIMES[0], *(pytest.param(one, marks=pytest.mark.slow) for one in RUNTIMES[1:])])
 def test_keras_models_with_constants_are_trained(name: str, tmp_path: Path) -> None:
     target = hwsim.load_target(name)
     network = hwsim.load(constants_model(), target=target)
@@ -463,7 +463,7 @@ def loop_model(kind: str) -> Any:
     return model
 
 
-@pytest.mark.parametrize("kind", LOOPS)
+@pytest.mark.parametrize("kind", ["both", *(pytest.param(one, marks=pytest.mark.slow) for one in ("lstm", "gru"))])
 def test_the_steps_of_a_loop_keep_the_same_weights(kind: str, tmp_path: Path) -> None:
     data, wanted = reals(32, 2, 3, seed=5), reals(32, 2, seed=6)
     source = loop_model(kind)

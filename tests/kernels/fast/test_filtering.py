@@ -270,6 +270,7 @@ def test_operands_at_their_limits(zero_point: int) -> None:
 
 
 @pairs
+@pytest.mark.slow
 def test_what_cannot_be_filtered_is_not() -> None:
     case = convolution((3, 3), (6, 6), 4, (-9, 9))
     filtered(case)

@@ -300,6 +300,7 @@ def test_sums_reach_the_limit_of_32_bits(kind: str, zero_point: int, code: int, 
     check(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [1 << 31, -(1 << 31) - 1, 1 << 45])
 @pytest.mark.skipif("portable" not in OFFERED, reason="no machine code")
 def test_float32_sums_that_start_beyond_32_bits(start: int) -> None:
@@ -334,6 +335,7 @@ def test_sums_longer_than_bytes_can_hold_go_through_lanes(steps: int) -> None:
 
 
 @pytest.mark.skipif("portable" not in OFFERED, reason="no machine code")
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "most", "kernel"), [("int8", 127, "float32"), ("int16", 32767, "float64")])
 def test_floats_form_sums_where_no_instruction_adds_pairs(kind: str, most: int, kernel: str) -> None:
     generator = np.random.default_rng(5)
@@ -345,6 +347,7 @@ def test_floats_form_sums_where_no_instruction_adds_pairs(kind: str, most: int, 
     assert sums_of(case, FLOATS) == case.sums()
 
 
+@pytest.mark.slow
 @pairs
 @pytest.mark.parametrize(
     ("kind", "zero_point", "heaviest", "kernel"),

@@ -23,7 +23,7 @@ from hwsim.report.columns import WIDTH
 CLASSES = 10
 LEAST_DB = 40
 """What every layer keeps with 16 bits when it is fed the float network's own values: about 70 is usual."""
-QUICK = ("MobileNetV3Small", "MobileNet")
+SMALL = ("MobileNetV3Small", "MobileNet")
 
 
 @pytest.fixture(autouse=True)
@@ -69,13 +69,13 @@ def check(name: str, samples: int, targets: Sequence[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", SMALL)
 def test_small_ones(name: str) -> None:
     check(name, 2, TARGETS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in QUICK])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in SMALL])
 def test_all_others(name: str) -> None:
     """Beside 16 bits, in turn on one of the two targets: neighbours in the list are of the same family."""
     check(name, 1, [TARGETS[NAMES.index(name) % len(TARGETS)]])

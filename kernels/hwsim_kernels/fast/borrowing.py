@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from numba.core import types
 from numba.np import arrayobj
@@ -10,7 +10,7 @@ from numba.np import arrayobj
 from hwsim_kernels.fast.ir import machine_code
 
 # Numba's own code has few types
-populate_array: Any = arrayobj.populate_array
+populate_array: Any = cast("Any", arrayobj).populate_array
 
 
 @machine_code

@@ -327,6 +327,28 @@ def test_processors_get_the_best_that_they_have(processor: str, has: str, wanted
     assert python(INSTRUCTIONS, **elsewhere) == f"{wanted} {'vnni' in has}"
 
 
+TILES = """
+from numba import njit, types
+from hwsim_kernels.fast import amx
+@njit
+def multiply(a, b, begin, sums):
+    amx.dot_us(a, 64, b, 1024, 1, begin, 0, sums, 128)
+multiply.compile((types.intp,) * 4)
+listing = multiply.inspect_asm()[(types.intp,) * 4]
+print(*(line.split()[0] for line in listing.splitlines() if "tmm" in line))
+"""
+
+
+@compiled
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="made for other processors")
+def test_tiles_are_begun_multiplied_and_stored() -> None:
+    # what an emulation cannot see; a processor with tiles is not needed, as nothing runs
+    flags = "+avx,+avx2,+avx512f,+avx512bw,+avx512vl,+avx512vnni,+amx-int8,+amx-tile"
+    elsewhere = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": flags, "HWSIM_EMULATE": "", ENVIRONMENT: ""}
+    wanted = ["tileloadd"] * 8 + ["tdpbusd"] * 4 + ["tilestored"] * 4
+    assert python(TILES, **elsewhere).split() == wanted
+
+
 @compiled
 @pytest.mark.slow
 @pytest.mark.parametrize(("missing", "tiers"), [("avx512vnni", ["portable"]), ("amx-int8", ["portable", "vnni"])])

@@ -327,7 +327,7 @@ def test_processors_get_the_best_that_they_have(processor: str, has: str, wanted
     assert python(INSTRUCTIONS, **elsewhere) == f"{wanted} {'vnni' in has}"
 
 
-TILES = """
+TILE_CODE = """
 from numba import njit, types
 from hwsim_kernels.fast import amx
 @njit
@@ -346,7 +346,7 @@ def test_tiles_are_begun_multiplied_and_stored() -> None:
     flags = "+avx,+avx2,+avx512f,+avx512bw,+avx512vl,+avx512vnni,+amx-int8,+amx-tile"
     elsewhere = {"NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": flags, "HWSIM_EMULATE": "", ENVIRONMENT: ""}
     wanted = ["tileloadd"] * 8 + ["tdpbusd"] * 4 + ["tilestored"] * 4
-    assert python(TILES, **elsewhere).split() == wanted
+    assert python(TILE_CODE, **elsewhere).split() == wanted
 
 
 @compiled

@@ -124,16 +124,8 @@ def test_most_is_equal_on_the_float_runs_ranges(
     assert share.of("codes") > 0.999
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "concatenate",
-        *(
-            pytest.param(one, marks=pytest.mark.slow)
-            for one in ("as MobileNetV2", "sigmoid", "tanh", "softmax, quantize")
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["concatenate", "as MobileNetV2", "sigmoid", "tanh", "softmax, quantize"])
 def test_all_is_equal_with_16_bits(name: str, models: Models, tmp_path: Path) -> None:
     path = tmp_path / "wide.tflite"
     model, samples = models[name]

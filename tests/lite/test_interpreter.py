@@ -91,6 +91,7 @@ def converted_wide(names: list[str], folder: Path) -> None:
         assert compare(path, codes, wanted, "tflite-int16x8") > 0
 
 
+@pytest.mark.slow
 def test_every_tensor_of_16_bits(tmp_path: Path) -> None:
     """The operators whose arithmetic is another with 16-bit feature maps."""
     converted_wide(

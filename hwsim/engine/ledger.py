@@ -242,17 +242,19 @@ class Ledger:
         """Add what a part of the data did to one operation; ``part`` is the ledger's from then on."""
         if not operation.points:
             return
-        if operation.name in self._met:
-            self._met[operation.name].merge(part, unmet(operation))
-        elif part.carried:
+        if part.carried and operation.name not in self._met:
             self._met[operation.name] = part
         else:
+            self._begun(operation).merge(part, unmet(operation))
+
+    def _begun(self, operation: IntOperation) -> Counts:
+        if operation.name not in self._met:
             self._met[operation.name] = Counts.of(operation)
-            self._met[operation.name].merge(part, unmet(operation))
+        return self._met[operation.name]
 
     def _of(self, operation: IntOperation) -> Counts:
         """Return the counters of an operation, whole: only who reads them asks what weights and biases lost once."""
-        known = self._met.setdefault(operation.name, Counts.of(operation))
+        known = self._begun(operation)
         if operation.name not in self._whole:
             note_once(operation, known)
             self._whole.add(operation.name)

@@ -3,8 +3,8 @@
 A magnitude of j bits, none of 0, becomes a word of which bit j - 1 alone is set. Each bit of the words is counted on
 its own, in *planes*: vectors of which the first holds the ones of all counts, the next the twos, and so on. Full adders
 make two planes of three, and so many vectors go through few instructions before a plane of many is added to those that
-are kept. Short values share a lane, two or four of them; their words are in reverse, since that is how the highest bit
-is found in few instructions: of a number in reverse it is the lowest.
+are kept. Short values share a lane, two or four of them. Their words are in reverse where that takes less: the highest
+bit is the lowest of a number in reverse, and few instructions single that out.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def _lengths(many: int, width: int = 32, *, share: int = 1, exact: bool = False)
     lanes = 8 * LINE // width
     kind = vector(element, lanes)
     counted = vector(ir.IntType(width // share), lanes * share)
-    # without that instruction, 16 bits are turned round in more than two words take
+    # without that instruction, turning 16 bits round takes longer than a second word
     mirrored = share == 4 or (share == 2 and "gfni" in HOST)
 
     def build(builder: Any, values: Any, groups: Any, offset: Any, bins: Any, histogram: Any) -> None:

@@ -31,7 +31,7 @@ from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom
-from hwsim_kernels.fast.strips import COUNTERS, PARAMETERS, counters, moves
+from hwsim_kernels.fast.strips import PARAMETERS, counters, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
 from hwsim_kernels.fast.tiling import Tiling, tile_room, tiling
 from hwsim_kernels.fast.words import ROWS, STATE, WIDTH
@@ -287,10 +287,9 @@ def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:
         fits=np.zeros((1, 2), np.int64),
     )
     steps.parameters[:] = moves(prepared.columns)
-    here = counters(prepared.columns)
     tally = Tally(
-        counters=np.stack([here] * saturates) if saturates else np.zeros((0, COUNTERS, 0), np.int64),
-        here=here,
+        counters=counters(saturates, prepared.columns),
+        here=counters(prepared.columns),
         counts=new_counts(1, prepared.path.channels),
         histograms=np.zeros((1, BINS), np.int64),
         counted=False,

@@ -132,14 +132,8 @@ def _dot(factors: Factors, rows: int, ahead: int = AHEAD, *, built: bool = True)
             leave(made)
         for number, value in enumerate(last):
             row, column = divmod(number, len(panels))
-            source, target = (
-                at(
-                    builder,
-                    at(builder, base, builder.mul(stride, ir.Constant(I64, top + row))),
-                    (left + column * factors.many) * step,
-                )
-                for base, stride in ends
-            )
+            down, across = ir.Constant(I64, top + row), (left + column * factors.many) * step
+            source, target = (at(builder, at(builder, base, builder.mul(by, down)), across) for base, by in ends)
             whole = factors.whole(builder, value)
             store(builder, builder.add(load(builder, integers, source), whole), target)
 

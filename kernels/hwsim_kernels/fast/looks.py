@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int
 from hwsim_kernels.fast import amx, dots, pairs
-from hwsim_kernels.fast.dots import NOTHING
 from hwsim_kernels.fast.ir import (
     F32,
     I1,
@@ -214,7 +213,7 @@ def tile_sums(
     Behind ``rows`` rows they may be anything. a, b: addresses of rows and of a panel of columns, and bytes to the next
     row and panel. Bytes come in 64 steps.
     """
-    stride, nothing = 4 * TILE, NOTHING.ctypes.data
+    stride, nothing = 4 * TILE, dots.NOTHING.ctypes.data
     if kernel == TILES:
         place, columns = a[0] + first, b[0] + first * 16
         if signed:

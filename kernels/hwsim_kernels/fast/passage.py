@@ -78,7 +78,7 @@ def pass_block(
         histogram = tally.histograms[steps.points[number], :bins]
         if many > 1:
             fit = number + many - 1
-            if histogram.size > 0:
+            if histogram.size > 0:  # a look's, before other values stand in the place of those that it sees
                 bit_lengths(values, steps.offsets[number], bins, histogram)
             bins = steps.bins[fit] if tally.counted else 0
             scale_and_fit_block(

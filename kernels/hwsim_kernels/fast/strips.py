@@ -8,8 +8,8 @@ what they hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numba import types
@@ -60,7 +60,7 @@ class Lack(NamedTuple):
     lanes: Lanes
 
 
-Noted = dict[int, Any]
+Noted = Mapping[int, Lanes | Lack]
 Body = Callable[[Lanes, Sequence[Lanes], Sequence[Value]], tuple[Lanes, Noted]]
 """From a value, the parameters and the number of the row (or numbers of its own) to a result and what counters take in.
 """
@@ -151,7 +151,7 @@ def _products(moved: Lanes, parameters: Sequence[Lanes]) -> tuple[tuple[Lanes, .
 
 def _noted_half_up(result: Lanes, missing: Lanes, moved: Lanes, parameters: Sequence[Lanes]) -> tuple[Lanes, Noted]:
     """Return what counters take in of a result that is so many units too small as 16 bits of ``missing`` are."""
-    noted = {
+    noted: Noted = {
         LEAST: result,
         LARGEST: result,
         INEXACT: (moved & parameters[INDIVISIBLE].short()).differs(0).ones(32),
@@ -267,7 +267,7 @@ def _together(*bodies: Body) -> Body:
     """Return what does one step after another: the names of the next step stand behind those of the one before."""
 
     def all_of_them(value: Lanes, parameters: Sequence[Lanes], row: Sequence[Value]) -> tuple[Lanes, Noted]:
-        noted: Noted = {}
+        noted: dict[int, Lanes | Lack] = {}
         for number, body in enumerate(bodies):
             value, more = body(value, parameters[PARAMETERS * number :], row)
             noted.update({COUNTERS * number + counter: lanes for counter, lanes in more.items()})
@@ -297,11 +297,10 @@ def _first(builder: Any, counter: int, width: int) -> Lanes:
 def _after_all(counter: int, held: Lanes, noted: Sequence[Lanes | Lack]) -> Lanes:
     """Return what a counter holds in registers after one more row, or two."""
     lacking = [one for one in noted if isinstance(one, Lack)]
-    if lacking:
-        return held + (_bias(lacking) if _is(counter, BIAS) else _energy(lacking))
     for one in noted:
-        held = _after(counter, held, one)  # type: ignore[arg-type]
-    return held
+        if isinstance(one, Lanes):
+            held = _after(counter, held, one)
+    return held + (_bias if _is(counter, BIAS) else _energy)(lacking) if lacking else held
 
 
 def _after(counter: int, held: Lanes, noted: Lanes) -> Lanes:
@@ -387,7 +386,7 @@ def strips_of(
             whole = [Lanes(builder, one) for one in last]
             found = dict(zip(counted, whole[len(range_of) :], strict=True))
             ends = [body(one, parameters, [ir.Constant(I32, 0)])[1] for one in whole[: len(range_of)]]
-            found.update({one: ends[_is(one, LARGEST)][one] for one in ranged})
+            found.update({one: cast("Lanes", ends[_is(one, LARGEST)][one]) for one in ranged})
             for counter, lanes in found.items():
                 place = named(counters, counter, strip)
                 _join(counter, Lanes.read(builder, place, 64, many), lanes, width).write(place)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.fast import amx, dots
-from hwsim_kernels.fast.dots import NOTHING
 from hwsim_kernels.fast.operands import copy, gather_units, to_bytes, to_operands, unit_sums
 from hwsim_kernels.fast.packing import BYTES, PANEL, TILES, Layout
 
@@ -159,7 +158,7 @@ def byte_sums(
                 signs = (signed and plane == planes[0] - 1, kernel != TILES or digit == digits - 1)
                 where = (place[0] + plane * planes[1], place[1])
                 part = (partial.ctypes.data + weight * partial.strides[0], partial.strides[1])
-                before = (NOTHING.ctypes.data, 0, 0) if digit == lowest else (part[0], part[1], 64)
+                before = (dots.NOTHING.ctypes.data, 0, 0) if digit == lowest else (part[0], part[1], 64)
                 dot_bytes(kernel, signs, where, rows, panels, digit, before, part)
         join_parts(partial[:, :rows], start, lacking, first, sums)
     if kernel == TILES:

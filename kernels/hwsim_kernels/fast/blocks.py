@@ -208,6 +208,7 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
     plain, how, rows = room(prepared, sums=False), prepared.saturation, prepared.rows
     batches = rows // ROWS
     words = (batches, -(-how.takes.shape[1] // WIDTH) * WIDTH + WIDTH, ROWS)
+    pieces = (batches, how.strips.heaviest.shape[1], ROWS)
     return SaturatingRoom(
         rows=plain.rows,
         operands=plain.operands,
@@ -219,11 +220,13 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
         ends=np.zeros((2, prepared.columns), np.int32),
         line=zeros((how.by_channel.shape[1],), np.uint8),
         steps=StepRoom(
+            rows=np.zeros((batches, ROWS), np.int64),
             operands=unset(words, np.int32),
             listed=unset(words, np.int32),
             numbers=unset(words, np.uint8),
-            many=np.zeros((batches, how.heaviest.shape[1]), np.int64),
-            largest=unset((batches, how.heaviest.shape[1], ROWS), np.int32),
+            many=np.zeros(pieces[:2], np.int64),
+            largest=unset(pieces, np.int32),
+            norms=unset(pieces, np.float32),
             state=unset((batches, STATE, ROWS, WIDTH), np.int32),
         ),
     )

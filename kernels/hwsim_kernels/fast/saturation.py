@@ -14,15 +14,12 @@ from hwsim_kernels.fast.features import AMX, VNNI
 from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.looks import SLACK
 from hwsim_kernels.fast.memory import lined_up
-from hwsim_kernels.fast.packing import BYTES, TILES, UNIT, Layout
+from hwsim_kernels.fast.packing import BYTES, FOUR, TILES, UNIT, Layout
 from hwsim_kernels.fast.pairs import SHORT
-from hwsim_kernels.fast.stepwise import EACH, GROUPS, WORDS, Saturation
-from hwsim_kernels.fast.words import LEAST_FIELD, ROWS, WIDTH, longest, mark_bits
+from hwsim_kernels.fast.stepwise import EACH, GROUPS, WORDS, Saturation, Strips
+from hwsim_kernels.fast.words import LEAST_FIELD, PIECE, ROWS, WIDTH, longest, mark_bits
 from hwsim_kernels.fields import BITS, CHECK_EACH, OVERFLOW, SIGNED
 from hwsim_kernels.overflow import SATURATE, highest, lowest
-
-PIECE = 63
-"""Steps of words that are taken at a time: more cost less by themselves, but a hit makes all of them count."""
 
 WIDEST = 30
 """Bits of the widest register in 32-bit lanes."""
@@ -47,10 +44,9 @@ def none() -> Saturation:
         limits=np.zeros(2, np.int64),
         takes=np.zeros((2, 0), np.int64),
         left=0,
-        panels=np.zeros((0, 0, 0), np.int32),
+        strips=Strips(*(np.zeros((0, 0, 0), np.int32),) * 4, norms=np.zeros((0, 0, 0), np.float32)),
         groups=column,
         numbers=np.zeros((0, ROWS), np.uint8),
-        heaviest=np.zeros((0, 0, 0), np.int32),
         field=0,
         mark=0,
         longest=1,
@@ -133,10 +129,6 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         left, more, doubled = shifts
         if doubled:
             takes[1] = takes[0]
-    piece = min(longest(field), PIECE) if way == WORDS else PIECE
-    magnitudes = np.abs(weights)
-    if way == EACH:
-        magnitudes = magnitudes[takes[0]] + np.where(takes[1, :, None] < 0, 0, magnitudes[takes[1]])
     ends = np.flatnonzero(fits[takes.max(axis=0)])
     return Saturation(
         **looked,
@@ -151,13 +143,12 @@ def saturation(path: Datapath, kind: np.dtype[Any], form: Layout, columns: int, 
         limits=np.array(limits_of(path), np.int64),
         takes=takes,
         left=left,
-        panels=panels_of(weights << more, takes),
+        strips=strips_of(weights, takes, way, more, path.zero_point + flip),
         groups=np.diff(ends, prepend=-1),
-        numbers=numbers_of(steps, piece),
-        heaviest=by_piece(magnitudes, piece) if way != GROUPS else np.zeros((columns // WIDTH, 0, WIDTH), np.int32),
+        numbers=numbers_of(steps, PIECE),
         field=field,
         mark=mark_bits(field) if way == WORDS else 0,
-        longest=piece,
+        longest=min(longest(field), PIECE) if way == WORDS else PIECE,
         raised=0 if last[SIGNED] else 1 << (int(last[BITS]) - 1),
     )
 
@@ -235,14 +226,46 @@ def takes_of(fits: NDArray[np.uint8]) -> Ints:
     return np.array(taken, np.int64).T.copy()
 
 
-def panels_of(weights: Ints, takes: Ints) -> NDArray[np.int32]:
-    """Return the words (strips, words, 16) of weights (steps, columns)."""
+def strips_of(weights: Ints, takes: Ints, way: int, more: int, offset: int) -> Strips:
+    """Return weights (steps, columns) as the ways take them; in words they are shifted by ``more``.
+
+    offset: what operands lack to units.
+    """
+    magnitudes, by_bytes = np.abs(weights), weights[:0]
+    if way == GROUPS:
+        magnitudes = weights[:0]
+    elif way == EACH:
+        magnitudes = magnitudes[takes[0]] + np.where(takes[1, :, None] < 0, 0, magnitudes[takes[1]])
+    elif weights.min(initial=0) >= -128 and weights.max(initial=0) <= 127:
+        by_bytes = np.concatenate([weights, np.zeros((-len(weights) % FOUR, weights.shape[1]), np.int64)])
+    fours = by_bytes.reshape(-1, FOUR, weights.shape[1]).transpose(0, 2, 1).astype(np.int8, order="C")
+    norms = np.sqrt(by_piece(np.add, by_bytes**2)) * SLACK
+    return Strips(
+        panel=lined_up(in_strips(words_of(weights << more, takes))),
+        heaviest=in_strips(by_piece(np.maximum, magnitudes)).astype(np.int32),
+        quads=lined_up(in_strips(fours.view(np.int32)[..., 0])),
+        lacking=in_strips(by_piece(np.add, -offset * by_bytes)).astype(np.int32),
+        norms=in_strips(norms).astype(np.float32),
+    )
+
+
+def words_of(weights: Ints, takes: Ints) -> NDArray[np.int32]:
+    """Return the words (words, columns) of weights (steps, columns)."""
     second = np.where(takes[1, :, None] < 0, 0, weights[takes[1]])
-    words = ((weights[takes[0]] & 0xFFFF) | (second << 16)).astype(np.int32)
-    return lined_up(words.reshape(len(words), -1, WIDTH).transpose(1, 0, 2))
+    words: NDArray[np.int32] = ((weights[takes[0]] & 0xFFFF) | (second << 16)).astype(np.int32)
+    return words
 
 
-def by_piece(magnitudes: Ints, piece: int) -> NDArray[np.int32]:
-    """Return the largest (strips, pieces, 16) of the magnitudes of words (words, columns) in pieces of so many."""
-    largest = np.maximum.reduceat(magnitudes, np.arange(0, len(magnitudes), piece), axis=0)
-    return np.ascontiguousarray(largest.reshape(len(largest), -1, WIDTH).transpose(1, 0, 2), np.int32)
+def in_strips(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values (…, columns) as (strips, …, 16)."""
+    return np.ascontiguousarray(values.reshape(len(values), values.shape[1] // WIDTH, WIDTH).transpose(1, 0, 2))
+
+
+def by_piece(together: np.ufunc, values: Ints) -> Ints:
+    """Return values (words, columns) as (pieces, columns), those of each piece taken together.
+
+    >>> by_piece(np.maximum, np.arange(70)[:, None]).tolist()
+    [[59], [69]]
+    """
+    firsts = np.arange(0, len(values), PIECE)
+    return together.reduceat(values, firsts, axis=0) if firsts.size else values

@@ -16,27 +16,18 @@ from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Flag, Int, Ints
 from hwsim_kernels.counting import CLAMP_ENERGY, FIRST, HIGH, LOW, MAXIMUM, MINIMUM, PERSISTENT, TRANSIENT
 from hwsim_kernels.fast import hits
+from hwsim_kernels.fast.borrowing import borrowed
 from hwsim_kernels.fast.each import PARTS, fit_each, range_each
 from hwsim_kernels.fast.groups import fit_groups, stay_within
 from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.ir import HOST, I64, call, machine_code
 from hwsim_kernels.fast.looks import Norms
 from hwsim_kernels.fast.operands import Units
-from hwsim_kernels.fast.packing import UNIT
+from hwsim_kernels.fast.packing import FOUR, UNIT
+from hwsim_kernels.fast.pieces import advance, measure
 from hwsim_kernels.fast.prefixes import stays_within
 from hwsim_kernels.fast.sums import PAIR
-from hwsim_kernels.fast.words import (
-    ABOVE,
-    BEFORE,
-    BELOW,
-    ROWS,
-    STATE,
-    WIDTH,
-    excesses,
-    fill,
-    find_largest,
-    saturate,
-)
+from hwsim_kernels.fast.words import ABOVE, BEFORE, BELOW, PIECE, ROWS, STATE, WIDTH, count, excesses, fill
 
 ALONE = 6 if "avx512bw" in HOST else 3
 """About so many sums side by side take as long as one that is followed by itself."""
@@ -67,6 +58,22 @@ Words = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
 
+class Strips(NamedTuple):
+    """The weights of 16 channels side by side, or of many such strips, (strips, …) each.
+
+    panel (words, 16): words of them. Of ``WORDS`` and ``EACH``: heaviest (pieces, 16): the largest magnitudes in each
+    PIECE of words, of the two of a word their sum. Of ``WORDS`` with bytes on both sides: quads (fours, 16): four bytes
+    a word, 0 behind the last step; lacking (pieces, 16): what sums of units lack to those of operands; norms (pieces,
+    16): no less than their norms.
+    """
+
+    panel: Words
+    heaviest: Words
+    quads: Words
+    lacking: Words
+    norms: Norms
+
+
 class Saturation(NamedTuple):
     """What a layer whose last stage saturates needs, besides its layout.
 
@@ -79,13 +86,10 @@ class Saturation(NamedTuple):
     To take them step by step: way, one of the above. flip, offset: from units to operands. start (channels,): what sums
     start from. weights (steps, channels). fits (steps,): where sums are fitted; none where nothing saturates. limits:
     (2,) of the register. takes (2, words): the steps that a word of operands holds, -1 for none. left: how far operands
-    are shifted to the left. panels (strips, words, 16): words of weights. groups: words to each fit.
+    are shifted to the left. groups: words to each fit. numbers (words, 8): those of each word in its PIECE.
 
-    Of ``WORDS`` and ``EACH``: longest: words of a piece, at most 256; numbers (words, 8): those of each word in its
-    piece; heaviest (strips, pieces, 16): the largest magnitudes of weights, of the two of a word their sum.
-
-    Of ``WORDS`` alone: field: bits of it; mark: which of them is the mark; raised: what sums are above the register's
-    words.
+    Of ``WORDS`` alone: field: bits of it; mark: which of them is the mark; longest: how many steps are counted at a
+    time; raised: what sums are above the register's words.
     """
 
     corrections: NDArray[np.int32]
@@ -103,10 +107,9 @@ class Saturation(NamedTuple):
     limits: Ints
     takes: Ints
     left: int
-    panels: Words
+    strips: Strips
     groups: Ints
     numbers: Bytes
-    heaviest: Words
     field: int
     mark: int
     longest: int
@@ -116,16 +119,19 @@ class Saturation(NamedTuple):
 class StepRoom(NamedTuple):
     """Memory for the steps of a block, in batches of 8 rows.
 
-    operands: (batches, words, 8), and largest: (batches, pieces, 8), their largest magnitudes. listed, numbers:
-    (batches, words, 8), many: (batches, pieces), the lists of each piece as ``words.saturate`` and ``each.fit_each``
-    take them. state: (batches, STATE, 8, 16).
+    rows: (batches, 8), addresses of units. operands: (batches, words, 8); largest, norms: (batches, pieces, 8), what
+    ``pieces.measure`` finds. listed, numbers: (batches, words, 8), many: (batches, pieces), the lists of each piece as
+    ``words.count`` and ``each.fit_each`` take them. state: (batches, STATE, 8, 16).
     """
+
+    rows: Ints
 
     operands: Words
     listed: Words
     numbers: Bytes
     many: Ints
     largest: Words
+    norms: Norms
     state: Words
 
 
@@ -151,12 +157,10 @@ def write_operands(units: Units, how: Saturation, operands: Words) -> None:
 
 
 @njit
-def write_batch(rows: Units, how: Saturation, mine: Ints, addresses: Ints, batch: Int, room: StepRoom) -> None:
-    """Write the operands of 8 rows, some perhaps more than once, and their largest magnitudes in each piece.
-
-    The caller holds ``addresses``: Numba frees an array of its own once its address is known.
-    """
-    steps, words, operands = how.fits.size, how.takes.shape[1], room.operands[batch]
+def write_batch(rows: Units, how: Saturation, mine: Ints, batch: Int, room: StepRoom) -> None:
+    """Write the operands of 8 rows, some perhaps more than once, and how large they are in each piece."""
+    steps, words, operands, addresses = how.fits.size, how.takes.shape[1], room.operands[batch], room.rows[batch]
+    addresses[:] = np.int64(rows.ctypes.data) + mine * rows.strides[0]
     in_bytes = rows.itemsize == 1 and rows.shape[1] >= (steps + WIDTH - 1) // WIDTH * WIDTH
     if in_bytes and words == steps:
         upper = -1 << 16 if how.takes[1, 0] >= 0 else 0
@@ -165,9 +169,9 @@ def write_batch(rows: Units, how: Saturation, mine: Ints, addresses: Ints, batch
         for place in range(ROWS):
             write_operands(rows[mine[place]], how, operands[:, place])
     for piece in range(room.largest.shape[1]):
-        first = piece * how.longest
-        begin, found = operands.ctypes.data + 4 * ROWS * first, room.largest[batch, piece].ctypes.data
-        find_largest(begin, min(how.longest, words - first), how.left, found)
+        first = piece * PIECE
+        largest, norms = room.largest[batch, piece].ctypes.data, room.norms[batch, piece].ctypes.data
+        measure(operands.ctypes.data + 4 * ROWS * first, min(PIECE, words - first), how.left, largest, norms)
 
 
 @njit
@@ -175,8 +179,8 @@ def list_batch(how: Saturation, batch: Int, room: StepRoom) -> None:
     """List the words of 8 rows that are not 0, piece by piece, and the first, which fits what a sum starts from."""
     words, counts = how.takes.shape[1], np.empty(ROWS, np.int64)
     for piece in range(room.many.shape[1]):
-        first = piece * how.longest
-        size = min(how.longest, words - first)
+        first = piece * PIECE
+        size = min(PIECE, words - first)
         operands = room.operands[batch, first : first + size]
         listed, numbers = room.listed[batch, first : first + size], room.numbers[batch, first : first + size]
         for row in range(ROWS):
@@ -264,26 +268,31 @@ def settle(
     for batch in range(batches):
         # behind the last row it stands once more, which changes nothing
         mine = doubtful[np.minimum(np.arange(batch * ROWS, (batch + 1) * ROWS), doubtful.size - 1)]
-        write_batch(rows, how, mine, np.int64(rows.ctypes.data) + mine * rows.strides[0], batch, room)
+        write_batch(rows, how, mine, batch, room)
         if listed:
             list_batch(how, batch, room)
-    panel = np.zeros(how.panels.shape[1:], np.int32)
-    heaviest = np.zeros(how.heaviest.shape[1:], np.int32)
+    packed = Strips(
+        np.zeros_like(how.strips.panel[0]),
+        np.zeros_like(how.strips.heaviest[0]),
+        np.zeros_like(how.strips.quads[0]),
+        np.zeros_like(how.strips.lacking[0]),
+        np.zeros_like(how.strips.norms[0]),
+    )
     for first in range(0, suspects.size, WIDTH):
         members = suspects[first : first + WIDTH]
-        strip = members[0] // WIDTH
-        whole = are_a_strip(members)
-        if not whole:
-            pack(how, members, panel, heaviest)
-        chosen, weighed = (how.panels[strip], how.heaviest[strip]) if whole else (panel, heaviest)
+        if are_a_strip(members):
+            weights = one_of(how.strips, members[0] // WIDTH)
+        else:
+            pack(how.strips, members, packed)
+            weights = packed
         wanted = doubtful_batches(doubts, doubtful, members)
         begin(how, members, room)
         if how.way == WORDS:
-            saturate_words(how, members, chosen, weighed, wanted, listed, counts, room)
+            saturate_words(rows, how, members, weights, wanted, listed, counts, room)
         elif how.way == EACH:
-            saturate_each(how, members, chosen, weighed, wanted, counts, room)
+            saturate_each(how, members, weights, wanted, counts, room)
         else:
-            saturate_groups(how, members, chosen, wanted, counts, room)
+            saturate_groups(how, members, weights, wanted, counts, room)
         finish(sums, rows, how, doubtful, members, wanted, key, counts, room)
     return unproved
 
@@ -339,14 +348,23 @@ def are_a_strip(members: Ints) -> bool:
 
 
 @njit
-def pack(how: Saturation, members: Ints, panel: Words, heaviest: Words) -> None:
+def one_of(strips: Strips, strip: Int) -> Strips:
+    """Return the weights of one strip."""
+    return Strips(
+        strips.panel[strip], strips.heaviest[strip], strips.quads[strip], strips.lacking[strip], strips.norms[strip]
+    )
+
+
+@njit
+def pack(strips: Strips, members: Ints, packed: Strips) -> None:
     """Write the weights of up to 16 channels side by side."""
     for slot in range(members.size):
         strip, lane = members[slot] // WIDTH, members[slot] % WIDTH
-        for word in range(panel.shape[0]):
-            panel[word, slot] = how.panels[strip, word, lane]
-        for piece in range(heaviest.shape[0]):
-            heaviest[piece, slot] = how.heaviest[strip, piece, lane]
+        packed.panel[:, slot] = strips.panel[strip, :, lane]
+        packed.heaviest[:, slot] = strips.heaviest[strip, :, lane]
+        packed.quads[:, slot] = strips.quads[strip, :, lane]
+        packed.lacking[:, slot] = strips.lacking[strip, :, lane]
+        packed.norms[:, slot] = strips.norms[strip, :, lane]
 
 
 @njit
@@ -364,7 +382,7 @@ def begin(how: Saturation, members: Ints, room: StepRoom) -> None:
 
 @njit
 def saturate_groups(
-    how: Saturation, members: Ints, panel: Words, wanted: NDArray[np.bool_], counts: Ints, room: StepRoom
+    how: Saturation, members: Ints, weights: Strips, wanted: NDArray[np.bool_], counts: Ints, room: StepRoom
 ) -> None:
     """Accumulate sums that are fitted after each group, and note the range of what was fitted.
 
@@ -375,7 +393,7 @@ def saturate_groups(
     for batch in range(wanted.size):
         if not wanted[batch]:
             continue
-        factors = (room.operands[batch].ctypes.data, panel.ctypes.data, how.groups.ctypes.data, how.groups.size)
+        factors = (room.operands[batch].ctypes.data, weights.panel.ctypes.data, how.groups.ctypes.data, how.groups.size)
         state = (room.state[batch].ctypes.data, low, high)
         if well or batch % AGAIN == 0:
             well = stay_within(*factors, *state) != 0
@@ -386,14 +404,8 @@ def saturate_groups(
 
 
 @njit
-def saturate_each(  # noqa: PLR0913  as the other ways
-    how: Saturation,
-    members: Ints,
-    panel: Words,
-    heaviest: Words,
-    wanted: NDArray[np.bool_],
-    counts: Ints,
-    room: StepRoom,
+def saturate_each(
+    how: Saturation, members: Ints, weights: Strips, wanted: NDArray[np.bool_], counts: Ints, room: StepRoom
 ) -> None:
     """Accumulate sums that are fitted after each word, and note the range of what came from outside.
 
@@ -406,20 +418,20 @@ def saturate_each(  # noqa: PLR0913  as the other ways
         seen[0, slot] = min(counts[MINIMUM, members[slot]], low)
         seen[1, slot] = max(counts[MAXIMUM, members[slot]], high)
     sure = np.zeros(wanted.size, np.int64)
-    for piece in range(heaviest.shape[0]):
-        first = piece * how.longest
-        weights = panel[first:].ctypes.data
+    for piece in range(weights.heaviest.shape[0]):
+        first = piece * PIECE
+        panel = weights.panel[first:].ctypes.data
         for batch in range(wanted.size):
             if not wanted[batch]:
                 continue
             words, numbers = room.listed[batch, first:], room.numbers[batch, first:]
-            lists = (weights, words.ctypes.data, numbers.ctypes.data, room.many[batch, piece])
+            lists = (panel, words.ctypes.data, numbers.ctypes.data, room.many[batch, piece])
             state = (room.state[batch].ctypes.data, low, high)
             hit = fit_each(*lists, *state, sure[batch])
             sure[batch] = hit
             if hit == 0:
                 continue
-            below, above = reaches_further(room.largest[batch, piece].max(), heaviest[piece], low, high, seen)
+            below, above = reaches_further(room.largest[batch, piece].max(), weights.heaviest[piece], low, high, seen)
             # what a sum starts from can lie outside by more than a product
             further = (hit & ALL_PARTS if below or piece == 0 else 0) | (hit >> PARTS if above or piece == 0 else 0)
             if further:
@@ -451,10 +463,10 @@ def reaches_further(operand: Int, heaviest: NDArray[np.int32], low: Int, high: I
 
 @njit
 def saturate_words(
+    rows: Units,
     how: Saturation,
     members: Ints,
-    panel: Words,
-    heaviest: Words,
+    weights: Strips,
     wanted: NDArray[np.bool_],
     listed: Flag,
     counts: Ints,
@@ -462,40 +474,52 @@ def saturate_words(
 ) -> None:
     """Accumulate words that saturate at every step, and note the range of what came from outside.
 
-    Piece by piece, so that the weights of one stay near. ``listed``: steps that are left out are known.
+    Piece by piece, so that the weights of one stay near; where the piece before was hit, hits are counted at once.
+    ``listed``: steps that are left out are known.
     """
+    how, weights, room = borrowed((how, weights, room))
     low, high = how.limits[0], how.limits[1]
     reach, far = np.full((2, WIDTH), MOST, np.int32), np.zeros((ROWS, 2), np.uint16)
     for slot in range(members.size):
         reach[0, slot] = low - min(counts[MINIMUM, members[slot]], low)
         reach[1, slot] = max(counts[MAXIMUM, members[slot]], high) - high
-    field, steps, batches = (1 << how.field) - 1, panel.shape[0], wanted.size
-    sure = np.zeros(batches, np.bool_)
-    operands, largest, state = room.operands.ctypes.data, room.largest.ctypes.data, room.state.ctypes.data
-    lists = room.listed.ctypes.data if listed else operands
-    numbers, apart = how.numbers.ctypes.data, 0
-    if listed:
-        numbers, apart = room.numbers.ctypes.data, room.numbers.strides[0]
-    known = reach.ctypes.data
-    for piece in range(heaviest.shape[0]):
-        first = piece * how.longest
-        many = min(how.longest, steps - first)
-        b, weighed = panel.ctypes.data + 64 * first, heaviest.ctypes.data + 64 * piece
-        shorts = far.ctypes.data  # here, so that Numba holds them until the last piece
-        for batch in range(batches):
+    steps, hit = weights.panel.shape[0], np.zeros(wanted.size, np.bool_)
+    in_fours = weights.quads.shape[0] if rows.itemsize == 1 else 0
+    turns = np.full(WIDTH, how.flip * 0x01010101 & 0xFFFFFFFF, np.uint32)
+    # twice the largest sum, less than float32 errs
+    most = np.float32(((1 << (32 - how.field)) - 2) * (1 - 2.0**-20))
+    known, masks, turned = reach.ctypes.data, far.ctypes.data, turns.ctypes.data
+    for piece in range(weights.heaviest.shape[0]):
+        first = piece * PIECE
+        size, fours = min(PIECE, steps - first), min(PIECE // FOUR, in_fours - first // FOUR)
+        panel, heaviest = weights.panel[first:].ctypes.data, weights.heaviest[piece].ctypes.data
+        by_bytes = (weights.quads[first // FOUR :].ctypes.data, weights.lacking[piece:].ctypes.data)
+        norms = weights.norms[piece:].ctypes.data
+        for batch in range(wanted.size):
             if not wanted[batch]:
                 continue
-            begins = batch * room.operands.strides[0] + 4 * ROWS * first
-            a, their_numbers = operands + begins, numbers + batch * apart + ROWS * first
-            factors = (lists + begins, their_numbers, room.many[batch, piece] if listed else many)
-            sizes, words = largest + batch * room.largest.strides[0] + 4 * ROWS * piece, state + batch * 4 * STATE_SIZE
-            told = (field, how.mark, sure[batch], known, sizes, weighed, shorts)
-            became = saturate(a, b, many, *factors, words, *told)
-            sure[batch] = became != 0
-            for place in range(ROWS):
-                if became >> (1 + place) & 1:
-                    before, columns = words + 64 * (BEFORE * ROWS + place), shorts + 4 * place
-                    excesses(a + 4 * place, b, many, before, field, how.mark, how.field, columns, known)
+            operands, state = room.operands[batch, first:].ctypes.data, room.state[batch].ctypes.data
+            if not hit[batch]:
+                units = (room.rows[batch].ctypes.data, first, turned, fours)
+                bounds = (room.norms[batch, piece].ctypes.data, norms, most)
+                if advance(*units, *by_bytes, *bounds, operands, panel, size, state, how.field, how.mark) == 0:
+                    continue
+            words, numbers, many = operands, how.numbers[first:].ctypes.data, size
+            if listed:
+                words, numbers = room.listed[batch, first:].ctypes.data, room.numbers[batch, first:].ctypes.data
+                many = room.many[batch, piece]
+            sizes, times = room.largest[batch, piece].ctypes.data, (many + how.longest - 1) // how.longest
+            hit[batch] = False
+            for time in range(times):
+                done, behind = many * time // times, many * (time + 1) // times
+                some = (words + 4 * ROWS * done, numbers + ROWS * done, behind - done, panel)
+                became = count(*some, state, how.field, how.mark, known, sizes, heaviest, masks)
+                hit[batch] |= became != 0
+                for row in range(ROWS):
+                    if became >> (1 + row) & 1:
+                        before = state + WORD_BYTES * (BEFORE * ROWS + row)
+                        mine = (some[0] + 4 * row, some[1] + row, some[2], panel)
+                        excesses(*mine, before, how.field, how.mark, masks + 4 * row, known)
     for slot in range(members.size):
         c = members[slot]
         if reach[0, slot] > 0:

@@ -51,6 +51,9 @@ SUM, BEFORE, BELOW, ABOVE = range(4)
 """Names of the state (names, ROWS, WIDTH) int32: sums, what they were before steps that were counted, hits."""
 STATE = 4
 
+PIECE = 60
+"""Words that are taken at a time, a multiple of 4: more cost less by themselves, but a hit makes all of them count."""
+
 _LINE = 64
 _KIND = vector(I32, WIDTH)
 _LANES = ir.IntType(WIDTH)
@@ -71,52 +74,57 @@ def longest(field: int) -> int:
     return min(mark - 1, ((1 << field) - 1) // (mark + 1))
 
 
+def mask_of(builder: Any, field: Any) -> Any:
+    """Return a mask of a field of so many bits, for all lanes."""
+    one = ir.Constant(I64, 1)
+    return splat(builder, builder.trunc(builder.sub(builder.shl(one, field), one), I32), WIDTH)
+
+
+def mark_of(builder: Any, place: Any) -> Any:
+    """Return the mark whose bit stands there, for all lanes."""
+    return splat(builder, builder.trunc(builder.shl(ir.Constant(I64, 1), place), I32), WIDTH)
+
+
+def operand_at(builder: Any, row: Any, index: Any) -> Any:
+    """Return a word (steps, 8) of a row's operands, for all lanes."""
+    return splat(builder, load(builder, I32, at(builder, row, builder.mul(index, ir.Constant(I64, 4 * ROWS)))), WIDTH)
+
+
+def weights_at(builder: Any, panel: Any, index: Any) -> Any:
+    """Return the words (steps, 16) of a step's weights."""
+    return load(builder, _KIND, at(builder, panel, builder.mul(index, ir.Constant(I64, _LINE))))
+
+
+def in_state(builder: Any, state: Any, name: int) -> list[Any]:
+    """Return the addresses of what a state holds under a name, one for each row."""
+    return [at(builder, state, _LINE * (name * ROWS + row)) for row in range(ROWS)]
+
+
 def _marked(builder: Any, words: Any, field: Any, mark: Any) -> Any:
     return builder.or_(builder.and_(words, builder.not_(field)), mark)
 
 
-def _operand(builder: Any, row: Any, index: Any) -> Any:
-    return splat(builder, load(builder, I32, at(builder, row, builder.mul(index, ir.Constant(I64, 4 * ROWS)))), WIDTH)
-
-
-def _weights(builder: Any, panel: Any, index: Any) -> Any:
-    return load(builder, _KIND, at(builder, panel, builder.mul(index, ir.Constant(I64, _LINE))))
-
-
-def _weights_of(builder: Any, panel: Any, numbers: Any, row: int) -> Any:
-    number = builder.and_(builder.lshr(numbers, ir.Constant(I64, 8 * row)), ir.Constant(I64, 255))
-    return _weights(builder, panel, number)
-
-
-def _in_state(builder: Any, state: Any, name: int) -> list[Any]:
-    return [at(builder, state, _LINE * (name * ROWS + row)) for row in range(ROWS)]
-
-
 @machine_code
-def saturate(
+def count(
     context: Any,
-    a: Any,
-    b: Any,
-    steps: Any,
     listed: Any,
     numbers: Any,
     many: Any,
+    panel: Any,
     state: Any,
     field: Any,
     place: Any,
-    sure: Any,
     reach: Any,
     largest: Any,
     heaviest: Any,
     far: Any,
 ) -> Any:
-    """Take ``steps`` products of 8 rows and 16 columns to the sums of ``state``; return what became of them.
+    """Take ``many`` products of 8 rows and 16 columns to the sums of ``state``; return what became of them.
 
-    a: address of operands (steps, 8), words. b: of a panel of words (steps, 16). listed, numbers: addresses of operands
-    and of the numbers of their steps, bytes, (many, 8), which are taken where hits are counted: all steps of each row
-    but those whose operand is 0, and words 0 to make rows equally long. field: mask of the lowest bits; place: of the
-    mark's bit, which words must hold. No more steps than ``longest`` says. ``sure``: hits are to be expected, so do not
-    first try without counting.
+    listed, numbers: addresses of operands, words, and of the numbers of their steps, bytes, (many, 8). Steps of a row
+    whose operand is 0 may be left out, and there may be words 0 to make rows equally long. panel: of words of weights
+    (steps, 16). field: how many of the lowest bits are no sum; place: which of them is the mark. No more steps than
+    ``longest`` says.
 
     The result is 0 if nothing was hit; else bit 0 is set, and bit 1 + row for rows whose excesses may be larger than
     ``reach``: address of (2, 16) int32, the largest known below and above. largest, heaviest: addresses of the largest
@@ -124,96 +132,58 @@ def saturate(
     the columns that this is about, below and above.
     """
 
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+    def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         if not instructions.emits(instructions.AVX512_VNNI):
             return ir.Constant(I64, 0)
-        a, b, steps, _, _, _, state, field, place, sure = arguments[:10]
-        rows = [at(builder, a, 4 * row) for row in range(ROWS)]
-        mask = splat(builder, builder.trunc(field, I32), WIDTH)
-        mark = splat(builder, builder.trunc(builder.shl(ir.Constant(I64, 1), place), I32), WIDTH)
-        before = [load(builder, _KIND, one) for one in _in_state(builder, state, SUM)]
-        tries = builder.append_basic_block()
-        counts = builder.append_basic_block()
-        behind = builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed("!=", sure, ir.Constant(I64, 0)), counts, tries)
+        listed, numbers, many, panel, state, field, place, reach, largest, heaviest, _ = arguments
+        mask, mark = mask_of(builder, field), mark_of(builder, place)
+        before = [load(builder, _KIND, one) for one in in_state(builder, state, SUM)]
+        with loop(builder, many, [*before, *[constant(_KIND, 0)] * ROWS]) as (index, held, leave, last):
+            sums: list[Any] = []
+            fields: list[Any] = []
+            # the bytes of all rows at once
+            all_numbers = load(builder, I64, at(builder, numbers, builder.mul(index, ir.Constant(I64, ROWS))))
+            for row in range(ROWS):
+                number = builder.and_(builder.lshr(all_numbers, ir.Constant(I64, 8 * row)), ir.Constant(I64, 255))
+                operand = operand_at(builder, at(builder, listed, 4 * row), index)
+                words = instructions.saturate_two(builder, held[row], operand, weights_at(builder, panel, number))
+                fields.append(builder.add(held[ROWS + row], words))
+                sums.append(_marked(builder, words, mask, mark))
+            leave([*sums, *fields])
+        shift = splat(builder, builder.trunc(place, I32), WIDTH)
+        untouched = builder.mul(splat(builder, builder.trunc(many, I32), WIDTH), mark)
+        nothing = constant(_KIND, 0)
+        any_hit = nothing
+        hits: list[tuple[Any, Any]] = []
+        for row in range(ROWS):
+            missing = builder.and_(builder.sub(untouched, last[ROWS + row]), mask)
+            both = builder.lshr(missing, shift)
+            above = builder.sub(missing, builder.shl(both, shift))
+            hits.append((builder.sub(both, above), above))
+            any_hit = builder.or_(any_hit, both)
+            for name, value in zip((BELOW, ABOVE), hits[-1], strict=True):
+                counted = in_state(builder, state, name)[row]
+                store(builder, builder.add(load(builder, _KIND, counted), value), counted)
+            store(builder, last[row], in_state(builder, state, SUM)[row])
+        hit = builder.bitcast(builder.icmp_unsigned("!=", any_hit, nothing), _LANES)
+        result = builder.zext(builder.icmp_unsigned("!=", hit, ir.Constant(_LANES, 0)), I64)
 
-        builder.position_at_end(tries)
-        with loop(builder, steps, before) as (index, held, leave, tried):
-            weights = _weights(builder, b, index)
-            leave(
-                [
-                    instructions.saturate_two(builder, total, _operand(builder, row, index), weights)
-                    for row, total in zip(rows, held, strict=True)
-                ]
-            )
-        changed = constant(_KIND, 0)
-        for words, place_of in zip(tried, _in_state(builder, state, SUM), strict=True):
-            store(builder, words, place_of)
-            changed = builder.or_(changed, builder.xor(builder.and_(words, mask), mark))
-        lanes = builder.bitcast(builder.icmp_unsigned("!=", changed, constant(_KIND, 0)), _LANES)
-        after_tries = builder.block
-        builder.cbranch(builder.icmp_unsigned("!=", lanes, ir.Constant(_LANES, 0)), counts, behind)
+        known = [load(builder, _KIND, at(builder, reach, _LINE * side)) for side in (0, 1)]
+        weight, sizes = load(builder, _KIND, heaviest), load(builder, vector(I32, ROWS), largest)
+        product = builder.mul(
+            weight, splat(builder, call(builder, "llvm.vector.reduce.smax.v8i32", I32, [sizes]), WIDTH)
+        )
+        further = builder.or_(*(builder.icmp_signed(">", product, one) for one in known))
+        before_far = builder.block
+        with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(further, _LANES), ir.Constant(_LANES, 0))):
+            rows = _far(builder, hits, before, (known, weight), arguments)
+            behind_far = builder.block
+        far = builder.phi(I64)
+        far.add_incoming(ir.Constant(I64, 0), before_far)
+        far.add_incoming(rows, behind_far)
+        return builder.or_(result, far)
 
-        builder.position_at_end(counts)
-        found = _count(builder, arguments, before, (mask, mark))
-        after_counts = builder.block
-        builder.branch(behind)
-
-        builder.position_at_end(behind)
-        result = builder.phi(I64)
-        result.add_incoming(ir.Constant(I64, 0), after_tries)
-        result.add_incoming(found, after_counts)
-        return result
-
-    return types.int64(*[types.intp] * 14), build
-
-
-def _count(builder: Any, arguments: Sequence[Any], before: Any, masks: tuple[Any, Any]) -> Any:
-    """Do the steps that are listed and count their hits; return what ``saturate`` does."""
-    _, panel, _, listed, numbers, many, state, _, place, _, reach, largest, heaviest, _ = arguments
-    mask, mark = masks
-    with loop(builder, many, [*before, *[constant(_KIND, 0)] * ROWS]) as (index, held, leave, last):
-        sums: list[Any] = []
-        fields: list[Any] = []
-        # the bytes of all rows at once
-        all_numbers = load(builder, I64, at(builder, numbers, builder.mul(index, ir.Constant(I64, ROWS))))
-        for number in range(ROWS):
-            weights = _weights_of(builder, panel, all_numbers, number)
-            operand = _operand(builder, at(builder, listed, 4 * number), index)
-            words = instructions.saturate_two(builder, held[number], operand, weights)
-            fields.append(builder.add(held[ROWS + number], words))
-            sums.append(_marked(builder, words, mask, mark))
-        leave([*sums, *fields])
-    shift = splat(builder, builder.trunc(place, I32), WIDTH)
-    untouched = builder.mul(splat(builder, builder.trunc(many, I32), WIDTH), mark)
-    nothing = constant(_KIND, 0)
-    any_hit = nothing
-    hits: list[tuple[Any, Any]] = []
-    for number in range(ROWS):
-        missing = builder.and_(builder.sub(untouched, last[ROWS + number]), mask)
-        both = builder.lshr(missing, shift)
-        above = builder.sub(missing, builder.shl(both, shift))
-        hits.append((builder.sub(both, above), above))
-        any_hit = builder.or_(any_hit, both)
-        for name, value in zip((BELOW, ABOVE), hits[-1], strict=True):
-            counted = _in_state(builder, state, name)[number]
-            store(builder, builder.add(load(builder, _KIND, counted), value), counted)
-        store(builder, last[number], _in_state(builder, state, SUM)[number])
-    hit = builder.bitcast(builder.icmp_unsigned("!=", any_hit, nothing), _LANES)
-    result = builder.zext(builder.icmp_unsigned("!=", hit, ir.Constant(_LANES, 0)), I64)
-
-    known = [load(builder, _KIND, at(builder, reach, _LINE * side)) for side in (0, 1)]
-    weight, sizes = load(builder, _KIND, heaviest), load(builder, vector(I32, ROWS), largest)
-    product = builder.mul(weight, splat(builder, call(builder, "llvm.vector.reduce.smax.v8i32", I32, [sizes]), WIDTH))
-    further = builder.or_(*(builder.icmp_signed(">", product, one) for one in known))
-    before_far = builder.block
-    with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(further, _LANES), ir.Constant(_LANES, 0))):
-        rows = _far(builder, hits, before, (known, weight), arguments)
-        behind_far = builder.block
-    far = builder.phi(I64)
-    far.add_incoming(ir.Constant(I64, 0), before_far)
-    far.add_incoming(rows, behind_far)
-    return builder.or_(result, far)
+    return types.int64(*[types.intp] * 11), build
 
 
 def _far(
@@ -224,7 +194,7 @@ def _far(
     arguments: Sequence[Any],
 ) -> Any:
     """Note which hits may be larger than what is known; return the bits of their rows."""
-    state, largest, far = arguments[6], arguments[11], arguments[13]
+    state, largest, far = arguments[4], arguments[8], arguments[10]
     (known, weight), rows = bounds, ir.Constant(I64, 0)
     for number, sides in enumerate(hits):
         operand = load(builder, I32, at(builder, largest, 4 * number))
@@ -237,43 +207,48 @@ def _far(
             either = builder.or_(either, further)
         bit = builder.icmp_unsigned("!=", either, ir.Constant(_LANES, 0))
         rows = builder.or_(rows, builder.shl(builder.zext(bit, I64), ir.Constant(I64, 1 + number)))
-        store(builder, before[number], _in_state(builder, state, BEFORE)[number])
+        store(builder, before[number], in_state(builder, state, BEFORE)[number])
     return rows
 
 
 @machine_code
 def excesses(
     context: Any,
-    a: Any,
-    b: Any,
-    steps: Any,
+    listed: Any,
+    numbers: Any,
+    many: Any,
+    panel: Any,
     before: Any,
     field: Any,
     place: Any,
-    shift: Any,
     far: Any,
     reach: Any,
 ) -> Any:
     """Raise ``reach`` to how far the sums of a row came beyond their limits on their way.
 
-    a, before: addresses of a row's first operand, and of the 16 words that its ``steps`` start from. shift: bits of the
-    field. far: address of two masks, of columns to look at. The rest as for ``saturate``.
+    listed, numbers: addresses of a row's first word and number. before: of the 16 words that its steps start from. far:
+    of two masks, of columns to look at. The rest as for ``count``.
     """
 
     def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         if not instructions.emits(instructions.AVX512_VNNI):
             return target.get_dummy_value()
-        a, b, steps, before, field, place, shift, far, reach = arguments
+        listed, numbers, many, panel, before, field, place, far, reach = arguments
         places = [at(builder, reach, _LINE * side) for side in (0, 1)]
         known = [load(builder, _KIND, one) for one in places]
         wanted = [
             builder.bitcast(load(builder, _LANES, at(builder, far, 2 * side)), vector(I1, WIDTH)) for side in (0, 1)
         ]
-        down = splat(builder, builder.trunc(shift, I32), WIDTH)
+        down = splat(builder, builder.trunc(field, I32), WIDTH)
         nothing = constant(_KIND, 0)
+
+        def factors_at(index: Any) -> tuple[Any, Any]:
+            number = load(builder, I8, at(builder, numbers, builder.mul(index, ir.Constant(I64, ROWS))))
+            return operand_at(builder, listed, index), weights_at(builder, panel, builder.zext(number, I64))
+
         # no product goes so far? then no sum does
-        with loop(builder, steps, [nothing, nothing]) as (index, held, leave, last):
-            product = instructions.add_two(builder, nothing, _operand(builder, a, index), _weights(builder, b, index))
+        with loop(builder, many, [nothing, nothing]) as (index, held, leave, last):
+            product = instructions.add_two(builder, nothing, *factors_at(index))
             leave(widened(builder, held, [product]))
         least, most = builder.sub(nothing, builder.ashr(last[0], down)), builder.ashr(last[1], down)
         beyond = builder.or_(
@@ -281,12 +256,11 @@ def excesses(
             builder.and_(wanted[1], builder.icmp_signed(">", most, known[1])),
         )
         with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(beyond, _LANES), ir.Constant(_LANES, 0))):
-            mask = splat(builder, builder.trunc(field, I32), WIDTH)
-            mark = splat(builder, builder.trunc(builder.shl(ir.Constant(I64, 1), place), I32), WIDTH)
-            with loop(builder, steps, [load(builder, _KIND, before), nothing, nothing]) as (index, held, leave, last):
-                weights, operand = _weights(builder, b, index), _operand(builder, a, index)
-                words = instructions.saturate_two(builder, held[0], operand, weights)
-                added = builder.sub(words, instructions.add_two(builder, held[0], operand, weights))
+            mask, mark = mask_of(builder, field), mark_of(builder, place)
+            with loop(builder, many, [load(builder, _KIND, before), nothing, nothing]) as (index, held, leave, last):
+                factors = factors_at(index)
+                words = instructions.saturate_two(builder, held[0], *factors)
+                added = builder.sub(words, instructions.add_two(builder, held[0], *factors))
                 leave([_marked(builder, words, mask, mark), *widened(builder, held[1:], [added])])
             # what was added to a word that came from x above is -((x - 1) << shift) - mark - 1,
             # from x below (x << shift) - mark
@@ -342,22 +316,3 @@ def _shuffled(builder: Any, one: Any, two: Any, lanes: Sequence[int] | None = No
     """Return lanes of two vectors, by default all of them."""
     chosen = range(2 * one.type.count) if lanes is None else lanes
     return builder.shuffle_vector(one, two, ir.Constant(vector(I32, len(chosen)), list(chosen)))
-
-
-@machine_code
-def find_largest(context: Any, words: Any, steps: Any, left: Any, found: Any) -> Any:
-    """Write the largest magnitudes (8,) of operands (steps, 8), words shifted by ``left``."""
-
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        words, steps, left, found = arguments
-        kind = vector(I32, ROWS)
-        half, shift = constant(kind, 16), splat(builder, builder.trunc(left, I32), ROWS)
-        with loop(builder, steps, [constant(kind, 0)]) as (index, held, leave, last):
-            word = load(builder, kind, at(builder, words, builder.mul(index, ir.Constant(I64, 4 * ROWS))))
-            halves = [builder.ashr(builder.shl(word, half), half), builder.ashr(word, half)]
-            sizes = [call(builder, f"llvm.abs.v{ROWS}i32", kind, [one, ir.Constant(I1, 0)]) for one in halves]
-            leave([larger(builder, held[0], larger(builder, *sizes))])
-        store(builder, builder.ashr(last[0], shift), found)
-        return target.get_dummy_value()
-
-    return types.void(*[types.intp] * 4), build

@@ -17,8 +17,9 @@ from hwsim_kernels.fast.hits import COUNTED, begin_sums, finish_sums
 from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.looks import row_norms
 from hwsim_kernels.fast.packing import UNIT
+from hwsim_kernels.fast.pieces import advance, measure
 from hwsim_kernels.fast.prefixes import stays_within
-from hwsim_kernels.fast.words import BEFORE, STATE, SUM, excesses, fill, find_largest, saturate
+from hwsim_kernels.fast.words import BEFORE, STATE, SUM, count, excesses, fill
 
 
 def operands_of(steps: int, most: int) -> Array:
@@ -38,39 +39,78 @@ def word_steps(steps: int, take: Take) -> Left:
     state[SUM] = (np.arange(16) << 27) | 64
     places = [one.ctypes.data for one in (reach, largest, heaviest, shorts)]
     numbers = take(np.repeat(np.arange(steps, dtype=np.uint8)[:, None], 8, axis=1))
-    addresses = (a.ctypes.data, b.ctypes.data, steps, numbers.ctypes.data, state.ctypes.data)
-    became = call_saturate(*addresses, 4095, 6, *places)
+    lists = (a.ctypes.data, numbers.ctypes.data, steps, b.ctypes.data)
+    became = call_count(*lists, state.ctypes.data, *places)
     for row in range(8):
         before = state.ctypes.data + 64 * (BEFORE * 8 + row)
-        call_excesses(a.ctypes.data + 4 * row, b.ctypes.data, steps, before, shorts.ctypes.data + 4 * row, places[0])
+        mine = (lists[0] + 4 * row, lists[1] + row, *lists[2:])
+        call_excesses(*mine, before, shorts.ctypes.data + 4 * row, places[0])
     return [state.copy(), reach.copy(), shorts.copy(), np.array(became)]
 
 
 @njit
-def call_saturate(
-    a: int,
-    b: int,
-    steps: int,
+def call_count(
+    words: int,
     numbers: int,
+    many: int,
+    panel: int,
     state: int,
-    field: int,
-    place: int,
     reach: int,
     largest: int,
     heaviest: int,
     far: int,
 ) -> int:
-    """Call the kernel, once by trying first and once without."""
-    lists = (a, numbers, steps)
-    tried: int = saturate(a, b, steps, *lists, state, field, place, False, reach, largest, heaviest, far)
-    sure: int = saturate(a, b, steps, *lists, state, field, place, True, reach, largest, heaviest, far)
-    return tried + sure
+    """Call the kernel."""
+    became: int = count(words, numbers, many, panel, state, 12, 6, reach, largest, heaviest, far)
+    return became
 
 
 @njit
-def call_excesses(a: int, b: int, steps: int, before: int, far: int, reach: int) -> None:
+def call_excesses(words: int, numbers: int, many: int, panel: int, before: int, far: int, reach: int) -> None:
     """Call the kernel."""
-    excesses(a, b, steps, before, 4095, 6, 12, far, reach)
+    excesses(words, numbers, many, panel, before, 12, 6, far, reach)
+
+
+def advanced(steps: int, start: int, most: float, take: Take) -> Left:
+    """Take a piece to sums: by its bytes, by trying, and where it cannot stay inside."""
+    generator, fours = np.random.default_rng(steps), -(-steps // 4)
+    units, weights = np.zeros((8, 4 * fours), np.uint8), np.zeros((4 * fours, 16), np.int8)
+    units[:, :steps] = generator.integers(0, 256, (8, steps))
+    weights[:steps] = generator.integers(-128, 128, (steps, 16))
+    rows, quads = take(units ^ 128), take(weights.reshape(fours, 4, 16).transpose(0, 2, 1).copy())
+    a, b = take(units.T[:steps].astype(np.int32, order="C") << 7), take(weights[:steps].astype(np.int32) << 5 & 0xFFFF)
+    addresses, turns = take(rows.ctypes.data + 4 * fours * np.arange(8)), take(np.full(16, 0x80808080, np.uint32))
+    bounds = [take(np.zeros(16, np.int32)), take(np.ones(8, np.float32)), take(np.ones(16, np.float32))]
+    state = take(np.zeros((STATE, 8, 16), np.int32))
+    state[SUM] = (start << 12) | 64
+    by_bytes = (addresses.ctypes.data, 0, turns.ctypes.data, fours, quads.ctypes.data)
+    lacking, norms, weighed = (one.ctypes.data for one in bounds)
+    became = call_advance(
+        *by_bytes, lacking, norms, weighed, most, a.ctypes.data, b.ctypes.data, steps, state.ctypes.data
+    )
+    return [np.array(became), state.copy()]
+
+
+@njit
+def call_advance(
+    rows: int,
+    first: int,
+    turns: int,
+    fours: int,
+    quads: int,
+    lacking: int,
+    norms: int,
+    weighed: int,
+    most: float,
+    a: int,
+    b: int,
+    steps: int,
+    state: int,
+) -> int:
+    """Call the kernel."""
+    bounds = (lacking, norms, weighed, np.float32(most))
+    became: int = advance(rows, first, turns, fours, quads, *bounds, a, b, steps, state, 12, 6)
+    return became
 
 
 def written_words(steps: int, take: Take) -> Left:
@@ -79,15 +119,16 @@ def written_words(steps: int, take: Take) -> Left:
     rows = take(np.random.default_rng(steps).integers(0, 256, (8, lines)).astype(np.uint8))
     addresses = take(rows.ctypes.data + lines * np.arange(8, dtype=np.int64))
     words, found = take(np.zeros((-(-steps // 16) * 16, 8), np.int32)), take(np.zeros(8, np.int32))
-    call_fill(addresses.ctypes.data, steps, words.ctypes.data, found.ctypes.data)
-    return [words[:steps].copy(), found.copy()]
+    norms = take(np.zeros(8, np.float32))
+    call_fill(addresses.ctypes.data, steps, words.ctypes.data, found.ctypes.data, norms.ctypes.data)
+    return [words[:steps].copy(), found.copy(), norms.copy()]
 
 
 @njit
-def call_fill(rows: int, steps: int, words: int, found: int) -> None:
+def call_fill(rows: int, steps: int, words: int, found: int, norms: int) -> None:
     """Call the kernels."""
     fill(rows, steps, 128, 100, 5, -1 << 16, words)
-    find_largest(words, steps, 5, found)
+    measure(words, steps, 5, found, norms)
 
 
 def followed(steps: int, take: Take) -> Left:
@@ -172,7 +213,9 @@ def all_accumulators() -> Iterator[tuple[str, Scenario]]:
     """Yield calls of what takes sums step by step."""
     for steps in (1, 31, 32, 37, 64):
         if "vnni" in HERE and emits(AVX512_VNNI):
-            yield f"saturate {steps}", partial(word_steps, steps)
+            yield f"count {steps}", partial(word_steps, steps)
+            for start, most in ((0, 1e6), (0, 0.0), (520000, 1e6), (-520000, 0.0)):
+                yield f"advance {steps} from {start} below {most}", partial(advanced, steps, start, most)
             yield f"words {steps}", partial(written_words, steps)
         yield f"followed {steps}", partial(followed, steps)
         yield f"listed {steps}", partial(listed, steps)

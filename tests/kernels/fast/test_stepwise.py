@@ -407,6 +407,22 @@ def test_a_sum_that_leaves_its_limits_amid_a_piece_and_comes_back(sign: int, wid
                 check(moved, replace(register, fits=(False,) * 99 + (True,)))
 
 
+@pytest.mark.parametrize("piece", [0, 1, 3])
+@pytest.mark.parametrize("heavy", ["operands", "weights"])
+def test_a_piece_is_proved_by_its_own_norms(heavy: str, piece: int) -> None:
+    # nothing moves a sum but one piece, which takes it beyond its limit and back; of two rows the other's is lighter
+    first, most, steps = 60 * piece + 7, 127, 60 * 4
+    weights, codes = np.zeros((steps, 20), np.int64), np.zeros((9, steps), np.uint8)
+    weights[first : first + 20] = np.repeat([1, -1], 10)[:, None] * (1 if heavy == "operands" else most)
+    codes[:, first : first + 20] = most if heavy == "operands" else 1
+    codes[::2] = 0
+    for bits, sign in ((16, 1), (16, -1), (24, 1)):
+        register = Register(bits, (True,) * steps)
+        for inside in (0, 5 * most, 10 * most - 1, 10 * most, 11 * most):
+            start = register.limits[1] - inside if sign > 0 else register.limits[0] + inside
+            check(dense(codes, sign * weights, [start] * 20), register)
+
+
 @pytest.mark.parametrize("beyond", [0, 1])
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("bits", range(8, 31))

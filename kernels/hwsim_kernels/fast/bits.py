@@ -62,14 +62,17 @@ QUARTER_BINS = 9
 EXACT_BINS = 25
 """So many bins at most are of magnitudes that float32 holds."""
 
+FLOATS = "avx512cd" not in HOST
+"""Whether the exponents of floats stand for an instruction that counts zeros."""
+
 
 def word(builder: Builder, value: Value, *, exact: bool) -> Value:
     """Return the highest bits of magnitudes below the largest power of two; ``exact``: of those that float32 holds."""
     kind = value.type
     bits = kind.element.width
-    if bits == 64 or "avx512cd" in HOST:
+    if bits == 64 or not FLOATS:
         zeros = call(builder, f"llvm.ctlz.v{kind.count}i{bits}", kind, [magnitude(builder, value), ir.Constant(I1, 0)])
-        if "avx512cd" in HOST:
+        if not FLOATS:
             # LLVM's own shift by all bits, of 0, has no meaning; the processor's gives 0
             shifted = f"llvm.x86.avx512.psrlv.{'q' if bits == 64 else 'd'}.512"
             return call(builder, shifted, kind, [constant(kind, 1 << (bits - 1)), zeros])
@@ -268,7 +271,7 @@ def bit_lengths(values: NDArray[np.int32] | Ints, offset: Int, bins: Int, histog
             _many_quarters(place, groups, offset, bins, histogram.ctypes.data)
         elif share == 2:
             _many_halves(place, groups, offset, bins, histogram.ctypes.data)
-        elif bins <= EXACT_BINS:
+        elif FLOATS and bins <= EXACT_BINS:
             _many_exact(place, groups, offset, bins, histogram.ctypes.data)
         else:
             _many(place, groups, offset, bins, histogram.ctypes.data)

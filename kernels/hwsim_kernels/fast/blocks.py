@@ -30,7 +30,7 @@ from hwsim_kernels.fast.passage import LOOK, Steps, Tally
 from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
-from hwsim_kernels.fast.stepwise import Saturation, StepRoom
+from hwsim_kernels.fast.stepwise import Saturation, StepRoom, Strips
 from hwsim_kernels.fast.strips import PARAMETERS, counters, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
 from hwsim_kernels.fast.tiling import Tiling, tile_room, tiling
@@ -228,6 +228,7 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
             largest=unset(pieces, np.int32),
             norms=unset(pieces, np.float32),
             state=unset((batches, STATE, ROWS, WIDTH), np.int32),
+            packed=Strips(*(zeros(one.shape[1:], one.dtype) for one in how.strips)),
         ),
     )
 

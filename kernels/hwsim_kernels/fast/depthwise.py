@@ -102,8 +102,11 @@ def depthwise_sums(
     """
     height, width, depth = codes.shape[1], codes.shape[2], codes.shape[3]
     columns, pixel = sums.shape[1], depth * codes.itemsize
-    top, bottom = taps[:, 0].min(), taps[:, 0].max()
-    left, right = taps[:, 1].min(), taps[:, 1].max()
+    top, left = taps[0, 0], taps[0, 1]
+    bottom, right = top, left
+    for tap in range(1, taps.shape[0]):
+        top, bottom = min(top, taps[tap, 0]), max(bottom, taps[tap, 0])
+        left, right = min(left, taps[tap, 1]), max(right, taps[tap, 1])
     places = (taps[:, 0] * width + taps[:, 1]) * pixel
     p: Int = np.int64(0)
     while p < size:

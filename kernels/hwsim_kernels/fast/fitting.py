@@ -128,8 +128,10 @@ def settle(
             strips.move(values, limits)
             return
         for first in range(0, here.shape[1], WIDTH):
-            some = slice(first, first + WIDTH)
-            if here[LEAST, some].min() < low or here[LARGEST, some].max() > high:
+            some, outside = slice(first, first + WIDTH), False
+            for c in range(first, first + WIDTH):
+                outside = outside or here[LEAST, c] < low or here[LARGEST, c] > high
+            if outside:
                 strips.clamp(values[:, some], limits[:, some], counters[:, some], here[:, some])
         for c in range(channels):
             if here[FIRST, c] < values.shape[0]:

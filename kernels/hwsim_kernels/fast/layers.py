@@ -297,7 +297,8 @@ def layer_of_means(
         size = min(block, out.shape[0] - position)
         window_sums(codes, zero_point, window, outputs, position, values[:size], counts)
         set_divisors(counts[:size], divisors)
-        inside += counts[:size].sum()
+        for row in range(size):
+            inside += counts[row]
         pass_block(values[:size], divisors, position, FIRST_COLUMN, FIRST_STEP, steps, tally)
         store_codes(values[:size], out[position : position + size])
     return inside

@@ -241,6 +241,15 @@ def tile_sums(
 
 
 @njit
+def widest(column_norms: Norms, column: Int) -> float:
+    """Return the largest norm of a tile's columns."""
+    found: float = column_norms[column]
+    for one in range(column + 1, column + TILE):
+        found = max(found, column_norms[one])
+    return found
+
+
+@njit
 def checked_sums(
     kernel: Int,
     signed: Flag,
@@ -281,11 +290,10 @@ def checked_sums(
     for column in range(0, sums.shape[0] * TILE, TILE):
         level = levels - 1
         while level > 0:
-            widest = column_norms[level, column : column + TILE].max()
-            if longest[level] * widest <= SHARE * limit:
+            if longest[level] * widest(column_norms[level], column) <= SHARE * limit:
                 break
             level -= 1
-        if level == 0 and longest[0] * column_norms[0, column : column + TILE].max() > limit:
+        if level == 0 and longest[0] * widest(column_norms[0], column) > limit:
             level = levels - 1  # looks would prove little
         piece, panel = UNIT << level, (b[0] + column // 16 * b[1], b[1])
         many, added_stride = (depth + piece - 1) // piece, corrections.strides[0] << level

@@ -23,7 +23,13 @@ from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, laid_out, store_pai
 Array = NDArray[Any]
 
 BEHIND_LOOK = np.int64(1)
-"""The first step behind the look. Of a type, as ``layers.FIRST_STEP``."""
+"""The first step behind the look. Of a type, as all of these, see ``layers.FIRST_STEP``."""
+
+FIRST_CHANNEL = np.int64(0)
+"""Where the only group's channels begin."""
+
+NO_OFFSET = np.int64(0)
+"""Sums are what they are."""
 
 
 class Room(NamedTuple):
@@ -69,7 +75,7 @@ def saturating_layer(
         gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         if not gathered:
-            gather_units(units, form.blank, form.runs, window, 0, position, size, rows)
+            gather_units(units, form.blank, form.runs, window, FIRST_CHANNEL, position, size, rows)
         address, stride = laid_out(rows, form, size, room.operands)
         room.ends[0], room.ends[1] = MOST, -MOST
         row_norms(rows, size, how.fits.size, how.flip, how.offset, room.squares, room.norms)
@@ -98,7 +104,7 @@ def saturating_layer(
             counters[LARGEST, c] = max(counters[LARGEST, c], room.ends[1, c])
         if bins > 0:
             for pair in range(room.sums.shape[0]):
-                bit_lengths(room.sums[pair, :size], 0, bins, tally.histograms[point, :bins])
+                bit_lengths(room.sums[pair, :size], NO_OFFSET, bins, tally.histograms[point, :bins])
         if doubtful:
             key, doubts = (tally.first_row + position) * how.fits.size, room.doubts[:size]
             prove_alone(rows, how, doubts, room.line)

@@ -121,7 +121,7 @@ class StepRoom(NamedTuple):
 
     rows: (batches, 8), addresses of units. operands: (batches, words, 8); largest, norms: (batches, pieces, 8), what
     ``pieces.measure`` finds. listed, numbers: (batches, words, 8), many: (batches, pieces), the lists of each piece as
-    ``words.count`` and ``each.fit_each`` take them. state: (batches, STATE, 8, 16).
+    ``words.count`` and ``each.fit_each`` take them. state: (batches, STATE, 8, 16). packed: a strip.
     """
 
     rows: Ints
@@ -133,6 +133,7 @@ class StepRoom(NamedTuple):
     largest: Words
     norms: Norms
     state: Words
+    packed: Strips
 
 
 @machine_code
@@ -160,7 +161,8 @@ def write_operands(units: Units, how: Saturation, operands: Words) -> None:
 def write_batch(rows: Units, how: Saturation, mine: Ints, batch: Int, room: StepRoom) -> None:
     """Write the operands of 8 rows, some perhaps more than once, and how large they are in each piece."""
     steps, words, operands, addresses = how.fits.size, how.takes.shape[1], room.operands[batch], room.rows[batch]
-    addresses[:] = np.int64(rows.ctypes.data) + mine * rows.strides[0]
+    for place in range(ROWS):
+        addresses[place] = rows.ctypes.data + mine[place] * rows.strides[0]
     in_bytes = rows.itemsize == 1 and rows.shape[1] >= (steps + WIDTH - 1) // WIDTH * WIDTH
     if in_bytes and words == steps:
         upper = -1 << 16 if how.takes[1, 0] >= 0 else 0
@@ -191,7 +193,9 @@ def list_batch(how: Saturation, batch: Int, room: StepRoom) -> None:
                 place += word != 0 or (piece == 0 and k == 0)
             counts[row] = place
         # a kernel takes one step at least
-        most = max(counts.max(), 1)
+        most = np.int64(1)
+        for row in range(ROWS):
+            most = max(most, counts[row])
         for row in range(ROWS):
             listed[counts[row] : most, row] = 0
             numbers[counts[row] : most, row] = 0
@@ -220,11 +224,13 @@ def prove_alone(rows: Units, how: Saturation, doubts: NDArray[np.uint16], line: 
     if depth == 0 or rows.itemsize > 1:
         return
     doubtful, suspects, unproved = doubtful_places(doubts, channels)
-    if unproved * ALONE > in_lanes(doubtful.size, ROWS) * in_lanes(suspects.size, WIDTH):
+    in_lanes = (doubtful.size + ROWS - 1) // ROWS * ROWS * ((suspects.size + WIDTH - 1) // WIDTH * WIDTH)
+    if unproved * ALONE > in_lanes:
         return
     tried, proved, width = 0, 0, min(rows.shape[1], depth)
     for row in doubtful:
-        line[:width] = rows[row, :width]
+        for k in range(width):
+            line[k] = rows[row, k]
         for c in suspects:
             strip, bit = c // WIDTH, np.uint16(1 << c % WIDTH)
             if doubts[row, strip] & bit == 0:
@@ -236,12 +242,6 @@ def prove_alone(rows: Units, how: Saturation, doubts: NDArray[np.uint16], line: 
             if stays_within(*factors, how.flip, how.offset, how.start[c], how.limits[0], how.limits[1]):
                 proved += 1
                 doubts[row, strip] &= ~bit
-
-
-@njit
-def in_lanes(many: Int, lanes: Int) -> Int:
-    """Return how many places so many take in lanes."""
-    return (many + lanes - 1) // lanes * lanes
 
 
 @njit
@@ -263,28 +263,22 @@ def settle(
     doubtful, suspects, unproved = doubtful_places(doubts, channels)
     if unproved == 0:
         return unproved
-    batches = (doubtful.size + ROWS - 1) // ROWS
+    batches, mine = (doubtful.size + ROWS - 1) // ROWS, np.empty(ROWS, np.int64)
     listed = how.way == EACH or (how.way == WORDS and suspects.size >= MANY)
     for batch in range(batches):
         # behind the last row it stands once more, which changes nothing
-        mine = doubtful[np.minimum(np.arange(batch * ROWS, (batch + 1) * ROWS), doubtful.size - 1)]
+        for place in range(ROWS):
+            mine[place] = doubtful[min(batch * ROWS + place, doubtful.size - 1)]
         write_batch(rows, how, mine, batch, room)
         if listed:
             list_batch(how, batch, room)
-    packed = Strips(
-        np.zeros_like(how.strips.panel[0]),
-        np.zeros_like(how.strips.heaviest[0]),
-        np.zeros_like(how.strips.quads[0]),
-        np.zeros_like(how.strips.lacking[0]),
-        np.zeros_like(how.strips.norms[0]),
-    )
     for first in range(0, suspects.size, WIDTH):
         members = suspects[first : first + WIDTH]
         if are_a_strip(members):
             weights = one_of(how.strips, members[0] // WIDTH)
         else:
-            pack(how.strips, members, packed)
-            weights = packed
+            pack(how.strips, members, room.packed)
+            weights = room.packed
         wanted = doubtful_batches(doubts, doubtful, members)
         begin(how, members, room)
         if how.way == WORDS:
@@ -360,11 +354,15 @@ def pack(strips: Strips, members: Ints, packed: Strips) -> None:
     """Write the weights of up to 16 channels side by side."""
     for slot in range(members.size):
         strip, lane = members[slot] // WIDTH, members[slot] % WIDTH
-        packed.panel[:, slot] = strips.panel[strip, :, lane]
-        packed.heaviest[:, slot] = strips.heaviest[strip, :, lane]
-        packed.quads[:, slot] = strips.quads[strip, :, lane]
-        packed.lacking[:, slot] = strips.lacking[strip, :, lane]
-        packed.norms[:, slot] = strips.norms[strip, :, lane]
+        for word in range(packed.panel.shape[0]):
+            packed.panel[word, slot] = strips.panel[strip, word, lane]
+        for word in range(packed.quads.shape[0]):
+            packed.quads[word, slot] = strips.quads[strip, word, lane]
+        for piece in range(packed.heaviest.shape[0]):
+            packed.heaviest[piece, slot] = strips.heaviest[strip, piece, lane]
+        for piece in range(packed.norms.shape[0]):
+            packed.lacking[piece, slot] = strips.lacking[strip, piece, lane]
+            packed.norms[piece, slot] = strips.norms[strip, piece, lane]
 
 
 @njit
@@ -431,7 +429,7 @@ def saturate_each(
             sure[batch] = hit
             if hit == 0:
                 continue
-            below, above = reaches_further(room.largest[batch, piece].max(), weights.heaviest[piece], low, high, seen)
+            below, above = reaches_further(room.largest[batch, piece], weights.heaviest[piece], low, high, seen)
             # what a sum starts from can lie outside by more than a product
             further = (hit & ALL_PARTS if below or piece == 0 else 0) | (hit >> PARTS if above or piece == 0 else 0)
             if further:
@@ -451,9 +449,12 @@ def note_range(members: Ints, seen: Words, low: Int, high: Int, counts: Ints) ->
 
 
 @njit
-def reaches_further(operand: Int, heaviest: NDArray[np.int32], low: Int, high: Int, seen: Words) -> tuple[bool, bool]:
-    """Return whether products of weights and an operand of these magnitudes may leave what was ``seen``: down, up."""
+def reaches_further(largest: Words, heaviest: Words, low: Int, high: Int, seen: Words) -> tuple[bool, bool]:
+    """Return whether products of operands and weights of these magnitudes may leave what was ``seen``: down, up."""
     below = above = False
+    operand = largest[0]
+    for row in range(1, ROWS):
+        operand = max(operand, largest[row])
     for c in range(heaviest.size):
         product = np.int64(operand) * np.int64(heaviest[c])
         below |= low - product < seen[0, c]
@@ -479,13 +480,15 @@ def saturate_words(
     """
     how, weights, room = borrowed((how, weights, room))
     low, high = how.limits[0], how.limits[1]
-    reach, far = np.full((2, WIDTH), MOST, np.int32), np.zeros((ROWS, 2), np.uint16)
+    reach, far, turns = np.empty((2, WIDTH), np.int32), np.empty((ROWS, 2), np.uint16), np.empty(WIDTH, np.uint32)
+    for slot in range(WIDTH):
+        reach[0, slot] = reach[1, slot] = MOST
+        turns[slot] = how.flip * 0x01010101
     for slot in range(members.size):
         reach[0, slot] = low - min(counts[MINIMUM, members[slot]], low)
         reach[1, slot] = max(counts[MAXIMUM, members[slot]], high) - high
     steps, hit = weights.panel.shape[0], np.zeros(wanted.size, np.bool_)
     in_fours = weights.quads.shape[0] if rows.itemsize == 1 else 0
-    turns = np.full(WIDTH, how.flip * 0x01010101 & 0xFFFFFFFF, np.uint32)
     # twice the largest sum, less than float32 errs
     most = np.float32(((1 << (32 - how.field)) - 2) * (1 - 2.0**-20))
     known, masks, turned = reach.ctypes.data, far.ctypes.data, turns.ctypes.data
@@ -546,7 +549,9 @@ def finish(
     counted, places = np.zeros((COUNTED, WIDTH), np.int64), np.empty(ROWS, np.int64)
     side_by_side = are_a_strip(members)
     packed = np.zeros((ROWS, WIDTH), np.int32)
-    latest = counts[FIRST][members].max()
+    latest = np.int64(0)
+    for c in members:
+        latest = max(latest, counts[FIRST, c])
     for batch in range(wanted.size):
         if not wanted[batch]:
             continue

@@ -118,7 +118,8 @@ def _proved(builder: Any, arguments: Sequence[Any], before: Sequence[Any]) -> tu
     starts = [at(builder, load(builder, I64, at(builder, rows, 8 * row)), first) for row in range(ROWS)]
     with loop(builder, fours, [load(builder, _KIND, lacking)] * ROWS) as (index, held, leave, added):
         weights = weights_at(builder, quads, index)
-        place, totals = builder.mul(index, ir.Constant(I64, FOUR)), []
+        place = builder.mul(index, ir.Constant(I64, FOUR))
+        totals: list[Any] = []
         for start, total in zip(starts, held, strict=True):
             units = splat(builder, load(builder, I32, at(builder, start, place)), WIDTH)
             totals.append(instructions.add_four(builder, total, builder.xor(units, turn), weights))

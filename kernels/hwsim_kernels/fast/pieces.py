@@ -127,11 +127,11 @@ def _proved(builder: Any, arguments: Sequence[Any], before: Sequence[Any]) -> tu
     of_columns = load(builder, _FLOATS, weighed)
     outside, doubtful = ir.Constant(_LANES, 0), ir.Constant(_LANES, 0)
     words: list[Any] = []
-    for row, (first, more) in enumerate(zip(before, added, strict=True)):
-        word = builder.add(first, builder.shl(more, shift))
-        start = builder.ashr(first, shift)
-        end = builder.add(start, more)
-        size = call(builder, "llvm.abs.v16i32", _KIND, [builder.add(start, end), ir.Constant(I1, 0)])
+    for row, (held_before, more) in enumerate(zip(before, added, strict=True)):
+        word = builder.add(held_before, builder.shl(more, shift))
+        begin = builder.ashr(held_before, shift)
+        end = builder.add(begin, more)
+        size = call(builder, "llvm.abs.v16i32", _KIND, [builder.add(begin, end), ir.Constant(I1, 0)])
         norm = splat(builder, load(builder, F32, at(builder, norms, 4 * row)), WIDTH)
         furthest = builder.fadd(builder.sitofp(size, _FLOATS), builder.fmul(norm, of_columns))
         beyond = builder.icmp_signed("!=", builder.ashr(word, shift), end)

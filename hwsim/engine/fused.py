@@ -1,7 +1,7 @@
 """From the steps of an operation to those that blocks of 32-bit lanes go through.
 
-Only for operations whose values are proved to be ``narrow``. Additions, clips and shifts to the left between two steps
-that count become one move, which the next step does on its way, unless it shifts.
+Only for operations whose values are proved to be ``narrow``. Additions, clips and exact factors between two steps
+that count become one move, which the next step does on its way, unless it multiplies.
 """
 
 from __future__ import annotations
@@ -13,8 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.tally import Tally
-from hwsim.program.records import AddConstant, ClipHigh, ClipLow, FitTo, Point, ScaleFixed, ShiftLeft, Step
-from hwsim_kernels.fast import passage, strips
+from hwsim.program.records import (
+    AddConstant,
+    ClipHigh,
+    ClipLow,
+    FitTo,
+    MultiplyBy,
+    Point,
+    ScaleFixed,
+    ScaleFloat,
+    ShiftLeft,
+    Step,
+)
+from hwsim_kernels.fast import float_strips, passage, strip_loop, strips
 from hwsim_kernels.overflow import highest, lowest
 
 Ints = NDArray[np.int64]
@@ -102,9 +113,13 @@ class Fused:
                 if not MOVES[type(step)](step, pending[:, : self.channels]):
                     self.move(pending)
                     pending = strips.moves(self.columns)
-                    MOVES[type(step)](step, pending[:, : self.channels])
+                    if not MOVES[type(step)](step, pending[:, : self.channels]):
+                        return False
             elif isinstance(step, ScaleFixed) and scales(step):
                 self.scale(step, pending)
+                pending = strips.moves(self.columns)
+            elif isinstance(step, ScaleFloat) and scales_in_float(step):
+                self.scale_float(step, pending)
                 pending = strips.moves(self.columns)
             elif isinstance(step, FitTo):
                 self.fit(step, pending)
@@ -119,16 +134,16 @@ class Fused:
         if not np.array_equal(pending, strips.moves(self.columns, width)):
             self.append(passage.MOVE, pending)
 
-    def unshifted(self, pending: Ints, width: int = 32) -> Ints:
-        """Return a move that the next step can do on its way: one that shifts is added, and nothing is left of it."""
-        if not pending[strips.LEFT].any():
+    def unmultiplied(self, pending: Ints, width: int = 32) -> Ints:
+        """Return a move that the next step can do on its way: one that multiplies is added and leaves nothing."""
+        if not multiplies(pending):
             return pending
         self.move(pending, width)
         return strips.moves(self.columns, width)
 
     def limit(self, pending: Ints) -> None:
         """Let a move be a step of its own, and leave nothing of it, if it has limits."""
-        move, still = slice(strips.LEFT + 1), strips.moves(self.columns)
+        move, still = slice(strips.FACTOR + 1), strips.moves(self.columns)
         limits = [strips.LOW, strips.HIGH]
         if not np.array_equal(pending[limits], still[limits]):
             own = still.copy()
@@ -138,14 +153,11 @@ class Fused:
 
     def scale(self, step: ScaleFixed, pending: Ints) -> None:
         """Add a scaling behind a move."""
-        left = pending[strips.LEFT, : self.channels]
-        right = step.shift - left
-        if ((right > 0) | (left == 0)).all() and not step.negatives_only:
-            # of v * 2**left, the same quotient and the same fraction; where nothing is shifted, nothing is rounded
-            pending[strips.LEFT] = 0
-        else:
-            pending, right = self.unshifted(pending), step.shift
-        steady = strips.scaling(pending, step.multiplier, right, step.guard_bits, step.rounding.code)
+        ratio = one_ratio(pending[strips.FACTOR, : self.channels], step)
+        if ratio is None:
+            pending, ratio = self.unmultiplied(pending), (step.multiplier, step.shift)
+        pending[strips.FACTOR] = 1
+        steady = strips.scaling(pending, *ratio, step.guard_bits, step.rounding.code)
         kind = passage.SCALE_STEADILY if steady else passage.SCALE
         index = self.index(step.point)
         if step.negatives_only:
@@ -157,9 +169,15 @@ class Fused:
                 self.limit(pending)
         self.append(kind, pending, index)
 
+    def scale_float(self, step: ScaleFloat, pending: Ints) -> None:
+        """Add a scaling in float behind a move."""
+        pending = self.unmultiplied(pending)
+        how = step.ratio, step.divisor, step.added, step.precision, step.rounding.code
+        self.append(passage.FLOAT_SCALE + float_strips.scaling(pending, *how), pending, self.index(step.point))
+
     def fit(self, step: FitTo, pending: Ints) -> None:
         """Add a fit behind a move."""
-        pending = self.unshifted(pending)
+        pending = self.unmultiplied(pending)
         index = self.index(step.point)
         bins = (self.most(index) + abs(step.offset)).bit_length() + 1 if step.histogram else 0
         limits = saturating(step.field, self.columns)
@@ -187,6 +205,33 @@ def scales(step: ScaleFixed) -> bool:
     return bool(step.multiplier.max() < MULTIPLIERS and step.shift.max() <= MOST_SHIFTED)
 
 
+def scales_in_float(step: ScaleFloat) -> bool:
+    """Whether there is a kernel for a scaling in float of values below ``NARROW``, before and behind."""
+    return NARROW * float(step.ratio.max()) < float_strips.MOST_PRODUCT
+
+
+def multiplies(pending: Ints) -> bool:
+    """Whether a move multiplies by more than 1."""
+    return bool((pending[strips.FACTOR] != 1).any())
+
+
+def one_ratio(factor: Ints, step: ScaleFixed) -> tuple[Ints, Ints] | None:
+    """Return the multiplier and the shift that are a factor (channels,) and a scaling in one, or None for none.
+
+    Of ``v * factor`` times the multiplier they give the same quotient and the same fraction. Both lose the same powers
+    of two, but where something is shifted, something is left of that: a rounding may change even what is exact.
+    """
+    if (factor == 1).all():
+        return step.multiplier, step.shift
+    if step.negatives_only:
+        return None
+    product = factor * step.multiplier
+    lowest_one = np.maximum(product & -product, 1)
+    free = np.minimum(np.log2(lowest_one).astype(np.int64), np.maximum(step.shift - 1, 0))
+    multiplier = product >> free
+    return (multiplier, step.shift - free) if multiplier.max() < MULTIPLIERS else None
+
+
 def saturating(form: Ints, columns: int, most: int = NARROW) -> Ints:
     """Return the parameters of a move that saturates values below ``most`` to a format."""
     bits, signed, mode = (int(one) for one in form[:3])
@@ -202,7 +247,7 @@ def add_constant(step: AddConstant, pending: Ints, most: int = NARROW) -> bool:
     Values of these and all other moves are below ``most``, which a limit reaches that is none.
     """
     low, high = int(step.constant.min()), int(step.constant.max())
-    if max(-low, high) >= most or pending[strips.LEFT].any():
+    if max(-low, high) >= most or multiplies(pending):
         return False
     if np.abs(pending[strips.ADD] + step.constant).max() >= most:
         return False
@@ -215,7 +260,7 @@ def add_constant(step: AddConstant, pending: Ints, most: int = NARROW) -> bool:
 
 def clip_low(step: ClipLow, pending: Ints, most: int = NARROW) -> bool:
     """Raise to a limit behind a move."""
-    if pending[strips.LEFT].any():
+    if multiplies(pending):
         return False
     limit = np.clip(step.limit, -most, most)
     np.maximum(pending[strips.LOW], limit, out=pending[strips.LOW])
@@ -225,7 +270,7 @@ def clip_low(step: ClipLow, pending: Ints, most: int = NARROW) -> bool:
 
 def clip_high(step: ClipHigh, pending: Ints, most: int = NARROW) -> bool:
     """Lower to a limit behind a move."""
-    if pending[strips.LEFT].any():
+    if multiplies(pending):
         return False
     limit = np.clip(step.limit, -most, most)
     np.minimum(pending[strips.LOW], limit, out=pending[strips.LOW])
@@ -235,9 +280,20 @@ def clip_high(step: ClipHigh, pending: Ints, most: int = NARROW) -> bool:
 
 def shift_left(step: ShiftLeft, pending: Ints, most: int = NARROW) -> bool:
     """Shift behind a move."""
-    if (pending[strips.LEFT] + step.shift).max() >= most.bit_length():
+    return times(pending, [1 << shift for shift in step.shift.tolist()], most)
+
+
+def multiply_by(step: MultiplyBy, pending: Ints, most: int = NARROW) -> bool:
+    """Multiply behind a move."""
+    return times(pending, step.multiplier.tolist(), most)
+
+
+def times(pending: Ints, factors: Sequence[int], most: int) -> bool:
+    """Multiply a move's factors by others (channels,)."""
+    products = [one * factor for one, factor in zip(pending[strips.FACTOR].tolist(), factors, strict=True)]
+    if max(products) > most:
         return False
-    pending[strips.LEFT] += step.shift
+    pending[strips.FACTOR] = products
     return True
 
 
@@ -245,12 +301,13 @@ MOVES: dict[type[Step], Callable[..., bool]] = {
     AddConstant: add_constant,
     ClipHigh: clip_high,
     ClipLow: clip_low,
+    MultiplyBy: multiply_by,
     ShiftLeft: shift_left,
 }
 
 
 def start_tally(steps: passage.Steps, tally: Tally, first_row: int) -> passage.Tally:
     """Return where blocks count, from a part's first row on."""
-    columns, make = steps.parameters.shape[2], strips.counters if tally.counted else strips.no_counters
+    columns, make = steps.parameters.shape[2], strip_loop.counters if tally.counted else strip_loop.no_counters
     counters, here = make(len(steps.kinds), columns), make(columns)
     return passage.Tally(counters, here, tally.counts, tally.histograms, tally.counted, first_row)

@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.engine.fused import MOVES, NARROW, Fused, saturating, scales
-from hwsim.program.records import AddConstant, ClipHigh, ClipLow, FitTo, ScaleFixed, ShiftLeft, Step, Stepped
+from hwsim.program.records import (
+    AddConstant,
+    ClipHigh,
+    ClipLow,
+    FitTo,
+    MultiplyBy,
+    ScaleFixed,
+    ScaleFloat,
+    ShiftLeft,
+    Step,
+    Stepped,
+)
 from hwsim_kernels.fast import passage, strips, wide_strips
 from hwsim_kernels.fast.wide_strips import ONE_WORD
 from hwsim_kernels.overflow import WRAP, highest, lowest
@@ -87,11 +98,10 @@ def bound_of_codes(kind: np.dtype[Any]) -> Bound:
 
 def scale_widely(fused: Fused, step: Step, pending: Ints, before: Bound) -> bool:
     """Add a scaling behind a move; return False if it has no kernel."""
-    assert isinstance(step, ScaleFixed)
-    if step.negatives_only or not scales(step):
+    if not isinstance(step, ScaleFixed) or step.negatives_only or not scales(step):
         return False
     how = step.guard_bits, step.rounding.code, magnitude(before)
-    pending = fused.unshifted(pending, 64)
+    pending = fused.unmultiplied(pending, 64)
     way = wide_strips.scaling(pending, step.multiplier, step.shift, *how)
     if way is None:
         return False
@@ -104,7 +114,7 @@ def fit_widely(fused: Fused, step: Step, pending: Ints, before: Bound) -> bool:
     assert isinstance(step, FitTo)
     bins = (magnitude(before) + abs(step.offset)).bit_length() + 1 if step.histogram else 0
     limits = saturating(step.field, fused.columns, ONE_WORD)
-    pending = fused.unshifted(pending, 64)
+    pending = fused.unmultiplied(pending, 64)
     index = fused.index(step.point)
     fused.append(passage.FIT, pending, index, limits=limits, form=step.field, bins=bins, offset=step.offset)
     return True
@@ -131,6 +141,12 @@ def leaving(step: Step, bound: Bound) -> Bound | None:
         case ShiftLeft():
             most = int(step.shift.max())
             left = min(low << most, low), max(high << most, high)
+        case MultiplyBy():
+            most = int(step.multiplier.max())
+            left = min(low * most, 0), max(high * most, 0)
+        case ScaleFloat():
+            most = int(magnitude(bound) * float((step.ratio / step.divisor).max()) * 1.001) + 2
+            left = -most, most
         case ClipLow():
             least, most = ends(step.limit)
             left = max(low, least), max(high, most)

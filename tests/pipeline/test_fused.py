@@ -14,7 +14,18 @@ from hwsim.engine.operations.lanes import NO_DRAWS, panel_lanes
 from hwsim.engine.steps import run_steps
 from hwsim.engine.tally import Tally
 from hwsim.formats import Rounding
-from hwsim.program.records import AddConstant, ClipHigh, ClipLow, FitTo, Point, ScaleFixed, ShiftLeft, Step
+from hwsim.program.records import (
+    AddConstant,
+    ClipHigh,
+    ClipLow,
+    FitTo,
+    MultiplyBy,
+    Point,
+    ScaleFixed,
+    ScaleFloat,
+    ShiftLeft,
+    Step,
+)
 from hwsim_kernels import counting
 from hwsim_kernels.fast.layers import layer_of_codes
 from hwsim_kernels.fast.passage import FIT, MOVE, SCALE_SHORTLY, fold
@@ -58,14 +69,53 @@ def test_shifts_that_a_scaling_undoes(mode: str, negatives_only: bool, left: lis
         run_steps(steps, values, NO_DRAWS, 1, plain)
         fused = Fused(points, CHANNELS, 16)
         assert fused.steps(steps)
-        undone = not negatives_only and all(one > other for one, other in zip(right, left, strict=True))
-        assert (MOVE not in fused.kinds) == (undone or not any(left))
+        assert (MOVE in fused.kinds) == (negatives_only and any(left))
         lanes, fast = fused.done(), new_tally("scale")
         counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int32)
         layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
         fold(lanes, counted, len(codes))
         assert np.array_equal(out, values[0])
         assert np.array_equal(fast.counts, plain.counts)
+
+
+@pytest.mark.parametrize("mode", STEADY)
+@pytest.mark.parametrize("factor", [[1, 1, 1], [3, 5, 0], [96, 1 << 12, 7]])
+@pytest.mark.parametrize("behind", ["scale", "scale far", "float", "float64", "divided float", "fit", "clip"])
+def test_factors_before_every_kind_of_step(mode: str, factor: list[int], behind: str) -> None:
+    points = (Point(name="step", unit=np.ones(CHANNELS)),)
+    codes = np.repeat(CODES[:, None], CHANNELS, axis=1)
+    near, one = {"point": "step", "rounding": Rounding(mode)}, np.ones(CHANNELS)
+    real = {**near, "ratio": np.array([0.1, 0.5, 1 / 3]), "divisor": one, "added": np.array([0, 0, 0])}
+    ratio = {**near, "multiplier": np.array([5, 96, 1 << 12])}
+    step: Step = {
+        "scale": lambda: ScaleFixed(**ratio, shift=np.array([2, 0, 9])),
+        # more than a multiplier holds
+        "scale far": lambda: ScaleFixed(
+            **{**ratio, "multiplier": np.array([3, (1 << 30) - 1, 5])}, shift=np.array([4, 40, 6])
+        ),
+        "float": lambda: ScaleFloat(**real, precision=32),
+        "float64": lambda: ScaleFloat(**real, precision=64),
+        "divided float": lambda: ScaleFloat(
+            **{**real, "divisor": 3 * one, "added": np.array([7, -7, 0])}, precision=32
+        ),
+        "fit": lambda: FitTo(point="step", field=np.array([6, 1, 0, 0])),
+        "clip": lambda: ClipHigh(limit=np.array([5, 100, 1 << 25])),
+    }[behind]()
+    steps = [AddConstant(constant=np.array([0, 7, -100])), MultiplyBy(multiplier=np.array(factor)), step]
+    plain = new_tally("step")
+    values = codes[None].astype(np.int64)
+    run_steps(steps, values, NO_DRAWS, 1, plain)
+    fused = Fused(points, CHANNELS, 16)
+    assert fused.steps(steps)
+    # a power of two is lost to the shift
+    apart = {"scale": False, "scale far": factor == [3, 5, 0]}.get(behind, factor != [1, 1, 1])
+    assert fused.kinds.count(MOVE) == apart + (behind == "clip")
+    lanes, fast = fused.done(), new_tally("step")
+    counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int32)
+    layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
+    fold(lanes, counted, len(codes))
+    assert np.array_equal(out, values[0])
+    assert np.array_equal(fast.counts, plain.counts)
 
 
 @pytest.mark.parametrize("limits", [(), (ClipLow,), (ClipHigh,), (ClipLow, ClipHigh)])

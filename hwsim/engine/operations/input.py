@@ -13,7 +13,7 @@ from hwsim.engine.tally import Tally
 from hwsim.program.records import Quantize
 from hwsim_kernels import counting
 from hwsim_kernels.counting import new_counts
-from hwsim_kernels.fast import strips
+from hwsim_kernels.fast import float_strips, strip_loop, strips
 from hwsim_kernels.fast.blocks import block_rows
 from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.lanes import WIDTH
@@ -65,21 +65,21 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
     columns = WIDTH * one.channels
     bits, codes = (np.ascontiguousarray(array).reshape(-1, columns) for array in (reals.view(np.int32), out))
     limits, parameters = saturating(one.field, columns), np.stack([strips.moves(columns)] * 2)
-    parameters[0, strips.SCALE] = np.float64(one.output.scale).view(np.int64)
+    parameters[0, float_strips.DIVISOR] = np.float64(one.output.scale).view(np.int64)
     parameters[0, strips.ADD] = one.output.zero_point
     parameters[0, strips.TABLE] = strips.table_of(int(one.field[4]))
-    counters, here, unused = strips.counters(columns), strips.counters(columns), new_counts(columns)
+    counters, here, unused = strip_loop.counters(columns), strip_loop.counters(columns), new_counts(columns)
     size = block_rows(columns, 1)
     layer_of_reals(bits, parameters, limits, one.field, counters, here, unused, tally.counted, size, codes)
     side = counters.reshape(len(counters), WIDTH, one.channels)
     counts = tally.counts[0]
-    found = side[strips.FIRST] != counting.NEVER
-    rows = first_row + side[strips.FIRST] * WIDTH + np.arange(WIDTH)[:, None]
+    found = side[strip_loop.FIRST] != counting.NEVER
+    rows = first_row + side[strip_loop.FIRST] * WIDTH + np.arange(WIDTH)[:, None]
     counts[counting.VALUES] += len(reals)
     counts[counting.FIRST] = np.where(found, rows, counting.NEVER).min(axis=0)
     counts[counting.MINIMUM], counts[counting.MAXIMUM] = (
-        side[strips.LEAST].min(axis=0),
-        side[strips.LARGEST].max(axis=0),
+        side[strip_loop.LEAST].min(axis=0),
+        side[strip_loop.LARGEST].max(axis=0),
     )
     for column, counter in SUMMED:
         counts[column] += side[counter].sum(axis=0)

@@ -31,7 +31,8 @@ from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom, Strips
-from hwsim_kernels.fast.strips import PARAMETERS, counters, moves
+from hwsim_kernels.fast.strip_loop import counters
+from hwsim_kernels.fast.strips import PARAMETERS, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
 from hwsim_kernels.fast.tiling import Tiling, tile_room, tiling
 from hwsim_kernels.fast.words import ROWS, STATE, WIDTH

@@ -10,7 +10,7 @@ from hwsim_kernels.counting import NEVER, count_injected_wide
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.lanes import WIDTH
-from hwsim_kernels.fast.strips import FIRST, LARGEST, LEAST, Values
+from hwsim_kernels.fast.strip_loop import FIRST, LARGEST, LEAST, Values
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, highest, lowest
 from hwsim_kernels.register import fitted
 from hwsim_kernels.wide import narrow, widen, word_length

@@ -30,7 +30,7 @@ WIDTH = 16
 
 
 class Lanes:
-    """A vector of integers under construction."""
+    """A vector of integers, or of floats, under construction."""
 
     def __init__(self, builder: Builder, value: Value) -> None:
         self.builder = builder
@@ -57,6 +57,11 @@ class Lanes:
         return int(self.value.type.count)
 
     @property
+    def real(self) -> bool:
+        """Whether the lanes are floats."""
+        return self.value.type.element in (F32, F64)
+
+    @property
     def bits(self) -> int:
         """How many bits a lane has, of integers or of a mask."""
         return int(self.value.type.element.width)
@@ -72,13 +77,19 @@ class Lanes:
         return other.value if isinstance(other, Lanes) else constant(self.value.type, other)
 
     def __add__(self, other: Lanes | int) -> Lanes:
-        return self._new(self.builder.add(self.value, self._of(other)))
+        add = self.builder.fadd if self.real else self.builder.add
+        return self._new(add(self.value, self._of(other)))
 
     def __sub__(self, other: Lanes | int) -> Lanes:
-        return self._new(self.builder.sub(self.value, self._of(other)))
+        subtract = self.builder.fsub if self.real else self.builder.sub
+        return self._new(subtract(self.value, self._of(other)))
 
     def __mul__(self, other: Lanes | int) -> Lanes:
-        return self._new(self.builder.mul(self.value, self._of(other)))
+        multiply = self.builder.fmul if self.real else self.builder.mul
+        return self._new(multiply(self.value, self._of(other)))
+
+    def __truediv__(self, other: Lanes) -> Lanes:
+        return self._new(self.builder.fdiv(self.value, other.value))
 
     def __and__(self, other: Lanes | int) -> Lanes:
         return self._new(self.builder.and_(self.value, self._of(other)))
@@ -110,7 +121,8 @@ class Lanes:
 
     def differs(self, other: Lanes | int) -> Lanes:
         """Return the mask of lanes that differ."""
-        return self._new(self.builder.icmp_signed("!=", self.value, self._of(other)))
+        compare = self.builder.fcmp_unordered if self.real else self.builder.icmp_signed
+        return self._new(compare("!=", self.value, self._of(other)))
 
     def where(self, mask: Lanes, other: Lanes | int) -> Lanes:
         """Return these lanes where the mask is set, else the others."""
@@ -125,34 +137,55 @@ class Lanes:
         return self._new(larger(self.builder, self.value, self._of(other)))
 
     def float32(self) -> Lanes:
-        """Return the float32 whose bits these lanes are, as float64."""
-        single = self.builder.bitcast(self.value, vector(F32, WIDTH))
-        return self._new(self.builder.fpext(single, vector(F64, WIDTH)))
+        """Return the float32 whose bits these lanes are."""
+        return self._new(self.builder.bitcast(self.value, vector(F32, self.count)))
 
     def float64(self) -> Lanes:
-        """Return the float64 whose bits these lanes are."""
-        return self._new(self.builder.bitcast(self.value, vector(F64, WIDTH)))
+        """Return the float64 whose bits these lanes are, or, of float32, with more bits."""
+        change = self.builder.fpext if self.real else self.builder.bitcast
+        return self._new(change(self.value, vector(F64, self.count)))
 
-    def over(self, divisor: Lanes) -> Lanes:
-        """Return the quotient of floats."""
-        return self._new(self.builder.fdiv(self.value, divisor.value))
+    def as_float32(self) -> Lanes:
+        """Return integers as float32, rounded to nearest even."""
+        return self._new(self.builder.sitofp(self.value, vector(F32, self.count)))
+
+    def as_float64(self) -> Lanes:
+        """Return integers as float64, rounded to nearest even."""
+        return self._new(self.builder.sitofp(self.value, vector(F64, self.count)))
+
+    def as_integers(self) -> Lanes:
+        """Return floats, cut to their integer part, as integers of as many bits."""
+        element = I32 if self.value.type.element == F32 else I64
+        return self._new(self.builder.fptosi(self.value, vector(element, self.count)))
+
+    def rounded(self) -> Lanes:
+        """Return floats rounded to the nearest integer, ties to the even one."""
+        return self._float_function("nearbyint")
 
     def split(self) -> tuple[Lanes, Lanes, Lanes]:
         """Return the magnitude of floats as an integer and a fraction, and a mask of the negative ones."""
-        kind = self.value.type
-        size = call(self.builder, f"llvm.fabs.v{WIDTH}f64", kind, [self.value])
-        floor = call(self.builder, f"llvm.floor.v{WIDTH}f64", kind, [size])
-        negative = self.builder.fcmp_ordered("<", self.value, constant(kind, 0.0))
-        whole = self.builder.fptosi(floor, vector(I64, WIDTH))
-        return self._new(whole), self._new(self.builder.fsub(size, floor)), self._new(negative)
+        size = self._float_function("fabs")
+        floor = size._float_function("floor")  # noqa: SLF001  its own class
+        negative = self.builder.fcmp_ordered("<", self.value, constant(self.value.type, 0.0))
+        return floor.as_integers(), size - floor, self._new(negative)
 
     def scaled(self, factor: float) -> tuple[Lanes, Lanes]:
-        """Return floats times a power of two as integers, and a mask of those that were none."""
+        """Return floats times a power of two as integers, cut, and a mask of those that were none."""
+        product = self._new(self.builder.fmul(self.value, constant(self.value.type, factor)))
+        whole = product.as_integers()
+        back = self._new(self.builder.sitofp(whole.value, self.value.type))
+        return whole, back.differs(product)
+
+    def scaled_up(self, factor: float) -> Lanes:
+        """Return floats times a power of two as integers, rounded up."""
+        product = self._new(self.builder.fmul(self.value, constant(self.value.type, factor)))
+        return product._float_function("ceil").as_integers()  # noqa: SLF001  its own class
+
+    def _float_function(self, name: str) -> Lanes:
+        """Return what one of LLVM's functions makes of floats."""
         kind = self.value.type
-        product = self.builder.fmul(self.value, constant(kind, factor))
-        whole = self.builder.fptosi(product, vector(I64, WIDTH))
-        inexact = self.builder.fcmp_ordered("!=", self.builder.sitofp(whole, kind), product)
-        return self._new(whole), self._new(inexact)
+        bits = 32 if kind.element == F32 else 64
+        return self._new(call(self.builder, f"llvm.{name}.v{kind.count}f{bits}", kind, [self.value]))
 
     def quotient(self, multiplier: Value, shift: Value) -> Lanes:
         """Return 32-bit lanes, none negative, times an unsigned number of 32 bits over 2**shift, rounded down."""
@@ -212,7 +245,7 @@ class Lanes:
         return self._new(self.builder.sext(self.value, vector(I64, self.count)))
 
     def short(self) -> Lanes:
-        """Return the lowest 32 bits of the lanes."""
+        """Return the lowest 32 bits of 64-bit lanes."""
         return self._new(self.builder.trunc(self.value, vector(I32, self.count)))
 
     def like(self, other: Lanes) -> Lanes:

@@ -16,11 +16,13 @@ from hwsim_kernels._types import Codes, Flag, Int, Ints
 from hwsim_kernels.fast import amx
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.fitting import fit_block
+from hwsim_kernels.fast.float_strips import quantize
 from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import gather_units
 from hwsim_kernels.fast.packing import PANEL, TILES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
-from hwsim_kernels.fast.strips import Values, quantize, set_divisors
+from hwsim_kernels.fast.strip_loop import Values
+from hwsim_kernels.fast.strips import set_divisors
 from hwsim_kernels.fast.sums import (
     BLOCK_ROWS,
     PAIR,

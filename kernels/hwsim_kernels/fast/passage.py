@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from hwsim_kernels import counting
 from hwsim_kernels._jit import njit
 from hwsim_kernels._types import Int, Ints
-from hwsim_kernels.fast import strips
+from hwsim_kernels.fast import float_strips, strip_loop, strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.borrowing import borrowed
 from hwsim_kernels.fast.fitting import fit_block, look_at, scale_and_fit_block
-from hwsim_kernels.fast.strips import Values
+from hwsim_kernels.fast.strip_loop import Values
 
 LOOK, MOVE, SCALE, SCALE_STEADILY, SCALE_HALF_UP, SCALE_SHORTLY, SCALE_NEGATIVES = range(7)
 DIVIDE, DIVIDE_SHORTLY, FIT = range(7, 10)
@@ -22,6 +22,9 @@ DIVIDE, DIVIDE_SHORTLY, FIT = range(7, 10)
 
 WIDE_SCALE = FIT + 1
 """Kind of the first way of ``wide_strips.scaling``; the others follow."""
+
+FLOAT_SCALE = WIDE_SCALE + 3
+"""Kind of the first way of ``float_strips.scaling``; the others follow."""
 
 
 class Steps(NamedTuple):
@@ -108,6 +111,8 @@ def pass_block(
             strips.scale_shortly(values, parameters, counters, tally.counted)
         elif kind == SCALE_NEGATIVES:
             strips.scale_negatives(values, parameters, counters)
+        elif kind >= FLOAT_SCALE:
+            float_strips.scale(values, parameters, counters, kind - FLOAT_SCALE)
         elif kind in (DIVIDE, DIVIDE_SHORTLY):
             strips.divide(values, divisors, parameters, counters, kind == DIVIDE_SHORTLY)
         else:
@@ -137,13 +142,13 @@ def together(kinds: Ints, number: Int) -> Int:
 
 
 SUMMED = (
-    (counting.LOW, strips.BELOW),
-    (counting.HIGH, strips.ABOVE),
-    (counting.CLAMP_ENERGY, strips.LOST),
-    (counting.CLAMP_ENERGY + 1, strips.LOST_MORE),
-    (counting.INEXACT, strips.INEXACT),
-    (counting.ROUND_BIAS, strips.BIAS),
-    (counting.ROUND_ENERGY, strips.ENERGY),
+    (counting.LOW, strip_loop.BELOW),
+    (counting.HIGH, strip_loop.ABOVE),
+    (counting.CLAMP_ENERGY, strip_loop.LOST),
+    (counting.CLAMP_ENERGY + 1, strip_loop.LOST_MORE),
+    (counting.INEXACT, strip_loop.INEXACT),
+    (counting.ROUND_BIAS, strip_loop.BIAS),
+    (counting.ROUND_ENERGY, strip_loop.ENERGY),
 )
 """Sums of a point, each with the counter of the lanes that it comes from."""
 
@@ -166,16 +171,16 @@ def fold(steps: Steps, tally: Tally, rows: Int) -> None:
             continue
         counts = tally.counts[point]
         for c in range(channels):
-            counts[counting.MINIMUM, c] = min(counts[counting.MINIMUM, c], mine[strips.LEAST, c])
-            counts[counting.MAXIMUM, c] = max(counts[counting.MAXIMUM, c], mine[strips.LARGEST, c])
+            counts[counting.MINIMUM, c] = min(counts[counting.MINIMUM, c], mine[strip_loop.LEAST, c])
+            counts[counting.MAXIMUM, c] = max(counts[counting.MAXIMUM, c], mine[strip_loop.LARGEST, c])
             # only fits have set it
-            counts[counting.FIRST, c] = min(counts[counting.FIRST, c], mine[strips.FIRST, c])
+            counts[counting.FIRST, c] = min(counts[counting.FIRST, c], mine[strip_loop.FIRST, c])
         for column, counter in SUMMED:
             for c in range(channels):
                 counts[column, c] += mine[counter, c]
         if kind != LOOK:
             for c in range(channels):
-                counts[counting.VALUES, c] += mine[strips.ROUNDED, c] if kind == SCALE_NEGATIVES else rows
+                counts[counting.VALUES, c] += mine[strip_loop.ROUNDED, c] if kind == SCALE_NEGATIVES else rows
         if steps.bins[number] > 0:
             # lanes behind the channels hold 0
             offset, bits = abs(steps.offsets[number]), 0

@@ -17,7 +17,7 @@ from hwsim_kernels.fast.operands import Units, gather_units
 from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, prove_alone, settle
-from hwsim_kernels.fast.strips import LARGEST, LEAST
+from hwsim_kernels.fast.strip_loop import LARGEST, LEAST
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, laid_out, store_pairs
 
 Array = NDArray[Any]

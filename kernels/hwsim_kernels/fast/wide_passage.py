@@ -9,7 +9,7 @@ from hwsim_kernels.fast import wide_strips
 from hwsim_kernels.fast.bits import bit_lengths
 from hwsim_kernels.fast.fitting import fit_column
 from hwsim_kernels.fast.passage import FIT, LOOK, MOVE, WIDE_SCALE, Steps, Tally
-from hwsim_kernels.fast.strips import LARGEST, LEAST
+from hwsim_kernels.fast.strip_loop import LARGEST, LEAST
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, highest, lowest
 
 

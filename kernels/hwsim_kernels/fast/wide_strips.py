@@ -15,31 +15,34 @@ from hwsim_kernels._types import Ints
 from hwsim_kernels.fast import strips
 from hwsim_kernels.fast.ir import Value
 from hwsim_kernels.fast.lanes import Lanes
-from hwsim_kernels.fast.strips import (
+from hwsim_kernels.fast.strip_loop import (
     BIAS,
-    DOWN,
     ENERGY,
-    HIGH,
     INEXACT,
     LARGEST,
     LEAST,
-    LEFT,
+    Noted,
+    Values,
+    addresses,
+    strips_of,
+)
+from hwsim_kernels.fast.strips import (
+    DOWN,
+    FACTOR,
+    HIGH,
     LEFT_BY_ONE,
     LOWER,
     LOWER_ONES,
     MASK,
     MULTIPLIER,
+    ROUNDING,
     SEEN,
     SHIFT,
     THRESHOLDS,
     UP,
-    Noted,
-    Values,
-    addresses,
     looking,
     moving,
-    shifting,
-    strips_of,
+    multiplying,
 )
 
 ONE_WORD = 1 << 62
@@ -92,17 +95,16 @@ def _noted(result: Lanes, error: Lanes, inexact: Lanes) -> tuple[Lanes, Noted]:
     return result, noted
 
 
-_ROUNDING = (LEAST, LARGEST, INEXACT, BIAS, ENERGY)
-_move_strips = strips_of(shifting, LEFT + 1, (), width=64)
+_move_strips = strips_of(multiplying, FACTOR + 1, (), width=64)
 _look_strips = strips_of(looking, HIGH + 1, (LEAST, LARGEST), width=64)
-_scale_strips = strips_of(_scale, LEFT_BY_ONE + 1, _ROUNDING, width=64)
-_scale_half_up_strips = strips_of(_scale_half_up, LEFT_BY_ONE + 1, _ROUNDING, width=64)
-_scale_half_up_in_parts_strips = strips_of(_scale_half_up_in_parts, LEFT_BY_ONE + 1, _ROUNDING, width=64)
+_scale_strips = strips_of(_scale, LEFT_BY_ONE + 1, ROUNDING, width=64)
+_scale_half_up_strips = strips_of(_scale_half_up, LEFT_BY_ONE + 1, ROUNDING, width=64)
+_scale_half_up_in_parts_strips = strips_of(_scale_half_up_in_parts, LEFT_BY_ONE + 1, ROUNDING, width=64)
 
 
 @njit
 def move(values: Ints, parameters: Ints) -> None:
-    """Add, clip and shift to the left."""
+    """Add, clip and multiply."""
     _move_strips(0, *addresses(values, parameters, parameters))
 
 

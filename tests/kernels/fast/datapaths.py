@@ -17,7 +17,7 @@ from kernels.plain import COMPILED, Ints
 from numpy.typing import NDArray
 
 from hwsim_kernels.counting import BINS, new_counts
-from hwsim_kernels.fast import packing, strips
+from hwsim_kernels.fast import packing, strip_loop, strips
 from hwsim_kernels.fast.blocks import Prepared, prepare, write_sums
 from hwsim_kernels.fast.datapath import Datapath
 from hwsim_kernels.fast.features import PORTABLE, TIERS, offered
@@ -188,8 +188,8 @@ def one_look(how: Prepared) -> Steps:
 def new_tally(channels: int, columns: int, first_row: int = 0, *, steps: int = 1) -> Tally:
     """Return counters at rest, of so many steps and one point."""
     return Tally(
-        counters=strips.counters(steps, columns),
-        here=strips.counters(columns),
+        counters=strip_loop.counters(steps, columns),
+        here=strip_loop.counters(columns),
         counts=new_counts(1, channels),
         histograms=np.zeros((1, BINS), np.int64),
         counted=True,

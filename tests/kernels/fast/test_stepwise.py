@@ -27,7 +27,7 @@ from kernels.fast.datapaths import (
 from kernels.plain import Ints, Json, carried, examples, figures_of
 
 from hwsim_kernels import counting
-from hwsim_kernels.fast import strips
+from hwsim_kernels.fast import strip_loop
 from hwsim_kernels.fast.blocks import saturating_room
 from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.pairs import ADDED
@@ -141,8 +141,8 @@ def settled(case: Case, register: Register, tier: str, first_row: int = 0, rows:
     layer = (units, how.layout, how.window, saturating_room(how), how.saturation)
     unproved = saturating_layer(*layer, one_look(how), tally, out)
     exact = case.sums()
-    assert tally.counters[0, strips.LEAST, :channels].tolist() == np.min(exact, axis=0).tolist()
-    assert tally.counters[0, strips.LARGEST, :channels].tolist() == np.max(exact, axis=0).tolist()
+    assert tally.counters[0, strip_loop.LEAST, :channels].tolist() == np.min(exact, axis=0).tolist()
+    assert tally.counters[0, strip_loop.LARGEST, :channels].tolist() == np.max(exact, axis=0).tolist()
     lengths = np.bincount([abs(one).bit_length() for row in exact for one in row], minlength=counting.BINS)
     lengths[0] += case.positions * (how.columns - channels)
     assert tally.histograms[0].tolist() == lengths.tolist()

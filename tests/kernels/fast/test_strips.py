@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,12 @@ from kernels.plain import STEADY, Ints, Json, code_of, examples, figures, figure
 from numpy.typing import NDArray
 
 from hwsim_kernels import counting
-from hwsim_kernels.fast import strips
+from hwsim_kernels.fast import strip_loop, strips
 from hwsim_kernels.fast.fitting import fit_block, look_at
 from hwsim_kernels.fast.sums import store_codes
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
-from oracle.rounding import Rounded, rounded_divide, rounded_fraction, rounded_shift
+from oracle.rounding import Rounded, rounded_divide, rounded_shift
 
 pytestmark = [compiled, pytest.mark.slow]
 
@@ -79,16 +78,16 @@ def counted(counters: Ints) -> list[Counted]:
     """Return counters by name, column by column."""
     return [
         Counted(
-            least=int(one[strips.LEAST]),
-            largest=int(one[strips.LARGEST]),
-            inexact=int(one[strips.INEXACT]),
-            bias=int(one[strips.BIAS]),
-            energy=int(one[strips.ENERGY]),
-            rounded=int(one[strips.ROUNDED]),
-            below=int(one[strips.BELOW]),
-            above=int(one[strips.ABOVE]),
-            lost=int(one[strips.LOST]) + (int(one[strips.LOST_MORE]) << 31),
-            first=int(one[strips.FIRST]),
+            least=int(one[strip_loop.LEAST]),
+            largest=int(one[strip_loop.LARGEST]),
+            inexact=int(one[strip_loop.INEXACT]),
+            bias=int(one[strip_loop.BIAS]),
+            energy=int(one[strip_loop.ENERGY]),
+            rounded=int(one[strip_loop.ROUNDED]),
+            below=int(one[strip_loop.BELOW]),
+            above=int(one[strip_loop.ABOVE]),
+            lost=int(one[strip_loop.LOST]) + (int(one[strip_loop.LOST_MORE]) << 31),
+            first=int(one[strip_loop.FIRST]),
         )
         for one in counters.T
     ]
@@ -101,11 +100,11 @@ class Move:
     add: int = 0
     low: int = -(1 << 31)
     high: int = (1 << 31) - 1
-    left: int = 0
+    factor: int = 1
 
     def of(self, value: int) -> int:
         """Return the value moved."""
-        return min(max(value + self.add, self.low), self.high) << self.left
+        return min(max(value + self.add, self.low), self.high) * self.factor
 
 
 @dataclass
@@ -158,10 +157,10 @@ def rows_of(draw: DrawFn, limits: Sequence[int]) -> Rows:
 
 
 @composite
-def moved_blocks(draw: DrawFn, most: Sequence[int], *, shifts: bool = False, limits: bool = True) -> Block:
+def moved_blocks(draw: DrawFn, most: Sequence[int], *, factors: bool = False, limits: bool = True) -> Block:
     """Draw a block and moves that bring values to at most ``most`` of their columns.
 
-    They are with or without ``shifts`` and ``limits``.
+    They are with or without ``factors`` and ``limits``.
     """
     columns = len(most)
     parameters = strips.moves(columns)
@@ -177,14 +176,17 @@ def moved_blocks(draw: DrawFn, most: Sequence[int], *, shifts: bool = False, lim
         return Block(values, parameters, draw(st.integers(0, len(values))), [Move(add) for add in adds])
     moves: list[Move] = []
     for limit in most:
-        left = int(generator.integers(0, limit.bit_length())) if shifts and generator.random() < 0.3 and limit else 0
-        lower = limit >> left
+        factor = 1
+        if factors and generator.random() < 0.3 and limit:
+            power, number = 1 << int(generator.integers(0, limit.bit_length())), int(generator.integers(1, limit + 1))
+            factor = power if generator.random() < 0.5 else number
+        lower = limit // factor
         low, high = sorted(int(one) for one in generator.integers(-lower, lower + 1, 2))
         add = int(generator.integers(-NARROW, NARROW))
         # one limit alone, both, or one value
         kind = int(generator.integers(0, 3))
-        moves.append(Move(add, -lower if kind == 0 else low, lower if kind == 1 else high if kind else low, left))
-    parameters[strips.ADD], parameters[strips.LEFT] = [move.add for move in moves], [move.left for move in moves]
+        moves.append(Move(add, -lower if kind == 0 else low, lower if kind == 1 else high if kind else low, factor))
+    parameters[strips.ADD], parameters[strips.FACTOR] = [move.add for move in moves], [move.factor for move in moves]
     parameters[strips.LOW], parameters[strips.HIGH] = [move.low for move in moves], [move.high for move in moves]
     values = draw(rows_of([NARROW] * columns))
     return Block(values, parameters, draw(st.integers(0, len(values))), moves)
@@ -195,8 +197,8 @@ def moved_blocks(draw: DrawFn, most: Sequence[int], *, shifts: bool = False, lim
 
 @examples(60)
 @given(st.data(), columns_of)
-def test_a_move_adds_clips_and_shifts(data: st.DataObject, columns: int) -> None:
-    block = data.draw(moved_blocks([MOST] * columns, shifts=True))
+def test_a_move_adds_clips_and_multiplies(data: st.DataObject, columns: int) -> None:
+    block = data.draw(moved_blocks([MOST] * columns, factors=True))
     wanted = [[move.of(one) for move, one in zip(block.moves, row, strict=True)] for row in block.values]
     assert block.run(lambda values: strips.move(values, block.parameters)) == wanted
 
@@ -204,7 +206,7 @@ def test_a_move_adds_clips_and_shifts(data: st.DataObject, columns: int) -> None
 @examples(60)
 @given(st.data(), columns_of)
 def test_a_look_notes_the_range_of_what_was_moved(data: st.DataObject, columns: int) -> None:
-    block, counters = data.draw(moved_blocks([MOST] * columns)), strips.counters(columns)
+    block, counters = data.draw(moved_blocks([MOST] * columns)), strip_loop.counters(columns)
     wanted, expected = [], [Counted() for _ in range(columns)]
     for row in block.values:
         wanted.append([move.of(one) for move, one in zip(block.moves, row, strict=True)])
@@ -218,7 +220,7 @@ def test_fresh_parameters_and_counters_change_nothing() -> None:
     values = np.array([[MOST, -MOST] * 8], np.int32)
     strips.move(values, strips.moves(16))
     assert values.tolist() == [[MOST, -MOST] * 8]
-    assert counted(strips.counters(16)) == [Counted()] * 16
+    assert counted(strip_loop.counters(16)) == [Counted()] * 16
 
 
 # --- scalings -----------------------------------------------------------------------------------------
@@ -255,7 +257,7 @@ def ratios(draw: DrawFn) -> Ratio:
 def check_scaling(data: st.DataObject, ratio: Sequence[Ratio], mode: str, guard_bits: int, *, negatives: bool) -> None:
     """Compare a scaling of drawn values with the oracle, value by value and figure by figure."""
     columns = len(ratio)
-    block, counters = data.draw(moved_blocks([one.most for one in ratio])), strips.counters(columns)
+    block, counters = data.draw(moved_blocks([one.most for one in ratio])), strip_loop.counters(columns)
     steady = completed(block.parameters, ratio, guard_bits, mode)
     wanted: Rows = []
     expected = [Counted() for _ in range(columns)]
@@ -289,7 +291,7 @@ def scaled(block: Block, counters: Ints, *, steady: bool) -> Rows:
     """Scale a block in all ways that there are, counting once; all must leave the same."""
     found = block.run(lambda values: strips.scale(values, block.parameters, counters, steady, True))
     for way in {False, steady}:
-        again, resting = strips.counters(block.columns), strips.counters(block.columns)
+        again, resting = strip_loop.counters(block.columns), strip_loop.counters(block.columns)
         assert block.run(lambda values: strips.scale(values, block.parameters, again, way, True)) == found  # noqa: B023
         assert counted(again) == counted(counters)
         assert block.run(lambda values: strips.scale(values, block.parameters, resting, way, False)) == found  # noqa: B023
@@ -315,7 +317,7 @@ def check_half_up(data: st.DataObject, ratio: Sequence[Ratio], guard_bits: int, 
     shortly = strips.short(block.parameters, most)
     assert shortly == (short and max(one.shift for one in ratio) <= 48)
     for scale in (strips.scale_half_up, strips.scale_shortly)[: 1 + (shortly and not limited)]:
-        counters, resting = strips.counters(columns), strips.counters(columns)
+        counters, resting = strip_loop.counters(columns), strip_loop.counters(columns)
         assert block.run(lambda values: scale(values, block.parameters, counters, True)) == wanted  # noqa: B023
         assert counted(counters) == expected
         assert block.run(lambda values: scale(values, block.parameters, resting, False)) == wanted  # noqa: B023
@@ -370,7 +372,7 @@ def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: in
         second[strips.LOW], second[strips.HIGH] = add - 3, add + 40
     # of a look no parameter is read
     parameters = np.stack([np.full_like(second, 77), block.parameters, second])
-    wanted, ranges = strips.counters(3, 32), [strips.LEAST, strips.LARGEST]
+    wanted, ranges = strip_loop.counters(3, 32), [strip_loop.LEAST, strip_loop.LARGEST]
 
     def one_by_one(values: Lanes) -> None:
         strips.see(values, wanted[0])
@@ -381,7 +383,7 @@ def test_scale_and_look_at_once(data: st.DataObject, ratio: list[Ratio], add: in
     columns = list(zip(*block.values, strict=True))
     assert [(one.least, one.largest) for one in counted(wanted[0])] == [(min(one), max(one)) for one in columns]
     for at_once, first in ((strips.see_scale_and_look, 0), (strips.scale_and_look, 1)):
-        counters, resting = strips.counters(3 - first, 32), strips.counters(3 - first, 32)
+        counters, resting = strip_loop.counters(3 - first, 32), strip_loop.counters(3 - first, 32)
         given, rest = parameters[first:], resting.copy()
         assert block.run(lambda lanes: at_once(lanes, given, counters, True)) == values  # noqa: B023
         assert counters.tolist() == wanted[first:].tolist()
@@ -398,10 +400,10 @@ def test_squares_of_halves_in_neighbouring_rows(rows: int) -> None:
     parameters = np.stack([strips.moves(16)] * 3)
     completed(parameters[1], [Ratio(1, 1)] * 16, 0, "half_up")
     assert strips.half_up(parameters[1], 16)
-    values, counters = np.full((rows, 16), -3, np.int32), strips.counters(3, 16)
+    values, counters = np.full((rows, 16), -3, np.int32), strip_loop.counters(3, 16)
     strips.see_scale_and_look(values, parameters, counters, True)
     assert values.tolist() == [[-1] * 16] * rows
-    assert counters[1, [strips.BIAS, strips.ENERGY, strips.INEXACT]].tolist() == [
+    assert counters[1, [strip_loop.BIAS, strip_loop.ENERGY, strip_loop.INEXACT]].tolist() == [
         [rows << 15] * 16,
         [rows << 30] * 16,
         [rows] * 16,
@@ -442,7 +444,7 @@ def test_every_mode_on_every_eighth_around_zero(mode: str, guard_bits: int) -> N
         for one, rounded in zip(expected, made, strict=True):
             one.round(rounded)
         wanted.append([rounded.value for rounded in made])
-    counters = strips.counters(16)
+    counters = strip_loop.counters(16)
     assert scaled(block, counters, steady=steady) == wanted
     assert counted(counters) == expected
 
@@ -457,7 +459,7 @@ def test_every_shift_at_its_ties_and_their_neighbours(mode: str) -> None:
         values = {unit * odd + off for odd in (-5, -3, -1, 0, 1, 3, 5) for off in (-1, 0, 1)}
         ratio = [Ratio(multiplier + more, shift) for more in (0, 0, 1, -1) * 4]
         fitting = sorted(value for value in values if abs(value) <= min(one.most for one in ratio))
-        block, counters = Block([[value] * 16 for value in fitting], strips.moves(16), 1), strips.counters(16)
+        block, counters = Block([[value] * 16 for value in fitting], strips.moves(16), 1), strip_loop.counters(16)
         steady = completed(block.parameters, ratio, 0, mode)
         made = [[to.of(value, mode) for to in ratio] for value in fitting]
         assert scaled(block, counters, steady=steady) == [[one.value for one in row] for row in made]
@@ -467,7 +469,7 @@ def test_every_shift_at_its_ties_and_their_neighbours(mode: str) -> None:
 
 
 def test_columns_behind_the_channels_are_left_alone() -> None:
-    parameters, counters = strips.moves(32), strips.counters(32)
+    parameters, counters = strips.moves(32), strip_loop.counters(32)
     assert strips.scaling(parameters, np.array([3] * 20), np.array([1] * 20), 0, code_of("half_up"))
     values = np.full((5, 32), 7, np.int32)
     strips.scale(values, parameters, counters, True, True)
@@ -519,7 +521,7 @@ def divided_by(numbers: Sequence[int]) -> Lanes:
 def check_division(values: Rows, divisors: Sequence[int], mode: str) -> None:
     """Compare divisions row by row with the oracle."""
     columns = len(values[0])
-    parameters, counters = strips.moves(columns), strips.counters(columns)
+    parameters, counters = strips.moves(columns), strip_loop.counters(columns)
     parameters[strips.TABLE] = strips.table_of(code_of(mode))
     expected, wanted = [Counted() for _ in range(columns)], []
     for row, divisor in zip(values, divisors, strict=True):
@@ -535,69 +537,6 @@ def check_division(values: Rows, divisors: Sequence[int], mode: str) -> None:
         assert counted(noted) == expected
 
 
-# --- real values --------------------------------------------------------------------------------------
-
-
-def bits_of(values: Sequence[Sequence[float]]) -> Rows:
-    """Return the bits of float32 values as integers."""
-    rows: Rows = np.array(values, np.float32).view(np.int32).tolist()
-    return rows
-
-
-def check_quantization(values: list[list[float]], scale: Sequence[float], zero_point: Sequence[int], mode: str) -> None:
-    """Compare a quantisation of float32 values with docs/arithmetic.md section 3."""
-    columns = len(scale)
-    parameters, counters = strips.moves(columns), strips.counters(columns)
-    parameters[strips.SCALE] = np.array(scale, np.float64).view(np.int64)
-    parameters[strips.ADD], parameters[strips.TABLE] = zero_point, strips.table_of(code_of(mode))
-    expected: list[Counted] = [Counted() for _ in scale]
-    wanted: Rows = []
-    for row in values:
-        wanted.append([])
-        for value, divisor, zero, one in zip(row, scale, zero_point, expected, strict=True):
-            made = rounded_fraction(Fraction(float(np.float32(value)) / divisor), mode)
-            one.round(Rounded(made.value + zero, made.inexact, made.e16))
-            wanted[-1].append(made.value + zero)
-    lanes = np.array(bits_of(values), np.int32)
-    strips.quantize(lanes, parameters, counters)
-    assert lanes.tolist() == wanted
-    assert counted(counters) == expected
-
-
-@examples(120)
-@given(st.data(), st.sampled_from(STEADY))
-def test_quantize(data: st.DataObject, mode: str) -> None:
-    scales = st.sampled_from([1.0, 0.5, 0.1, 1 / 3, 2.0**-20, 3.7e-9, 2.0**90]) | st.floats(1e-9, 1e9)
-    scale = data.draw(st.lists(scales, min_size=16, max_size=16))
-    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    values: list[list[float]] = []
-    for _ in range(data.draw(st.integers(1, 6))):
-        kind = int(generator.integers(0, 4))
-        if kind == 0:  # ties and their neighbours
-            whole = generator.integers(-9, 10, 16) / 2 * np.array(scale)
-            near = whole.astype(np.float32)
-            values.append(np.nextafter(near, near + generator.choice([-1, 0, 1], 16)).tolist())
-        elif kind == 1:  # as large as can be, with the magnitude of a lane
-            most = np.minimum(np.array(scale) * (2.0**29 - 64), 3e38)
-            values.append((generator.choice([-1, 1], 16) * most).astype(np.float32).tolist())
-        elif kind == 2:  # smaller than any fraction of 16 bits
-            values.append((generator.choice([-1, 0, 1], 16) * 2.0**-149).astype(np.float32).tolist())
-        else:
-            values.append((generator.normal(0, 50, 16) * np.array(scale)).clip(-3e38, 3e38).astype(np.float32).tolist())
-    ends = st.sampled_from([0, -128, 127, 65535, 1 << 29, -(1 << 29)]) | st.integers(-(2**15), 2**15)
-    check_quantization(values, scale, data.draw(st.lists(ends, min_size=16, max_size=16)), mode)
-
-
-@pytest.mark.parametrize("mode", STEADY)
-def test_real_values_at_ties_sixteenths_and_signed_zeros(mode: str) -> None:
-    steps = [0.0, -0.0, 2.0**-149, -(2.0**-149), 2.0**-17, -(2.0**-17), 2.0**-16, -(2.0**-16), 3 * 2.0**-17]
-    steps += [0.5, -0.5, 0.5 - 2.0**-25, 0.5 + 2.0**-24, -0.5 + 2.0**-25, -0.5 - 2.0**-24]
-    steps += [1.0, -1.0, 1.5, -1.5, 2.5, -2.5]
-    steps += [1 - 2.0**-24, -1 + 2.0**-24, 8388607.5, -8388607.5, 2.0**29 - 32, -(2.0**29) + 32]
-    for zero_point in (0, 3, -128):
-        check_quantization([[step] * 16 for step in steps], [1.0] * 16, [zero_point] * 16, mode)
-
-
 # --- fits ---------------------------------------------------------------------------------------------
 
 
@@ -609,8 +548,8 @@ def test_clamp(data: st.DataObject, columns: int) -> None:
     low, high = -(1 << generator.integers(0, 31, columns)), (1 << generator.integers(0, 31, columns)) - 1
     limits[strips.LOW], limits[strips.HIGH] = np.where(generator.random(columns) < 0.3, 0, low), high
     values = data.draw(rows_of([MOST] * columns))
-    counters, here = strips.counters(columns), strips.counters(columns)
-    counters[strips.FIRST] = 12345
+    counters, here = strip_loop.counters(columns), strip_loop.counters(columns)
+    counters[strip_loop.FIRST] = 12345
     expected = [Counted() for _ in range(columns)]
     wanted: Rows = []
     for number, row in enumerate(values):
@@ -621,7 +560,7 @@ def test_clamp(data: st.DataObject, columns: int) -> None:
     lanes = np.array(values, np.int32)
     strips.clamp(lanes, limits, counters, here)
     assert lanes.tolist() == wanted
-    assert here[strips.FIRST].tolist() == [one.first for one in expected]
+    assert here[strip_loop.FIRST].tolist() == [one.first for one in expected]
     for one in expected:
         one.first = 12345
     assert counted(counters) == expected
@@ -665,7 +604,7 @@ class Fitting:
         limits[strips.LOW], limits[strips.HIGH] = max(low, -NARROW), min(high, NARROW)
         parameters[strips.ADD] = self.move.add
         parameters[strips.LOW], parameters[strips.HIGH] = self.move.low, self.move.high
-        counters, here = strips.counters(columns), strips.counters(columns)
+        counters, here = strip_loop.counters(columns), strip_loop.counters(columns)
         counts, histogram = counting.new_counts(self.channels), np.zeros(counting.BINS, np.int64)
         bins, found = self.most.bit_length() + 1, []
         for first in {0, self.split}:
@@ -683,15 +622,15 @@ class Fitting:
 
 def fold(counters: Ints, counts: Ints, rows: int) -> None:
     """Add what the lanes have counted to what has been counted at once."""
-    assert (counters[[strips.INEXACT, strips.BIAS, strips.ENERGY, strips.ROUNDED]] == 0).all()
+    assert (counters[[strip_loop.INEXACT, strip_loop.BIAS, strip_loop.ENERGY, strip_loop.ROUNDED]] == 0).all()
     counts[counting.VALUES] += rows
-    counts[counting.MINIMUM] = counters[strips.LEAST]
-    counts[counting.MAXIMUM] = counters[strips.LARGEST]
-    counts[counting.LOW] += counters[strips.BELOW]
-    counts[counting.HIGH] += counters[strips.ABOVE]
-    counts[counting.CLAMP_ENERGY] += counters[strips.LOST]
-    counts[counting.CLAMP_ENERGY + 1] += counters[strips.LOST_MORE]
-    counts[counting.FIRST] = np.minimum(counts[counting.FIRST], counters[strips.FIRST])
+    counts[counting.MINIMUM] = counters[strip_loop.LEAST]
+    counts[counting.MAXIMUM] = counters[strip_loop.LARGEST]
+    counts[counting.LOW] += counters[strip_loop.BELOW]
+    counts[counting.HIGH] += counters[strip_loop.ABOVE]
+    counts[counting.CLAMP_ENERGY] += counters[strip_loop.LOST]
+    counts[counting.CLAMP_ENERGY + 1] += counters[strip_loop.LOST_MORE]
+    counts[counting.FIRST] = np.minimum(counts[counting.FIRST], counters[strip_loop.FIRST])
 
 
 @composite
@@ -740,9 +679,9 @@ def test_the_largest_errors_that_saturation_can_inject() -> None:
 
 def test_no_histogram_is_noted_where_there_is_none() -> None:
     values = np.arange(-32, 32, dtype=np.int32).reshape(2, 32)
-    counters = strips.counters(32)
+    counters = strip_loop.counters(32)
     look_at(values, counters, 3, 0, np.zeros(0, np.int64))
-    assert counters[strips.LEAST].tolist() == list(range(-32, 0))
+    assert counters[strip_loop.LEAST].tolist() == list(range(-32, 0))
 
 
 # --- codes --------------------------------------------------------------------------------------------

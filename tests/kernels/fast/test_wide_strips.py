@@ -16,7 +16,7 @@ from kernels.fast.test_strips import Counted, Fitting, Move, Ratio, Rows, counte
 from kernels.plain import ONE_WORD, STEADY, Ints, Json, code_of, examples, figures_of, fit_field, fits, integers
 
 from hwsim_kernels import counting
-from hwsim_kernels.fast import strips, wide_strips
+from hwsim_kernels.fast import strip_loop, strips, wide_strips
 from hwsim_kernels.fast.wide_passage import fit_wide_block
 from hwsim_kernels.fast.wide_strips import ANY, HALF_UP, HALF_UP_IN_PARTS
 from oracle.overflow import Format
@@ -65,21 +65,22 @@ def run(values: Rows, split: int, kernel: Callable[[Ints], None]) -> Rows:
 
 
 @composite
-def moves(draw: DrawFn, columns: int, *, shifts: bool = False) -> tuple[Ints, list[Move]]:
-    """Draw moves of values below half of what a word holds, with or without ``shifts``, and their parameters."""
+def moves(draw: DrawFn, columns: int, *, factors: bool = False) -> tuple[Ints, list[Move]]:
+    """Draw moves of values below half of what a word holds, with or without ``factors``, and their parameters."""
     parameters = strips.moves(columns, 64)
     if draw(st.booleans()):
         return parameters, [Move(0, -NEVER, NEVER)] * columns
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     made: list[Move] = []
     for _ in range(columns):
-        left = int(generator.integers(0, 62)) if shifts and generator.random() < 0.3 else 0
-        most = MOST >> left
+        factor = 1 << int(generator.integers(0, 62)) if factors and generator.random() < 0.3 else 1
+        factor += int(generator.integers(0, factor))
+        most = MOST // factor
         low, high = sorted(int(one) for one in generator.integers(-most, most + 1, 2))
         kind = int(generator.integers(0, 3))
         limits = (-most if kind == 0 else low, most if kind == 1 else high if kind else low)
-        made.append(Move(int(generator.integers(-MOST, MOST)), *limits, left))
-    parameters[strips.ADD], parameters[strips.LEFT] = [one.add for one in made], [one.left for one in made]
+        made.append(Move(int(generator.integers(-MOST, MOST)), *limits, factor))
+    parameters[strips.ADD], parameters[strips.FACTOR] = [one.add for one in made], [one.factor for one in made]
     parameters[strips.LOW], parameters[strips.HIGH] = [one.low for one in made], [one.high for one in made]
     return parameters, made
 
@@ -90,7 +91,7 @@ def moves(draw: DrawFn, columns: int, *, shifts: bool = False) -> tuple[Ints, li
 @examples(80)
 @given(st.data(), columns_of)
 def test_moves(data: st.DataObject, columns: int) -> None:
-    parameters, made = data.draw(moves(columns, shifts=True))
+    parameters, made = data.draw(moves(columns, factors=True))
     values = data.draw(rows_of([MOST] * columns))
     split = data.draw(st.integers(0, len(values)))
     wanted = [[move.of(one) for move, one in zip(made, row, strict=True)] for row in values]
@@ -102,7 +103,7 @@ def test_moves(data: st.DataObject, columns: int) -> None:
 def test_looks(data: st.DataObject, columns: int) -> None:
     parameters, made = data.draw(moves(columns))
     values = data.draw(rows_of([MOST] * columns))
-    split, counters = data.draw(st.integers(0, len(values))), strips.counters(columns)
+    split, counters = data.draw(st.integers(0, len(values))), strip_loop.counters(columns)
     wanted = [[move.of(one) for move, one in zip(made, row, strict=True)] for row in values]
     expected = [Counted() for _ in range(columns)]
     for row in wanted:
@@ -167,7 +168,7 @@ def check(values: Rows, split: int, ratio: Sequence[Ratio], mode: str, guard_bit
         note(expected, made)
         wanted.append([one.value for one in made])
     for one_way in {way, ANY, HALF_UP_IN_PARTS} if way == HALF_UP else {way}:
-        counters = strips.counters(columns)
+        counters = strip_loop.counters(columns)
         assert run(values, split, lambda part: wide_strips.scale(part, parameters, counters, one_way)) == wanted  # noqa: B023
         assert counted(counters) == expected
     return way
@@ -265,7 +266,7 @@ class WideFitting(Fitting):
         limits[strips.LOW], limits[strips.HIGH] = max(low, -ONE_WORD), min(high, ONE_WORD)
         parameters[strips.ADD] = self.move.add
         parameters[strips.LOW], parameters[strips.HIGH] = self.move.low, self.move.high
-        counters, here = strips.counters(columns), strips.counters(columns)
+        counters, here = strip_loop.counters(columns), strip_loop.counters(columns)
         counts, histogram = counting.new_counts(self.channels), np.zeros(counting.BINS, np.int64)
         field, bins = fit_field(self.section), self.most.bit_length() + 1
         found: list[Any] = []
@@ -278,10 +279,10 @@ class WideFitting(Fitting):
             )
             found += lanes[:, : self.channels].tolist()
             silent = np.array(self.values[first:last], np.int64)
-            unseen, resting = counting.new_counts(self.channels), strips.counters(columns)
+            unseen, resting = counting.new_counts(self.channels), strip_loop.counters(columns)
             fit_wide_block(
                 *(silent, parameters, limits, field, self.key + first, 0, self.offset, False),
-                *(resting, strips.counters(columns), unseen, np.zeros(0, np.int64)),
+                *(resting, strip_loop.counters(columns), unseen, np.zeros(0, np.int64)),
             )
             assert silent[:, : self.channels].tolist() == lanes[:, : self.channels].tolist()
         fold(counters[:, : self.channels], counts, len(self.values))

@@ -9,12 +9,12 @@ import numpy as np
 from kernels.fast.scenarios.moved import Left, Scenario, Take
 from kernels.fast.scenarios.strips import scaling_of, values_of
 
-from hwsim_kernels.fast import strips
+from hwsim_kernels.fast import strip_loop, strips
 
 
 def reads_beyond(take: Take) -> Left:
     """Read one number behind the last."""
-    values, counters = take(values_of(3, 16)), take(strips.counters(16))
+    values, counters = take(values_of(3, 16)), take(strip_loop.counters(16))
     strips.divide(values, take(np.ones((2, 3), np.int32)), take(scaling_of(16)), counters, False)
     return []
 

@@ -11,7 +11,7 @@ from kernels.fast.scenarios.moved import Left, Scenario, Take
 from kernels.plain import code_of
 
 from hwsim_kernels import counting
-from hwsim_kernels.fast import passage, strips, wide_strips
+from hwsim_kernels.fast import float_strips, passage, strip_loop, strips, wide_strips
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
 from hwsim_kernels.fast.layers import layer_of_codes, layer_of_integers, layer_of_sums
 from hwsim_kernels.overflow import SATURATE, WRAP
@@ -58,7 +58,7 @@ SCALED = {f"{name}{how}": (scale, not how) for name, scale in SCALINGS.items() f
 
 def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     """Run a kernel of ``strips``."""
-    values, counters = take(values_of(rows, columns)), take(strips.counters(columns))
+    values, counters = take(values_of(rows, columns)), take(strip_loop.counters(columns))
     parameters = take(scaling_of(columns))
     if kernel in SCALED:
         way, ledger = SCALED[kernel]
@@ -73,10 +73,10 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
         assert strips.half_up(parameters, parameters.shape[1])
         several = [parameters, strips.moves(columns)]
         if kernel == "scale_and_look":
-            counters = take(strips.counters(2, columns))
+            counters = take(strip_loop.counters(2, columns))
             strips.scale_and_look(values, take(np.stack(several)), counters, True)
         else:
-            counters = take(strips.counters(3, columns))
+            counters = take(strip_loop.counters(3, columns))
             strips.see_scale_and_look(values, take(np.stack([several[1], *several])), counters, True)
     elif kernel == "scale_negatives":
         strips.scale_negatives(values, parameters, counters)
@@ -86,19 +86,27 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
         strips.divide(values, divisors, parameters, counters, kernel == "divide shortly")
     elif kernel == "quantize":
         values.view(np.float32)[:] = np.linspace(-90, 90, rows * columns).reshape(rows, columns)
-        parameters[strips.SCALE] = np.full(columns, 0.7).view(np.int64)
-        strips.quantize(values, parameters, counters)
+        parameters[float_strips.DIVISOR] = np.full(columns, 0.7).view(np.int64)
+        float_strips.quantize(values, parameters, counters)
+    elif kernel in FLOAT_WAYS:
+        reals = np.full(columns, 0.7), np.full(columns, 1.0 if "even" in kernel else 3.0), np.full(columns, 5)
+        precision, mode = 64 if "long" in kernel else 32, "half_even" if "even" in kernel else "half_up"
+        way = float_strips.scaling(parameters, *reals, precision, code_of(mode))
+        assert way == FLOAT_WAYS.index(kernel)
+        float_strips.scale(values, parameters, counters, way)
     else:
-        here = take(strips.counters(columns))
+        here = take(strip_loop.counters(columns))
         parameters[strips.LOW], parameters[strips.HIGH] = -1000, 1000
         strips.clamp(values, parameters, counters, here)
         counters = np.concatenate([counters, here])
     return [values.copy(), counters.copy()]
 
 
+FLOAT_WAYS = ("scale in float", "scale in long float", "scale in float half even")
+
 STRIPS = (
     *("move", "see", "look", *SCALED, "scale_and_look", "see_scale_and_look", "scale_negatives"),
-    *("divide", "divide shortly", "quantize", "clamp"),
+    *("divide", "divide shortly", "quantize", *FLOAT_WAYS, "clamp"),
 )
 
 
@@ -107,7 +115,7 @@ WIDE_STRIPS = ("move", "look", "shorten", "scale half up", "scale half up in par
 
 def wide_strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     """Run a kernel of ``wide_strips``."""
-    values, counters = take(values_of(rows, columns).astype(np.int64) << 30), take(strips.counters(columns))
+    values, counters = take(values_of(rows, columns).astype(np.int64) << 30), take(strip_loop.counters(columns))
     parameters, short = strips.moves(columns, 64), take(np.zeros((rows, columns), np.int32))
     if kernel == "look":
         wide_strips.look(values, take(parameters), counters)
@@ -128,8 +136,8 @@ def wide_strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
 def tally_of(many: int, columns: int, channels: int, take: Take) -> passage.Tally:
     """Return counters for so many steps, each with a point of its own."""
     return passage.Tally(
-        counters=take(strips.counters(many, columns)),
-        here=take(strips.counters(columns)),
+        counters=take(strip_loop.counters(many, columns)),
+        here=take(strip_loop.counters(columns)),
         counts=take(counting.new_counts(many, channels)),
         histograms=take(np.zeros((many, counting.BINS), np.int64)),
         counted=True,
@@ -199,9 +207,9 @@ def fit(mode: int, rows: int, channels: int, take: Take) -> Left:
     columns = -(-channels // 32) * 32
     limits = strips.moves(columns)
     limits[strips.LOW], limits[strips.HIGH] = -128, 127
-    values, counters = take(values_of(rows, columns)), take(strips.counters(columns))
+    values, counters = take(values_of(rows, columns)), take(strip_loop.counters(columns))
     counts, histogram = take(counting.new_counts(channels)), take(np.zeros(23, np.int64))
-    field, here = take(np.array([8, 1, mode, 0], np.int64)), take(strips.counters(columns))
+    field, here = take(np.array([8, 1, mode, 0], np.int64)), take(strip_loop.counters(columns))
     where = (counters, here, counts, histogram)
     fit_block(values, take(strips.moves(columns)), take(limits), field, 5, 23, 1, True, *where)
     return [values.copy(), counters.copy(), counts.copy(), histogram.copy()]
@@ -213,9 +221,9 @@ def scaled_fit(counted: bool, rows: int, channels: int, take: Take) -> Left:
     limits, parameters = strips.moves(columns), np.stack([scaling_of(columns), strips.moves(columns)])
     limits[strips.LOW], limits[strips.HIGH] = -128, 127
     assert strips.half_up(parameters[0], columns)
-    values, counters = take(values_of(rows, columns, 1 << 15)), take(strips.counters(2, columns))
+    values, counters = take(values_of(rows, columns, 1 << 15)), take(strip_loop.counters(2, columns))
     counts, histogram = take(counting.new_counts(channels)), take(np.zeros(16 * counted, np.int64))
-    field, here = take(np.array([8, 1, SATURATE, 0], np.int64)), take(strips.counters(columns))
+    field, here = take(np.array([8, 1, SATURATE, 0], np.int64)), take(strip_loop.counters(columns))
     where = (counters, here, counts, histogram)
     scale_and_fit_block(values, take(parameters), take(limits), field, 5, 16 * counted, 1, counted, *where)
     return [values.copy(), counters.copy(), counts.copy(), histogram.copy()]

@@ -67,11 +67,11 @@ def accumulate_block(
     filled = np.zeros(levels, np.int64)
     settled = np.zeros(levels, np.int64)
     handed = np.zeros(levels, np.int64)
+    hit = np.zeros(levels, np.bool_)
     values = lanes[levels, SUM]
     for k in range(steps):
         multiply(operands[k], weights[k], values)
-        if product[BITS] > 0:
-            settle(lanes[levels], product, k, steps, draws, numbers, first, outputs, product_counts)
+        if product[BITS] > 0 and settle(lanes[levels], product, k, steps, draws, numbers):
             close_sums(lanes[levels], product, first, outputs, product_counts)
             lanes[levels, INJECTED] = 0
             lanes[levels, HIT] = 0
@@ -83,33 +83,27 @@ def accumulate_block(
                 filled[level] += 1
                 if finished:
                     leaves[level, filled[level] :] = 0
-                    settled[level] += reduce_tree(
-                        leaves[level],
-                        lanes[level],
-                        field,
-                        k,
-                        steps,
-                        draws,
-                        numbers,
-                        first,
-                        outputs,
-                        counts[level],
-                    )
+                    nodes, outside = reduce_tree(leaves[level], lanes[level], field, k, steps, draws, numbers)
+                    settled[level] += nodes
+                    hit[level] |= outside
             else:
                 add_lanes(values, lanes[level, SUM], field[SHIFT] if field[CHECK_EACH] != 0 else 0)
                 if finished or field[CHECK_EACH] != 0:
-                    settle(lanes[level], field, k, steps, draws, numbers, first, outputs, counts[level])
+                    hit[level] |= settle(lanes[level], field, k, steps, draws, numbers)
                     settled[level] += 1
             if not finished:
                 break
-            close_sums(lanes[level], field, first, outputs, counts[level])
+            if hit[level]:
+                close_sums(lanes[level], field, first, outputs, counts[level])
             filled[level] = 0
             handed[level] += 1
             if level < levels - 1:
                 copy(lanes[level, SUM], values)
                 lanes[level, SUM] = 0
-                lanes[level, INJECTED] = 0
-                lanes[level, HIT] = 0
+                if hit[level]:
+                    lanes[level, INJECTED] = 0
+                    lanes[level, HIT] = 0
+                    hit[level] = False
     for level in range(levels):
         add_to_all(settled[level] * positions, counts[level, VALUES, first : first + outputs])
         add_to_all(handed[level] * positions, counts[level, SUMS, first : first + outputs])

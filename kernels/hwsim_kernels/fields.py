@@ -49,4 +49,9 @@ HITS_HIGH = 4
 SMALLEST = 5
 LARGEST = 6
 FIRST_STEP = 7
-ROWS = 8
+ERROR = 8
+"""Of the last rounding, in 1/65536 of an LSB; then, of all: how many dropped ones, the errors, and their squares."""
+DROPPED = 9
+ERRORS = 10
+SQUARES = 11
+ROWS = 12

@@ -9,21 +9,26 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim_kernels._jit import njit
-from hwsim_kernels._types import Codes, Int, Ints
+from hwsim_kernels._types import Codes, Flag, Int, Ints
 from hwsim_kernels.counting import (
     FIRST,
     HIGH,
+    INEXACT,
     LOW,
     MAXIMUM,
     MINIMUM,
     NEVER,
     PERSISTENT,
+    ROUND_BIAS,
+    ROUND_ENERGY,
     TRANSIENT,
     count_injected,
-    count_rounding,
 )
 from hwsim_kernels.fields import (
     BITS,
+    DROPPED,
+    ERROR,
+    ERRORS,
     FIRST_STEP,
     HIT,
     HITS_HIGH,
@@ -36,38 +41,66 @@ from hwsim_kernels.fields import (
     SHIFT,
     SIGNED,
     SMALLEST,
+    SQUARES,
     SUM,
     TERMS,
 )
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC, WRAP, fit_outside, highest, lowest
-from hwsim_kernels.rounding import draw_at, round_up, shift_fraction
+from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED, draw_at, round_up, shift_fraction
 
 
 @njit
-def round_lanes(
-    values: Ints,
-    field: Ints,
-    step: Int,
-    steps: Int,
-    draws: Ints,
-    numbers: Ints,
-    first: Int,
-    outputs: Int,
-    counts: Ints,
-) -> None:
-    """Drop the least significant bits of each lane and count what they held.
+def round_lanes(lanes: Ints, field: Ints, step: Int, steps: Int, draws: Ints, numbers: Ints) -> None:
+    """Drop the least significant bits of the sum of each lane and count what they held.
 
-    ``numbers`` (lanes,) is each lane's output number in its sample, by which it draws; ``first`` is the first channel.
+    ``numbers`` (lanes,) is each lane's output number in its sample, by which it draws.
     """
-    shift = field[SHIFT]
-    for lane in range(values.size):
-        value = values[lane]
-        quotient = value >> shift
-        fraction, sticky = shift_fraction(value, shift)
-        draw = draw_at(draws, numbers[lane] * steps + step)
-        up = round_up(fraction, sticky, value < 0, quotient & 1 != 0, field[ROUNDING], draw)
-        count_rounding(counts, first + lane % outputs, fraction, sticky, up)
-        values[lane] = quotient + up
+    shift, mode = field[SHIFT], field[ROUNDING]
+    if mode in (STOCHASTIC_WEIGHTED, STOCHASTIC_EQUAL):
+        for i in range(lanes.shape[1]):
+            value = lanes[SUM, i]
+            quotient = value >> shift
+            fraction, sticky = shift_fraction(value, shift)
+            draw = draw_at(draws, numbers[i] * steps + step)
+            up = round_up(fraction, sticky, value < 0, quotient & 1 != 0, mode, draw)
+            lanes[SUM, i] = quotient + up
+            lanes[ERROR, i] = (up << 16) - (fraction >> 16)
+            lanes[DROPPED, i] += np.int64(fraction != 0 or sticky != 0)
+    else:
+        # how large a rest rounds up: asking for each lane would keep the loop from running vectorised
+        least = np.empty(4, np.int64)
+        for case in range(4):
+            least[case] = least_up(shift, mode, case & 2 != 0, case & 1 != 0)
+        even, odd, below_even, below_odd = least[0], least[1], least[2], least[3]
+        longer, shorter = max(16 - shift, 0), max(shift - 16, 0)
+        mask = (np.int64(1) << shift) - 1
+        for i in range(lanes.shape[1]):
+            value = lanes[SUM, i]
+            quotient, rest = value >> shift, value & mask
+            above = odd if quotient & 1 else even
+            below = below_odd if quotient & 1 else below_even
+            up = np.int64(rest >= (below if value < 0 else above))
+            lanes[SUM, i] = quotient + up
+            lanes[ERROR, i] = (up << 16) - ((rest << longer) >> shorter)
+            lanes[DROPPED, i] += np.int64(rest != 0)
+    for i in range(lanes.shape[1]):
+        lanes[ERRORS, i] += lanes[ERROR, i]
+    for i in range(lanes.shape[1]):
+        lanes[SQUARES, i] += lanes[ERROR, i] * lanes[ERROR, i]
+
+
+@njit
+def least_up(shift: Int, mode: Int, negative: Flag, odd: Flag) -> Int:
+    """Return the smallest rest of a shift that rounds up, in any mode but the stochastic ones; ``NEVER`` for none.
+
+    1 <= shift <= 62. Whatever rounds up from somewhere does so from there on.
+    """
+    half = np.int64(1) << (shift - 1)
+    for rest in (np.int64(0), np.int64(1), half, half + 1):
+        fraction, sticky = shift_fraction(rest, shift)
+        if round_up(fraction, sticky, negative, odd, mode, 0) != 0:
+            return rest
+    return np.int64(NEVER)
 
 
 @njit
@@ -90,15 +123,18 @@ def note_outside(lanes: Ints, low: Int, high: Int, step: Int) -> None:
 
 
 @njit
-def fit_lanes(lanes: Ints, field: Ints, step: Int) -> None:
-    """Fit the sum of each lane, and keep what that injected; the two modes that hardware mostly has run vectorised."""
+def fit_lanes(lanes: Ints, field: Ints, step: Int) -> Flag:
+    """Fit the sum of each lane, and keep what that injected; return whether any lay outside.
+
+    The two modes that hardware mostly has run vectorised.
+    """
     low = lowest(field[BITS], field[SIGNED], field[OVERFLOW])
     high = highest(field[BITS], field[SIGNED])
     outside = np.int64(0)
     for i in range(lanes.shape[1]):
         outside |= np.int64(lanes[SUM, i] < low) | np.int64(lanes[SUM, i] > high)
     if outside == 0:
-        return
+        return False
     note_outside(lanes, low, high, step)
     mode = field[OVERFLOW]
     for i in range(lanes.shape[1]):
@@ -117,24 +153,18 @@ def fit_lanes(lanes: Ints, field: Ints, step: Int) -> None:
                 lanes[SUM, i] = fit_outside(value, field[BITS], field[SIGNED], mode, field[SATURATED_BITS])
     for i in range(lanes.shape[1]):
         lanes[INJECTED, i] += lanes[SUM, i]
+    return True
 
 
 @njit
-def settle(
-    lanes: Ints,
-    field: Ints,
-    step: Int,
-    steps: Int,
-    draws: Ints,
-    numbers: Ints,
-    first: Int,
-    outputs: Int,
-    counts: Ints,
-) -> None:
-    """Round and fit the sum of each lane: what a register does when it takes a value."""
+def settle(lanes: Ints, field: Ints, step: Int, steps: Int, draws: Ints, numbers: Ints) -> Flag:
+    """Round and fit the sum of each lane: what a register does when it takes a value.
+
+    Return whether any did not fit.
+    """
     if field[SHIFT] > 0:
-        round_lanes(lanes[SUM], field, step, steps, draws, numbers, first, outputs, counts)
-    fit_lanes(lanes, field, step)
+        round_lanes(lanes, field, step, steps, draws, numbers)
+    return fit_lanes(lanes, field, step)
 
 
 @njit
@@ -175,11 +205,6 @@ def close_sums(lanes: Ints, field: Ints, first: Int, outputs: Int, counts: Ints)
     """Count what the fits have done to each finished sum."""
     low = lowest(field[BITS], field[SIGNED], field[OVERFLOW])
     high = highest(field[BITS], field[SIGNED])
-    hits = np.int64(0)
-    for i in range(lanes.shape[1]):
-        hits |= lanes[HIT, i]
-    if hits == 0:
-        return
     for i in range(lanes.shape[1]):
         if lanes[HIT, i] != 0:
             exact = lanes[SUM, i] - lanes[INJECTED, i]
@@ -189,41 +214,39 @@ def close_sums(lanes: Ints, field: Ints, first: Int, outputs: Int, counts: Ints)
 
 @njit
 def reduce_tree(
-    leaves: Ints,
-    lanes: Ints,
-    field: Ints,
-    step: Int,
-    steps: Int,
-    draws: Ints,
-    numbers: Ints,
-    first: Int,
-    outputs: Int,
-    counts: Ints,
-) -> Int:
-    """Add ``leaves`` (terms, lanes) in pairs, level by level, into the lanes' sums; return the number of nodes."""
+    leaves: Ints, lanes: Ints, field: Ints, step: Int, steps: Int, draws: Ints, numbers: Ints
+) -> tuple[Int, Flag]:
+    """Add ``leaves`` (terms, lanes) in pairs, level by level, into the lanes' sums.
+
+    Return the number of nodes, and whether any lay outside.
+    """
     width = field[TERMS]
     nodes = 0
+    hit: Flag = False
     while width > 1 or nodes == 0:
         for pair in range((width + 1) // 2):
             copy(leaves[2 * pair], lanes[SUM])
             if 2 * pair + 1 < width:
                 add_lanes(leaves[2 * pair + 1], lanes[SUM], 0)
             if 2 * pair + 1 < width or field[TERMS] == 1:
-                settle(lanes, field, step, steps, draws, numbers, first, outputs, counts)
+                hit = settle(lanes, field, step, steps, draws, numbers) or hit
                 nodes += 1
             copy(lanes[SUM], leaves[pair])
         width = (width + 1) // 2
     copy(leaves[0], lanes[SUM])
-    return nodes
+    return nodes, hit
 
 
 @njit
 def count_lanes(lanes: Ints, keys: Ints, first: Int, outputs: Int, counts: Ints) -> None:
-    """Add a block's hits to the counters of their channels; ``keys`` is each lane's key of step 0."""
+    """Add a block's hits and roundings to the counters of their channels; ``keys`` is each lane's key of step 0."""
     for i in range(lanes.shape[1]):
         c = first + i % outputs
         counts[LOW, c] += lanes[HITS_LOW, i]
         counts[HIGH, c] += lanes[HITS_HIGH, i]
+        counts[INEXACT, c] += lanes[DROPPED, i]
+        counts[ROUND_BIAS, c] += lanes[ERRORS, i]
+        counts[ROUND_ENERGY, c] += lanes[SQUARES, i]
         counts[MINIMUM, c] = min(counts[MINIMUM, c], lanes[SMALLEST, i])
         counts[MAXIMUM, c] = max(counts[MAXIMUM, c], lanes[LARGEST, i])
         if lanes[FIRST_STEP, i] != NEVER:

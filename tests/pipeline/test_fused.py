@@ -78,29 +78,38 @@ def test_shifts_that_a_scaling_undoes(mode: str, negatives_only: bool, left: lis
         assert np.array_equal(fast.counts, plain.counts)
 
 
+def step_behind(kind: str, rounding: Rounding) -> Step:
+    """Return a step of a kind that rounds so, if it rounds."""
+    match kind:
+        case "fit":
+            return FitTo(point="step", field=np.array([6, 1, 0, 0]))
+        case "clip":
+            return ClipHigh(limit=np.array([5, 100, 1 << 25]))
+        case "scale":
+            multiplier, shift = np.array([5, 96, 1 << 12]), np.array([2, 0, 9])
+            return ScaleFixed(point="step", multiplier=multiplier, shift=shift, rounding=rounding)
+        case "scale far":  # with a factor of 5 more than a multiplier holds
+            multiplier, shift = np.array([3, (1 << 30) - 1, 5]), np.array([4, 40, 6])
+            return ScaleFixed(point="step", multiplier=multiplier, shift=shift, rounding=rounding)
+        case _:
+            divided = kind == "divided float"
+            return ScaleFloat(
+                point="step",
+                ratio=np.array([0.1, 0.5, 1 / 3]),
+                divisor=np.full(CHANNELS, 3.0 if divided else 1.0),
+                added=np.array([7, -7, 0]) * divided,
+                precision=64 if kind == "float64" else 32,
+                rounding=rounding,
+            )
+
+
 @pytest.mark.parametrize("mode", STEADY)
 @pytest.mark.parametrize("factor", [[1, 1, 1], [3, 5, 0], [96, 1 << 12, 7]])
 @pytest.mark.parametrize("behind", ["scale", "scale far", "float", "float64", "divided float", "fit", "clip"])
 def test_factors_before_every_kind_of_step(mode: str, factor: list[int], behind: str) -> None:
     points = (Point(name="step", unit=np.ones(CHANNELS)),)
     codes = np.repeat(CODES[:, None], CHANNELS, axis=1)
-    near, one = {"point": "step", "rounding": Rounding(mode)}, np.ones(CHANNELS)
-    real = {**near, "ratio": np.array([0.1, 0.5, 1 / 3]), "divisor": one, "added": np.array([0, 0, 0])}
-    ratio = {**near, "multiplier": np.array([5, 96, 1 << 12])}
-    step: Step = {
-        "scale": lambda: ScaleFixed(**ratio, shift=np.array([2, 0, 9])),
-        # more than a multiplier holds
-        "scale far": lambda: ScaleFixed(
-            **{**ratio, "multiplier": np.array([3, (1 << 30) - 1, 5])}, shift=np.array([4, 40, 6])
-        ),
-        "float": lambda: ScaleFloat(**real, precision=32),
-        "float64": lambda: ScaleFloat(**real, precision=64),
-        "divided float": lambda: ScaleFloat(
-            **{**real, "divisor": 3 * one, "added": np.array([7, -7, 0])}, precision=32
-        ),
-        "fit": lambda: FitTo(point="step", field=np.array([6, 1, 0, 0])),
-        "clip": lambda: ClipHigh(limit=np.array([5, 100, 1 << 25])),
-    }[behind]()
+    step = step_behind(behind, Rounding(mode))
     steps = [AddConstant(constant=np.array([0, 7, -100])), MultiplyBy(multiplier=np.array(factor)), step]
     plain = new_tally("step")
     values = codes[None].astype(np.int64)

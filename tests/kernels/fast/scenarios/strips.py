@@ -91,9 +91,9 @@ def strip(kernel: str, rows: int, columns: int, take: Take) -> Left:
     elif kernel in FLOAT_WAYS:
         reals = np.full(columns, 0.7), np.full(columns, 1.0 if "even" in kernel else 3.0), np.full(columns, 5)
         precision, mode = 64 if "long" in kernel else 32, "half_even" if "even" in kernel else "half_up"
-        way = float_strips.scaling(parameters, *reals, precision, code_of(mode))
-        assert way == FLOAT_WAYS.index(kernel)
-        float_strips.scale(values, parameters, counters, way)
+        float_way = float_strips.scaling(parameters, *reals, precision, code_of(mode))
+        assert float_way == FLOAT_WAYS.index(kernel)
+        float_strips.scale(values, parameters, counters, float_way)
     else:
         here = take(strip_loop.counters(columns))
         parameters[strips.LOW], parameters[strips.HIGH] = -1000, 1000

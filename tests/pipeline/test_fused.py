@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -44,13 +45,26 @@ def new_tally(*names: str) -> Tally:
     return Tally(counts, histograms, {name: number for number, name in enumerate(names)}, 0)
 
 
+def check(fused: Fused, steps: Sequence[Step]) -> None:
+    """Compare all codes of a byte that went through the lanes with those that took one step after another."""
+    codes, names = np.repeat(CODES[:, None], CHANNELS, axis=1), [point.name for point in fused.points]
+    values, plain = codes[None].astype(np.int64), new_tally(*names)
+    run_steps(steps, values, NO_DRAWS, 1, plain)
+    lanes, fast = fused.done(), new_tally(*names)
+    counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int32)
+    layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
+    fold(lanes, counted, len(codes))
+    assert np.array_equal(out, values[0])
+    assert np.array_equal(fast.counts, plain.counts)
+    assert np.array_equal(fast.histograms, plain.histograms)
+
+
 @pytest.mark.parametrize("mode", STEADY)
 @pytest.mark.parametrize("negatives_only", [False, True])
 @pytest.mark.parametrize("left", [[0, 0, 0], [8, 8, 8], [3, 5, 7]])
 @pytest.mark.parametrize("right", [[2, 3, 4], [8, 8, 8], [8, 5, 20], [9, 30, 24]])
 def test_shifts_that_a_scaling_undoes(mode: str, negatives_only: bool, left: list[int], right: list[int]) -> None:
     points = (Point(name="scale", unit=np.ones(CHANNELS)),)
-    codes = np.repeat(CODES[:, None], CHANNELS, axis=1)
     for guard_bits, multiplier in product(GUARDS, [(1, 1, 1), (5, 96, 1 << 12), (3, 1234, 16383)]):
         steps = [
             AddConstant(constant=np.array([0, 7, -100])),
@@ -64,18 +78,10 @@ def test_shifts_that_a_scaling_undoes(mode: str, negatives_only: bool, left: lis
                 negatives_only=negatives_only,
             ),
         ]
-        plain = new_tally("scale")
-        values = codes[None].astype(np.int64)
-        run_steps(steps, values, NO_DRAWS, 1, plain)
         fused = Fused(points, CHANNELS, 16)
         assert fused.steps(steps)
         assert (MOVE in fused.kinds) == (negatives_only and any(left))
-        lanes, fast = fused.done(), new_tally("scale")
-        counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int32)
-        layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
-        fold(lanes, counted, len(codes))
-        assert np.array_equal(out, values[0])
-        assert np.array_equal(fast.counts, plain.counts)
+        check(fused, steps)
 
 
 def step_behind(kind: str, rounding: Rounding) -> Step:
@@ -108,23 +114,14 @@ def step_behind(kind: str, rounding: Rounding) -> Step:
 @pytest.mark.parametrize("behind", ["scale", "scale far", "float", "float64", "divided float", "fit", "clip"])
 def test_factors_before_every_kind_of_step(mode: str, factor: list[int], behind: str) -> None:
     points = (Point(name="step", unit=np.ones(CHANNELS)),)
-    codes = np.repeat(CODES[:, None], CHANNELS, axis=1)
     step = step_behind(behind, Rounding(mode))
     steps = [AddConstant(constant=np.array([0, 7, -100])), MultiplyBy(multiplier=np.array(factor)), step]
-    plain = new_tally("step")
-    values = codes[None].astype(np.int64)
-    run_steps(steps, values, NO_DRAWS, 1, plain)
     fused = Fused(points, CHANNELS, 16)
     assert fused.steps(steps)
     # a power of two is lost to the shift
     apart = {"scale": False, "scale far": factor == [3, 5, 0]}.get(behind, factor != [1, 1, 1])
     assert fused.kinds.count(MOVE) == apart + (behind == "clip")
-    lanes, fast = fused.done(), new_tally("step")
-    counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int32)
-    layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
-    fold(lanes, counted, len(codes))
-    assert np.array_equal(out, values[0])
-    assert np.array_equal(fast.counts, plain.counts)
+    check(fused, steps)
 
 
 @pytest.mark.parametrize("limits", [(), (ClipLow,), (ClipHigh,), (ClipLow, ClipHigh)])
@@ -132,7 +129,6 @@ def test_factors_before_every_kind_of_step(mode: str, factor: list[int], behind:
 def test_limits_before_a_scaling_that_has_none(limits: tuple[type[ClipLow] | type[ClipHigh], ...], added: int) -> None:
     unit = np.ones(CHANNELS)
     points = Point(name="scale", unit=unit, bound=(-500, 500)), Point(name="out", unit=unit, bound=(-500, 500))
-    codes = np.repeat(CODES[:, None], CHANNELS, axis=1)
     ends = {ClipLow: np.array([-100, -3, 0]), ClipHigh: np.array([90, 4, 0])}
     steps: list[Step] = [
         AddConstant(constant=np.array([added, added, added])),
@@ -145,16 +141,7 @@ def test_limits_before_a_scaling_that_has_none(limits: tuple[type[ClipLow] | typ
         ),
         FitTo(point="out", field=np.array([8, 1, 0, 0]), histogram=True, offset=-5),
     ]
-    plain = new_tally("scale", "out")
-    values = codes[None].astype(np.int64)
-    run_steps(steps, values, NO_DRAWS, 1, plain)
     fused = Fused(points, CHANNELS, 16)
     assert fused.steps(steps)
     assert fused.kinds == [*[MOVE] * bool(limits), SCALE_SHORTLY, FIT]
-    lanes, fast = fused.done(), new_tally("scale", "out")
-    counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int8)
-    layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
-    fold(lanes, counted, len(codes))
-    assert np.array_equal(out, values[0])
-    assert np.array_equal(fast.counts, plain.counts)
-    assert np.array_equal(fast.histograms, plain.histograms)
+    check(fused, steps)

@@ -125,7 +125,7 @@ def scaling(
         parameters[name] = bits_of(np.ones(1), precision)
         given[name] = bits_of(reals, precision)
     given[ADDED] = added
-    parameters[TABLE] = table_of(mode)
+    given[TABLE] = table_of(mode)  # not behind the channels: some modes round 0 up
     if precision != 32:
         return ANY_LONG
     return HALF_EVEN_ONCE if mode == HALF_EVEN and (divisor == 1).all() else ANY

@@ -30,6 +30,7 @@ from hwsim.program.records import (
 from hwsim_kernels import counting
 from hwsim_kernels.fast.layers import layer_of_codes
 from hwsim_kernels.fast.passage import FIT, MOVE, SCALE_SHORTLY, fold
+from hwsim_kernels.fast.stored import given, stored
 
 pytestmark = [compiled]
 
@@ -52,7 +53,7 @@ def check(fused: Fused, steps: Sequence[Step]) -> None:
     run_steps(steps, values, NO_DRAWS, 1, plain)
     lanes, fast = fused.done(), new_tally(*names)
     counted, out = start_tally(lanes, fast, 0), np.zeros(codes.shape, np.int32)
-    layer_of_codes(codes, panel_lanes(1)[0], lanes, counted, out)
+    layer_of_codes(given(codes), panel_lanes(1)[0], lanes, counted, stored(out))
     fold(lanes, counted, len(codes))
     assert np.array_equal(out, values[0])
     assert np.array_equal(fast.counts, plain.counts)

@@ -19,6 +19,7 @@ from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.lanes import WIDTH
 from hwsim_kernels.fast.layers import layer_of_reals
 from hwsim_kernels.fast.passage import SUMMED
+from hwsim_kernels.fast.stored import stored
 from hwsim_kernels.quantize import quantize as quantize_reals
 from hwsim_kernels.rounding import STOCHASTIC_EQUAL, STOCHASTIC_WEIGHTED
 
@@ -32,10 +33,10 @@ STOCHASTIC = (STOCHASTIC_WEIGHTED, STOCHASTIC_EQUAL)
 def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
     """Turn real values into codes."""
     values = inputs[0].reshape(-1, one.channels)
-    first_row, together, stored = tally.first_sample * (len(values) // len(inputs[0])), 0, out.reshape(values.shape)
+    first_row, together, target = tally.first_sample * (len(values) // len(inputs[0])), 0, out.reshape(values.shape)
     if quantizes_in_lanes(one, values, tally.tier):
         together = len(values) // WIDTH * WIDTH
-        quantize_in_lanes(one, values[:together], stored[:together], first_row, tally)
+        quantize_in_lanes(one, values[:together], target[:together], first_row, tally)
     if together == len(values):
         return
     rows = values[together:].astype(np.float64)
@@ -43,7 +44,7 @@ def quantize(one: Quantize, inputs: Sequence[Array], tally: Tally, out: Codes) -
     scale = one.output.scales
     zero_point = np.full(one.channels, one.output.zero_point, np.int64)
     quantize_reals(rows, scale, zero_point, one.field, np.array([first_row + together, 1]), codes, tally.counts[0])
-    stored[together:] = codes
+    target[together:] = codes
 
 
 def quantizes_in_lanes(one: Quantize, values: Array, tier: int) -> bool:
@@ -70,7 +71,7 @@ def quantize_in_lanes(one: Quantize, reals: Array, out: Codes, first_row: int, t
     parameters[0, strips.TABLE] = strips.table_of(int(one.field[4]))
     counters, here, unused = strip_loop.counters(columns), strip_loop.counters(columns), new_counts(columns)
     size = block_rows(columns, 1)
-    layer_of_reals(bits, parameters, limits, one.field, counters, here, unused, tally.counted, size, codes)
+    layer_of_reals(bits, parameters, limits, one.field, counters, here, unused, tally.counted, size, stored(codes))
     side = counters.reshape(len(counters), WIDTH, one.channels)
     counts = tally.counts[0]
     found = side[strip_loop.FIRST] != counting.NEVER

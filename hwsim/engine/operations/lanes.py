@@ -18,6 +18,7 @@ from hwsim_kernels.fast.features import PORTABLE
 from hwsim_kernels.fast.layers import layer_of_codes, layer_of_integers
 from hwsim_kernels.fast.memory import unset, zeros
 from hwsim_kernels.fast.passage import Steps, fold
+from hwsim_kernels.fast.stored import given, stored
 from hwsim_kernels.fast.sums import CHUNK, PAIR
 
 Codes = NDArray[Any]
@@ -83,12 +84,12 @@ def pass_lanes(lanes: Steps, values: Array, tally: Tally, out: Codes) -> None:
     """Send integers (rows, channels) through steps in lanes, and store the codes."""
     counted = start_tally(lanes, tally, tally.first_sample * (len(values) // len(out)))
     # a copy, if rows of the place do not follow one another
-    stored = out.reshape(values.shape)
+    rows = np.ascontiguousarray(out.reshape(values.shape))
     if lanes.wide:
         room = lanes_for(lanes, len(values))
-        layer_of_integers(values, zeros(room.shape, np.int64), room, lanes, counted, stored)
+        layer_of_integers(given(values), zeros(room.shape, np.int64), room, lanes, counted, stored(rows))
     else:
-        layer_of_codes(values, panel_lanes(1)[0], lanes, counted, stored)
+        layer_of_codes(given(values), panel_lanes(1)[0], lanes, counted, stored(rows))
     fold(lanes, counted, len(values))
-    if not np.may_share_memory(stored, out):
-        out[...] = stored.reshape(out.shape)
+    if not np.may_share_memory(rows, out):
+        out[...] = rows.reshape(out.shape)

@@ -24,6 +24,7 @@ from hwsim_kernels.fast.layers import add_integers, finish_wide, layer_of_produc
 from hwsim_kernels.fast.memory import zeros
 from hwsim_kernels.fast.passage import Steps, fold
 from hwsim_kernels.fast.passage import Tally as LaneTally
+from hwsim_kernels.fast.stored import Stored, given, stored
 from hwsim_kernels.float_sums import add_in_float32
 
 Codes = NDArray[Any]
@@ -69,40 +70,34 @@ def totals_in_lanes(
     one: Sum, inputs: Sequence[Array], steps: Steps, own: Sequence[Steps], tally: Tally, out: Codes
 ) -> None:
     """Add tensors whose sums lose nothing."""
-    rows, stored = [codes.reshape(-1, one.channels) for codes in inputs], out.reshape(-1, one.channels)
-    first_row = tally.first_sample * (len(stored) // len(out))
+    terms = tuple(given(codes.reshape(-1, one.channels)) for codes in inputs)
+    total = stored(out.reshape(-1, one.channels))
+    rows = len(total.bytes)
+    first_row = tally.first_sample * (rows // len(out))
     counted, *each_counted = (start_tally(each, tally, first_row) for each in (steps, *own))
     if one.narrow:
-        layer_of_sums(alike(rows), tuple(own), tuple(each_counted), panel_lanes(2), steps, counted, stored)
+        layer_of_sums(terms, tuple(own), tuple(each_counted), panel_lanes(2), steps, counted, total)
     else:
-        add_wide_blocks(list(zip(rows, own, each_counted, strict=True)), steps, counted, stored)
+        add_wide_blocks(list(zip(terms, own, each_counted, strict=True)), steps, counted, total)
     for each, counting_each in zip((steps, *own), (counted, *each_counted), strict=True):
-        fold(each, counting_each, len(stored))
+        fold(each, counting_each, rows)
 
 
-def alike(inputs: Sequence[Codes]) -> tuple[Codes, ...]:
-    """Return codes (rows, channels) of one type, contiguous and read-only, so that one kernel takes them."""
-    kind = np.result_type(*inputs)
-    made = tuple(np.ascontiguousarray(codes, kind).view() for codes in inputs)
-    for one in made:
-        one.flags.writeable = False
-    return made
+Parts = Sequence[tuple[Stored, Steps, LaneTally]]
+"""Of several inputs: their codes, steps, and where these count."""
 
 
-Parts = Sequence[tuple[Codes, Steps, LaneTally]]
-"""Of several inputs: their codes (rows, channels), steps, and where these count."""
-
-
-def add_wide_blocks(parts: Parts, steps: Steps, counted: LaneTally, stored: Codes) -> None:
+def add_wide_blocks(parts: Parts, steps: Steps, counted: LaneTally, target: Stored) -> None:
     """Add inputs and send their sums through the steps, block by block, where 32 bits are not enough."""
-    values = lanes_for(steps, len(stored))
+    rows = len(target.bytes)
+    values = lanes_for(steps, rows)
     wide, totals = zeros(values.shape, np.int64), zeros(values.shape, np.int64)
-    for position in range(0, len(stored), len(values)):
-        total = totals[: len(stored) - position]
+    for position in range(0, rows, len(values)):
+        total = totals[: rows - position]
         total[:] = 0
         for codes, each, counting_each in parts:
             add_integers(codes, position, wide, values, each, counting_each, total)
-        finish_wide(total, position, values, steps, counted, stored)
+        finish_wide(total, position, values, steps, counted, target)
 
 
 def float_sum(one: FloatSum, inputs: Sequence[Array], tally: Tally, out: Codes) -> None:
@@ -124,8 +119,8 @@ def multiply(one: Product, inputs: Sequence[Array], tally: Tally, out: Codes) ->
     lanes = lane_steps(one, padded_columns(one.channels), lambda fused: fused.steps(one.steps))
     if lanes is not None and in_lanes(one, tally):
         counted = start_tally(lanes, tally, tally.first_sample * (len(first) // samples))
-        stored = out.reshape(first.shape)
-        layer_of_products(first, second, one.zero_points, lanes_for(lanes, len(first)), lanes, counted, stored)
+        factors, target = (given(first), given(second)), stored(out.reshape(first.shape))
+        layer_of_products(*factors, one.zero_points, panel_lanes(2), lanes, counted, target)
         fold(lanes, counted, len(first))
         return
     first, second = first.astype(np.int32), second.astype(np.int32)

@@ -17,6 +17,7 @@ from hwsim_kernels import counting
 from hwsim_kernels.fast.blocks import padded_columns
 from hwsim_kernels.fast.layers import layer_of_means
 from hwsim_kernels.fast.passage import Steps, fold
+from hwsim_kernels.fast.stored import stored
 from hwsim_kernels.float_sums import average_in_float32
 from hwsim_kernels.pooling import average_pool, max_pool
 
@@ -70,7 +71,7 @@ def means_in_lanes(one: PoolAverage, codes: Array, steps: Steps, tally: Tally, o
     rows = out.reshape(-1, one.channels)
     values = lanes_for(steps, len(rows))
     counted = start_tally(steps, tally, tally.first_sample * int(outputs.prod()))
-    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, steps, counted, rows)
+    inside = layer_of_means(codes, one.zero_point, one.window, outputs, values, steps, counted, stored(rows))
     fold(steps, counted, len(rows))
     tally.counts[0, counting.VALUES] += inside
     tally.counts[0, counting.SUMS] += len(rows)

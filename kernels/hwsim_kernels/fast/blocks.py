@@ -31,6 +31,7 @@ from hwsim_kernels.fast.saturating import Room as SaturatingRoom
 from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.saturation import none, saturation, way_of
 from hwsim_kernels.fast.stepwise import Saturation, StepRoom, Strips
+from hwsim_kernels.fast.stored import stored
 from hwsim_kernels.fast.strip_loop import counters
 from hwsim_kernels.fast.strips import PARAMETERS, moves
 from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR
@@ -236,7 +237,7 @@ def saturating_room(prepared: Prepared) -> SaturatingRoom:
 
 def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out: Array) -> None:
     """Run a layer on codes (n, h, w, c), and write what comes out of the steps to ``out`` (rows, channels)."""
-    form, path, codes = prepared.layout, prepared.path, np.ascontiguousarray(codes)
+    form, path, codes, target = prepared.layout, prepared.path, np.ascontiguousarray(codes), stored(out)
     if form is None:
         shape = (prepared.rows, prepared.columns)
         values = zeros(shape, np.int32)
@@ -244,23 +245,23 @@ def run_layer(prepared: Prepared, codes: Array, steps: Steps, tally: Tally, out:
         weights = (prepared.by_step, path.weights.shape[2], prepared.start)
         if prepared.start.itemsize > 4:
             places = (zeros((2, *shape), np.int32), zeros(shape, np.int64), values)
-            layer_of_wide_channels(codes, *where, *weights, *places, steps, tally, out)
+            layer_of_wide_channels(codes, *where, *weights, *places, steps, tally, target)
         else:
-            layer_of_channels(codes, *where, *weights, values, steps, tally, out)
+            layer_of_channels(codes, *where, *weights, values, steps, tally, target)
         return
     units, window, how = codes.view(f"u{codes.dtype.itemsize}"), prepared.window, prepared.saturation
     if how.fits.size:
-        saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, out)
+        saturating_layer(units, form, window, saturating_room(prepared), how, steps, tally, target)
     elif prepared.tiling is not None:
-        filtered_layer(units, prepared.tiling, prepared.start, tile_room(prepared.tiling), steps, tally, out)
+        filtered_layer(units, prepared.tiling, prepared.start, tile_room(prepared.tiling), steps, tally, target)
     elif by_panels(form, len(path.weights)):
         own = room(prepared, sums=False)._replace(sums=unset((CHUNK, PAIR), np.int32))
-        layer_of_panels(units, form, prepared.start, window, tile_configuration(), own, steps, tally, out)
+        layer_of_panels(units, form, prepared.start, window, tile_configuration(), own, steps, tally, target)
     elif form.kernel >= BYTES:
         settings = tile_configuration()
-        layer_of_bytes(units, form, prepared.start, window, settings, room(prepared), steps, tally, out)
+        layer_of_bytes(units, form, prepared.start, window, settings, room(prepared), steps, tally, target)
     else:
-        layer_of_lanes(units, form, prepared.start, window, room(prepared), steps, tally, out)
+        layer_of_lanes(units, form, prepared.start, window, room(prepared), steps, tally, target)
 
 
 def write_sums(prepared: Prepared, codes: Array, out: Array) -> None:

@@ -22,7 +22,8 @@ from hwsim_kernels.fast.operands import Units, spread_bytes
 from hwsim_kernels.fast.packing import PANEL, SHORTS
 from hwsim_kernels.fast.pairs import LANES, STEPS
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
-from hwsim_kernels.fast.sums import CHUNK, PAIR, dot_panels, store_codes
+from hwsim_kernels.fast.stored import Stored, channels_of, store
+from hwsim_kernels.fast.sums import CHUNK, PAIR, dot_panels
 from hwsim_kernels.fast.tiling import TileRoom, Tiling
 
 Array = NDArray[Any]
@@ -107,12 +108,12 @@ def filtered_layer(
     room: TileRoom,
     steps: Steps,
     tally: Tally,
-    codes: Array,
+    codes: Stored,
 ) -> None:
     """Run a convolution whose sums, from ``start`` (columns,) on, lose nothing, a block of bands at a time."""
     down = (form.image[0] + form.tile[0] - 1) // form.tile[0]
     bands, points, products = units.shape[0] * down, room.points, room.products
-    sums = room.sums.reshape(-1)
+    sums, channels = room.sums.reshape(-1), channels_of(codes)
     for begin in range(0, bands, form.bands):
         end = min(begin + form.bands, bands)
         origin, stop = position_of(begin, down, form), position_of(end, down, form)
@@ -121,8 +122,8 @@ def filtered_layer(
             top = band % down * form.tile[0] + form.before[0]
             fill_frame(units[band // down], top, form, room.frame)
             points_of_band(form, room, (band - begin) * form.across)
-        for column in range(0, codes.shape[1], PAIR):
-            columns = PANEL if codes.shape[1] - column <= PANEL else PAIR
+        for column in range(0, channels, PAIR):
+            columns = PANEL if channels - column <= PANEL else PAIR
             for point in range(points.shape[0]):
                 where = (points.ctypes.data + point * points.strides[0], points.strides[1])
                 target = (products.ctypes.data + point * products.strides[0], products.strides[1])
@@ -136,7 +137,7 @@ def filtered_layer(
                 values, row = made[first : min(first + CHUNK, stop - origin)], origin + first
                 unscale(values, form.inverse, form.shift, start[column : column + columns])
                 pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)
-                store_codes(values, codes[row : row + values.shape[0], column : column + PAIR])
+                store(values, codes, row, column)
 
 
 @njit

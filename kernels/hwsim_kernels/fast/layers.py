@@ -1,7 +1,7 @@
 """A layer on one part of the data, in one compiled call: blocks of sums are formed, sent through the steps and stored.
 
-Threads that run parts side by side meet Python's lock once a layer, not once a block. All codes are (n, h, w, c) or
-(rows, channels), results (rows, channels).
+Threads that run parts side by side meet Python's lock once a layer, not once a block. Inputs are (n, h, w, c), or
+``stored`` codes (rows, channels) as all results are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hwsim_kernels.fast.memory import LINE
 from hwsim_kernels.fast.operands import gather_units
 from hwsim_kernels.fast.packing import PANEL, TILES, Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
+from hwsim_kernels.fast.stored import Stored, channels_of, is_wide, load, load_padded, store
 from hwsim_kernels.fast.strip_loop import Values
 from hwsim_kernels.fast.strips import set_divisors
 from hwsim_kernels.fast.sums import (
@@ -32,11 +33,10 @@ from hwsim_kernels.fast.sums import (
     first_panel,
     join_parts,
     laid_out,
-    store_codes,
 )
 from hwsim_kernels.fast.wide_passage import pass_wide_block
 from hwsim_kernels.fast.wide_strips import shorten
-from hwsim_kernels.fast.windows import add_values, load_codes, load_padded, multiply_codes, window_sums
+from hwsim_kernels.fast.windows import add_values, multiply_values, window_sums
 
 Array = NDArray[Any]
 
@@ -74,19 +74,19 @@ def whole_rows(size: Int) -> Int:
 
 
 @njit
-def finish_block(room: Room, position: Int, size: Int, steps: Steps, tally: Tally, codes: Array) -> None:
+def finish_block(room: Room, position: Int, size: Int, steps: Steps, tally: Tally, codes: Stored) -> None:
     """Send the sums of a block through what follows, and store the codes; results of 64 bits are sums of 64 bits."""
     if room.wide.size == 0:
         pass_block(room.values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-        store_codes(room.values[:size], codes[position : position + size])
-    elif codes.itemsize > 4:
-        store_codes(room.wide[:size], codes[position : position + size])
+        store(room.values[:size], codes, position, FIRST_COLUMN)
+    elif is_wide(codes):
+        store(room.wide[:size], codes, position, FIRST_COLUMN)
     else:
         finish_wide(room.wide[:size], position, room.values, steps, tally, codes)
 
 
 @njit
-def finish_wide(sums: Ints, position: Int, values: Values, steps: Steps, tally: Tally, codes: Array) -> None:
+def finish_wide(sums: Ints, position: Int, values: Values, steps: Steps, tally: Tally, codes: Stored) -> None:
     """Send 64-bit sums through the steps, a few rows at a time, and store the codes; ``values`` is room for a block."""
     chunk = max(CHUNK_VALUES // sums.shape[1], 1)
     for first in range(0, sums.shape[0], chunk):
@@ -95,7 +95,7 @@ def finish_wide(sums: Ints, position: Int, values: Values, steps: Steps, tally: 
         pass_wide_block(some, row, FIRST_COLUMN, steps, tally)
         shorten(some, short)
         pass_block(short, no_divisors(), row, FIRST_COLUMN, np.int64(steps.wide), steps, tally)
-        store_codes(short, codes[row : position + last])
+        store(short, codes, row, FIRST_COLUMN)
 
 
 @njit
@@ -108,14 +108,14 @@ def layer_of_bytes(
     room: Room,
     steps: Steps,
     tally: Tally,
-    codes: Array,
+    codes: Stored,
 ) -> None:
     """Run a layer whose sums are formed from bytes. start, window: of the columns, and as in ``gather_units``."""
     block = room.sums.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
     in_place = form.direct and units.ctypes.data % LINE == 0
-    for position in range(0, codes.shape[0], block):
-        size = min(block, codes.shape[0] - position)
+    for position in range(0, codes.bytes.shape[0], block):
+        size = min(block, codes.bytes.shape[0] - position)
         many = whole_rows(size)
         gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
@@ -134,7 +134,7 @@ def layer_of_panels(
     room: Room,
     steps: Steps,
     tally: Tally,
-    codes: Array,
+    codes: Stored,
 ) -> None:
     """Run a layer of one group whose sums have 32 bits and lose nothing, 32 columns of a few rows at a time.
 
@@ -144,28 +144,28 @@ def layer_of_panels(
     block, chunk = room.rows.shape[0], room.sums.shape[0]
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
     in_place = form.direct and units.ctypes.data % LINE == 0
-    begin, sums = start.ctypes.data, (room.sums.ctypes.data, room.sums.strides[0])
+    channels, begin, sums = channels_of(codes), start.ctypes.data, (room.sums.ctypes.data, room.sums.strides[0])
     if form.kernel == TILES:
         amx.configure(settings.ctypes.data)
-    for position in range(0, codes.shape[0], block):
-        size = min(block, codes.shape[0] - position)
+    for position in range(0, codes.bytes.shape[0], block):
+        size = min(block, codes.bytes.shape[0] - position)
         many = whole_rows(size)
         gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
         if not gathered:
             gather_units(units, form.blank, form.runs, window, FIRST_COLUMN, position, size, rows)
         place, length = laid_out(rows, form, size, room.operands)
-        for column in range(0, codes.shape[1], PAIR):
+        for column in range(0, channels, PAIR):
             for first in range(0, size, chunk):
                 some, row = min(chunk, size - first), position + first
                 where = (place + first * length, length)
                 ends = (begin + column * start.itemsize, 0), sums
                 signs = (form.signed, True)
                 dot_panels(form.kernel, signs, where, some, form.panels[0], 0, column // 16, *ends)
-                alone = codes.shape[1] - column <= PANEL
+                alone = channels - column <= PANEL
                 values = first_panel(room.sums, some) if alone else room.sums[:some]
                 pass_block(values, no_divisors(), row, column, FIRST_STEP, steps, tally)
-                store_codes(values, codes[row : row + some, column : column + PAIR])
+                store(values, codes, row, column)
     if form.kernel == TILES:
         amx.release()
 
@@ -210,12 +210,12 @@ def layer_of_lanes(
     room: Room,
     steps: Steps,
     tally: Tally,
-    codes: Array,
+    codes: Stored,
 ) -> None:
     """Run a layer whose operands stand in lanes."""
     block = room.sums.shape[0]
-    for position in range(0, codes.shape[0], block):
-        size = min(block, codes.shape[0] - position)
+    for position in range(0, codes.bytes.shape[0], block):
+        size = min(block, codes.bytes.shape[0] - position)
         many = whole_rows(size)
         where = (position, size, room.rows[:many], room.operands[0, :many])
         block_of_lanes(units, form, start, window, *where, room.sums[:many])
@@ -235,15 +235,15 @@ def layer_of_channels(
     values: Values,
     steps: Steps,
     tally: Tally,
-    out: Array,
+    out: Stored,
 ) -> None:
     """Run a depthwise convolution; arguments as those of ``depthwise_sums``, ``values`` is room for a block."""
     block = values.shape[0]
-    for position in range(0, out.shape[0], block):
-        size = min(block, out.shape[0] - position)
+    for position in range(0, out.bytes.shape[0], block):
+        size = min(block, out.bytes.shape[0] - position)
         depthwise_sums(codes, signed, fill, taps, window, weights, several, start, position, size, values)
         pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-        store_codes(values[:size], out[position : position + size])
+        store(values[:size], out, position, FIRST_COLUMN)
 
 
 @njit
@@ -261,7 +261,7 @@ def layer_of_wide_channels(
     values: Values,
     steps: Steps,
     tally: Tally,
-    out: Array,
+    out: Stored,
 ) -> None:
     """Run a depthwise convolution whose sums need 64 bits; ``parts``, ``wide``, ``values`` are room for a block.
 
@@ -270,13 +270,13 @@ def layer_of_wide_channels(
     block, many = values.shape[0], taps.shape[0]
     nothing, none = np.zeros(values.shape[1], np.int32), np.zeros(0, np.int64)
     low, high = weights[:many], weights[many:]
-    for position in range(0, out.shape[0], block):
-        size = min(block, out.shape[0] - position)
+    for position in range(0, out.bytes.shape[0], block):
+        size = min(block, out.bytes.shape[0] - position)
         depthwise_sums(codes, signed, fill, taps, window, low, several, nothing, position, size, parts[0])
         depthwise_sums(codes, signed, fill, taps, window, high, several, nothing, position, size, parts[1])
         join_parts(parts[:, :size], start, none, 0, wide[:size])
-        if out.itemsize > 4:
-            store_codes(wide[:size], out[position : position + size])
+        if is_wide(out):
+            store(wide[:size], out, position, FIRST_COLUMN)
         else:
             finish_wide(wide[:size], position, values, steps, tally, out)
 
@@ -290,63 +290,63 @@ def layer_of_means(
     values: Values,
     steps: Steps,
     tally: Tally,
-    out: Array,
+    out: Stored,
 ) -> Int:
     """Run a mean over windows, and return how many codes lay inside; arguments as those of ``window_sums``."""
     block, inside = values.shape[0], np.int64(0)
     counts, divisors = np.empty(block, np.int32), np.empty((block, 3), np.int32)
-    for position in range(0, out.shape[0], block):
-        size = min(block, out.shape[0] - position)
+    for position in range(0, out.bytes.shape[0], block):
+        size = min(block, out.bytes.shape[0] - position)
         window_sums(codes, zero_point, window, outputs, position, values[:size], counts)
         set_divisors(counts[:size], divisors)
         for row in range(size):
             inside += counts[row]
         pass_block(values[:size], divisors, position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-        store_codes(values[:size], out[position : position + size])
+        store(values[:size], out, position, FIRST_COLUMN)
     return inside
 
 
 @njit
-def layer_of_codes(codes: Array, room: Values, steps: Steps, tally: Tally, out: Array) -> None:
+def layer_of_codes(codes: Stored, room: Values, steps: Steps, tally: Tally, out: Stored) -> None:
     """Send codes through steps, 32 columns of a few rows at a time; ``room`` (rows, 32) is for these."""
-    chunk, channels = room.shape[0], out.shape[1]
-    for position in range(0, out.shape[0], chunk):
-        end = min(position + chunk, out.shape[0])
+    chunk, rows, channels = room.shape[0], out.bytes.shape[0], channels_of(out)
+    for position in range(0, rows, chunk):
+        end = min(position + chunk, rows)
         for column in range(0, channels, PAIR):
             values = lanes_of(room, end - position, channels - column)
-            load_padded(codes[position:end, column : column + PAIR], values)
+            load_padded(codes, position, column, values)
             pass_block(values, no_divisors(), position, column, FIRST_STEP, steps, tally)
-            store_codes(values, out[position:end, column : column + PAIR])
+            store(values, out, position, column)
 
 
 @njit
 def layer_of_sums(
-    codes: tuple[Array, ...],
+    codes: tuple[Stored, ...],
     own: tuple[Steps, ...],
     counting: tuple[Tally, ...],
     rooms: NDArray[np.int32],
     steps: Steps,
     tally: Tally,
-    out: Array,
+    out: Stored,
 ) -> None:
-    """Send the codes of several inputs, all of one type, through steps of their own, and their sums through ``steps``.
+    """Send the codes of several inputs through steps of their own, and their sums through ``steps``.
 
     32 columns of a few rows at a time; ``rooms`` (2, rows, 32) are for these.
     """
-    chunk, channels = rooms.shape[1], out.shape[1]
-    for position in range(0, out.shape[0], chunk):
-        end = min(position + chunk, out.shape[0])
+    chunk, rows, channels = rooms.shape[1], out.bytes.shape[0], channels_of(out)
+    for position in range(0, rows, chunk):
+        end = min(position + chunk, rows)
         for column in range(0, channels, PAIR):
             sums = lanes_of(rooms[0], end - position, channels - column)
             more = lanes_of(rooms[1], end - position, channels - column)
             for number in range(len(codes)):
                 values = more if number else sums
-                load_padded(codes[number][position:end, column : column + PAIR], values)
+                load_padded(codes[number], position, column, values)
                 pass_block(values, no_divisors(), position, column, FIRST_STEP, own[number], counting[number])
                 if number:
                     add_values(values, sums)
             pass_block(sums, no_divisors(), position, column, FIRST_STEP, steps, tally)
-            store_codes(sums, out[position:end, column : column + PAIR])
+            store(sums, out, position, column)
 
 
 @njit
@@ -356,26 +356,40 @@ def lanes_of(room: Values, rows: Int, channels: Int) -> Values:
 
 
 @njit
-def layer_of_integers(integers: Array, wide: Ints, values: Values, steps: Steps, tally: Tally, out: Array) -> None:
+def layer_of_integers(integers: Stored, wide: Ints, values: Values, steps: Steps, tally: Tally, out: Stored) -> None:
     """Send integers of one word through steps of which some need 64 bits; ``wide``, ``values``: room for a block."""
     block = values.shape[0]
-    for position in range(0, out.shape[0], block):
-        size = min(block, out.shape[0] - position)
-        load_codes(integers[position : position + size], wide)
+    for position in range(0, out.bytes.shape[0], block):
+        size = min(block, out.bytes.shape[0] - position)
+        load(integers, position, FIRST_COLUMN, wide[:size])
         finish_wide(wide[:size], position, values, steps, tally, out)
 
 
 @njit
 def layer_of_products(
-    first: Array, second: Array, zero_points: Ints, values: Values, steps: Steps, tally: Tally, out: Array
+    first: Stored,
+    second: Stored,
+    zero_points: Ints,
+    rooms: NDArray[np.int32],
+    steps: Steps,
+    tally: Tally,
+    out: Stored,
 ) -> None:
-    """Multiply codes (rows, channels) less their zero points, element by element, and send that through steps."""
-    block = values.shape[0]
-    for position in range(0, out.shape[0], block):
-        size = min(block, out.shape[0] - position)
-        multiply_codes(first[position : position + size], second[position : position + size], zero_points, values)
-        pass_block(values[:size], no_divisors(), position, FIRST_COLUMN, FIRST_STEP, steps, tally)
-        store_codes(values[:size], out[position : position + size])
+    """Multiply codes less their zero points, element by element, and send that through steps.
+
+    32 columns of a few rows at a time; ``rooms`` (2, rows, 32) are for these.
+    """
+    chunk, rows, channels = rooms.shape[1], out.bytes.shape[0], channels_of(out)
+    for position in range(0, rows, chunk):
+        end = min(position + chunk, rows)
+        for column in range(0, channels, PAIR):
+            values = lanes_of(rooms[0], end - position, channels - column)
+            others = lanes_of(rooms[1], end - position, channels - column)
+            load_padded(first, position, column, values)
+            load(second, position, column, others)
+            multiply_values(values, others, zero_points, channels - column)
+            pass_block(values, no_divisors(), position, column, FIRST_STEP, steps, tally)
+            store(values, out, position, column)
 
 
 @njit
@@ -389,7 +403,7 @@ def layer_of_reals(
     counts: Ints,
     counted: Flag,
     rows: Int,
-    codes: Array,
+    codes: Stored,
 ) -> None:
     """Turn float32 values, given as the integers of their bits, into codes, so many rows at a time.
 
@@ -414,19 +428,19 @@ def layer_of_reals(
             counts[:, :],
             none,
         )
-        store_codes(values, codes[position : position + rows])
+        store(values, codes, position, FIRST_COLUMN)
 
 
 @njit
 def add_integers(
-    codes: Array, position: Int, wide: Ints, values: Values, steps: Steps, tally: Tally, sums: Ints
+    codes: Stored, position: Int, wide: Ints, values: Values, steps: Steps, tally: Tally, sums: Ints
 ) -> None:
     """Send the codes of a block through the steps of one of several inputs, and add them to sums.
 
     Some steps, their results or the sums need 64 bits.
     """
     size = sums.shape[0]
-    load_codes(codes[position : position + size], wide)
+    load(codes, position, FIRST_COLUMN, wide[:size])
     pass_wide_block(wide[:size], position, FIRST_COLUMN, steps, tally)
     if steps.wide == steps.kinds.size:
         add_values(wide[:size], sums)

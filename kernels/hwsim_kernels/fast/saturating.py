@@ -17,8 +17,9 @@ from hwsim_kernels.fast.operands import Units, gather_units
 from hwsim_kernels.fast.packing import Layout
 from hwsim_kernels.fast.passage import Steps, Tally, pass_block
 from hwsim_kernels.fast.stepwise import MOST, Saturation, StepRoom, prove_alone, settle
+from hwsim_kernels.fast.stored import Stored, channels_of, store
 from hwsim_kernels.fast.strip_loop import LARGEST, LEAST
-from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, laid_out, store_pairs
+from hwsim_kernels.fast.sums import BLOCK_ROWS, CHUNK, PAIR, laid_out
 
 Array = NDArray[Any]
 
@@ -56,21 +57,21 @@ def saturating_layer(
     how: Saturation,
     steps: Steps,
     tally: Tally,
-    codes: Array,
+    codes: Stored,
 ) -> Int:
     """Run a layer whose last stage saturates; return how many sums were not proved.
 
-    units (n, h, w, c), codes (rows, channels). Step 0 is a look at the exact sums, which are
+    units (n, h, w, c). Step 0 is a look at the exact sums, which are
     looked at while they are made.
     """
-    block, unproved = room.sums.shape[1], np.int64(0)
+    block, total, unproved = room.sums.shape[1], codes.bytes.shape[0], np.int64(0)
     limit = float(min(how.limits[1], -how.limits[0])) if how.limits[0] < 0 else -1.0
     pixels = units.reshape(units.size // units.shape[3], units.shape[3])
     in_place = form.direct and units.ctypes.data % LINE == 0
     counters, none = tally.counters[0], no_divisors()
     point, bins = steps.points[0], steps.bins[0] if tally.counted else 0
-    for position in range(0, codes.shape[0], block):
-        size = min(block, codes.shape[0] - position)
+    for position in range(0, total, block):
+        size = min(block, total - position)
         many = (size + BLOCK_ROWS - 1) // BLOCK_ROWS * BLOCK_ROWS
         gathered = in_place and position + many <= pixels.shape[0]
         rows = pixels[position : position + many] if gathered else room.rows[:many]
@@ -109,9 +110,9 @@ def saturating_layer(
             key, doubts = (tally.first_row + position) * how.fits.size, room.doubts[:size]
             prove_alone(rows, how, doubts, room.line)
             unproved += settle(room.sums, rows, how, doubts, key, tally.counts[point], room.steps)
-        for column in range(0, codes.shape[1], PAIR):
+        for column in range(0, channels_of(codes), PAIR):
             for first in range(0, size, CHUNK):
                 values = room.sums[column // PAIR, first : min(first + CHUNK, size)]
                 pass_block(values, none, position + first, column, BEHIND_LOOK, steps, tally)
-        store_pairs(room.sums, codes[position : position + size])
+                store(values, codes, position + first, column)
     return unproved

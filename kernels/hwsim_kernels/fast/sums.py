@@ -269,23 +269,3 @@ def block_of_lanes(
         gather_units(units, form.blank, form.runs, window, first, position, size, rows)
         to_operands(rows, form.flip, form.offset, size, operands)
         lane_sums(operands[:size], form.panels[group, 0], form.chunk, start, group * form.outputs, sums)
-
-
-@njit
-def store_codes(values: NDArray[np.int32] | Ints, codes: NDArray[Any]) -> None:
-    """Write the values of a block (rows, columns) that have become codes as stored codes (rows, channels)."""
-    for row in range(codes.shape[0]):
-        for c in range(codes.shape[1]):
-            codes[row, c] = values[row, c]
-
-
-@njit
-def store_pairs(values: NDArray[np.int32], codes: NDArray[Any]) -> None:
-    """Write the values of a block (columns / 32, rows, 32) that have become codes as stored codes (rows, channels)."""
-    channels = codes.shape[1]
-    for row in range(codes.shape[0]):
-        line = codes[row]
-        for pair in range(values.shape[0]):
-            part, first = values[pair, row], pair * PAIR
-            for c in range(min(PAIR, channels - first)):
-                line[first + c] = part[c]

@@ -1,4 +1,4 @@
-"""Blocks that no matrix product makes: sums over windows, products of elements, and codes as they are."""
+"""Blocks that no matrix product makes: sums over windows, products and sums of elements."""
 
 from __future__ import annotations
 
@@ -62,28 +62,16 @@ def add_pixels(pixels: NDArray[Any], sums: NDArray[Any]) -> None:
 
 
 @njit
-def load_codes(codes: NDArray[Any], values: NDArray[np.int32] | Ints) -> None:
-    """Copy codes (rows, channels) to values (rows, columns), columns behind the channels untouched."""
-    for row in range(codes.shape[0]):
-        for c in range(codes.shape[1]):
-            values[row, c] = codes[row, c]
+def multiply_values(values: NDArray[np.int32], others: NDArray[np.int32], zero_points: Ints, channels: Int) -> None:
+    """Multiply values by others (rows, columns), each less its zero point, in the first ``channels`` columns.
 
-
-@njit
-def load_padded(codes: NDArray[Any], values: NDArray[np.int32]) -> None:
-    """Do what ``load_codes`` does, and write 0 to columns behind the channels."""
-    load_codes(codes, values)
-    for row in range(values.shape[0]):
-        values[row, codes.shape[1] :] = 0
-
-
-@njit
-def multiply_codes(first: NDArray[Any], second: NDArray[Any], zero_points: Ints, values: NDArray[np.int32]) -> None:
-    """Write products of codes (rows, channels) less their zero points, below 2**31, as ``load_codes`` writes codes."""
+    Products are below 2**31.
+    """
     zero, zero_too = np.int32(zero_points[0]), np.int32(zero_points[1])
-    for row in range(first.shape[0]):
-        for c in range(first.shape[1]):
-            values[row, c] = (np.int32(first[row, c]) - zero) * (np.int32(second[row, c]) - zero_too)
+    many = min(values.shape[1], channels)
+    for row in range(values.shape[0]):
+        for c in range(many):
+            values[row, c] = (values[row, c] - zero) * (others[row, c] - zero_too)
 
 
 @njit

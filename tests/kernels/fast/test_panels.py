@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hwsim_kernels import counting
 from hwsim_kernels.fast import passage, strips
 from hwsim_kernels.fast.layers import layer_of_codes, layer_of_sums
+from hwsim_kernels.fast.stored import given, stored
 
 pytestmark = [compiled]
 
@@ -59,11 +60,11 @@ def test_every_code_is_met_once_and_nothing_else(channels: int, inputs: int) -> 
     tallies = [new_tally(channels, columns, steps=2) for _ in steps]
     moved = [one.astype(np.int32) + 3 + number for number, one in enumerate(codes)]
     if inputs == 1:
-        layer_of_codes(codes[0], room[0], steps[0], tallies[0], out)
+        layer_of_codes(given(codes[0]), room[0], steps[0], tallies[0], stored(out))
         assert np.array_equal(out, moved[0])
     else:
         last, found = looks(channels, 0, inputs), new_tally(channels, columns, steps=2)
-        layer_of_sums(codes, tuple(steps), tuple(tallies), room, last, found, out)
+        layer_of_sums(tuple(map(given, codes)), tuple(steps), tuple(tallies), room, last, found, stored(out))
         assert np.array_equal(out, sum(moved))
         assert_seen(found, last, sum(moved, start=np.zeros((ROWS, channels), np.int32)))
     for one, where, values in zip(steps, tallies, moved, strict=True):

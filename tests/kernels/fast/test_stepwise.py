@@ -33,6 +33,7 @@ from hwsim_kernels.fast.instructions import AVX512_VNNI, emits
 from hwsim_kernels.fast.pairs import ADDED
 from hwsim_kernels.fast.saturating import saturating_layer
 from hwsim_kernels.fast.stepwise import EACH, GROUPS, MANY, WORDS
+from hwsim_kernels.fast.stored import stored
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE, SATURATE_SYMMETRIC
 
@@ -139,7 +140,7 @@ def settled(case: Case, register: Register, tier: str, first_row: int = 0, rows:
     tally, units = new_tally(channels, how.columns, first_row), case.codes.view(f"u{case.codes.itemsize}")
     out = np.zeros((case.positions, channels), np.int32)
     layer = (units, how.layout, how.window, saturating_room(how), how.saturation)
-    unproved = saturating_layer(*layer, one_look(how), tally, out)
+    unproved = saturating_layer(*layer, one_look(how), tally, stored(out))
     exact = case.sums()
     assert tally.counters[0, strip_loop.LEAST, :channels].tolist() == np.min(exact, axis=0).tolist()
     assert tally.counters[0, strip_loop.LARGEST, :channels].tolist() == np.max(exact, axis=0).tolist()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from hwsim_kernels import counting
 from hwsim_kernels.fast import strip_loop, strips
 from hwsim_kernels.fast.fitting import fit_block, look_at
-from hwsim_kernels.fast.sums import store_codes
 from oracle.ledger import Place, Point
 from oracle.overflow import Format
 from oracle.rounding import Rounded, rounded_divide, rounded_shift
@@ -682,16 +680,3 @@ def test_no_histogram_is_noted_where_there_is_none() -> None:
     counters = strip_loop.counters(32)
     look_at(values, counters, 3, 0, np.zeros(0, np.int64))
     assert counters[strip_loop.LEAST].tolist() == list(range(-32, 0))
-
-
-# --- codes --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32"])
-def test_codes_are_stored_as_they_are(kind: str) -> None:
-    info: Any = np.iinfo(kind)
-    limits = [int(info.min), min(int(info.max), MOST), 0, 1]
-    values = np.array([limits * 8] * 3, np.int32)
-    codes = np.full((2, 30), 1, kind)
-    store_codes(values, codes)
-    assert codes.tolist() == [(limits * 8)[:30]] * 2

@@ -30,7 +30,7 @@ from hwsim_kernels.fast.blocks import write_sums
 from hwsim_kernels.fast.features import TIERS
 from hwsim_kernels.fast.packing import BYTES, MOST_STEPS
 from hwsim_kernels.fast.pairs import ADDED
-from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
+from hwsim_kernels.fast.windows import add_values, multiply_values, window_sums
 
 pytestmark = compiled
 
@@ -459,25 +459,20 @@ def test_window_sums_of_extreme_bytes(kind: str, window: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize("zero_points", [(0, 0), (-128, 3), (127, 127)])
-@pytest.mark.parametrize("kind", ["int8", "uint8"])
-def test_codes_are_multiplied_less_their_zero_points(kind: str, zero_points: tuple[int, int]) -> None:
-    low, high = limits_of(kind)
-    first = np.array([[low, high, 0], [1, low + 1, high - 1]], kind)
-    second = np.array([[low, low, high], [high, 0, 5]], kind)
-    values = np.full((2, 4), -7, np.int32)
-    multiply_codes(first, second, array(zero_points), values)
+@pytest.mark.parametrize("limits", [(-128, 127), (0, 255), (-(2**15), 2**15 - 129)])
+def test_values_are_multiplied_less_their_zero_points(limits: tuple[int, int], zero_points: tuple[int, int]) -> None:
+    low, high = limits
+    first = np.array([[low, high, 0, -7], [1, low + 1, high - 1, -7]], np.int32)
+    second = np.array([[low, low, high, 5], [high, 0, 5, 5]], np.int32)
+    values = first.copy()
+    multiply_values(values, second, array(zero_points), 3)
     one, other = zero_points
-    pairs = [list(zip(*rows, strict=True)) for rows in zip(first.tolist(), second.tolist(), strict=True)]
+    pairs = [list(zip(*rows, strict=True))[:3] for rows in zip(first.tolist(), second.tolist(), strict=True)]
     assert values.tolist() == [[*((a - one) * (b - other) for a, b in row), -7] for row in pairs]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "int32"])
-def test_codes_are_loaded_and_added_as_they_are(kind: str) -> None:
-    low, high = limits_of(kind)
-    codes = np.array([[low, high, 0], [1, low + 1, high - 1]], kind)
-    values, sums = np.full((2, 5), -7, np.int32), np.zeros((2, 5), np.int32)
-    load_codes(codes, values)
-    assert values.tolist() == [[*row, -7, -7] for row in codes.tolist()]
+def test_values_are_added() -> None:
+    values, sums = np.array([[3, -4, 1 << 30], [-7, -(1 << 30), 0]], np.int32), np.zeros((2, 3), np.int32)
+    add_values(values, sums)
     add_values(values // 2, sums)
-    add_values(values // 2, sums)
-    assert sums.tolist() == [[2 * (one // 2) for one in row] for row in values.tolist()]
+    assert sums.tolist() == [[one + one // 2 for one in row] for row in values.tolist()]

@@ -11,8 +11,8 @@ from kernels.fast.scenarios.moved import Left, Scenario, Take
 from kernels.fast.scenarios.strips import values_of
 
 from hwsim_kernels.fast.bits import bit_lengths
-from hwsim_kernels.fast.sums import store_codes
-from hwsim_kernels.fast.windows import add_values, load_codes, multiply_codes, window_sums
+from hwsim_kernels.fast.stored import given, load, store, stored
+from hwsim_kernels.fast.windows import add_values, multiply_values, window_sums
 
 
 def lengths(size: int, take: Take) -> Left:
@@ -37,12 +37,13 @@ def codes_and_values(kind: str, channels: int, take: Take) -> Left:
     low, high = limits_of(kind)
     codes = np.random.default_rng(2).integers(low, high + 1, (5, channels)).astype(kind)
     values, total, out = (take(np.zeros((5, 32), np.int32)) for _ in range(3))
-    load_codes(take(codes), values)
+    load(given(take(codes)), 0, 0, values)
     add_values(values, total)
-    stored = take(np.zeros((5, channels), kind))
-    store_codes(total, stored)
-    multiply_codes(take(codes), take(codes[::-1].copy()), take(np.array([1, -1], np.int64)), out)
-    return [values.copy(), total.copy(), stored.copy(), out.copy()]
+    made = take(np.zeros((5, channels), kind))
+    store(total, stored(made), 0, 0)
+    load(given(take(codes[::-1].copy())), 0, 0, out)
+    multiply_values(out, values, take(np.array([1, -1], np.int64)), channels)
+    return [values.copy(), total.copy(), made.copy(), out.copy()]
 
 
 def all_blocks() -> Iterator[tuple[str, Scenario]]:

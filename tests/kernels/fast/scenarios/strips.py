@@ -14,6 +14,7 @@ from hwsim_kernels import counting
 from hwsim_kernels.fast import float_strips, passage, strip_loop, strips, wide_strips
 from hwsim_kernels.fast.fitting import fit_block, scale_and_fit_block
 from hwsim_kernels.fast.layers import layer_of_codes, layer_of_integers, layer_of_sums
+from hwsim_kernels.fast.stored import given, stored
 from hwsim_kernels.overflow import SATURATE, WRAP
 
 
@@ -168,7 +169,7 @@ def wide_layer(rows: int, channels: int, take: Take) -> Left:
     tally = tally_of(4, columns, channels, take)
     integers, out = take(values_of(rows, channels).astype(np.int64) << 25), take(np.zeros((rows, channels), np.int8))
     room = take(np.zeros((2, columns), np.int64)), take(np.zeros((2, columns), np.int32))
-    layer_of_integers(integers, *room, steps, tally, out)
+    layer_of_integers(given(integers), *room, steps, tally, stored(out))
     return [out.copy(), tally.counters.copy(), tally.counts.copy(), tally.histograms.copy()]
 
 
@@ -191,14 +192,14 @@ def small_steps(columns: int, take: Take) -> passage.Steps:
 def layer(inputs: int, rows: int, channels: int, take: Take) -> Left:
     """Send codes through a scaling, and the sums of more inputs than one through another; five rows at a time."""
     columns = -(-channels // 16) * 16
-    codes = tuple(take(values_of(rows, channels, 127).astype(np.int8)) for _ in range(inputs))
+    codes = tuple(given(take(values_of(rows, channels, 127).astype(np.int8))) for _ in range(inputs))
     out, room = take(np.zeros((rows, channels), np.int32)), take(np.zeros((2, 5, 32), np.int32))
     steps = [small_steps(columns, take) for _ in range(inputs + 1)]
     tallies = [tally_of(1, columns, channels, take) for _ in steps]
     if inputs == 1:
-        layer_of_codes(codes[0], room[0], steps[0], tallies[0], out)
+        layer_of_codes(codes[0], room[0], steps[0], tallies[0], stored(out))
     else:
-        layer_of_sums(codes, tuple(steps[1:]), tuple(tallies[1:]), room, steps[0], tallies[0], out)
+        layer_of_sums(codes, tuple(steps[1:]), tuple(tallies[1:]), room, steps[0], tallies[0], stored(out))
     return [out.copy(), *(one.counters.copy() for one in tallies)]
 
 

@@ -16,6 +16,7 @@ from hwsim_kernels.fast import blocks, tiling
 from hwsim_kernels.fast.depthwise import depthwise_sums
 from hwsim_kernels.fast.layers import layer_of_wide_channels
 from hwsim_kernels.fast.pairs import ADDED
+from hwsim_kernels.fast.stored import stored
 from hwsim_kernels.fields import field_of
 from hwsim_kernels.overflow import SATURATE
 
@@ -80,7 +81,7 @@ def wide_channels_alone(case: Case, take: Take) -> Left:
     found = take(np.zeros((case.positions, channels), np.int64))
     weights, begin = (how.by_step, how.path.weights.shape[2], how.start), Moved(take)
     behind = begin.of(one_look(how)), begin.of(new_tally(channels, how.columns))
-    layer_of_wide_channels(take(case.codes), *where, *weights, *room, *behind, found)
+    layer_of_wide_channels(take(case.codes), *where, *weights, *room, *behind, stored(found))
     return [found.copy()]
 
 

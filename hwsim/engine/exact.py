@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from hwsim.program.records import MatrixProduct, MultiplyAccumulate, Point
 from hwsim_kernels.fast.blocks import Prepared, prepare
+from hwsim_kernels.fast.chains import Chain, chain_of
 from hwsim_kernels.fast.datapath import Datapath
+from hwsim_kernels.fast.features import PORTABLE
 
 _prepared: WeakKeyDictionary[MultiplyAccumulate, dict[tuple[int, np.dtype[Any]], Prepared | None]] = WeakKeyDictionary()
 
@@ -22,6 +24,19 @@ def prepared_sums(one: MultiplyAccumulate, codes: NDArray[Any], tier: int) -> Pr
     if key not in known:
         known[key] = None if one.wide_sums else prepare(datapath(one), codes.dtype, one.view, key[0])
     return known[key]
+
+
+_chains: WeakKeyDictionary[MultiplyAccumulate, dict[np.dtype[Any], Chain | None]] = WeakKeyDictionary()
+
+
+def followed_sums(one: MultiplyAccumulate, codes: NDArray[Any], tier: int) -> Chain | None:
+    """Return how an operation's sums are followed step by step in lanes, or None if they can't be."""
+    if tier < PORTABLE or one.wide_sums:
+        return None
+    known = _chains.setdefault(one, {})
+    if codes.dtype not in known:
+        known[codes.dtype] = chain_of(datapath(one), codes.dtype, one.view)
+    return known[codes.dtype]
 
 
 def datapath(one: MultiplyAccumulate) -> Datapath:

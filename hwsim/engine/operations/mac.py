@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.engine.exact import datapath, first_stage, has_product, prepared_sums, stage_points
+from hwsim.engine.exact import datapath, first_stage, followed_sums, has_product, prepared_sums, stage_points
 from hwsim.engine.fused import Fused, start_tally
 from hwsim.engine.fused_wide import see_widely
 from hwsim.engine.operations.finish import finish
@@ -21,7 +21,9 @@ from hwsim_kernels.accumulate import accumulate
 from hwsim_kernels.counting import new_counts
 from hwsim_kernels.exact import count_sums, fits_and_sums
 from hwsim_kernels.fast.blocks import Prepared, run_layer, write_sums
+from hwsim_kernels.fast.chains import Chain
 from hwsim_kernels.fast.features import NUMPY
+from hwsim_kernels.fast.followed import follow_sums
 from hwsim_kernels.fast.passage import fold
 from hwsim_kernels.float_products import write_products
 from hwsim_kernels.plain import accumulate_plain
@@ -84,7 +86,10 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
         count_sums(found, counts[-1], histogram)
         count_exact(one, len(found), tally)
         return in_words(found, one.wide)
+    chain = followed_sums(one, codes, tally.tier)
     codes = codes.astype(np.int32)
+    if chain is not None:
+        return in_words(follow(one, chain, codes, tally), one.wide)
     where = (codes, one.zero_point, one.outside, one.taps, one.strides, one.spread, one.weights, one.start)
     how = (one.start_level, one.product, one.stages, one.ends, one.draws, tally.first_sample)
     if one.wide_sums:
@@ -94,6 +99,21 @@ def sums(one: MultiplyAccumulate, layer: Prepared | None, codes: Array, tally: T
     out = np.empty(shape, np.int64)
     accumulate(*where, *how, out, product, counts, histogram)
     return in_words(out.reshape(-1, one.channels), one.wide)
+
+
+def follow(one: MultiplyAccumulate, chain: Chain, codes: Codes, tally: Tally) -> Ints:
+    """Return the sums (rows, channels) of codes (n, h, w, c) that are followed in lanes."""
+    first, levels = first_stage(one), one.stages.shape[0]
+    out = np.empty((len(codes) * int(np.prod(one.output_view[:2])), one.channels), np.int64)
+    stages, histogram = tally.counts[first : first + levels], tally.histograms[first + levels - 1]
+    if has_product(one):
+        counts = tally.counts[first - 1 : first + levels]
+    else:
+        counts = np.concatenate([new_counts(1, one.channels), stages])
+    follow_sums(chain, datapath(one), codes, tally.first_sample, out, counts, histogram)
+    stages[:] = counts[1:]
+    count_exact(one, len(out), tally)
+    return out
 
 
 def count_exact(one: MultiplyAccumulate | MatrixProduct, rows: int, tally: Tally) -> None:

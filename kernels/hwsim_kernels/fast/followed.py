@@ -288,7 +288,9 @@ def follow_layer(
     codes, chain, words, line, room = borrowed((codes, chain, words, line, room))
     out, counts = borrowed((out, counts))
     groups, inputs = chain.start.shape[0], codes.shape[3] // chain.start.shape[0]
-    places, origins = np.arange(words.shape[1]) * 4, np.empty(words.shape[0], np.int64)
+    places, origins = np.empty(words.shape[1], np.int64), np.empty(words.shape[0], np.int64)
+    for word in range(len(places)):
+        places[word] = word * 4
     begin_counters(room.counters, room.longs)
     for position in range(0, out.shape[0], words.shape[0]):
         size = min(words.shape[0], out.shape[0] - position)

@@ -35,7 +35,7 @@ def test_codes_are_loaded(kind: str, wide: bool, position: int, column: int, col
     if not wide:  # a lane holds what is loaded
         codes = np.minimum(codes, np.array(2**31 - 1, kind)) if kind in ("uint32", "int64") else codes
         codes = np.maximum(codes, np.array(-(2**31), kind)) if kind == "int64" else codes
-    values = np.full((ROWS - position, columns), -7, np.int64 if wide else np.int32)
+    values: Any = np.full((ROWS - position, columns), -7, np.int64 if wide else np.int32)
     padded = values.copy()
     for source in (codes, np.repeat(codes, 2, axis=1)[:, ::2]):
         source.flags.writeable = False
@@ -55,7 +55,7 @@ def test_codes_are_stored(kind: str, wide: bool, position: int, column: int, col
     type_of_values = np.int64 if wide else np.int32
     info = np.iinfo(type_of_values)
     codes = np.clip(extremes(kind).astype(object), int(info.min), int(info.max)).astype(type_of_values)
-    values = np.full((2, columns), 5, type_of_values)
+    values: Any = np.full((2, columns), 5, type_of_values)
     many = min(columns, CHANNELS - column)
     values[:, :many] = codes[position : position + 2, column : column + many]
     target = np.full((ROWS, CHANNELS), 1, kind)

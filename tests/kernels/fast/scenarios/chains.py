@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from kernels.fast.datapaths import Case
 from kernels.fast.scenarios.moved import Left, Moved, Scenario, Take
 from kernels.fast.scenarios.sums import convolution
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hwsim_kernels import counting
 from hwsim_kernels.fast import followed
 from hwsim_kernels.fast.chains import chain_of
+from hwsim_kernels.fast.memory import unset, zeros
 from hwsim_kernels.fields import FIELDS, field_of
 from hwsim_kernels.order import sums_end
 from hwsim_kernels.overflow import SATURATE, WRAP
@@ -33,16 +35,23 @@ def followed_sums(case: Case, product: Ints, stages: tuple[Ints, ...], take: Tak
     never = np.zeros(steps, np.int64)
     never[-1] = 1
     ends = sums_end([int(one[0]) for one in stages], [never] * len(stages))
-    register = {"product": product, "stages": np.stack(stages), "ends": ends, "start_level": len(stages) - 1}
-    path = case.path._replace(**register, exact=False, contained=False)
+    last = len(stages) - 1
+    path = case.path._replace(product=product, stages=np.stack(stages), ends=ends, start_level=last)
+    path = path._replace(exact=False, contained=False)
     chain = chain_of(path, case.codes.dtype, case.codes.shape[1:])
     assert chain is not None
     counts = take(counting.new_counts(len(stages) + 1, path.channels))
     out, histogram = take(np.zeros((case.positions, path.channels), np.int64)), take(np.zeros(counting.BINS, np.int64))
-    unset, zeros = followed.unset, followed.zeros
+
+    def moved_unset(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+        return moved.array(unset(shape, kind))
+
+    def moved_zeros(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+        return moved.array(zeros(shape, kind))
+
     with (
-        patch.object(followed, "unset", lambda *given: moved.array(unset(*given))),
-        patch.object(followed, "zeros", lambda *given: moved.array(zeros(*given))),
+        patch.object(followed, "unset", moved_unset),
+        patch.object(followed, "zeros", moved_zeros),
         patch.object(followed, "BLOCK_WORDS", 256),
     ):
         followed.follow_sums(moved.of(chain), path, take(case.codes.astype(np.int32)), 3, out, counts, histogram)
